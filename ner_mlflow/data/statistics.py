@@ -1,0 +1,63 @@
+"""What a corpus holds, as one table: sentences, words and entities by split and stage of preparation."""
+
+from collections import Counter
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..bio import to_entities
+from ..labels import LabelSchema
+from .prepare import Preparation
+from .sentences import SPLITS, Sentence
+
+
+def statistics(preparation: Preparation) -> pd.DataFrame:
+    """One row a stage (``source``, ``prepared``) and split: sentences, tokens_mean, tokens_median, entities, one column a type."""
+    rows = []
+    for stage, corpus in (("source", preparation.source), ("prepared", preparation.corpus)):
+        rows += [{"stage": stage, "split": split, **_row(corpus[split], preparation.schema)} for split in SPLITS if split in corpus]
+    return pd.DataFrame(rows)
+
+
+def statistics_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The same as metrics: ``source/train/sentences``, ``prepared/test/SOFTWARE/entities``, ..."""
+    metrics: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        place = f"{row.pop('stage')}/{row.pop('split')}"
+        for name, value in row.items():
+            plain = name in ("sentences", "tokens_mean", "tokens_median", "entities")
+            metrics[f"{place}/{name}" if plain else f"{place}/{name}/entities"] = float(value)
+    return metrics
+
+
+def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
+    """Entities by type (left, logarithmic) and sentences (right) of the prepared splits."""
+    prepared = table[table["stage"] == "prepared"]
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    entities, sentences = figure.subplots(1, 2, width_ratios=(3, 1))
+    width = 0.8 / len(prepared)
+    for index, (_, row) in enumerate(prepared.iterrows()):
+        places = [position + (index - (len(prepared) - 1) / 2) * width for position in range(len(schema.types))]
+        bars = entities.bar(places, [row[type_] for type_ in schema.types], width, label=row["split"])
+        if len(schema.types) <= 10:
+            entities.bar_label(bars, fontsize=7)
+    entities.set_yscale("symlog")
+    entities.set_xticks(range(len(schema.types)), schema.types, rotation=0 if len(schema.types) <= 8 else 90)
+    entities.set_title("Entities by type")
+    entities.legend()
+    bars = sentences.bar(list(prepared["split"]), list(prepared["sentences"]), color="tab:gray")
+    sentences.bar_label(bars, fontsize=8)
+    sentences.set_title("Sentences")
+    return figure
+
+
+def _row(sentences: list[Sentence], schema: LabelSchema) -> dict[str, float]:
+    lengths = pd.Series([len(sentence.tokens) for sentence in sentences])
+    types = Counter(entity.type for sentence in sentences for entity in to_entities(sentence.tags))
+    return {
+        "sentences": len(sentences),
+        "tokens_mean": round(float(lengths.mean()), 2),
+        "tokens_median": float(lengths.median()),
+        "entities": types.total(),
+        **{type_: types[type_] for type_ in schema.types},
+    }

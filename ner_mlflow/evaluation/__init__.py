@@ -1,0 +1,1 @@
+"""Scores, confusions, error tables and plots of predicted against gold tags."""

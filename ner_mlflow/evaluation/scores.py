@@ -1,0 +1,32 @@
+"""Strict entity scores by seqeval."""
+
+from collections.abc import Sequence
+from warnings import catch_warnings, simplefilter
+
+from seqeval.metrics import accuracy_score, classification_report
+from seqeval.scheme import IOB2
+
+Tags = Sequence[str]
+
+
+def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
+    """Micro precision, recall and F1 over entities in strict IOB2, accuracy over words, and the same by type with support.
+
+    Names are ``f1``, ``precision``, ``recall``, ``accuracy``, ``support``, ``OS/f1``, ``OS/support``, ... A type is listed
+    when gold or prediction holds it; without any entity at all the scores are 0.
+    """
+    gold_lists, predicted_lists = [list(tags) for tags in gold], [list(tags) for tags in predicted]
+    with catch_warnings():
+        simplefilter("ignore")  # seqeval warns of every type without a prediction; the 0 it gives says so
+        report = classification_report(gold_lists, predicted_lists, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
+    scores = _named(report["micro avg"], "")
+    scores["accuracy"] = float(accuracy_score(gold_lists, predicted_lists))
+    for type_, values in report.items():
+        if not type_.endswith(" avg"):
+            scores |= _named(values, f"{type_}/")
+    return scores
+
+
+def _named(values: dict[str, float], prefix: str) -> dict[str, float]:
+    names = {"f1": "f1-score", "precision": "precision", "recall": "recall", "support": "support"}
+    return {f"{prefix}{ours}": float(values[theirs]) for ours, theirs in names.items()}

@@ -1,0 +1,101 @@
+"""Export a fitted model in all variants and prove each against PyTorch."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..config import ExportConfig, Variant
+from ..data.sentences import Sentence
+from ..encoding import WordEncoder
+from ..errors import ModelError
+from ..evaluation.scores import score
+from ..modeling.checkpoint import Checkpoint
+from ..modeling.predict import torch_tagger
+from ..provenance import folder_sizes
+from ..results import ExportReport, VariantReport
+from ..serving.recognizer import MODEL_FILE, load_tagger
+from ..tagger import Tagger
+from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
+from .onnx_files import DERIVED, write_fp32
+
+log = logging.getLogger(__name__)
+
+PARITY_SENTENCES = 256
+
+
+def export(checkpoint: Checkpoint, validation: Sequence[Sentence], config: ExportConfig, folder: Path) -> ExportReport:
+    """Write ``folder/VARIANT/`` for each variant, prove it on validation, time it, choose the one to serve.
+
+    Raises:
+        ModelError: no variant that may be served is proven.
+    """
+    fp32 = folder / "fp32"
+    log.info("exporting %s", ", ".join(config.variants))
+    write_fp32(checkpoint, fp32)
+    for variant in config.variants:
+        if variant != "fp32":
+            DERIVED[variant](checkpoint, fp32, folder / variant)
+    sentences = [sentence.tokens for sentence in validation]
+    reference = torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec)
+    reference_f1 = _f1(reference, validation)
+    reference_logs = reference.log_probabilities(sentences[:PARITY_SENTENCES])
+    timings = _timings(checkpoint, sentences, config, folder)
+    reports = []
+    for variant in config.variants:
+        tagger = load_tagger(folder / variant)
+        logs = tagger.log_probabilities(sentences[:PARITY_SENTENCES])
+        difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(logs, reference_logs, strict=True) if ours.size)
+        f1 = _f1(tagger, validation)
+        sizes = folder_sizes(folder / variant)
+        metrics = {
+            "validation_f1": f1,
+            "validation_f1_loss": reference_f1 - f1,
+            "max_log_probability_difference": difference,
+            "size_bytes": float(sum(sizes.values())),
+            "model_size_bytes": float(sum(size for name, size in sizes.items() if name.startswith(MODEL_FILE))),
+            **timings[variant],
+        }
+        reports.append(VariantReport(variant, folder / variant, metrics, _failures(variant, metrics, config)))
+        log.info("%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)", variant, metrics["size_bytes"] / 1e6, f1, reference_f1)
+    served = _served(reports, config)
+    table = pd.DataFrame([{"variant": r.name, **r.metrics, "proof": "; ".join(r.failures) or "holds", "served": r is served} for r in reports])
+    return ExportReport(tuple(reports), served, table)
+
+
+def _f1(tagger: Tagger, sentences: Sequence[Sentence]) -> float:
+    tagged = tagger.tag([sentence.tokens for sentence in sentences])
+    return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])["f1"]
+
+
+def _timings(
+    checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path
+) -> dict[Variant, dict[str, float]]:
+    timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
+    loaders = {variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants}
+    encoder = WordEncoder(checkpoint.tokenizer, checkpoint.spec.max_length)
+    for place, inputs in latency_inputs(encoder, sentences, config).items():
+        times = interleaved_latency_ms(loaders, inputs, config.latency_runs, config.latency_warmup_runs)
+        for variant in config.variants:
+            timings[variant] |= {f"latency/{place}/{name}": value for name, value in summarize_ms(times[variant]).items()}
+    return timings
+
+
+def _failures(variant: Variant, metrics: dict[str, float], config: ExportConfig) -> tuple[str, ...]:
+    failures = []
+    if variant == "fp32" and not metrics["max_log_probability_difference"] <= config.logit_tolerance:
+        failures.append(f"log-probabilities differ by {metrics['max_log_probability_difference']:.2g}, more than {config.logit_tolerance}")
+    if not metrics["validation_f1_loss"] <= config.f1_tolerance:
+        failures.append(f"validation F1 is {metrics['validation_f1_loss']:.4f} lower, more than {config.f1_tolerance}")
+    return tuple(failures)
+
+
+def _served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
+    by_name = {report.name: report for report in reports}
+    for variant in config.served:
+        if not by_name[variant].failures:
+            return by_name[variant]
+    reasons = "; ".join(f"{name}: {', '.join(by_name[name].failures)}" for name in config.served)
+    raise ModelError(f"no variant can be served ({reasons}): serve another, or raise export.f1_tolerance if the loss is acceptable")

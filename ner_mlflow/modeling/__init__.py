@@ -1,0 +1,1 @@
+"""From a backbone to a fitted model: resolve, build, fit, save, load, predict."""

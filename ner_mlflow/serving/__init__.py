@@ -1,0 +1,1 @@
+"""The registered model: text in, entities with character offsets out; onnxruntime and tokenizers, no torch."""

@@ -1,0 +1,104 @@
+"""Words in, valid IOB2 tags and their probabilities out, whatever computes the logits (PyTorch or ONNX Runtime)."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from .bio import split_tag
+from .decoding import Iob2Decoder, log_softmax
+from .encoding import WordEncoder, attention_mask, batches, merge, pad
+from .errors import ModelError
+
+Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""(input_ids, attention_mask), both of shape (batch, length) -> logits of shape (batch, length, labels)."""
+
+
+@dataclass(frozen=True)
+class TaggerSpec:
+    """What one must know of a model to tag with it; saved beside its weights as ``ner_model.json``.
+
+    ``labels[i]`` is the tag with id ``i``; ``max_length`` is the window in sub-tokens; ``pad_id`` fills shorter rows of a
+    batch. The rest says where the weights come from: ``base_sha256`` is that of the backbone's weights file.
+    """
+
+    labels: tuple[str, ...]
+    max_length: int
+    pad_id: int
+    backbone: str
+    backbone_revision: str
+    base_sha256: str
+    adaptation: str
+
+    FILE: ClassVar[str] = "ner_model.json"
+    FORMAT: ClassVar[int] = 1
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The entity types, in label order."""
+        return tuple(dict.fromkeys(type_ for _, type_ in map(split_tag, self.labels) if type_))
+
+    def save(self, folder: Path) -> None:
+        """Write the file into a folder that exists."""
+        (folder / self.FILE).write_text(json.dumps({"format": self.FORMAT, **asdict(self)}, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TaggerSpec":
+        """Read the file.
+
+        Raises:
+            ModelError: it is missing or of another format.
+        """
+        path = folder / cls.FILE
+        if not path.is_file():
+            raise ModelError(f"{folder}: no {cls.FILE}, so not a model of this platform: give a train or export run, or a model it logged")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format", None) != cls.FORMAT:
+            raise ModelError(f"{path}: written in another format, this version reads {cls.FORMAT}: train the model again")
+        return cls(**{**values, "labels": tuple(values["labels"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The predicted tags of a sentence and the model's probability of each; both as long as the sentence."""
+
+    tags: list[str]
+    probabilities: NDArray[np.float32]
+
+
+class Tagger:
+    """Tags sentences of any length in length-sorted batches."""
+
+    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096) -> None:
+        """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory."""
+        self._forward = forward
+        self._encoder = WordEncoder(tokenizer, spec.max_length)
+        self._decoder = Iob2Decoder(spec.labels)
+        self._batch_tokens = batch_tokens
+        self.spec = spec
+        self.labels = spec.labels
+
+    def log_probabilities(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+        """Log-probabilities of the labels for each sentence, shape (words, labels)."""
+        windows = self._encoder.windows(sentences)
+        scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
+        for batch in batches(windows, self._batch_tokens):
+            ids = [windows[index].input_ids for index in batch]
+            logits = self._forward(pad(ids, self.spec.pad_id), attention_mask(ids))
+            for row, index in enumerate(batch):
+                scores[index] = log_softmax(logits[row, windows[index].word_positions])
+        return merge(windows, scores, [len(sentence) for sentence in sentences])
+
+    def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
+        """The most probable valid tags of each sentence."""
+        tagged = []
+        for scores in self.log_probabilities(sentences):
+            ids = self._decoder.decode(scores)
+            probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
+            tagged.append(Tagged([self.labels[id_] for id_ in ids], probabilities))
+        return tagged

@@ -1,0 +1,176 @@
+"""A Hugging Face hub on a loopback port, for tests of code that loads data sets and models by repository id.
+
+``HubServer(root)`` serves the folders ``root/datasets/OWNER/NAME`` and ``root/models/OWNER/NAME`` as repositories with one
+branch, ``main``, and one commit, whose sha is a hash of the content. Each request reads the folder anew. It speaks the
+read-only part of the hub's HTTP protocol; KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
+
+- ``GET /api/KIND/ID`` and ``GET /api/KIND/ID/revision/REV``: the repository's sha and list of files;
+- ``GET /api/KIND/ID/tree/REV[/FOLDER]?recursive=BOOL&expand=BOOL`` and ``POST /api/KIND/ID/paths-info/REV``: files and
+  folders with their size and git blob id;
+- ``HEAD`` and ``GET`` of ``/datasets/ID/resolve/REV/PATH`` (data sets) and ``/ID/resolve/REV/PATH`` (models): a file, with
+  ``ETag``, ``X-Repo-Commit`` and ``Content-Length``; a ``Range`` of bytes is honoured.
+
+What is missing is named in ``X-Error-Code``: ``RepoNotFound`` (401 without a token, 404 with one), ``RevisionNotFound`` and
+``EntryNotFound`` (404). Every other address answers 404. Not spoken: pages of a listing (it always is one page), redirects
+to a storage network, Xet, private and gated repositories, uploads and the data set viewer.
+
+The libraries read their settings when they are imported, so they use this server only in a process that was started with
+``HubServer.environment``.
+"""
+
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote
+
+_API = re.compile(
+    r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
+)
+_RESOLVE = re.compile(r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)")
+_REPOSITORY_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_DATE = "2024-01-01T00:00:00.000Z"
+
+
+def _blob_id(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Repository:
+    id: str
+    files: Mapping[str, bytes]
+
+    @property
+    def sha(self) -> str:
+        return hashlib.sha1("".join(f"{path}\0{_blob_id(content)}\n" for path, content in self.files.items()).encode()).hexdigest()
+
+    @property
+    def folders(self) -> set[str]:
+        return {str(parent) for path in self.files for parent in PurePosixPath(path).parents} - {"."}
+
+    def info(self) -> dict[str, Any]:
+        described = {"id": self.id, "author": self.id.split("/")[0], "sha": self.sha, "lastModified": _DATE, "createdAt": _DATE}
+        counted = {"private": False, "gated": False, "disabled": False, "downloads": 0, "likes": 0, "tags": []}
+        return {**described, **counted, "siblings": [{"rfilename": path} for path in self.files]}
+
+    def entry(self, path: str, expand: bool) -> dict[str, Any]:
+        commit = {"lastCommit": {"id": self.sha, "title": "Upload", "date": _DATE}} if expand else {}
+        if path in self.files:
+            return {"type": "file", "path": path, "oid": _blob_id(self.files[path]), "size": len(self.files[path]), **commit}
+        return {"type": "directory", "path": path, "oid": hashlib.sha1(f"{self.sha}/{path}".encode()).hexdigest(), "size": 0, **commit}
+
+    def tree(self, folder: str, recursive: bool, expand: bool) -> list[dict[str, Any]]:
+        inside = [path for path in sorted({*self.files, *self.folders}) if path.startswith(folder and folder + "/")]
+        return [self.entry(path, expand) for path in inside if recursive or path.rpartition("/")[0] == folder]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "HubServer"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_args: object) -> None:
+        """Stay silent: ``HubServer.requests`` is the log."""
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_json(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
+
+    def _send_error(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        self._send_json({"error": message}, status, {"X-Error-Message": message, **(headers or {})})
+
+    def _send_file(self, content: bytes, sha: str) -> None:
+        headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes", "X-Repo-Commit": sha}
+        headers["ETag"] = f'"{_blob_id(content)}"'
+        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if self.command == "HEAD" or asked is None or not any(asked.groups()):
+            return self._send(200, content, headers)
+        first, last = asked.groups()
+        start = int(first) if first else max(len(content) - int(last), 0)
+        stop = min(int(last) + 1, len(content)) if first and last else len(content)
+        if start >= stop:
+            return self._send(416, b"", {**headers, "Content-Range": f"bytes */{len(content)}"})
+        self._send(206, content[start:stop], {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"})
+
+    def do_GET(self) -> None:
+        address, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.server.requests.append((self.command, address))
+        match = _API.fullmatch(address) or _RESOLVE.fullmatch(address)
+        if match is None or (self.command == "POST") != (match["call"] == "paths-info"):
+            return self._send_error(404, "Not Found")
+        kind, id_, call, revision, path = (unquote(match[name] or "") for name in ("kind", "id", "call", "rev", "path"))
+        repository = self.server.repository(kind or "models", id_)
+        if repository is None:
+            missing = (404, "Repository not found") if "Authorization" in self.headers else (401, "Invalid username or password.")
+            return self._send_error(*missing, {"X-Error-Code": "RepoNotFound"})
+        if revision not in ("", "main", repository.sha):
+            return self._send_error(404, f"Invalid rev id: {revision}", {"X-Error-Code": "RevisionNotFound"})
+        options = parse_qs(body if call == "paths-info" else query)
+        recursive, expand = (options.get(name, [""])[0].lower() in ("true", "1") for name in ("recursive", "expand"))
+        if call == "paths-info":
+            known = {*repository.files, *repository.folders}
+            self._send_json([repository.entry(asked, expand) for asked in options.get("paths", []) if asked in known])
+        elif call == "tree" and (not path or path in repository.folders):
+            self._send_json(repository.tree(path, recursive, expand))
+        elif call == "resolve" and path in repository.files:
+            self._send_file(repository.files[path], repository.sha)
+        elif call in ("tree", "resolve"):
+            self._send_error(404, "Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repository.sha})
+        else:
+            self._send_json(repository.info())
+
+    do_HEAD = do_POST = do_GET
+
+
+class HubServer(ThreadingHTTPServer):
+    """The hub over the repositories under ``root``; it serves while it is entered as a context manager.
+
+    ``requests`` holds the method and the path, without query, of each request in the order of arrival.
+    """
+
+    request_queue_size = 64
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.root = root
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.requests: list[tuple[str, str]] = []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def repository(self, kind: str, id_: str) -> _Repository | None:
+        """The repository's present content; None when there is none of that id."""
+        folder = self.root / kind / id_
+        if not _REPOSITORY_ID.fullmatch(id_) or not folder.is_dir():
+            return None
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return _Repository(id_, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """This process's environment, changed so that the libraries ask this server and keep their caches under ``home``."""
+        foreign = re.compile(r"(HF_|HUGGING|TRANSFORMERS_).*|.*_PROXY", re.IGNORECASE)
+        kept = {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
+        switches = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        return {**kept, **switches, "HF_ENDPOINT": self.url, "HF_HOME": str(home)}
