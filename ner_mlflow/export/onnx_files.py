@@ -21,7 +21,8 @@ OPSET = 20
 def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
     """Export the network as it is, batch and length dynamic, weights inside ``model.onnx``."""
     _prepare(checkpoint, folder)
-    example = torch.ones((2, min(16, checkpoint.spec.max_length)), dtype=torch.int64)
+    shape = (2, min(16, checkpoint.spec.max_length))
+    example = (torch.ones(shape, dtype=torch.int64), torch.ones(shape, dtype=torch.int64))  # one tensor given twice becomes one input
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     checkpoint.network.set_attn_implementation("eager")  # exports to fewer nodes than sdpa, and runs faster quantised
     exporter_log = logging.getLogger("torch.onnx")
@@ -32,7 +33,7 @@ def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
             warnings.simplefilter("ignore")  # of the exporter's own internals, none of which a user can mend
             torch.onnx.export(
                 _LogitsOnly(checkpoint.network).eval(),
-                (example, example),
+                example,
                 folder / MODEL_FILE,
                 input_names=["input_ids", "attention_mask"],
                 output_names=["logits"],
