@@ -23,10 +23,17 @@ class ServedModel(PythonModel):
         )
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]]:
-        """Entities of each row's text, in row order."""
-        if TEXT_COLUMN not in model_input.columns:
-            raise MlflowException.invalid_parameter_value(f"no column {TEXT_COLUMN!r} among {list(model_input.columns)}: send the texts in it")
-        texts = model_input[TEXT_COLUMN].tolist()
+        """Entities of each row's text, in row order.
+
+        ``model_input`` has a column ``text``, or the one column without a name that MLflow makes of strings.
+        """
+        if TEXT_COLUMN in model_input.columns:
+            texts = model_input[TEXT_COLUMN].tolist()
+        elif list(model_input.columns) == [0]:
+            texts = model_input[0].tolist()
+        else:
+            names = ", ".join(repr(str(name)) for name in model_input.columns)
+            raise MlflowException.invalid_parameter_value(f"the first column must be {TEXT_COLUMN!r}, not {names}: send texts in it, or bare strings")
         if odd := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
             raise MlflowException.invalid_parameter_value(f"row {odd[0]}: {texts[odd[0]]!r} is not text: send strings only")
         return self._recognizer.recognize_rows(texts)

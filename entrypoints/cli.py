@@ -1,0 +1,94 @@
+"""What the commands share: options made from the configuration, one-line errors, quiet libraries."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import click
+
+from ner_mlflow.config import Config, flatten, load_config, parse_overrides, preset_names
+from ner_mlflow.errors import NerError
+
+PRESET = "preset"
+"""Default of every option that stands for a setting: what the preset says."""
+INTERRUPTED = 130
+
+_DESCRIPTIONS = {
+    f"{section}.{name}": field.description or ""
+    for section, model in Config.model_fields.items()
+    for name, field in model.annotation.model_fields.items()  # type: ignore[union-attr]  # every field of Config is a section
+}
+_BASE = flatten(load_config())
+
+
+class Command(click.Command):
+    """A command whose errors are one line on standard error and a non-zero exit status."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # type: ignore[override]  # narrower: it never returns
+        try:
+            super().main(*args, **{**kwargs, "standalone_mode": False})
+        except NerError as error:
+            _exit(str(error), 1)
+        except click.UsageError as error:
+            _exit(f"{error.format_message()} (see: python -m entrypoints.{self.name} --help)", 2)
+        except click.ClickException as error:
+            _exit(error.format_message(), 1)
+        except (click.Abort, KeyboardInterrupt):
+            _exit("interrupted", INTERRUPTED)
+        sys.exit(0)
+
+
+def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function the command of the entry point ``name``."""
+    return click.command(name, cls=Command, context_settings={"max_content_width": 120})
+
+
+def setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option ``--name`` for the setting at a dotted key, described and defaulted by the configuration."""
+    return click.option(f"--{name}", key.replace(".", "__"), default=PRESET, metavar="VALUE", help=f"{_DESCRIPTIONS[key]}  [{key}; base: {_BASE[key]}]")
+
+
+def option(name: str, default: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that is no setting."""
+    return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)
+
+
+preset_option = option("preset", "minilm_full", f"settings to start from: {', '.join(preset_names())}, or a YAML file")
+overrides_option = option("overrides", "", "more settings, blanks between: 'train.weight_decay=0.1 model.max_length=256'")
+data_run_option = option("data_run", "latest", "prepared dataset: a data run's id, runs:/ID, or latest (made when there is none)")
+model_option = option("model", "latest", "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)")
+
+
+def resolve(preset: str, options: Mapping[str, str], overrides: str) -> Config:
+    """The configuration: base, preset, ``overrides``, then the options that were given."""
+    return load_config(preset, given(options, overrides))
+
+
+def given(options: Mapping[str, str], overrides: str) -> dict[str, Any]:
+    """Overrides by dotted key: what ``--overrides`` and the options say beyond the preset."""
+    stated = {key.replace("__", "."): value for key, value in options.items() if value != PRESET}
+    return {**parse_overrides(overrides), **stated}
+
+
+def set_up_logging() -> None:
+    """Our progress on standard error; of the libraries only what a user must know."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    for name in ("onnxscript", "onnx_ir", "torch.onnx", "mlflow.utils.requirements_utils", "mlflow.system_metrics"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", FutureWarning)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+
+
+def _exit(message: str, status: int) -> NoReturn:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,35 @@
+"""Fit a model on a prepared dataset and log it."""
+
+import click
+
+from entrypoints import cli
+from ner_mlflow.tracking.runs import open_run, where_to_look
+from ner_mlflow.workflows.inputs import find_data
+from ner_mlflow.workflows.train import STEP, run_train
+
+
+@cli.command("train")
+@cli.preset_option
+@cli.setting("backbone", "model.backbone")
+@cli.setting("adaptation", "model.adaptation")
+@cli.setting("learning_rate", "train.learning_rate")
+@cli.setting("epochs", "train.epochs")
+@cli.setting("batch_size", "train.batch_size")
+@cli.setting("lora_rank", "model.lora_rank")
+@cli.setting("precision", "train.precision")
+@cli.setting("seed", "train.seed")
+@cli.data_run_option
+@cli.overrides_option
+def train(preset: str, data_run: str, overrides: str, **options: str) -> None:
+    """Fit a model and log it with its curves, counts and sizes."""
+    cli.set_up_logging()
+    with open_run(STEP, f"train {preset}") as run:
+        config = cli.resolve(preset, options, overrides)
+        run.set_tags({"preset": preset})
+        model_uri = run_train(run, config, find_data(run, config, data_run))
+        click.echo(f"trained {model_uri} in run {run.id}")
+        click.echo(f"open next: {where_to_look(run)}")
+
+
+if __name__ == "__main__":
+    train()

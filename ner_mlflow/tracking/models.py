@@ -1,0 +1,179 @@
+"""Models in the tracking store and the registry: log, find by address, register once proven."""
+
+import logging
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+from ..errors import ModelError, TrackingError
+from ..export.bundle import REQUIREMENTS, CodeBundle
+from ..tagger import TaggerSpec
+from .runs import download, read_tags
+
+log = logging.getLogger(__name__)
+
+MODEL_URI_TAG = "model_uri"
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.string)]),
+    outputs=Schema(
+        [
+            ColSpec(
+                Array(
+                    Object(
+                        [
+                            Property("text", DataType.string),
+                            Property("label", DataType.string),
+                            Property("start", DataType.long),
+                            Property("end", DataType.long),
+                            Property("score", DataType.double),
+                        ]
+                    )
+                )
+            )
+        ]
+    ),
+)
+EXAMPLE = ["After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes with a segmentation fault.", "PostgreSQL 15.3 runs on my Raspberry Pi 4."]
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model in the tracking store; ``uri`` is ``models:/<id>``."""
+
+    id: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model on this disk: its folder with ``ner_model.json``, and the address and logged model it came from."""
+
+    folder: Path
+    address: str
+    model_id: str | None
+
+    @property
+    def is_onnx(self) -> bool:
+        return (self.folder / "model.onnx").is_file()
+
+
+def log_transformers_model(folder: Path, name: str) -> LoggedModel:
+    """Log a whole transformers model; ``mlflow.transformers.load_model`` gives its pipeline."""
+    info = mlflow.transformers.log_model(
+        str(folder),
+        name=name,
+        task="token-classification",
+        pip_requirements=_pinned("mlflow", "torch", "transformers"),
+        await_registration_for=None,
+    )
+    return LoggedModel(info.model_id, info.model_uri)
+
+
+def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list[list[dict[str, Any]]], metadata: dict[str, Any]) -> LoggedModel:
+    """Log an exported folder as the pyfunc that is served, then load it again and compare its answers.
+
+    Args:
+        expected: what the model must answer to ``EXAMPLE``.
+
+    Raises:
+        ModelError: the logged model does not load, or answers otherwise.
+    """
+    info = mlflow.pyfunc.log_model(
+        name=name,
+        python_model=str(bundle.entry),
+        code_paths=[str(bundle.package)],
+        artifacts={"model": str(folder)},
+        signature=SIGNATURE,
+        input_example=EXAMPLE,
+        pip_requirements=_pinned(*REQUIREMENTS),
+        metadata=metadata,
+    )
+    try:
+        answer = mlflow.pyfunc.load_model(info.model_uri).predict(EXAMPLE)
+    except Exception as error:  # whatever it is, the model does not serve
+        raise ModelError(f"the logged model {info.model_uri} does not load and answer ({type(error).__name__}: {error}): not registered") from error
+    if answer != expected:
+        raise ModelError(f"the logged model {info.model_uri} answers {answer} where {expected} was proven: not registered")
+    return LoggedModel(info.model_id, info.model_uri)
+
+
+def find_model(address: str) -> FoundModel:
+    """The model at a run id, ``runs:/ID[/PATH]``, ``models:/...`` or a folder.
+
+    Raises:
+        TrackingError: no run or model there.
+        ModelError: what is there is not a model of this platform.
+    """
+    if Path(address).is_dir():
+        return FoundModel(_model_folder(Path(address)), address, None)
+    uri = address
+    if re.fullmatch(r"[0-9a-f]{32}", address) or re.fullmatch(r"runs:/[0-9a-f]{32}/?", address):
+        run_id = address.removeprefix("runs:/").rstrip("/")
+        tags = read_tags(run_id)
+        if MODEL_URI_TAG not in tags:
+            raise ModelError(f"run {run_id} ({tags.get('step', 'of another kind')}) logged no model: give a train or export run")
+        uri = tags[MODEL_URI_TAG]
+    elif not address.startswith(("runs:/", "models:/")):
+        raise ModelError(f"model {address!r}: no such folder, and not a run id, runs:/ID or models:/NAME@ALIAS: give one of these")
+    return FoundModel(_model_folder(download(uri)), uri, _model_id(uri))
+
+
+def register(model: LoggedModel, name: str, alias: str | None, tags: dict[str, str], description: str) -> str:
+    """Give a proven logged model a version in the registry, once, and then the alias.
+
+    Returns:
+        The version.
+
+    Raises:
+        TrackingError: the registry refused.
+    """
+    client = mlflow.MlflowClient()
+    try:
+        known = [found for found in client.search_model_versions(f"name = '{name}'") if found.model_id == model.id]
+        entry = known[0] if known else mlflow.register_model(model.uri, name, tags=tags)
+        if not known:
+            client.update_model_version(name, entry.version, description=description)
+        if alias:
+            client.set_registered_model_alias(name, alias, entry.version)
+    except MlflowException as error:
+        raise TrackingError(f"the registry does not take {name!r} ({' '.join(str(error).split())[:300]}): check the name and the server") from error
+    return str(entry.version)
+
+
+def check_registered_name(name: str, alias: str | None) -> None:
+    """Refuse names that the registry would refuse, before any work.
+
+    Raises:
+        TrackingError: the name or the alias cannot be used.
+    """
+    if not name or set(name) & set("/:.%\"'"):
+        raise TrackingError(f"registered_model {name!r}: must be a name without / : . % and quotation marks")
+    if alias and (alias == "latest" or re.fullmatch(r"v\d+", alias) or not re.fullmatch(r"[\w-]+", alias)):
+        raise TrackingError(f"alias {alias!r}: must be letters, digits, - and _, and neither 'latest' nor like 'v1': choose e.g. champion")
+
+
+def _model_folder(path: Path) -> Path:
+    for candidate in (path, path / "model", path / "artifacts" / "model", *sorted(path.glob("artifacts/*"))):
+        if (candidate / TaggerSpec.FILE).is_file():
+            return candidate
+    raise ModelError(f"{path}: no {TaggerSpec.FILE}, so not a model of this platform: give a train or export run, or a model it logged")
+
+
+def _model_id(uri: str) -> str | None:
+    if match := re.fullmatch(r"models:/(m-[0-9a-f]{32})", uri):
+        return match.group(1)
+    try:
+        return mlflow.models.get_model_info(uri).model_id
+    except MlflowException:
+        return None
+
+
+def _pinned(*names: str) -> list[str]:
+    return [f"{name}=={version(name).partition('+')[0]}" for name in names]

@@ -1,0 +1,273 @@
+"""Runs of the tracking store: open, adopt, write, find again."""
+
+import logging
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow
+import pandas as pd
+import requests
+import yaml
+from matplotlib.figure import Figure
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..config import Section, flatten
+from ..data.dataset import PreparedDataset
+from ..errors import NerError, TrackingError
+from ..provenance import provenance
+
+log = logging.getLogger(__name__)
+
+STEP_TAG = "ner.step"
+CACHE_KEY_TAG = "ner.cache_key"
+ERROR_TAG = "ner.error"
+PARAM_LIMIT = 6000
+"""Characters of a parameter's value that MLflow stores; longer ones are cut, the whole stands in config.yaml."""
+DIGEST_LIMIT = 36
+CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
+"""Split -> context of the dataset input, in MLflow's words."""
+SERVER_TIMEOUT_S = 5
+_RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
+
+
+class Run:
+    """One open run; writes what workflows hand it."""
+
+    def __init__(self, run: MlflowRun) -> None:
+        self.id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags, names under ``ner.``."""
+        mlflow.set_tags({f"ner.{name}": str(value) for name, value in tags.items()})
+
+    def log_config(self, **sections: Section) -> None:
+        """Log sections as parameters under dotted keys, and as ``config.yaml``, which reruns the step as ``preset``."""
+        params: dict[str, Any] = {}
+        for name, section in sections.items():
+            params |= flatten(section, name)
+        mlflow.log_params({key: _param(value) for key, value in params.items()})
+        whole = {name: section.model_dump(mode="json") for name, section in sections.items()}
+        mlflow.log_text(yaml.safe_dump(whole, sort_keys=False), "config.yaml")
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None) -> None:
+        """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
+        mlflow.log_metrics(dict(metrics), step=step, model_id=model_id)
+
+    def log_table(self, name: str, table: pd.DataFrame) -> None:
+        """Log a table twice: as a page to read and as JSON that ``mlflow.load_table`` reads."""
+        page = table.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}", classes="t")
+        style = (
+            "body{font:14px system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}"
+            "td,th{padding:.3em .8em;border-bottom:1px solid #e5e7eb;text-align:left;vertical-align:top}th{background:#f3f4f6;position:sticky;top:0}"
+        )
+        mlflow.log_text(f'<!doctype html><meta charset="utf-8"><title>{name}</title><style>{style}</style>{page}', f"{name}.html")
+        mlflow.log_table(table.astype(object).where(table.notna(), None), f"tables/{name}.json")
+
+    def log_page(self, name: str, html: str) -> None:
+        """Log an HTML page."""
+        mlflow.log_text(html, f"{name}.html")
+
+    def log_figure(self, name: str, figure: Figure) -> None:
+        """Log a plot."""
+        mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
+
+    def log_folder(self, folder: Path, name: str) -> None:
+        """Log a folder's files under ``name/``."""
+        mlflow.log_artifacts(str(folder), name)
+
+    def log_dataset(self, dataset: PreparedDataset, splits: tuple[str, ...], data_run_id: str) -> None:
+        """Log splits as dataset inputs, with the fingerprint as digest and the data run's artifact as source."""
+        root = mlflow.get_run(data_run_id).info.artifact_uri
+        for split in splits:
+            frame = pd.DataFrame(
+                {
+                    "tokens": [list(sentence.tokens) for sentence in dataset.corpus[split]],
+                    "tags": [list(sentence.tags) for sentence in dataset.corpus[split]],
+                }
+            )
+            source = f"{root}/dataset/{split}.parquet"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # MLflow finds two equal readings of a local path and says so
+                entry = mlflow.data.from_pandas(frame, source, name=f"{dataset.name} {split}", digest=dataset.fingerprint[:DIGEST_LIMIT])
+            mlflow.log_input(entry, context=CONTEXTS[split])
+
+    @contextmanager
+    def child(self, step: str, name: str) -> Iterator["Run"]:
+        """Open a run below this one."""
+        with _opened(step, name, nested=True) as run:
+            yield run
+
+
+def connect() -> None:
+    """Make sure that the tracking store answers, before any work.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    uri = mlflow.get_tracking_uri()
+    shown = _without_password(uri)
+    if urlsplit(uri).scheme in ("http", "https"):
+        try:
+            requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S).raise_for_status()
+        except requests.RequestException as error:
+            raise TrackingError(
+                f"tracking server {shown} does not answer ({type(error).__name__}): start it with 'mlflow server', or set MLFLOW_TRACKING_URI to one that runs"
+            ) from error
+    try:
+        mlflow.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(f"tracking store {shown} cannot be used ({_one_line(error)}): check MLFLOW_TRACKING_URI") from error
+
+
+@contextmanager
+def open_run(step: str, name: str) -> Iterator[Run]:
+    """Adopt the run that `mlflow run` opened, or start one in the experiment that MLflow's environment names.
+
+    The run ends FINISHED, FAILED (with the message as tag ``ner.error``) or, on Ctrl-C, KILLED.
+
+    Raises:
+        TrackingError: the tracking store, or its artifact store, cannot be written.
+    """
+    connect()
+    with _opened(step, name, nested=False) as run:
+        yield run
+
+
+def latest_run(step: str, experiment_id: str) -> str | None:
+    """The id of the experiment's last finished run of a step."""
+    return _first(f"tags.`{STEP_TAG}` = '{step}'", experiment_id)
+
+
+def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
+    """The id of a finished run of a step with an equal cache key."""
+    return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id)
+
+
+def read_tags(run_id: str) -> dict[str, str]:
+    """A run's tags set by :meth:`Run.set_tags`, without their ``ner.``.
+
+    Raises:
+        TrackingError: no such run.
+    """
+    try:
+        tags: dict[str, str] = mlflow.get_run(run_id).data.tags
+    except MlflowException as error:
+        raise TrackingError(f"run {run_id!r} is not in {_without_password(mlflow.get_tracking_uri())}: give the id of a run there") from error
+    return {name.removeprefix("ner."): value for name, value in tags.items() if name.startswith("ner.")}
+
+
+def read_metrics(run_id: str) -> dict[str, float]:
+    """A run's last metrics."""
+    metrics: dict[str, float] = mlflow.get_run(run_id).data.metrics
+    return metrics
+
+
+def download(uri: str) -> Path:
+    """The local path of an artifact, fetched if it is elsewhere.
+
+    Raises:
+        TrackingError: there is no such artifact.
+    """
+    try:
+        return Path(mlflow.artifacts.download_artifacts(uri))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"{uri}: no such artifact ({_one_line(error)}): check the address, or run the step that makes it") from error
+
+
+def where_to_look(run: Run) -> str:
+    """How to open a run in the UI."""
+    uri = mlflow.get_tracking_uri()
+    if urlsplit(uri).scheme in ("http", "https"):
+        return f"{uri.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.id}"
+    return f"mlflow ui --backend-store-uri {_without_password(uri)}  then  http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.id}"
+
+
+@contextmanager
+def _opened(step: str, name: str, nested: bool) -> Iterator[Run]:
+    adopted = None if nested else os.environ.get("MLFLOW_RUN_ID")
+    os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "2")
+    try:
+        active = mlflow.start_run(run_name=None if adopted else name, nested=nested, log_system_metrics=True)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
+    run = Run(active)
+    status = "FAILED"
+    try:
+        if adopted and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
+            mlflow.set_tag("mlflow.runName", name)
+        mlflow.set_tag(STEP_TAG, step)
+        _log_provenance()
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except NerError as error:
+        mlflow.set_tag(ERROR_TAG, str(error)[:5000])
+        raise
+    except Exception as error:
+        mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {_one_line(error)}"[:5000])
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def _log_provenance() -> None:
+    values = provenance()
+    mlflow.set_tags(
+        {
+            "ner.git_commit": values["git_commit"],
+            "ner.code_fingerprint": values["code_fingerprint"],
+            "ner.package_version": values["package_version"],
+            "ner.cpu": values["hardware"]["cpu"],
+            "ner.accelerator": values["hardware"]["accelerator"],
+        }
+    )
+    try:  # the first artifact: a store that cannot be written shows before any work is done
+        mlflow.log_text(yaml.safe_dump(values, sort_keys=False), "provenance.yaml")
+    except (MlflowException, OSError, requests.RequestException) as error:
+        raise TrackingError(
+            f"artifact store {mlflow.get_artifact_uri()} cannot be written ({_one_line(error)}): make it writable, "
+            "or create the experiment with another artifact location"
+        ) from error
+
+
+def _first(condition: str, experiment_id: str) -> str | None:
+    found: list[MlflowRun] = mlflow.search_runs(
+        [experiment_id],
+        f"{condition} and attributes.status = 'FINISHED'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+        output_format="list",
+    )
+    return found[0].info.run_id if found else None
+
+
+def _param(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= PARAM_LIMIT else text[: PARAM_LIMIT - 1] + "…"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A folder for files on their way to the artifact store."""
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:
+        yield Path(folder)

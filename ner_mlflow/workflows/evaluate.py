@@ -1,0 +1,74 @@
+"""The `evaluate` step: a model and a prepared dataset in, scores and errors logged."""
+
+import logging
+
+from ..config import EvaluateConfig
+from ..errors import DataError
+from ..evaluation.report import evaluate
+from ..modeling.checkpoint import load_model
+from ..modeling.predict import torch_tagger
+from ..provenance import cache_key, code_fingerprint
+from ..serving.recognizer import load_tagger
+from ..tagger import Tagger
+from ..tracking.models import FoundModel
+from ..tracking.runs import Run
+from .prepare import DataRef
+
+log = logging.getLogger(__name__)
+
+STEP = "evaluate"
+CODE = ("bio.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py")
+
+
+def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> dict[str, float]:
+    """Score a model in an open run.
+
+    Returns:
+        The metrics, as logged.
+
+    Raises:
+        DataError: the dataset has other entity types than the model.
+    """
+    dataset = data.dataset
+    run.log_config(evaluate=config)
+    run.set_tags({"model": model.address, "data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
+    tagger = open_tagger(model, config.batch_tokens)
+    check_schema(tagger, data)
+    sentences = dataset.corpus[config.split]
+    run.log_dataset(dataset, (config.split,), data.run_id)
+    log.info("tagging %d sentences of %s", len(sentences), config.split)
+    predicted = [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences])]
+    report = evaluate(sentences, predicted, dataset.schema, config)
+    run.log_metrics(report.metrics, model_id=model.model_id)
+    for name, table in report.tables.items():
+        # The worst sentences are a page of their own, coloured; their table goes beside it.
+        run.log_table(name if name not in report.pages else f"{name}_table", table)
+    for name, page in report.pages.items():
+        run.log_page(name, page)
+    for name, figure in report.figures.items():
+        run.log_figure(name, figure)
+    run.set_tags({"cache_key": evaluate_cache_key(config, model, data)})
+    log.info("%s F1 %.4f", config.split, report.metrics[f"{config.split}/f1"])
+    return report.metrics
+
+
+def open_tagger(model: FoundModel, batch_tokens: int) -> Tagger:
+    """The tagger of a PyTorch or ONNX model."""
+    if model.is_onnx:
+        return load_tagger(model.folder, batch_tokens=batch_tokens)
+    checkpoint = load_model(model.folder)
+    return torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec, batch_tokens)
+
+
+def check_schema(tagger: Tagger, data: DataRef) -> None:
+    """Refuse a dataset whose entity types are not the model's."""
+    if tagger.labels != data.dataset.schema.labels:
+        raise DataError(
+            f"data run {data.run_id} has the types {', '.join(data.dataset.schema.types)}, the model {', '.join(tagger.spec.types)}: "
+            "give data prepared with the model's label table"
+        )
+
+
+def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
+    """Equal for equal code, settings, model and data."""
+    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), model.address, data.dataset.fingerprint])

@@ -1,0 +1,63 @@
+"""The `export` step: a fitted model in, proven ONNX files and a served model logged."""
+
+import logging
+from dataclasses import dataclass
+
+from ..config import ExportConfig
+from ..data.sentences import VALIDATION
+from ..errors import ModelError
+from ..export.bundle import write_code_bundle
+from ..export.export import export
+from ..modeling.checkpoint import load_model
+from ..modeling.predict import torch_tagger
+from ..provenance import cache_key, code_fingerprint, library_versions
+from ..serving.recognizer import EntityRecognizer, load_tagger
+from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, log_served_model
+from ..tracking.runs import Run, work_folder
+from .evaluate import check_schema
+from .prepare import DataRef
+
+log = logging.getLogger(__name__)
+
+STEP = "export"
+CODE = ("bio.py", "decoding.py", "encoding.py", "tagger.py", "export", "serving", "modeling/checkpoint.py", "tracking/models.py")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The logged served model, which variant it is, and the run's metrics."""
+
+    model: LoggedModel
+    variant: str
+
+
+def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef) -> Exported:
+    """Export a model in an open run; validation is what it is proven on.
+
+    Raises:
+        ModelError: the model is an ONNX model already, or nothing that may be served is proven.
+    """
+    if model.is_onnx:
+        raise ModelError(f"model {model.address} is exported already: give the train run or PyTorch model it was made from")
+    run.log_config(export=config)
+    run.set_tags({"model": model.address, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
+    run.log_dataset(data.dataset, (VALIDATION,), data.run_id)
+    checkpoint = load_model(model.folder)
+    check_schema(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), data)
+    with work_folder() as folder:
+        report = export(checkpoint, data.dataset.corpus[VALIDATION], config, folder / "onnx")
+        for variant in report.variants:
+            run.log_metrics({f"{variant.name}/{name}": value for name, value in variant.metrics.items()})
+        run.log_table("variants", report.table)
+        run.log_folder(folder / "onnx", "onnx")
+        expected = EntityRecognizer(load_tagger(report.served.folder)).recognize_rows(EXAMPLE)
+        metadata = {"variant": report.served.name, "types": list(checkpoint.spec.types), "dataset_fingerprint": data.dataset.fingerprint}
+        logged = log_served_model(report.served.folder, write_code_bundle(folder / "code"), "served_model", expected, metadata)
+    run.set_tags({MODEL_URI_TAG: logged.uri, "served_variant": report.served.name, "cache_key": export_cache_key(config, model, data)})
+    log.info("served variant: %s", report.served.name)
+    return Exported(logged, report.served.name)
+
+
+def export_cache_key(config: ExportConfig, model: FoundModel, data: DataRef) -> str:
+    """Equal for equal code, libraries, settings, model and data."""
+    return cache_key([STEP, code_fingerprint(*CODE), library_versions(), config.model_dump_json(), model.address, data.dataset.fingerprint])

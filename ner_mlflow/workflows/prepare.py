@@ -1,0 +1,70 @@
+"""The `data` step: a corpus in, a prepared dataset with its statistics logged."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import DataConfig
+from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
+from ..data.prepare import prepare
+from ..data.sentences import SPLITS
+from ..data.sources import read_corpus
+from ..data.statistics import plot_statistics, statistics, statistics_metrics
+from ..labels import TABLES
+from ..provenance import cache_key, code_fingerprint, file_sha256
+from ..tracking.runs import Run, download, work_folder
+
+log = logging.getLogger(__name__)
+
+STEP = "data"
+CODE = ("bio.py", "labels.py", "data")
+
+
+@dataclass(frozen=True)
+class DataRef:
+    """A prepared dataset and the run that holds it."""
+
+    run_id: str
+    dataset: PreparedDataset
+
+
+def run_data(run: Run, config: DataConfig) -> DataRef:
+    """Prepare a dataset in an open run."""
+    run.log_config(data=config)
+    corpus = read_corpus(config.dataset, config.revision, config.seed)
+    preparation = prepare(corpus, config)
+    digest = fingerprint(preparation.corpus, preparation.schema)
+    dataset = PreparedDataset(_short_name(config.dataset), preparation.corpus, preparation.schema, digest)
+    table = statistics(preparation)
+    run.log_metrics(statistics_metrics(table))
+    run.log_metrics({f"changes/{name}": float(count) for name, count in preparation.counts.items()})
+    run.log_table("statistics", table)
+    run.log_figure("statistics", plot_statistics(table, preparation.schema))
+    with work_folder() as folder:
+        save_dataset(dataset, folder / "dataset")
+        run.log_folder(folder / "dataset", "dataset")
+    run.log_dataset(dataset, SPLITS, run.id)
+    run.set_tags({"dataset": dataset.name, "dataset_fingerprint": digest, "cache_key": data_cache_key(config)})
+    for split in SPLITS:
+        log.info("%s: %d sentences", split, len(dataset.corpus[split]))
+    for name, count in sorted(preparation.counts.items()):
+        if count:
+            log.info("%s: %d", name.replace("_", " "), count)
+    return DataRef(run.id, dataset)
+
+
+def load_data(run_id: str) -> DataRef:
+    """The dataset of a finished data run, verified."""
+    return DataRef(run_id, load_dataset(download(f"runs:/{run_id}/dataset")))
+
+
+def data_cache_key(config: DataConfig) -> str:
+    """Equal for equal code, settings and files."""
+    paths = [Path(part.strip()) for part in config.dataset.split(",")] + [Path(config.label_table), TABLES / f"{config.label_table}.yaml"]
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []) if file.is_file()]
+    hashes = [f"{file.name} {file_sha256(file)}" for file in files]
+    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), *hashes])
+
+
+def _short_name(dataset: str) -> str:
+    return Path(dataset.split(",")[0]).name if Path(dataset.split(",")[0]).exists() else dataset
