@@ -16,18 +16,15 @@ PRESET = "preset"
 """Default of every option that stands for a setting: what the preset says."""
 INTERRUPTED = 130
 
-_DESCRIPTIONS = {
-    f"{section}.{name}": field.description or ""
-    for section, model in Config.model_fields.items()
-    for name, field in model.annotation.model_fields.items()  # type: ignore[union-attr]  # every field of Config is a section
-}
+_DESCRIPTIONS = Config.descriptions()
 _BASE = flatten(load_config())
 
 
 class Command(click.Command):
     """A command whose errors are one line on standard error and a non-zero exit status."""
 
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # type: ignore[override]  # narrower: it never returns
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command, then leave the process."""
         try:
             super().main(*args, **{**kwargs, "standalone_mode": False})
         except NerError as error:

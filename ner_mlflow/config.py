@@ -120,6 +120,16 @@ class Config(Section):
         """YAML that, given as ``preset``, reruns the experiment."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """What each setting means, by dotted key."""
+        sections = {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        }
+        return {f"{name}.{key}": field.description or "" for name, section in sections.items() for key, field in section.model_fields.items()}
+
 
 def preset_names() -> list[str]:
     """The presets that ship with the package."""

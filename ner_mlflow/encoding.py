@@ -59,6 +59,7 @@ class WordEncoder:
         for index, (words, encoding) in enumerate(zip(sentences, encodings, strict=True)):
             pieces: list[list[int]] = [[] for _ in words]
             for id_, word in zip(encoding.ids, encoding.word_ids, strict=True):
+                assert word is not None  # only special tokens belong to no word, and none were asked for
                 pieces[word].append(id_)
             bounded = [(piece or [self._unknown_id])[: self._budget] for piece in pieces]
             windows += [self._window(index, first, bounded[first:last]) for first, last in self._cuts([len(piece) for piece in bounded])]

@@ -29,10 +29,12 @@ class LabelSchema:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
+        """Tags by id."""
         return (OUTSIDE, *(f"{prefix}-{type_}" for type_ in self.types for prefix in "BI"))
 
     @cached_property
     def ids(self) -> dict[str, int]:
+        """Ids by tag."""
         return {label: id_ for id_, label in enumerate(self.labels)}
 
 

@@ -53,10 +53,12 @@ class Template:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
+        """The template's words, slots among them."""
         return tuple(self.text.split(" "))
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
+        """The names of its slots, in order."""
         return tuple(_SLOT.findall(self.text))
 
     @property

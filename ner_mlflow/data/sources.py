@@ -176,8 +176,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8") from error
+        at_line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{at_line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8") from error
     for number, line in enumerate(text.split("\n"), start=1):
         yield number, line.removesuffix("\r")
 

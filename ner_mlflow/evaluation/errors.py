@@ -22,6 +22,7 @@ class Outcome:
 
     @property
     def correct(self) -> bool:
+        """Whether span and type are equal."""
         return self.gold == self.predicted
 
 
@@ -106,9 +107,7 @@ def sentence_table(sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Ou
     return pd.DataFrame(rows, columns=["errors", "sentence", "gold", "predicted", "origin"])
 
 
-def sentences_page(
-    title: str, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], indices: Sequence[int], types: Sequence[str]
-) -> str:
+def sentences_page(title: str, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], indices: Sequence[int], types: Sequence[str]) -> str:
     """An HTML page of the named sentences, gold above predicted, entities in the colour of their type."""
     colours = {type_: PALETTE[position % len(PALETTE)] for position, type_ in enumerate(types)}
     legend = " ".join(_mark(type_, type_, colours) for type_ in types)

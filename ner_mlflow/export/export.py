@@ -1,7 +1,7 @@
 """Export a fitted model in all variants and prove each against PyTorch."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..modeling.predict import torch_tagger
 from ..provenance import folder_sizes
 from ..results import ExportReport, VariantReport
 from ..serving.recognizer import MODEL_FILE, load_tagger
-from ..tagger import Tagger
+from ..tagger import Forward, Tagger
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
 from .onnx_files import DERIVED, write_fp32
 
@@ -70,11 +70,9 @@ def _f1(tagger: Tagger, sentences: Sequence[Sentence]) -> float:
     return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])["f1"]
 
 
-def _timings(
-    checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path
-) -> dict[Variant, dict[str, float]]:
+def _timings(checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path) -> dict[Variant, dict[str, float]]:
     timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
-    loaders = {variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants}
+    loaders: dict[str, Callable[[], Forward]] = {variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants}
     encoder = WordEncoder(checkpoint.tokenizer, checkpoint.spec.max_length)
     for place, inputs in latency_inputs(encoder, sentences, config).items():
         times = interleaved_latency_ms(loaders, inputs, config.latency_runs, config.latency_warmup_runs)

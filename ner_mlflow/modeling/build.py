@@ -84,7 +84,7 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
 
 def backend_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """The `tokenizers` object inside a fast tokenizer."""
-    backend: Tokenizer = tokenizer.backend_tokenizer  # type: ignore[attr-defined]  # only fast tokenizers have it, and load_tokenizer gives no other
+    backend: Tokenizer = tokenizer.backend_tokenizer
     return backend
 
 
@@ -103,7 +103,7 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
             f"model.lora_targets {sorted(missing)} are not linear layers of backbone {backbone.name!r}, "
             f"which has {', '.join(sorted(linear))}: choose among these"
         )
-    return get_peft_model(
+    adapted: nn.Module = get_peft_model(
         network,
         LoraConfig(
             task_type=TaskType.TOKEN_CLS,
@@ -114,3 +114,4 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
             modules_to_save=["classifier"],
         ),
     )
+    return adapted

@@ -48,7 +48,7 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
         )
     base = _load_network(backbone.folder, spec)
     network = PeftModel.from_pretrained(base, folder)
-    return Checkpoint(network.eval(), _load_tokenizer(folder), spec)  # type: ignore[arg-type]  # PeftModel forwards like the model it wraps
+    return Checkpoint(network.eval(), _load_tokenizer(folder), spec)
 
 
 def merged(network: nn.Module) -> PreTrainedModel:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from matplotlib.figure import Figure
@@ -141,9 +141,7 @@ def fit(
 def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, validation F1 and learning rate over epochs."""
     figure = Figure(figsize=(12, 3.5), layout="constrained")
-    for axes, name, title in zip(
-        figure.subplots(1, 3), ("loss", "eval_f1", "learning_rate"), ("Training loss", "Validation F1", "Learning rate"), strict=True
-    ):
+    for axes, name, title in zip(figure.subplots(1, 3), ("loss", "eval_f1", "learning_rate"), ("Training loss", "Validation F1", "Learning rate"), strict=True):
         points = [(row["epoch"], row[name]) for row in history if name in row]
         axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None)
         axes.set_title(title)
@@ -186,6 +184,7 @@ class _NerTrainer(Trainer):
     """A Trainer whose evaluation is ours: windows merged, valid tags decoded, strict entity scores."""
 
     eval_dataset: list[Sentence]
+    control: TrainerControl
 
     def __init__(self, tagger: Tagger, **settings: Any) -> None:
         super().__init__(**settings)
@@ -208,7 +207,7 @@ class _NerTrainer(Trainer):
 class _LogCallback(TrainerCallback):
     """Hands the Trainer's logs on under our names, and says each epoch how it went."""
 
-    NAMES = {"loss": "train/loss", "learning_rate": "train/learning_rate", "grad_norm": "train/grad_norm"}
+    NAMES: ClassVar[dict[str, str]] = {"loss": "train/loss", "learning_rate": "train/learning_rate", "grad_norm": "train/grad_norm"}
 
     def __init__(self, on_log: OnLog, epochs: int) -> None:
         self._on_log = on_log
@@ -219,9 +218,7 @@ class _LogCallback(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started = time.perf_counter()
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any) -> None:
         logs = logs or {}
         metrics = {ours: float(logs[theirs]) for theirs, ours in self.NAMES.items() if theirs in logs}
         metrics |= {f"validation/{name.removeprefix('eval_')}": value for name, value in logs.items() if name.startswith("eval_")}
@@ -229,9 +226,7 @@ class _LogCallback(TrainerCallback):
         if metrics:
             self._on_log({**metrics, "train/epoch": float(state.epoch or 0)}, state.global_step)
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float] | None = None, **_: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float] | None = None, **_: Any) -> None:
         epoch, seconds = round(state.epoch or 0), time.perf_counter() - self._started
         log.info(
             "epoch %d of %d: loss %.3f, validation F1 %.3f, %.0f s gone, at most %.0f s to go",

@@ -28,8 +28,6 @@ def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None)
     return forward
 
 
-def torch_tagger(
-    network: nn.Module, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, autocast_dtype: torch.dtype | None = None
-) -> Tagger:
+def torch_tagger(network: nn.Module, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, autocast_dtype: torch.dtype | None = None) -> Tagger:
     """A tagger over a PyTorch model."""
     return Tagger(torch_forward(network, autocast_dtype), tokenizer, spec, batch_tokens)

@@ -18,9 +18,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files; ``model_config`` may set ``threads`` (0: all cores) and ``batch_tokens``."""
         config: dict[str, Any] = context.model_config or {}
-        self._recognizer = EntityRecognizer(
-            load_tagger(Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", 4096)))
-        )
+        self._recognizer = EntityRecognizer(load_tagger(Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", 4096))))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]]:
         """Entities of each row's text, in row order.
@@ -29,8 +27,8 @@ class ServedModel(PythonModel):
         """
         if TEXT_COLUMN in model_input.columns:
             texts = model_input[TEXT_COLUMN].tolist()
-        elif list(model_input.columns) == [0]:
-            texts = model_input[0].tolist()
+        elif model_input.shape[1] == 1 and not isinstance(model_input.columns[0], str):
+            texts = model_input.iloc[:, 0].tolist()
         else:
             names = ", ".join(repr(str(name)) for name in model_input.columns)
             raise MlflowException.invalid_parameter_value(f"the first column must be {TEXT_COLUMN!r}, not {names}: send texts in it, or bare strings")

@@ -31,8 +31,6 @@ class TextEntity:
     score: float
 
 
-
-
 def onnx_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """A CPU session; ``threads`` of 0 takes all cores."""
     options = onnxruntime.SessionOptions()

@@ -61,6 +61,7 @@ class FoundModel:
 
     @property
     def is_onnx(self) -> bool:
+        """Whether it is an exported model, not a PyTorch one."""
         return (self.folder / "model.onnx").is_file()
 
 
@@ -170,9 +171,10 @@ def _model_id(uri: str) -> str | None:
     if match := re.fullmatch(r"models:/(m-[0-9a-f]{32})", uri):
         return match.group(1)
     try:
-        return mlflow.models.get_model_info(uri).model_id
+        model_id: str | None = mlflow.models.get_model_info(uri).model_id
     except MlflowException:
         return None
+    return model_id
 
 
 def _pinned(*names: str) -> list[str]:

@@ -127,9 +127,7 @@ def _judged(steps: _Steps, preset: str, config: Config, train_run: str, data: Da
         evaluate.evaluate_cache_key(config.evaluate, model, data),
         lambda child: evaluate.run_evaluate(child, config.evaluate, model, data),
     )
-    export_run = steps.do(
-        export.STEP, export.export_cache_key(config.export, model, data), lambda child: export.run_export(child, config.export, model, data)
-    )
+    export_run = steps.do(export.STEP, export.export_cache_key(config.export, model, data), lambda child: export.run_export(child, config.export, model, data))
     tags = read_tags(export_run)
     return Variant(
         preset=preset,
