@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import click
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from ner_mlflow.config import Config, flatten, load_config, parse_overrides, preset_names
 from ner_mlflow.errors import NerError
@@ -74,16 +75,14 @@ def set_up_logging() -> None:
     """Our progress on standard error; of the libraries only what a user must know."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("ner_mlflow").setLevel(logging.INFO)
-    for name in ("onnxscript", "onnx_ir", "torch.onnx", "mlflow.utils.requirements_utils", "mlflow.system_metrics"):
+    for name in ("onnxscript", "onnx_ir", "torch.onnx", "mlflow.transformers", "mlflow.utils.requirements_utils", "mlflow.system_metrics"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-    from transformers.utils.logging import disable_progress_bar
-
     disable_progress_bar()
+    set_verbosity_error()
 
 
 def _exit(message: str, status: int) -> NoReturn:

@@ -2,6 +2,9 @@
 
 import logging
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +14,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
@@ -66,14 +70,21 @@ class FoundModel:
 
 
 def log_transformers_model(folder: Path, name: str) -> LoggedModel:
-    """Log a whole transformers model; ``mlflow.transformers.load_model`` gives its pipeline."""
+    """Log a whole transformers model; ``mlflow.transformers.load_model`` gives its pipeline.
+
+    What MLflow leaves out of the folder (tokenizer, ``ner_model.json``) is put beside the weights, last ``ner_model.json``.
+    """
     info = mlflow.transformers.log_model(
-        str(folder),
+        pipeline("token-classification", model=str(folder), device="cpu"),
         name=name,
         task="token-classification",
         pip_requirements=_pinned("mlflow", "torch", "transformers"),
-        await_registration_for=None,
     )
+    client = mlflow.MlflowClient()
+    kept = {Path(entry.path).name for entry in client.list_logged_model_artifacts(info.model_id, "model")}
+    left_out = [file for file in sorted(folder.iterdir()) if file.name not in kept and file.name != TaggerSpec.FILE]
+    for file in [*left_out, folder / TaggerSpec.FILE]:
+        client.log_model_artifact(info.model_id, str(file), "model")
     return LoggedModel(info.model_id, info.model_uri)
 
 
@@ -86,16 +97,17 @@ def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list
     Raises:
         ModelError: the logged model does not load, or answers otherwise.
     """
-    info = mlflow.pyfunc.log_model(
-        name=name,
-        python_model=str(bundle.entry),
-        code_paths=[str(bundle.package)],
-        artifacts={"model": str(folder)},
-        signature=SIGNATURE,
-        input_example=EXAMPLE,
-        pip_requirements=_pinned(*REQUIREMENTS),
-        metadata=metadata,
-    )
+    with _importable(bundle.package.parent):  # MLflow executes the entry file before it has copied the package
+        info = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(bundle.entry),
+            code_paths=[str(bundle.package)],
+            artifacts={"model": str(folder)},
+            signature=SIGNATURE,
+            input_example=EXAMPLE,
+            pip_requirements=_pinned(*REQUIREMENTS),
+            metadata=metadata,
+        )
     try:
         answer = mlflow.pyfunc.load_model(info.model_uri).predict(EXAMPLE)
     except Exception as error:  # whatever it is, the model does not serve
@@ -175,6 +187,15 @@ def _model_id(uri: str) -> str | None:
     except MlflowException:
         return None
     return model_id
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def _pinned(*names: str) -> list[str]:
