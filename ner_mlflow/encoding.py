@@ -35,7 +35,11 @@ class WordEncoder:
     """Turns sentences of words into windows of at most ``max_length`` sub-tokens."""
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
-        """``tokenizer`` is used as it is, less its own padding and truncation."""
+        """``tokenizer`` is used as it is, less its own padding and truncation.
+
+        Raises:
+            ValueError: the window has no room for a word.
+        """
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -43,6 +47,8 @@ class WordEncoder:
         wrapping = self._tokenizer.encode("").ids
         self._before, self._after = wrapping[:1], wrapping[1:]
         self._budget = max_length - len(wrapping)
+        if self._budget < 1:
+            raise ValueError(f"max_length={max_length} leaves no room beside {len(wrapping)} special tokens")
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         unknown_id = self._tokenizer.token_to_id(unknown) if unknown else None
         self._unknown_id = wrapping[0] if unknown_id is None else unknown_id
@@ -75,8 +81,10 @@ class WordEncoder:
             yield first, last
             if last == len(sizes):
                 return
+            # As many words again as the overlap allows and still leave room for the next one.
+            most = min(OVERLAP * self._budget, self._budget - sizes[last])
             overlap, next_first = 0, last
-            while next_first - 1 > first and overlap + sizes[next_first - 1] <= OVERLAP * self._budget:
+            while next_first - 1 > first and overlap + sizes[next_first - 1] <= most:
                 next_first -= 1
                 overlap += sizes[next_first]
             first = next_first
@@ -117,18 +125,18 @@ def attention_mask(sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return pad([np.ones_like(sequence) for sequence in sequences], 0)
 
 
-def merge(windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], lengths: Sequence[int]) -> list[NDArray[np.float32]]:
+def merge(windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], lengths: Sequence[int], labels: int) -> list[NDArray[np.float32]]:
     """Scores by sentence from scores by window; a word in two windows takes them where it stands farther from an edge.
 
     Args:
         windows: windows in any order.
         scores: for each window, shape (its words, labels).
         lengths: words of each sentence.
+        labels: columns of the scores.
 
     Returns:
         For each sentence, shape (its words, labels).
     """
-    labels = scores[0].shape[-1] if scores else 0
     merged = [np.zeros((length, labels), dtype=np.float32) for length in lengths]
     margins = [np.full(length, -1) for length in lengths]
     for window, values in zip(windows, scores, strict=True):

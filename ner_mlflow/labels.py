@@ -84,9 +84,9 @@ def load_label_table(name: str) -> LabelTable:
         raise ConfigError(f"label_table {name!r} is neither a known table ({known}) nor a file: give a YAML file of 'source: target' lines")
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise ConfigError(f"label_table {path}: not YAML ({' '.join(str(error).split())}): write 'source: target' lines") from error
-    if not isinstance(mapping, dict) or not all(isinstance(text, str) for pair in mapping.items() for text in pair):
+    if not isinstance(mapping, dict) or not all(isinstance(text, str) and text for pair in mapping.items() for text in pair):
         raise ConfigError(f"label_table {path}: must map source types to target types, one 'source: target' a line, O for outside")
     if not set(mapping.values()) - {OUTSIDE}:
         raise ConfigError(f"label_table {path}: maps every type to O, so no entity is left: map at least one type to a target type")

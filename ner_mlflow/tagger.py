@@ -57,10 +57,13 @@ class TaggerSpec:
         path = folder / cls.FILE
         if not path.is_file():
             raise ModelError(f"{folder}: no {cls.FILE}, so not a model of this platform: give a train or export run, or a model it logged")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format", None) != cls.FORMAT:
-            raise ModelError(f"{path}: written in another format, this version reads {cls.FORMAT}: train the model again")
-        return cls(**{**values, "labels": tuple(values["labels"])})
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop("format") != cls.FORMAT:
+                raise ValueError
+            return cls(**{**values, "labels": tuple(values["labels"])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(f"{path}: broken or written in another format, this version reads {cls.FORMAT}: train the model again") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Tagger:
             logits = self._forward(pad(ids, self.spec.pad_id), attention_mask(ids))
             for row, index in enumerate(batch):
                 scores[index] = log_softmax(logits[row, windows[index].word_positions])
-        return merge(windows, scores, [len(sentence) for sentence in sentences])
+        return merge(windows, scores, [len(sentence) for sentence in sentences], len(self.labels))
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
         """The most probable valid tags of each sentence."""

@@ -30,9 +30,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote
 
-_API = re.compile(
-    r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
-)
+_API = re.compile(r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?")
 _RESOLVE = re.compile(r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)")
 _REPOSITORY_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")

@@ -76,21 +76,27 @@ def load_dataset(folder: Path) -> PreparedDataset:
     path = folder / SCHEMA_FILE
     if not path.is_file():
         raise DataError(f"{folder}: no {SCHEMA_FILE}, so not a prepared dataset: run the data step")
-    schema_values = json.loads(path.read_text(encoding="utf-8"))
-    if schema_values.get("format") != FORMAT:
-        raise DataError(f"{path}: format {schema_values.get('format')!r}, this version reads {FORMAT}: run the data step again")
-    schema = LabelSchema(tuple(schema_values["types"]))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if (found_format := values.get("format")) != FORMAT:
+            raise DataError(f"{path}: format {found_format!r}, this version reads {FORMAT}: run the data step again")
+        name, expected, schema = values["name"], values["fingerprint"], LabelSchema(tuple(values["types"]))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: broken ({type(error).__name__}): run the data step again") from error
     corpus: Corpus = {}
     for split in SPLITS:
         try:
-            rows = pq.read_table(folder / f"{split}.parquet", schema=COLUMNS).to_pylist()
-        except (pa.ArrowInvalid, OSError) as error:
+            table = pq.read_table(folder / f"{split}.parquet")
+            if table.schema.names != COLUMNS.names:
+                raise pa.ArrowInvalid(f"columns {', '.join(table.schema.names)} instead of {', '.join(COLUMNS.names)}")
+            rows = table.cast(COLUMNS).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{folder / f'{split}.parquet'}: cannot be read ({' '.join(str(error).split())[:200]}): run the data step again") from error
         corpus[split] = [Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "") for row in rows]
     found = fingerprint(corpus, schema)
-    if found != schema_values["fingerprint"]:
-        raise DataError(f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({schema_values['fingerprint'][:12]}): run the data step again")
-    return PreparedDataset(schema_values["name"], corpus, schema, found)
+    if found != expected:
+        raise DataError(f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({expected[:12]}): run the data step again")
+    return PreparedDataset(name, corpus, schema, found)
 
 
 def _row(sentence: Sentence) -> dict[str, object]:

@@ -15,6 +15,7 @@ from .sample import generate_sample
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 SAMPLE = "sample"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 TOKEN_FIELDS = ("tokens", "words")
 TAG_FIELDS = ("ner_tags", "tags", "labels")
 DOCUMENT_FIELDS = ("document", "document_id", "doc_id")
@@ -49,7 +50,7 @@ def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> 
         return _read_files(paths)
     if len(paths) == 1 and paths[0].is_dir():
         return _read_files(_split_files(paths[0]))
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", dataset) and not paths[0].suffix:
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) and paths[0].suffix not in READERS:
         return _read_hub(dataset, revision)
     missing = next(path for path in paths if not path.is_file())
     raise DataError(f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists")
@@ -84,7 +85,7 @@ def read_conll(path: Path) -> list[Sentence]:
             close()
             document += 1
             continue
-        columns = line.split("\t") if "\t" in line else line.split()
+        columns = line.split("\t") if "\t" in line else line.strip(" ").split(" ")
         if len(columns) < 2 or not columns[0].strip():
             raise DataError(f"{path}:{number}: {line!r} has {len(columns)} column, a token and a tag are needed: add the missing one")
         if not tokens:
@@ -108,8 +109,8 @@ def read_jsonl(path: Path) -> list[Sentence]:
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: not JSON ({error.msg} at column {error.colno}): write one object a line") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
         if not isinstance(row, dict):
             raise DataError(f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}")
         sentences.append(_sentence_of_row(row, where, names=None))
@@ -205,8 +206,9 @@ def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | 
         raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token")
     if not tokens:
         raise DataError(f"{where}: a sentence without tokens: remove it")
-    if odd := next((token for token in tokens if not isinstance(token, str) or not token.strip()), None):
-        raise DataError(f"{where}: token {odd!r} is not text: every token must be a non-empty string")
+    for token in tokens:
+        if not isinstance(token, str) or not token.strip() or _LONE_SURROGATE.search(token):
+            raise DataError(f"{where}: token {token!r} is not text: every token must be a non-empty string of Unicode")
     document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
     return Sentence(tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where)
 
@@ -253,6 +255,8 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
         if split is None:
             continue
         names = _class_names(rows.features)
+        if not len(rows):
+            raise DataError(f"dataset {dataset!r}: its split {name} is empty: give a dataset with at least one sentence in it")
         corpus[split] = [_sentence_of_row(row, f"{dataset}, {name}, row {index}", names) for index, row in enumerate(rows)]
     if not corpus:
         raise DataError(f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test")

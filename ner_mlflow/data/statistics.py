@@ -52,7 +52,7 @@ def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
 
 
 def _row(sentences: list[Sentence], schema: LabelSchema) -> dict[str, float]:
-    lengths = pd.Series([len(sentence.tokens) for sentence in sentences])
+    lengths = pd.Series([len(sentence.tokens) for sentence in sentences] or [0])
     types = Counter(entity.type for sentence in sentences for entity in to_entities(sentence.tags))
     return {
         "sentences": len(sentences),

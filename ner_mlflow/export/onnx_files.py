@@ -63,7 +63,7 @@ def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     level = root.level
     root.setLevel(logging.ERROR)  # the quantiser recommends a pre-processing that the exporter has done
     try:
-        quantize_dynamic(fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8)
+        quantize_dynamic(fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True)
     finally:
         root.setLevel(level)
 

@@ -15,6 +15,8 @@ CLOSING_BRACKETS = {close: open_ for open_, close in BRACKETS.items()}
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
 TAG = re.compile(r"<[^<>\s]+>$")
 """A whole HTML or XML tag; `$` is the end of the span that is searched."""
+AFTER_STOP = frozenset("\"'”’»`)]}")
+"""What may stand between the end of a sentence and the next one, three at most."""
 LONGEST_CUT = 256
 """Chunks with more characters (encoded data, minified code) stay whole."""
 SENTENCE_END = frozenset((".", "!", "?", "…", "..."))
@@ -69,12 +71,12 @@ def _breaks(text: str, current: list[Word], word: Word) -> bool:
         return True
     if not gap or word.text[0].islower():
         return False
-    while last.text in CLOSING and last.text not in SENTENCE_END and len(current) > 1:
-        current = current[:-1]
-        last = current[-1]
-    if last.text not in SENTENCE_END:
+    end = len(current) - 1
+    while end > max(0, len(current) - 4) and current[end].text in AFTER_STOP:
+        end -= 1
+    if current[end].text not in SENTENCE_END:
         return False
-    return last.text != "." or len(current) < 2 or current[-2].text.lower() not in ABBREVIATIONS
+    return current[end].text != "." or end == 0 or current[end - 1].text.lower() not in ABBREVIATIONS
 
 
 def _cuts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config, load_config
+from ..config import Config, load_config, preset_name
+from ..errors import ConfigError
 from ..labels import LabelSchema
 from ..modeling.backbone import resolve_backbone
 from ..tracking.models import FoundModel, LoggedModel, check_registered_name, find_model, register
@@ -46,9 +47,11 @@ class Comparison:
 def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], registered_model: str, alias: str) -> Comparison:
     """Do all steps for each preset below an open run; what did not change since a finished run is reused."""
     check_registered_name(registered_model, alias)
-    configs = {preset: load_config(preset, overrides) for preset in presets}
+    configs = {preset_name(preset): load_config(preset, overrides) for preset in presets}
+    if len(configs) < len(presets):
+        raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
     backbones = {preset: resolve_backbone(config.model.backbone, config.model.revision) for preset, config in configs.items()}
-    run.log_config(**{f"{preset}": config for preset, config in configs.items()})
+    run.log_config(**configs)
     variants = []
     for number, (preset, config) in enumerate(configs.items(), start=1):
         log.info("— variant %d of %d: %s —", number, len(configs), preset)

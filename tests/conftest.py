@@ -1,0 +1,78 @@
+"""What many tests share: a tiny backbone, a store of their own, and the commands as a user types them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from ner_mlflow.data.sample import generate_sample
+
+ROOT = Path(__file__).parent.parent
+Completed = subprocess.CompletedProcess[str]
+Command = Callable[..., Completed]
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer BERT over the sample's words and their letters: learns the sample in seconds."""
+    folder = tmp_path_factory.mktemp("backbones") / "tiny"
+    words = sorted({token.lower() for sentence in generate_sample(13)["train"] for token in sentence.tokens})
+    letters = sorted({letter for word in words for letter in word})
+    vocabulary = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)])
+    tokenizer = Tokenizer(models.WordPiece({word: id_ for id_, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, max_position_embeddings=128
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset for the tiny backbone, with few timed runs."""
+    path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    settings = {
+        "model": {"backbone": str(tiny_backbone), "max_length": 64},
+        "train": {"learning_rate": 3e-3, "epochs": 2, "early_stopping_patience": 2},
+        "export": {"latency_runs": 8, "latency_warmup_runs": 1, "served": ["fp32"]},
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return path
+
+
+def user_environment(store: str, **more: str) -> dict[str, str]:
+    """The environment of a user with a tracking store of their own, and no run open."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    return {
+        **kept,
+        "MLFLOW_TRACKING_URI": store,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **more,
+    }
+
+
+def mlflow_run(store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Completed:
+    """``mlflow run ROOT ARGUMENTS --env-manager local``, as a user types it."""
+    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", *arguments]
+    return subprocess.run(command, cwd=cwd, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)
+
+
+def entry_point(store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Completed:
+    """``python -m entrypoints.NAME ARGUMENTS``."""
+    command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)

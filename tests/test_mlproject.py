@@ -1,0 +1,289 @@
+"""The front door: MLproject's parameters are the commands' options, and every entry point runs as a user runs it."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+import click
+import mlflow
+import pytest
+import yaml
+from conftest import ROOT, Completed, entry_point, mlflow_run, user_environment
+from mlflow.entities import Run
+
+from entrypoints.cli import PRESET
+from ner_mlflow.config import Config, preset_names
+
+PROJECT = yaml.safe_load((ROOT / "MLproject").read_text(encoding="utf-8"))
+ENTRY_POINTS = sorted(PROJECT["entry_points"])
+BRACED = re.compile(r"--(\w+) \{(\w+)\}")
+
+
+def command_of(entry: str) -> click.Command:
+    command = getattr(importlib.import_module(f"entrypoints.{entry}"), entry)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def options_of(entry: str) -> dict[str, click.Option]:
+    return {parameter.opts[0].removeprefix("--"): parameter for parameter in command_of(entry).params if isinstance(parameter, click.Option)}
+
+
+def test_every_command_is_an_entry_point() -> None:
+    assert sorted(path.stem for path in (ROOT / "entrypoints").glob("*.py") if path.stem not in ("__init__", "cli")) == ENTRY_POINTS
+
+
+@pytest.mark.parametrize("entry", ENTRY_POINTS)
+def test_parameters_and_defaults_are_those_of_the_command(entry: str) -> None:
+    parameters = PROJECT["entry_points"][entry]["parameters"]
+    assert {name: parameter["default"] for name, parameter in parameters.items()} == {name: option.default for name, option in options_of(entry).items()}
+
+
+@pytest.mark.parametrize("entry", ENTRY_POINTS)
+def test_every_parameter_is_passed_on_under_its_own_name(entry: str) -> None:
+    passed = BRACED.findall(PROJECT["entry_points"][entry]["command"])
+    assert passed == [(name, name) for name in PROJECT["entry_points"][entry]["parameters"]]
+
+
+@pytest.mark.parametrize("entry", ENTRY_POINTS)
+def test_an_option_with_the_preset_for_a_default_stands_for_a_setting(entry: str) -> None:
+    settings = {key.replace(".", "__") for key in Config.descriptions()}
+    for option in options_of(entry).values():
+        assert (option.name in settings) == (option.default == PRESET)
+        assert option.help
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the commands left in one store, after main, then each entry point without parameters."""
+
+    store: str
+    main: Completed
+    alone: dict[str, Completed]
+
+    def runs(self, step: str) -> list[Run]:
+        mlflow.set_tracking_uri(self.store)
+        found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
+        return found
+
+    def artifacts(self, run: Run) -> set[str]:
+        mlflow.set_tracking_uri(self.store)
+        return {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
+
+
+@pytest.fixture(scope="module")
+def session(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("user")
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    # The store's artifact root is where its first command ran.
+    env = {"MLFLOW_DEFAULT_ARTIFACT_ROOT": str(folder / "artifacts")}
+    subprocess.run(
+        [sys.executable, "-c", "import mlflow; mlflow.MlflowClient().search_experiments()"], cwd=folder, env=user_environment(store, **env), check=True
+    )
+    lora = tiny_preset.with_name("tiny_lora.yaml")
+    settings = json.loads(tiny_preset.read_text(encoding="utf-8"))
+    settings["model"] |= {"adaptation": "lora", "lora_rank": 4}
+    lora.write_text(json.dumps(settings), encoding="utf-8")
+    main = mlflow_run(store, "-P", f"presets={tiny_preset},{lora}", cwd=folder)
+    assert main.returncode == 0, main.stderr
+    alone = {}
+    for entry in ("data", "train", "evaluate", "export"):
+        arguments = ["-P", f"preset={tiny_preset}"] if entry == "train" else []
+        quick = ["-P", "overrides=export.latency_runs=4 export.latency_warmup_runs=0 export.served=[fp32]"] if entry == "export" else []
+        alone[entry] = mlflow_run(store, "-e", entry, *arguments, *quick, cwd=folder)
+        assert alone[entry].returncode == 0, alone[entry].stderr
+    return Session(store, main, alone)
+
+
+def test_main_makes_a_run_for_each_step_of_each_variant_under_one_parent(session: Session) -> None:
+    parent = session.runs("main")[0]
+    assert parent.info.status == "FINISHED"
+    for step, count in (("data", 1), ("train", 2), ("evaluate", 2), ("export", 2)):
+        children = [run for run in session.runs(step) if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert len(children) == count
+        assert {run.info.status for run in children} == {"FINISHED"}
+
+
+def test_main_ends_with_a_comparison_and_what_to_open(session: Session) -> None:
+    lines = session.main.stdout.splitlines()
+    assert any(line.startswith("test_f1") for line in lines)
+    assert any(line.startswith("registered ") and "models:/it-ner@champion" in line for line in lines)
+    assert lines[-1].startswith("open next: ")
+    assert {"comparison.html", "provenance.yaml", "config.yaml"} <= session.artifacts(session.runs("main")[0])
+
+
+def test_data_logs_inputs_counts_and_a_plot(session: Session) -> None:
+    run = session.runs("data")[0]
+    assert {"dataset", "statistics.html", "statistics.png"} <= session.artifacts(run)
+    assert run.data.metrics["prepared/train/sentences"] + run.data.metrics["changes/train/duplicates_dropped"] == 600
+    contexts = {tag.value for entry in run.inputs.dataset_inputs for tag in entry.tags}
+    assert contexts == {"training", "validation", "testing"}
+    assert {entry.dataset.digest for entry in run.inputs.dataset_inputs} == {run.data.tags["ner.dataset_fingerprint"][:36]}
+
+
+def test_train_logs_every_setting_curves_counts_and_bytes(session: Session) -> None:
+    run = session.runs("train")[1]
+    assert run.data.params["model.adaptation"] == "lora"
+    assert {f"train.{name}" for name in Config.model_fields["train"].annotation.model_fields} <= set(run.data.params)  # type: ignore[union-attr]
+    assert {"train/loss", "train/learning_rate", "train/tokens_per_s", "validation/f1", "parameters/trainable", "parameters/total"} <= set(run.data.metrics)
+    assert 0 < run.data.metrics["parameters/trainable"] < run.data.metrics["parameters/total"]
+    files = {name: value for name, value in run.data.metrics.items() if name.startswith("size_bytes/model/")}
+    assert sum(files.values()) == run.data.metrics["size_bytes/model"]
+    assert {"adapter", "training_curves.png"} <= session.artifacts(run)
+    assert len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/f1")) >= 2
+
+
+def test_training_learns_and_evaluation_logs_scores_and_errors(session: Session) -> None:
+    run = session.runs("evaluate")[0]
+    assert run.data.metrics["test/f1"] > 0.3
+    assert {"test/precision", "test/recall", "test/accuracy", "test/OS/f1", "test/ERROR/support"} <= set(run.data.metrics)
+    assert {
+        "token_confusion.html",
+        "token_confusion.png",
+        "entity_confusion.html",
+        "entity_confusion.png",
+        "error_pairs.html",
+        "worst_sentences.html",
+    } <= session.artifacts(run)
+
+
+def test_export_logs_proof_bytes_and_latency_of_each_variant(session: Session) -> None:
+    run = session.runs("export")[0]
+    for variant in ("fp32", "fp16", "int8"):
+        names = {"validation_f1_loss", "max_log_probability_difference", "size_bytes", "latency/length_128/p95_ms", "latency/real/p50_ms"}
+        assert {f"{variant}/{name}" for name in names} <= set(run.data.metrics)
+    assert run.data.metrics["fp32/max_log_probability_difference"] < 1e-3
+    assert run.data.metrics["int8/model_size_bytes"] < run.data.metrics["fp16/model_size_bytes"] < run.data.metrics["fp32/model_size_bytes"]
+
+
+def test_an_entry_point_without_parameters_says_what_it_took(session: Session) -> None:
+    data, train = session.runs("data")[-1].info.run_id, session.runs("train")[-1].info.run_id
+    assert f"data: run {data}, the latest finished" in session.alone["train"].stderr
+    assert f"model: train run {train}, the latest finished" in session.alone["evaluate"].stderr
+    assert f"model: train run {train}, the latest finished" in session.alone["export"].stderr
+
+
+def test_the_run_that_mlflow_opened_is_the_one_that_is_filled(session: Session) -> None:
+    run = session.runs("train")[-1]
+    assert run.info.run_id in session.alone["train"].stderr
+    assert run.data.params["preset"].endswith("tiny.yaml")
+    assert run.data.params["train.epochs"] == "2"
+    assert run.data.tags["mlflow.source.type"] == "PROJECT"
+
+
+def test_the_trained_model_is_loadable_by_mlflow_alone(session: Session) -> None:
+    uri = session.runs("train")[0].data.tags["ner.model_uri"]
+    code = f"import mlflow; print([found['entity'] for found in mlflow.transformers.load_model('{uri}')('Windows 10 crashed')])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", env=user_environment(session.store), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def test_the_registered_model_loads_without_torch_transformers_or_this_package(session: Session) -> None:
+    code = (
+        "import json, sys, mlflow\n"
+        "found = mlflow.pyfunc.load_model('models:/it-ner@champion').predict(['I use Ubuntu 22.04 .', '', '😀 PostgreSQL 15.3'])\n"
+        "print(json.dumps({'found': found, 'loaded': [name for name in ('torch', 'transformers', 'ner_mlflow') if name in sys.modules]}))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", env=user_environment(session.store), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    answer = json.loads(loaded.stdout.splitlines()[-1])
+    assert answer["loaded"] == []
+    assert len(answer["found"]) == 3
+    assert answer["found"][1] == []
+    for text, entities in zip(["I use Ubuntu 22.04 .", "", "😀 PostgreSQL 15.3"], answer["found"], strict=True):
+        for entity in entities:
+            assert text[entity["start"] : entity["end"]] == entity["text"]
+            assert 0 <= entity["score"] <= 1
+
+
+def test_a_registered_onnx_model_can_be_evaluated_too(session: Session, tiny_preset: Path) -> None:
+    done = entry_point(session.store, "evaluate", "--model", "models:/it-ner@champion", "--preset", str(tiny_preset))
+    assert done.returncode == 0, done.stderr
+    by_torch = max(run.data.metrics["test/f1"] for run in session.runs("evaluate")[:2])
+    assert session.runs("evaluate")[-1].data.metrics["test/f1"] == pytest.approx(by_torch, abs=1e-9)
+
+
+def test_main_again_reuses_every_step_and_registers_nothing_new(session: Session, tiny_preset: Path) -> None:
+    lora = tiny_preset.with_name("tiny_lora.yaml")
+    before = {step: len(session.runs(step)) for step in ("data", "train", "evaluate", "export")}
+    again = entry_point(session.store, "main", "--presets", f"{tiny_preset},{lora}")
+    assert again.returncode == 0, again.stderr
+    assert {step: len(session.runs(step)) for step in before} == before
+    assert again.stderr.count("reused") == 8
+    mlflow.set_tracking_uri(session.store)
+    aliased = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
+    assert aliased.version == "1"
+
+
+def test_a_changed_setting_repeats_only_what_depends_on_it(session: Session, tiny_preset: Path) -> None:
+    before = {step: len(session.runs(step)) for step in ("data", "train", "evaluate", "export")}
+    changed = entry_point(session.store, "main", "--presets", str(tiny_preset), "--overrides", "evaluate.error_pairs=7")
+    assert changed.returncode == 0, changed.stderr
+    assert {step: len(session.runs(step)) for step in before} == {**before, "evaluate": before["evaluate"] + 1}
+
+
+@pytest.fixture(scope="module")
+def served(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with create_server(("127.0.0.1", 0)) as socket:
+        port = socket.getsockname()[1]
+    log = (tmp_path_factory.mktemp("served") / "log").open("w")
+    command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local", "-p", str(port)]
+    server = subprocess.Popen(command, cwd="/", env=user_environment(session.store), stdout=log, stderr=log)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).close()
+                break
+            except OSError:
+                assert server.poll() is None, Path(log.name).read_text()
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def ask(address: str, body: bytes) -> tuple[int, Any]:
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+TEXT = "I upgraded to Ubuntu 22.04 and PostgreSQL 15.3 ."
+
+
+@pytest.mark.parametrize("body", [{"inputs": [TEXT]}, {"dataframe_records": [{"text": TEXT}]}, {"dataframe_split": {"columns": ["text"], "data": [[TEXT]]}}])
+def test_the_served_model_answers_over_http_in_every_format(served: str, body: dict[str, Any]) -> None:
+    status, answer = ask(served, json.dumps(body).encode())
+    assert status == 200
+    (entities,) = answer["predictions"]
+    assert entities
+    assert all(TEXT[entity["start"] : entity["end"]] == entity["text"] for entity in entities)
+
+
+@pytest.mark.parametrize("body", [b"{not json", b'{"inputs": [1]}', b'{"dataframe_records": [{"id": "1", "text": "a"}]}', b'{"other": []}'])
+def test_bad_requests_get_a_4xx(served: str, body: bytes) -> None:
+    status, _ = ask(served, body)
+    assert 400 <= status < 500
+
+
+def test_shipped_presets_are_what_the_readme_names() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in readme for name in preset_names())

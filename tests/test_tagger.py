@@ -1,0 +1,183 @@
+"""The tagger over logits that are a known function of the input: how sentences are batched must not show."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from ner_mlflow.bio import invalid_positions
+from ner_mlflow.decoding import Iob2Decoder, log_softmax
+from ner_mlflow.errors import ModelError
+from ner_mlflow.tagger import Tagged, Tagger, TaggerSpec
+
+LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
+LETTERS = "abcdefghijklmnop"
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+VOCABULARY = {piece: id_ for id_, piece in enumerate([*SPECIALS, *LETTERS, *(f"##{letter}" for letter in LETTERS)])}
+TABLE = np.random.default_rng(5).integers(-40, 40, size=(len(VOCABULARY), len(LABELS)))
+SPEC = TaggerSpec(LABELS, max_length=16, pad_id=0, backbone="tiny", backbone_revision="main", base_sha256="ab" * 32, adaptation="full")
+RANDOM = np.random.default_rng(11)
+SENTENCES = [["".join(RANDOM.choice(list(LETTERS), RANDOM.integers(1, 6))) for _ in range(RANDOM.integers(0, 40))] for _ in range(60)]
+SENTENCES.insert(7, [])
+
+
+def wordpiece() -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return tokenizer
+
+
+TOKENIZER = wordpiece()
+
+
+def by_sub_token(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    return TABLE[input_ids].astype(np.float32) / 8
+
+
+def by_window(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Logits that see the whole window, as an encoder does, in whole numbers so that no order of summing shows."""
+    context = (input_ids * attention_mask).sum(axis=1, keepdims=True)
+    return TABLE[(input_ids + context) % len(TABLE)].astype(np.float32) / 8
+
+
+def same(first: list[Tagged], second: list[Tagged]) -> bool:
+    return all(a.tags == b.tags and np.array_equal(a.probabilities, b.probabilities) for a, b in zip(first, second, strict=True))
+
+
+def test_the_sentences_of_these_tests_take_several_windows_and_repairs() -> None:
+    assert max(map(len, SENTENCES)) > 30
+    assert [] in SENTENCES
+    best = [[LABELS[TABLE[VOCABULARY[word[0]]].argmax()] for word in words] for words in SENTENCES]
+    assert any(invalid_positions(tags) for tags in best)
+
+
+def test_tags_and_probabilities_are_those_of_the_words_first_sub_tokens() -> None:
+    tagged = Tagger(by_sub_token, TOKENIZER, SPEC).tag(SENTENCES)
+    assert len(tagged) == len(SENTENCES)
+    for words, found in zip(SENTENCES, tagged, strict=True):
+        scores = log_softmax(TABLE[[VOCABULARY[word[0]] for word in words]].reshape(-1, len(LABELS)).astype(np.float32) / 8)
+        ids = Iob2Decoder(LABELS).decode(scores)
+        assert found.tags == [LABELS[id_] for id_ in ids]
+        np.testing.assert_allclose(found.probabilities, np.exp(scores[np.arange(len(ids)), ids]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 16, 33, 200, 10_000])
+def test_predictions_do_not_depend_on_the_size_of_batches(batch_tokens: int) -> None:
+    assert same(Tagger(by_window, TOKENIZER, SPEC, batch_tokens).tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+def test_predictions_do_not_depend_on_the_order_of_sentences() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, batch_tokens=100)
+    assert same(tagger.tag(SENTENCES[::-1])[::-1], tagger.tag(SENTENCES))
+
+
+def test_predictions_do_not_depend_on_the_other_sentences() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, batch_tokens=100)
+    together = tagger.tag(SENTENCES)
+    assert all(same(tagger.tag([words]), [found]) for words, found in zip(SENTENCES, together, strict=True) if words)
+
+
+def test_predictions_do_not_depend_on_the_padding_id() -> None:
+    other = Tagger(by_window, TOKENIZER, replace(SPEC, pad_id=9))
+    assert same(other.tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+def test_predictions_do_depend_on_the_context() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC)
+    first, second = tagger.log_probabilities([["a", "b"], ["a", "c"]])
+    assert not np.array_equal(first[0], second[0])
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
+def test_forward_sees_bounded_padded_batches_and_their_mask(batch_tokens: int) -> None:
+    calls = []
+
+    def forward(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        calls.append((input_ids, attention_mask))
+        return by_sub_token(input_ids, attention_mask)
+
+    Tagger(forward, TOKENIZER, replace(SPEC, pad_id=9), batch_tokens).tag(SENTENCES)
+    for ids, mask in calls:
+        assert ids.shape == mask.shape
+        assert len(ids) == 1 or ids.size <= batch_tokens
+        assert ids.shape[1] <= SPEC.max_length
+        assert (ids[mask == 0] == 9).all()
+        assert ((ids == 3).sum(axis=1) == 1).all()
+
+
+def test_a_long_sentence_has_a_tag_for_each_word() -> None:
+    words = [LETTERS[index % len(LETTERS)] * (1 + index % 20) for index in range(500)]
+    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([words])
+    assert len(found.tags) == len(found.probabilities) == 500
+    assert invalid_positions(found.tags) == []
+
+
+@pytest.mark.parametrize("forward", [by_sub_token, by_window])
+def test_tags_are_valid_and_probabilities_are_probabilities(forward: object) -> None:
+    for found in Tagger(forward, TOKENIZER, SPEC).tag(SENTENCES):  # type: ignore[arg-type]
+        assert invalid_positions(found.tags) == []
+        assert ((found.probabilities > 0) & (found.probabilities <= 1)).all()
+
+
+def test_log_probabilities_of_a_word_sum_to_one() -> None:
+    for scores in Tagger(by_window, TOKENIZER, SPEC).log_probabilities(SENTENCES):
+        np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_no_sentences_have_no_tags() -> None:
+    assert Tagger(by_window, TOKENIZER, SPEC).tag([]) == []
+
+
+def test_a_sentence_without_words_has_no_tags() -> None:
+    first, second = Tagger(by_window, TOKENIZER, SPEC).tag([[], ["a"]])
+    assert (first.tags, len(first.probabilities), len(second.tags)) == ([], 0, 1)
+
+
+@pytest.mark.parametrize("sentences", [[[]], [[], []]])
+def test_only_sentences_without_words_have_no_tags(sentences: list[list[str]]) -> None:
+    assert [found.tags for found in Tagger(by_window, TOKENIZER, SPEC).tag(sentences)] == sentences
+
+
+def test_words_that_no_vocabulary_holds_are_tagged_too() -> None:
+    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([["zzz", "\u200b", "é", " "]])
+    assert len(found.tags) == 4
+
+
+def test_a_spec_names_its_types_in_label_order() -> None:
+    assert SPEC.types == ("OS", "ERROR")
+
+
+def test_a_saved_spec_loads_as_it_was(tmp_path: Path) -> None:
+    spec = replace(SPEC, labels=("O", "B-Größe", "I-Größe"), backbone="größe/\u2028", pad_id=7)
+    spec.save(tmp_path)
+    assert TaggerSpec.load(tmp_path) == spec
+    assert [path.name for path in tmp_path.iterdir()] == ["ner_model.json"]
+
+
+def test_a_folder_without_a_spec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no ner_model.json, so not a model of this platform") as caught:
+        TaggerSpec.load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"format": 2, "labels": ["O"]}),
+        json.dumps({"labels": ["O"]}),
+        "{",
+        "[]",
+        '{"format": 1}',
+    ],
+)
+def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / TaggerSpec.FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match="train the model again") as caught:
+        TaggerSpec.load(tmp_path)
+    assert "ner_model.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
