@@ -12,9 +12,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
+from .paths import find_path
 
 PRESETS = Path(__file__).parent / "presets"
-
 
 
 def _number(value: Any) -> Any:
@@ -134,9 +134,7 @@ class Config(Section):
     def descriptions(cls) -> dict[str, str]:
         """What each setting means, by dotted key."""
         sections = {
-            name: field.annotation
-            for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+            name: field.annotation for name, field in cls.model_fields.items() if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
         }
         return {f"{name}.{key}": field.description or "" for name, section in sections.items() for key, field in section.model_fields.items()}
 
@@ -208,13 +206,9 @@ def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _preset_path(preset: str) -> Path:
-    shipped = PRESETS / f"{preset}.yaml"
-    try:
-        for path in (shipped, Path(preset)):
-            if path.is_file():
-                return path
-    except OSError:  # a name no file can have
-        pass
+    path = find_path(str(PRESETS / f"{preset}.yaml")) or find_path(preset)
+    if path is not None and path.is_file():
+        return path
     raise ConfigError(f"preset {preset!r} is neither one of {', '.join(preset_names())} nor a YAML file")
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from .bio import OUTSIDE, split_tag
 from .errors import ConfigError
+from .paths import find_path
 
 TABLES = Path(__file__).parent / "label_tables"
 KEEP = "keep"
@@ -76,10 +77,8 @@ def load_label_table(name: str) -> LabelTable:
     """
     if name == KEEP:
         return LabelTable(KEEP)
-    path = TABLES / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(name)
-    if not path.is_file():
+    path = find_path(str(TABLES / f"{name}.yaml")) or find_path(name)
+    if path is None or not path.is_file():
         known = ", ".join(sorted([KEEP, *(table.stem for table in TABLES.glob("*.yaml"))]))
         raise ConfigError(f"label_table {name!r} is neither a known table ({known}) nor a file: give a YAML file of 'source: target' lines")
     try:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from ner_mlflow.data.sample import generate_sample
 
@@ -22,6 +20,9 @@ Command = Callable[..., Completed]
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT over the sample's words and their letters: learns the sample in seconds."""
+    import torch  # here and not above: ten seconds that most tests need not wait for
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
     folder = tmp_path_factory.mktemp("backbones") / "tiny"
     words = sorted({token.lower() for sentence in generate_sample(13)["train"] for token in sentence.tokens})
     letters = sorted({letter for word in words for letter in word})
@@ -47,7 +48,7 @@ def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     settings = {
         "model": {"backbone": str(tiny_backbone), "max_length": 64},
-        "train": {"learning_rate": 3e-3, "epochs": 2, "early_stopping_patience": 2},
+        "train": {"learning_rate": 3e-3, "epochs": 6, "batch_size": 16, "early_stopping_patience": 6},
         "export": {"latency_runs": 8, "latency_warmup_runs": 1, "served": ["fp32"]},
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
@@ -62,6 +63,7 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": store,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",  # two workers on two cores
         **more,
     }
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ..bio import split_tag
 from ..errors import DataError
+from ..paths import find_path
 from .sample import generate_sample
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
@@ -45,14 +46,15 @@ def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> 
     """
     if dataset == SAMPLE:
         return generate_sample(sample_seed)
-    paths = [Path(part.strip()) for part in dataset.split(",")]
-    if all(path.is_file() for path in paths):
-        return _read_files(paths)
-    if len(paths) == 1 and paths[0].is_dir():
-        return _read_files(_split_files(paths[0]))
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) and paths[0].suffix not in READERS:
+    parts = [part.strip() for part in dataset.split(",")]
+    found = [path for part in parts if (path := find_path(part))]
+    if len(parts) == 1 and found and found[0].is_dir():
+        return _read_files(_split_files(found[0]))
+    if len(found) == len(parts) and all(path.is_file() for path in found):
+        return _read_files(found)
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) and Path(dataset).suffix not in READERS:
         return _read_hub(dataset, revision)
-    missing = next(path for path in paths if not path.is_file())
+    missing = next((part for part in parts if find_path(part) is None or not Path(part).is_file()), dataset)
     raise DataError(f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists")
 
 
@@ -145,7 +147,7 @@ READERS: dict[str, Callable[[Path], list[Sentence]]] = {
 
 
 def _split_files(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in READERS and _split_of(path.stem)]
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in READERS and _split_of(path.stem)]
     if not files:
         names = ", ".join(f"{split}{suffix}" for split in SPLITS for suffix in (".conll",))
         raise DataError(f"dataset {str(folder)!r}: no file named after a split: expected e.g. {names} (or .jsonl, .parquet)")
@@ -207,10 +209,14 @@ def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | 
     if not tokens:
         raise DataError(f"{where}: a sentence without tokens: remove it")
     for token in tokens:
-        if not isinstance(token, str) or not token.strip() or _LONE_SURROGATE.search(token):
-            raise DataError(f"{where}: token {token!r} is not text: every token must be a non-empty string of Unicode")
+        if not isinstance(token, str) or not token.strip():
+            raise DataError(f"{where}: token {token!r} is not text: every token must be a non-empty string")
     document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
-    return Sentence(tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where)
+    sentence = Sentence(tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where)
+    for text in (*sentence.tokens, *sentence.tags, document or ""):
+        if _LONE_SURROGATE.search(text):
+            raise DataError(f"{where}: {text!r} is not text: it holds half of a surrogate pair, write the whole character")
+    return sentence
 
 
 def _tag(tag: Any, names: Sequence[str] | None, where: str) -> str:
@@ -226,9 +232,11 @@ def _tag(tag: Any, names: Sequence[str] | None, where: str) -> str:
 
 
 def _class_names_of_schema(schema: pa.Schema) -> list[str] | None:
-    from datasets import Features  # here: two seconds of import that files without class numbers do without
+    if b"huggingface" not in (schema.metadata or {}):
+        return None
+    from datasets import Features  # here: two seconds of import that other files do without
 
-    return _class_names(Features.from_arrow_schema(schema)) if b"huggingface" in (schema.metadata or {}) else None
+    return _class_names(Features.from_arrow_schema(schema))
 
 
 def _class_names(features: Mapping[str, Any]) -> list[str] | None:
@@ -247,7 +255,7 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
     try:
         loaded = load_dataset(dataset, revision=revision)
     except Exception as error:  # the hub's libraries raise a dozen kinds; all mean that it cannot be had
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
         raise DataError(f"dataset {dataset!r}: the hub gave no such dataset ({type(error).__name__}: {reason}): check id, revision and HF_ENDPOINT") from error
     corpus: Corpus = {}
     for name, rows in loaded.items():

@@ -21,7 +21,7 @@ def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs
     The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
     since idle thread pools of ONNX Runtime still spin.
     """
-    blocks = 4
+    blocks = min(8, runs)
     times: dict[str, list[float]] = {name: [] for name in forwards}
     for block in range(blocks):
         for name, load in forwards.items():

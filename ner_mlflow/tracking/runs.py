@@ -143,9 +143,10 @@ def open_run(step: str, name: str) -> Iterator[Run]:
         yield run
 
 
-def latest_run(step: str, experiment_id: str) -> str | None:
-    """The id of the experiment's last finished run of a step."""
-    return _first(f"tags.`{STEP_TAG}` = '{step}'", experiment_id)
+def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str | None:
+    """The id of the experiment's last finished run of a step, of one preset if it is named."""
+    of_preset = f" and tags.`ner.preset` = '{preset}'" if preset else ""
+    return _first(f"tags.`{STEP_TAG}` = '{step}'{of_preset}", experiment_id)
 
 
 def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
@@ -215,11 +216,20 @@ def _opened(step: str, name: str, nested: bool) -> Iterator[Run]:
     except NerError as error:
         mlflow.set_tag(ERROR_TAG, str(error)[:5000])
         raise
+    except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
+        raise TrackingError(f"the tracking store failed while {name!r} ran ({_one_line(error)}): check the server, then run again") from error
     except Exception as error:
         mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {_one_line(error)}"[:5000])
         raise
     finally:
+        _end(status)
+
+
+def _end(status: str) -> None:
+    try:
         mlflow.end_run(status)
+    except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
+        log.warning("the run could not be marked %s (%s)", status, _one_line(error))
 
 
 def _log_provenance() -> None:

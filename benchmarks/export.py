@@ -1,0 +1,60 @@
+"""Does a merged LoRA model cost what the full model costs, and what does int8 save?
+
+Takes the exported files of two export runs (by default the latest of the presets minilm_full and minilm_lora), times them in turns
+in one process, and prints ratios: merged LoRA over full fp32 latency, fp32 over int8 latency, int8 over fp32 bytes, F1 that int8 lost.
+
+usage: python -m benchmarks.export [FULL_EXPORT_RUN LORA_EXPORT_RUN]
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from ner_mlflow.export.latency import interleaved_latency_ms, onnx_loader
+from ner_mlflow.provenance import hardware
+from ner_mlflow.serving.recognizer import MODEL_FILE
+from ner_mlflow.tracking.runs import download, latest_run, read_metrics
+
+RUNS = 400
+WARMUP_RUNS = 20
+LENGTH = 128
+DEFAULT_EXPERIMENT = "0"
+
+
+def main() -> None:
+    """Measure and print."""
+    if len(sys.argv) == 3:
+        full, lora = sys.argv[1:]
+    else:
+        found = [latest_run("export", DEFAULT_EXPERIMENT, preset) for preset in ("minilm_full", "minilm_lora")]
+        if None in found:
+            raise SystemExit("no export runs of minilm_full and minilm_lora here: run main first, or name two export runs")
+        full, lora = (str(run_id) for run_id in found)
+    paths = {
+        "full_fp32": download(f"runs:/{full}/onnx/fp32"),
+        "lora_fp32": download(f"runs:/{lora}/onnx/fp32"),
+        "full_int8": download(f"runs:/{full}/onnx/int8"),
+    }
+    ids = np.random.default_rng(0).integers(1000, 20000, LENGTH)
+    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, [ids], RUNS, WARMUP_RUNS)
+    p50_ms = {name: float(np.median(values)) for name, values in times.items()}
+    metrics = read_metrics(full)
+    for name, value in p50_ms.items():
+        print(f"{name}: p50 {value:.2f} ms at length {LENGTH}")
+    print(
+        json.dumps(
+            {
+                "ratio_lora_to_full_latency": p50_ms["lora_fp32"] / p50_ms["full_fp32"],
+                "ratio_fp32_to_int8_latency": p50_ms["full_fp32"] / p50_ms["full_int8"],
+                "ratio_int8_to_fp32_bytes": metrics["int8/size_bytes"] / metrics["fp32/size_bytes"],
+                "int8_validation_f1_loss": metrics["int8/validation_f1_loss"],
+                "p50_ms": p50_ms,
+                "hardware": hardware(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Fitting: it learns, the same seed gives the same weights, what is saved reloads to the same logits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ner_mlflow.config import Config, load_config
+from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.errors import ModelError
+from ner_mlflow.labels import LabelSchema
+from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.modeling.build import build_model
+from ner_mlflow.modeling.checkpoint import load_adapter, load_model
+from ner_mlflow.modeling.fit import fit
+from ner_mlflow.modeling.predict import torch_tagger
+from ner_mlflow.provenance import file_sha256
+from ner_mlflow.results import TrainResult
+
+CORPUS = generate_sample(13)
+SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
+SENTENCES = [sentence.tokens for sentence in CORPUS["test"][:40]]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A result with what was logged on the way."""
+
+    result: TrainResult
+    logged: list[tuple[dict[str, float], int]]
+
+
+def config_of(backbone: Path, **overrides: object) -> Config:
+    return load_config(overrides={"model.backbone": str(backbone), "model.max_length": 64, "train.learning_rate": 3e-3, "train.batch_size": 16, **overrides})
+
+
+def fitted(backbone: Path, folder: Path, sentences: int = 200, **overrides: object) -> Fitted:
+    config = config_of(backbone, **overrides)
+    model = build_model(resolve_backbone(str(backbone)), config.model, SCHEMA, config.train.seed)
+    logged: list[tuple[dict[str, float], int]] = []
+    result = fit(
+        model, CORPUS["train"][:sentences], CORPUS["validation"][:60], SCHEMA, config.train, folder, lambda metrics, step: logged.append((dict(metrics), step))
+    )
+    return Fitted(result, logged)
+
+
+@pytest.fixture(scope="module")
+def lora(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    return fitted(tiny_backbone, tmp_path_factory.mktemp("lora"), **{"model.adaptation": "lora", "model.lora_rank": 4, "train.epochs": 2})
+
+
+def test_the_adapter_reloads_to_the_logits_of_the_merged_model(tiny_backbone: Path, lora: Fitted) -> None:
+    assert lora.result.adapter_folder is not None
+    whole, adapter = load_model(lora.result.model_folder), load_adapter(lora.result.adapter_folder, resolve_backbone(str(tiny_backbone)))
+    by_whole = torch_tagger(whole.network, whole.tokenizer, whole.spec).log_probabilities(SENTENCES)
+    by_adapter = torch_tagger(adapter.network, adapter.tokenizer, adapter.spec).log_probabilities(SENTENCES)
+    assert max(float(np.abs(a - b).max()) for a, b in zip(by_whole, by_adapter, strict=True)) < 1e-4
+    assert np.concatenate(by_whole).std() > 0.1
+
+
+def test_an_adapter_knows_its_base_and_refuses_another(tiny_backbone: Path, lora: Fitted) -> None:
+    assert lora.result.adapter_folder is not None
+    with pytest.raises(ModelError, match="trained on .*: give that backbone"):
+        load_adapter(lora.result.adapter_folder, resolve_backbone("minilm"))
+
+
+def test_lora_trains_few_weights_and_saves_few_bytes(lora: Fitted) -> None:
+    assert lora.result.adapter_folder is not None
+    assert lora.result.metrics["parameters/trainable"] < 0.5 * lora.result.metrics["parameters/total"]
+    whole, adapter = (sum(file.stat().st_size for file in folder.glob("*.safetensors")) for folder in (lora.result.model_folder, lora.result.adapter_folder))
+    assert adapter < 0.5 * whole
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tiny_backbone: Path, tmp_path: Path) -> None:
+    hashes = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        result = fitted(tiny_backbone, tmp_path / name, sentences=60, **{"train.seed": seed, "train.epochs": 1}).result
+        hashes.append(file_sha256(result.model_folder / "model.safetensors"))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_best_epoch_is_kept_and_early_stopping_ends_it(tiny_backbone: Path, tmp_path: Path) -> None:
+    # A rate that destroys what was learned: F1 cannot rise for ever.
+    run = fitted(tiny_backbone, tmp_path, sentences=120, **{"train.learning_rate": 0.5, "train.epochs": 30, "train.early_stopping_patience": 1})
+    scores = [metrics["validation/f1"] for metrics, _ in run.logged if "validation/f1" in metrics]
+    assert len(scores) < 30
+    assert run.result.metrics["train/epochs_run"] == len(scores)
+    assert run.result.metrics["validation/f1"] == max(scores)
+    saved = load_model(run.result.model_folder)
+    tagged = torch_tagger(saved.network, saved.tokenizer, saved.spec).tag([sentence.tokens for sentence in CORPUS["validation"][:60]])
+    assert len(tagged) == 60
+    assert not (tmp_path / "epochs").exists()
+
+
+def test_what_is_logged_has_steps_and_a_learning_rate_that_rises_and_falls(lora: Fitted) -> None:
+    rates = [(step, metrics["train/learning_rate"]) for metrics, step in lora.logged if "train/learning_rate" in metrics]
+    assert [step for step, _ in rates] == sorted(step for step, _ in rates)
+    assert rates[-1][1] < max(rate for _, rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"model.max_length": 4096}, "model.max_length=4096, but backbone .* sees 128 sub-tokens: set 128 or less"),
+        ({"model.adaptation": "lora", "model.lora_targets": ["qkv"]}, r"model.lora_targets \['qkv'\] are not linear layers .* choose among these"),
+    ],
+)
+def test_settings_that_do_not_fit_the_backbone_are_refused(tiny_backbone: Path, overrides: dict[str, object], message: str) -> None:
+    config = config_of(tiny_backbone, **overrides)
+    with pytest.raises(ModelError, match=message):
+        build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
