@@ -28,7 +28,7 @@ def main(presets: str, registered_model: str, alias: str, overrides: str, **opti
         columns = comparison.table.drop(columns="train_run").set_index("preset").map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         click.echo(f"\n{columns.T.to_string()}\n")
         click.echo(f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}, models:/{registered_model}@{alias}")
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {where_to_look(run, 'comparison.html')}")
 
 
 if __name__ == "__main__":

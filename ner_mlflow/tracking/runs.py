@@ -50,6 +50,12 @@ class Run:
         """Set tags, names under ``ner.``."""
         mlflow.set_tags({f"ner.{name}": str(value) for name, value in tags.items()})
 
+    def describe(self, table: pd.DataFrame) -> None:
+        """Show a table as the run's description, which the UI puts on its first page."""
+        cells = table.map(lambda value: f"{value:.4g}" if isinstance(value, float) else str(value))
+        rows = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
+        mlflow.set_tag("mlflow.note.content", "\n".join(f"| {' | '.join(row)} |" for row in rows))
+
     def log_config(self, **sections: Section) -> None:
         """Log sections as parameters under dotted keys, and as ``config.yaml``, which reruns the step as ``preset``."""
         params: dict[str, Any] = {}
@@ -185,12 +191,13 @@ def download(uri: str) -> Path:
         raise TrackingError(f"{uri}: no such artifact ({_one_line(error)}): check the address, or run the step that makes it") from error
 
 
-def where_to_look(run: Run) -> str:
-    """How to open a run in the UI."""
+def where_to_look(run: Run, artifact: str = "") -> str:
+    """How to open a run, or one of its artifacts, in the UI."""
     uri = mlflow.get_tracking_uri()
+    place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "")
     if urlsplit(uri).scheme in ("http", "https"):
-        return f"{uri.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.id}"
-    return f"mlflow ui --backend-store-uri {_without_password(uri)}  then  http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.id}"
+        return f"{uri.rstrip('/')}/{place}"
+    return f"mlflow ui --backend-store-uri {_without_password(uri)}  then  http://127.0.0.1:5000/{place}"
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     best = max(variants, key=lambda variant: variant.metrics["validation/f1"])
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
+    run.describe(table.drop(columns="train_run"))
     run.log_metrics({f"best/{name}": value for name, value in best.metrics.items() if name.endswith("/f1")})
     version = _registered(best, registered_model, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
