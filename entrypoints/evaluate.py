@@ -20,7 +20,7 @@ def evaluate(model: str, data_run: str, preset: str, overrides: str, **options: 
     with open_run(STEP, f"evaluate {model}") as run:
         config = cli.resolve(preset, options, overrides)
         found = find_trained(run, config, model)
-        scores = run_evaluate(run, config.evaluate, found, find_data_of_model(run, config, model, data_run))
+        scores = run_evaluate(run, config.evaluate, found, find_data_of_model(run, config, found, data_run))
         for name in ("f1", "precision", "recall", "accuracy"):
             click.echo(f"{config.evaluate.split}/{name} {scores[f'{config.evaluate.split}/{name}']:.4f}")
         click.echo(f"open next: {where_to_look(run)}")

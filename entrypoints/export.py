@@ -24,7 +24,7 @@ def export(model: str, data_run: str, registered_model: str, alias: str, preset:
         if registered_model:
             check_registered_name(registered_model, alias)
         found = find_trained(run, config, model)
-        exported = run_export(run, config.export, found, find_data_of_model(run, config, model, data_run))
+        exported = run_export(run, config.export, found, find_data_of_model(run, config, found, data_run))
         click.echo(f"exported {exported.model.uri} ({exported.variant}) in run {run.id}")
         if registered_model:
             tags = {"variant": exported.variant, "export_run": run.id, "model": found.address}

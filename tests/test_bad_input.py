@@ -153,6 +153,18 @@ def sample_run(store: str) -> str:
     return done.stdout.split("in run ")[1].split()[0]
 
 
+def test_a_step_whose_input_is_missing_makes_it(store: str, tiny_preset: Path) -> None:
+    mlflow.set_tracking_uri(store)
+    folder = Path(store.removeprefix("sqlite:///")).parent
+    mlflow.create_experiment("empty", artifact_location=(folder / "empty").as_uri())
+    done = entry_point(store, "evaluate", "--preset", str(tiny_preset), "--overrides", "train.epochs=1", env={"MLFLOW_EXPERIMENT_NAME": "empty"})
+    assert done.returncode == 0, done.stderr
+    assert "no finished train run in this experiment, so one is trained" in done.stderr
+    assert "no finished data run in this experiment, so sample is prepared" in done.stderr
+    steps = [run.data.tags["ner.step"] for run in mlflow.search_runs(experiment_names=["empty"], output_format="list")]
+    assert sorted(steps) == ["data", "evaluate", "train"]
+
+
 def test_a_name_the_registry_would_refuse_is_refused_before_any_work(store: str) -> None:
     done = entry_point(store, "main", "--alias", "latest", env={"MLFLOW_EXPERIMENT_NAME": "here"})
     assert done.returncode == 1

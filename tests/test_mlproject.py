@@ -155,9 +155,9 @@ def test_training_learns_and_evaluation_logs_scores_and_errors(session: Session)
 def test_export_logs_proof_bytes_and_latency_of_each_variant(session: Session) -> None:
     run = session.runs("export")[0]
     for variant in ("fp32", "fp16", "int8"):
-        names = {"validation_f1_loss", "max_log_probability_difference", "size_bytes", "latency/length_128/p95_ms", "latency/real/p50_ms"}
+        names = {"validation_f1_loss", "max_logit_difference", "size_bytes", "latency/length_128/p95_ms", "latency/real/p50_ms"}
         assert {f"{variant}/{name}" for name in names} <= set(run.data.metrics)
-    assert run.data.metrics["fp32/max_log_probability_difference"] < 1e-3
+    assert run.data.metrics["fp32/max_logit_difference"] < 1e-3
     assert run.data.metrics["int8/model_size_bytes"] < run.data.metrics["fp16/model_size_bytes"] < run.data.metrics["fp32/model_size_bytes"]
 
 

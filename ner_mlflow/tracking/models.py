@@ -57,11 +57,12 @@ class LoggedModel:
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model on this disk: its folder with ``ner_model.json``, and the address and logged model it came from."""
+    """A model on this disk: its folder with ``ner_model.json``, and the address, logged model and run it came from."""
 
     folder: Path
     address: str
-    model_id: str | None
+    model_id: str | None = None
+    run_id: str | None = None
 
     @property
     def is_onnx(self) -> bool:
@@ -125,7 +126,7 @@ def find_model(address: str) -> FoundModel:
         ModelError: what is there is not a model of this platform.
     """
     if Path(address).is_dir():
-        return FoundModel(_model_folder(Path(address)), address, None)
+        return FoundModel(_model_folder(Path(address)), address)
     uri = address
     if re.fullmatch(r"[0-9a-f]{32}", address) or re.fullmatch(r"runs:/[0-9a-f]{32}/?", address):
         run_id = address.removeprefix("runs:/").rstrip("/")
@@ -135,7 +136,9 @@ def find_model(address: str) -> FoundModel:
         uri = tags[MODEL_URI_TAG]
     elif not address.startswith(("runs:/", "models:/")):
         raise ModelError(f"model {address!r}: no such folder, and not a run id, runs:/ID or models:/NAME@ALIAS: give one of these")
-    return FoundModel(_model_folder(download(uri)), uri, _model_id(uri))
+    folder = _model_folder(download(uri))
+    info = mlflow.models.get_model_info(uri)
+    return FoundModel(folder, uri, info.model_id, info.run_id)
 
 
 def register(model: LoggedModel, name: str, alias: str | None, tags: dict[str, str], description: str) -> str:
@@ -177,16 +180,6 @@ def _model_folder(path: Path) -> Path:
         if (candidate / TaggerSpec.FILE).is_file():
             return candidate
     raise ModelError(f"{path}: no {TaggerSpec.FILE}, so not a model of this platform: give a train or export run, or a model it logged")
-
-
-def _model_id(uri: str) -> str | None:
-    if match := re.fullmatch(r"models:/(m-[0-9a-f]{32})", uri):
-        return match.group(1)
-    try:
-        model_id: str | None = mlflow.models.get_model_info(uri).model_id
-    except MlflowException:
-        return None
-    return model_id
 
 
 @contextmanager

@@ -53,10 +53,8 @@ def find_trained(run: Run, config: Config, address: str = LATEST) -> FoundModel:
     return find_model(run_id)
 
 
-def find_data_of_model(run: Run, config: Config, model_address: str, data_address: str = LATEST) -> DataRef:
-    """The dataset that is named, else the one a train or export run was made with, else the latest."""
-    if data_address == LATEST:
-        run_id = model_address.removeprefix("runs:/").rstrip("/") if model_address != LATEST else latest_run(train.STEP, run.experiment_id)
-        if run_id and re.fullmatch(r"[0-9a-f]{32}", run_id) and (data_run := read_tags(run_id).get("data_run")):
-            return find_data(run, config, data_run)
-    return find_data(run, config, data_address)
+def find_data_of_model(run: Run, config: Config, model: FoundModel, address: str = LATEST) -> DataRef:
+    """The dataset that is named, else the one the model was made with, else the latest."""
+    if address == LATEST and model.run_id and (data_run := read_tags(model.run_id).get("data_run")):
+        return find_data(run, config, data_run)
+    return find_data(run, config, address)

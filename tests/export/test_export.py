@@ -1,0 +1,98 @@
+"""Export: the files compute what PyTorch computes, and a file that does not is not served."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ner_mlflow.config import ExportConfig, load_config
+from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.encoding import WordEncoder
+from ner_mlflow.errors import ModelError
+from ner_mlflow.export.export import export, max_logit_difference
+from ner_mlflow.export.latency import interleaved_latency_ms, onnx_loader
+from ner_mlflow.labels import LabelSchema
+from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.modeling.build import build_model
+from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model
+from ner_mlflow.modeling.predict import torch_forward
+from ner_mlflow.provenance import folder_sizes
+from ner_mlflow.results import ExportReport
+from ner_mlflow.serving.recognizer import EntityRecognizer, load_tagger, onnx_forward, onnx_session
+
+VALIDATION = generate_sample(13)["validation"][:40]
+SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
+
+
+def settings(**overrides: object) -> ExportConfig:
+    quick = {"export.latency_runs": 4, "export.latency_warmup_runs": 0, "export.latency_length": 32, "export.served": ["fp32"]}
+    return load_config(overrides={**quick, **{f"export.{name}": value for name, value in overrides.items()}}).export
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48})
+    folder = tmp_path_factory.mktemp("model")
+    save_model(build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1), folder)
+    return load_model(folder)
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    return export(checkpoint, VALIDATION, settings(), tmp_path_factory.mktemp("exported") / "onnx")
+
+
+def test_fp32_gives_the_logits_of_pytorch_and_every_byte_is_counted(exported: ExportReport) -> None:
+    fp32 = exported.variants[0]
+    assert fp32.metrics["max_logit_difference"] < 1e-4
+    assert fp32.metrics["size_bytes"] == sum(file.stat().st_size for file in fp32.folder.rglob("*") if file.is_file())
+    assert set(folder_sizes(fp32.folder)) == {"model.onnx", "tokenizer.json", "ner_model.json"}
+
+
+def test_exported_files_take_any_batch_and_length(checkpoint: Checkpoint, exported: ExportReport) -> None:
+    forward, reference = onnx_forward(onnx_session(exported.variants[0].folder / "model.onnx")), torch_forward(checkpoint.network)
+    generator = np.random.default_rng(0)
+    for shape in ((1, 3), (1, 48), (5, 17)):
+        ids = generator.integers(5, 100, shape)
+        mask = np.ones(shape, dtype=np.int64)
+        mask[0, -1] = 0
+        np.testing.assert_allclose(forward(ids, mask)[mask == 1], reference(ids, mask)[mask == 1], atol=1e-4)
+
+
+def test_a_graph_that_takes_the_mask_for_the_input_is_found_out(checkpoint: Checkpoint) -> None:
+    reference = torch_forward(checkpoint.network)
+    windows = WordEncoder(checkpoint.tokenizer, 48).windows([sentence.tokens for sentence in VALIDATION])
+    assert max_logit_difference(reference, reference, windows, 0) == 0
+    assert max_logit_difference(reference, lambda _, mask: reference(mask, mask), windows, 0) > 1e-3
+
+
+def test_nothing_unproven_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no variant can be served \(fp32: logits differ by .*, more than 1e-12\)"):
+        export(checkpoint, VALIDATION, settings(logit_tolerance=1e-12), tmp_path / "onnx")
+
+
+def test_long_texts_and_odd_ones_are_recognised_with_offsets(exported: ExportReport) -> None:
+    recognizer = EntityRecognizer(load_tagger(exported.served.folder))
+    texts = ["", " \n", "word " * 3000, "x" * 5000, "Ünïcödé 😀 \u200b \x00 Ubuntu 22.04", "a\ud800b"]
+    for text, entities in zip(texts, recognizer.recognize(texts), strict=True):
+        assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+        assert all(first.end <= second.start for first, second in itertools.pairwise(entities))
+        assert all(0 <= entity.score <= 1 and entity.label in SCHEMA.types for entity in entities)
+
+
+def test_answers_do_not_depend_on_the_company_of_a_text(exported: ExportReport) -> None:
+    recognizer = EntityRecognizer(load_tagger(exported.served.folder))
+    texts = [" ".join(sentence.tokens) for sentence in VALIDATION]
+    together = recognizer.recognize(texts)
+    for text, entities in zip(texts[:10], together, strict=False):
+        (alone,) = recognizer.recognize([text])
+        assert [(entity.label, entity.start, entity.end) for entity in alone] == [(entity.label, entity.start, entity.end) for entity in entities]
+        assert [entity.score for entity in alone] == pytest.approx([entity.score for entity in entities], abs=1e-4)
+
+
+def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:
+    loaders = {report.name: onnx_loader(report.folder / "model.onnx") for report in exported.variants}
+    times = interleaved_latency_ms(loaders, [np.arange(5, 15)], runs=11, warmup_runs=1)
+    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(loaders, 11)
+    assert all(value > 0 for values in times.values() for value in values)
