@@ -12,7 +12,7 @@ class TrainResult:
     """A fitted model on disk and how it came to be.
 
     ``model_folder`` holds a whole transformers model (adapters merged); ``adapter_folder`` the adapters and classifier alone,
-    for LoRA. ``metrics`` hold ``validation/f1`` of the kept epoch, counts of parameters, speed and memory.
+    for LoRA. ``metrics`` hold ``best_validation/f1`` and the other scores of the kept epoch, counts of parameters, speed and memory.
     """
 
     model_folder: Path

@@ -130,7 +130,9 @@ def test_train_logs_every_setting_curves_counts_and_bytes(session: Session) -> N
     run = session.runs("train")[1]
     assert run.data.params["model.adaptation"] == "lora"
     assert {f"train.{name}" for name in Config.model_fields["train"].annotation.model_fields} <= set(run.data.params)  # type: ignore[union-attr]
-    assert {"train/loss", "train/learning_rate", "train/tokens_per_s", "validation/f1", "parameters/trainable", "parameters/total"} <= set(run.data.metrics)
+    assert {"train/loss", "train/learning_rate", "train/tokens_per_s", "best_validation/f1", "parameters/trainable", "parameters/total"} <= set(
+        run.data.metrics
+    )
     assert 0 < run.data.metrics["parameters/trainable"] < run.data.metrics["parameters/total"]
     files = {name: value for name, value in run.data.metrics.items() if name.startswith("size_bytes/model/")}
     assert sum(files.values()) == run.data.metrics["size_bytes/model"]

@@ -21,6 +21,9 @@ DROPOUTS = {
 }
 """Our setting -> what the architectures call it; a name is set where the architecture's configuration has it."""
 
+POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
+"""Architectures that keep their first two positions for padding."""
+
 
 @dataclass(frozen=True)
 class BuiltModel:
@@ -45,8 +48,8 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         id2label=dict(enumerate(schema.labels)),
         label2id=schema.ids,
     )
-    # RoBERTa-like models keep the first positions for padding.
-    longest = getattr(settings, "max_position_embeddings", config.max_length) - (2 if "roberta" in settings.model_type else 0)
+    reserved = 2 if settings.model_type in POSITIONS_AFTER_PADDING else 0
+    longest = getattr(settings, "max_position_embeddings", config.max_length) - reserved
     if config.max_length > longest:
         raise ModelError(f"model.max_length={config.max_length}, but backbone {backbone.name!r} sees {longest} sub-tokens: set {longest} or less")
     for setting, names in DROPOUTS.items():

@@ -127,7 +127,7 @@ def fit(
     tokens_seen = float(trainer.state.num_input_tokens_seen)
     metrics = {
         **parameters,
-        **{f"validation/{name}": value for name, value in best.items()},
+        **{f"best_validation/{name}": value for name, value in best.items()},
         "train/seconds": seconds,
         "train/validation_seconds": trainer.validation_seconds,
         "train/tokens_per_s": tokens_seen / (seconds - trainer.validation_seconds),

@@ -64,11 +64,11 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
             lambda child, config=config, data=data, backbone=backbone: train.run_train(child, config, data, backbone),  # type: ignore[misc]
         )
         variants.append(_judged(steps, preset, config, train_run, data))
-    best = max(variants, key=lambda variant: variant.metrics["validation/f1"])
+    best = max(variants, key=lambda variant: variant.metrics["best_validation/f1"])
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
     run.describe(table.drop(columns="train_run"))
-    run.log_metrics({f"best/{name}": value for name, value in best.metrics.items() if name.endswith("/f1")})
+    run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
     version = _registered(best, registered_model, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
     return Comparison(table, best, version)
@@ -83,7 +83,7 @@ def comparison_table(variants: Sequence[Variant], best: Variant) -> pd.DataFrame
             {
                 "preset": variant.preset,
                 "best": "*" if variant is best else "",
-                "validation_f1": variant.metrics["validation/f1"],
+                "validation_f1": variant.metrics["best_validation/f1"],
                 "test_f1": variant.metrics["test/f1"],
                 **{f"{type_}_f1": variant.metrics.get(f"test/{type_}/f1", 0.0) for type_ in variant.schema.types},
                 "served": served,
@@ -155,7 +155,7 @@ def _registered(best: Variant, name: str, alias: str) -> str:
         "export_run": best.export_run,
     }
     description = (
-        f"{best.preset}, {best.served_variant}: F1 {best.metrics['validation/f1']:.4f} on validation, {best.metrics['test/f1']:.4f} on test. "
+        f"{best.preset}, {best.served_variant}: F1 {best.metrics['best_validation/f1']:.4f} on validation, {best.metrics['test/f1']:.4f} on test. "
         f"Send texts, get entities with character offsets: {', '.join(best.schema.types)}."
     )
     return register(model, name, alias, tags, description)
