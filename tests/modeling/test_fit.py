@@ -60,13 +60,14 @@ def test_the_adapter_reloads_to_the_logits_of_the_merged_model(tiny_backbone: Pa
     assert np.concatenate(by_whole).std() > 0.1
 
 
-def test_what_is_saved_scores_as_the_best_epoch_did(lora: Fitted) -> None:
-    saved = load_model(lora.result.model_folder)
+def test_what_is_saved_scores_as_the_best_epoch_did(tiny_backbone: Path, tmp_path: Path) -> None:
+    result = fitted(tiny_backbone, tmp_path, sentences=600, **{"train.epochs": 6}).result
+    saved = load_model(result.model_folder)
     validation = CORPUS["validation"][:60]
     tagged = torch_tagger(saved.network, saved.tokenizer, saved.spec).tag([sentence.tokens for sentence in validation])
     found = score([sentence.tags for sentence in validation], [tags.tags for tags in tagged])["f1"]
-    assert found == pytest.approx(lora.result.metrics["best_validation/f1"], abs=0.03)  # bf16 there, fp32 here
-    assert found > 0.05
+    assert found == pytest.approx(result.metrics["best_validation/f1"], abs=0.03)  # bf16 there, fp32 here
+    assert found > 0.2
 
 
 def test_an_adapter_knows_its_base_and_refuses_another(tiny_backbone: Path, lora: Fitted) -> None:
