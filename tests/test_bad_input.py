@@ -136,7 +136,7 @@ def test_a_data_run_of_another_format_is_refused(store: str, tmp_path: Path, tin
     env = {"MLFLOW_EXPERIMENT_NAME": "here"}
     run_id = sample_run(store)
     mlflow.set_tracking_uri(store)
-    schema = Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/dataset")) / SCHEMA_FILE
+    schema = dataset_folder(store, run_id) / SCHEMA_FILE
     kept = schema.read_text()
     try:
         schema.write_text(kept.replace('"format": 1', '"format": 0'))
@@ -145,6 +145,11 @@ def test_a_data_run_of_another_format_is_refused(store: str, tmp_path: Path, tin
         schema.write_text(kept)
     assert refused.returncode == 1
     assert re.search(r"error: .*schema\.json: format 0, this version reads 1: run the data step again", refused.stderr)
+
+
+def dataset_folder(store: str, run_id: str) -> Path:
+    mlflow.set_tracking_uri(store)
+    return Path(str(mlflow.get_run(run_id).info.artifact_uri).removeprefix("file://")) / "dataset"
 
 
 def sample_run(store: str) -> str:
@@ -175,7 +180,7 @@ def test_a_name_the_registry_would_refuse_is_refused_before_any_work(store: str)
 def test_a_dataset_whose_files_vanished_is_named(store: str, tiny_preset: Path) -> None:
     run_id = sample_run(store)
     mlflow.set_tracking_uri(store)
-    shutil.rmtree(Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/dataset")))
+    shutil.rmtree(dataset_folder(store, run_id))
     done = entry_point(store, "train", "--preset", str(tiny_preset), "--data_run", run_id, env={"MLFLOW_EXPERIMENT_NAME": "here"})
     assert done.returncode == 1
     assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1

@@ -4,7 +4,6 @@ import logging
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import requests
 import yaml
 from matplotlib.figure import Figure
+from mlflow.data.dataset_source import DatasetSource
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +37,38 @@ CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
 SERVER_TIMEOUT_S = 5
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
+
+
+class DataRunSource(DatasetSource):
+    """A split of a data run's dataset, wherever the artifacts are; MLflow's own sources know no proxied ones."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    @staticmethod
+    def _get_source_type() -> str:
+        return "ner_mlflow_data_run"
+
+    def load(self) -> Path:
+        """The local path of the split's Parquet file, fetched if it is elsewhere."""
+        return download(self._uri)
+
+    @staticmethod
+    def _can_resolve(raw_source: Any) -> bool:  # noqa: ARG004  # MLflow's signature
+        return False
+
+    @classmethod
+    def _resolve(cls, raw_source: Any) -> "DataRunSource":
+        raise NotImplementedError(raw_source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What MLflow stores."""
+        return {"uri": self._uri}
+
+    @classmethod
+    def from_dict(cls, source_dict: dict[Any, Any]) -> "DataRunSource":
+        """The source that :meth:`to_dict` described."""
+        return cls(source_dict["uri"])
 
 
 class Run:
@@ -93,7 +125,6 @@ class Run:
 
     def log_dataset(self, dataset: PreparedDataset, splits: tuple[str, ...], data_run_id: str) -> None:
         """Log splits as dataset inputs, with the fingerprint as digest and the data run's artifact as source."""
-        root = mlflow.get_run(data_run_id).info.artifact_uri
         for split in splits:
             frame = pd.DataFrame(
                 {
@@ -101,10 +132,8 @@ class Run:
                     "tags": [list(sentence.tags) for sentence in dataset.corpus[split]],
                 }
             )
-            source = f"{root}/dataset/{split}.parquet"
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # MLflow finds two equal readings of a local path and says so
-                entry = mlflow.data.from_pandas(frame, source, name=f"{dataset.name} {split}", digest=dataset.fingerprint[:DIGEST_LIMIT])
+            source = DataRunSource(f"runs:/{data_run_id}/dataset/{split}.parquet")
+            entry = mlflow.data.from_pandas(frame, source, name=f"{dataset.name} {split}", digest=dataset.fingerprint[:DIGEST_LIMIT])
             mlflow.log_input(entry, context=CONTEXTS[split])
 
     @contextmanager
@@ -152,12 +181,12 @@ def open_run(step: str, name: str) -> Iterator[Run]:
 def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str | None:
     """The id of the experiment's last finished run of a step, of one preset if it is named."""
     of_preset = f" and tags.`ner.preset` = '{preset}'" if preset else ""
-    return _first(f"tags.`{STEP_TAG}` = '{step}'{of_preset}", experiment_id)
+    return _first(f"tags.`{STEP_TAG}` = '{step}'{of_preset}", experiment_id, "DESC")
 
 
 def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
-    """The id of a finished run of a step with an equal cache key."""
-    return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id)
+    """The id of the first finished run of a step with an equal cache key: later equals do not change what builds on it."""
+    return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id, "ASC")
 
 
 def read_tags(run_id: str) -> dict[str, str]:
@@ -259,12 +288,12 @@ def _log_provenance() -> None:
         ) from error
 
 
-def _first(condition: str, experiment_id: str) -> str | None:
+def _first(condition: str, experiment_id: str, order: str) -> str | None:
     found: list[MlflowRun] = mlflow.search_runs(
         [experiment_id],
         f"{condition} and attributes.status = 'FINISHED'",
         max_results=1,
-        order_by=["attributes.start_time DESC"],
+        order_by=[f"attributes.start_time {order}"],
         output_format="list",
     )
     return found[0].info.run_id if found else None
