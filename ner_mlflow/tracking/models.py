@@ -153,7 +153,7 @@ def register(model: LoggedModel, name: str, alias: str | None, tags: dict[str, s
     """
     client = mlflow.MlflowClient()
     try:
-        known = [found for found in client.search_model_versions(f"name = '{name}'") if found.model_id == model.id]
+        known = [found for found in client.search_model_versions(f"name = '{name}'") if found.source == model.uri]
         entry = known[0] if known else mlflow.register_model(model.uri, name, tags=tags)
         if not known:
             client.update_model_version(name, entry.version, description=description)
