@@ -57,7 +57,7 @@ def fit(
     Args:
         model: changed in place; adapters are merged at the end.
         folder: receives ``model/`` and, for LoRA, ``adapter/``; checkpoints of epochs are removed.
-        on_log: gets ``train/loss``, ``train/learning_rate``, ``train/tokens_per_s`` and ``validation/*`` with the step.
+        on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
     precision = resolve_precision(config.precision)
     encoder = WordEncoder(backend_tokenizer(model.tokenizer), model.spec.max_length)
