@@ -36,8 +36,9 @@ def main() -> None:
         "lora_fp32": download(f"runs:/{lora}/onnx/fp32"),
         "full_int8": download(f"runs:/{full}/onnx/int8"),
     }
-    ids = np.random.default_rng(0).integers(1000, 20000, LENGTH)
-    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, [ids], RUNS, WARMUP_RUNS)
+    ids = np.random.default_rng(0).integers(1000, 20000, (1, LENGTH))
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, [inputs], RUNS, WARMUP_RUNS)
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
     metrics = read_metrics(full)
     for name, value in p50_ms.items():

@@ -5,7 +5,7 @@ import click
 from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.train import STEP, run_train
+from ner_mlflow.workflows.train import STEP, find_interrupted, interrupted_inputs, run_train
 
 
 @cli.command("train")
@@ -19,14 +19,21 @@ from ner_mlflow.workflows.train import STEP, run_train
 @cli.setting("precision", "train.precision")
 @cli.setting("seed", "train.seed")
 @cli.data_run_option
+@cli.option("resume", "none", "go on with an interrupted train run, with its settings and data: its id, latest, or none")
 @cli.overrides_option
-def train(preset: str, data_run: str, overrides: str, **options: str) -> None:
+def train(preset: str, data_run: str, resume: str, overrides: str, **options: str) -> None:
     """Fit a model and log it with its curves, counts and sizes."""
     cli.set_up_logging()
-    with open_run(STEP, f"train {preset}") as run:
-        config = cli.resolve(preset, options, overrides)
-        run.set_tags({"preset": preset})
-        model_uri = run_train(run, config, find_data(run, config, data_run))
+    interrupted = None if resume == "none" else find_interrupted(resume)
+    with open_run(STEP, f"train {preset}", interrupted) as run:
+        if interrupted:
+            click.echo(f"going on with run {interrupted}")
+            config, data = interrupted_inputs(interrupted)
+        else:
+            config = cli.resolve(preset, options, overrides)
+            run.set_tags({"preset": preset})
+            data = find_data(run, config, data_run)
+        model_uri = run_train(run, config, data)
         click.echo(f"trained {model_uri} in run {run.id}")
         click.echo(f"open next: {where_to_look(run)}")
 

@@ -68,6 +68,7 @@ class ModelConfig(Section):
     lora_alpha_ratio: Float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
     lora_dropout: Fraction = Field(description="dropout before the adapters")
     lora_targets: tuple[str, ...] = Field(min_length=1, description="names of the linear layers that get adapters")
+    casing_embeddings: bool = Field(description="show the encoder how each word is written (lower, Capitalised, UPPER, miXed); for lower-cased vocabularies")
 
 
 class TrainConfig(Section):
@@ -75,17 +76,35 @@ class TrainConfig(Section):
 
     learning_rate: Float = Field(gt=0, description="peak learning rate")
     epochs: Integer = Field(ge=1, description="passes over train, fewer when early stopping ends it")
-    batch_size: Integer = Field(ge=1, description="sentences a step")
+    batch_size: Integer = Field(ge=1, description="sentences a step; an average where batching is tokens")
+    batching: Literal["tokens", "sentences"] = Field(
+        description="tokens: sentences of like length, equal sub-tokens a step; sentences: batch_size of them, grouped by length"
+    )
+    rarity_threshold: Fraction = Field(
+        description="entity types in a smaller share of the sentences are drawn more often, by the root of threshold / share; needs batching tokens; 0: never"
+    )
     optimizer: Literal["adamw_torch_fused", "adamw_torch"] = Field(description="AdamW, one kernel for all tensors or one each")
     weight_decay: Float = Field(ge=0, description="decoupled weight decay, on all but biases and norms")
     warmup_ratio: Fraction = Field(description="share of the steps in which the learning rate rises")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(description="learning rate after warm-up")
+    layer_decay: Float = Field(gt=0, le=1, description="learning rate of each encoder layer over that of the layer above it")
+    classifier_rate_ratio: Float = Field(gt=0, description="learning rate of the classifier over that of the encoder's last layer")
+    class_weight_power: Float = Field(ge=0, description="a class weighs its frequency to the minus this power in the loss; 0: all alike")
+    focal_gamma: Float = Field(ge=0, description="the loss of a word counts (1 - probability of its label) to this power; 0: cross entropy")
     label_smoothing: Fraction = Field(description="probability mass spread over all labels")
+    average_decay: Fraction = Field(description="decay of the exponential moving average of the weights that is validated and kept; 0: the weights themselves")
     max_grad_norm: Float = Field(gt=0, description="gradient norm above which gradients are scaled down")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(description="arithmetic of forward and backward; auto is bf16 where the machine has it")
     gradient_checkpointing: bool = Field(description="recompute activations to save memory")
     early_stopping_patience: Integer = Field(ge=1, description="epochs without a better validation F1 after which training ends")
+    checkpoint_steps: Integer = Field(ge=0, description="steps between checkpoints to resume from, beside one an epoch; 0: epochs only")
     seed: Integer = Field(ge=0, description="seed of initialisation, order and dropout")
+
+    @model_validator(mode="after")
+    def _rarity_needs_our_batches(self) -> Self:
+        if self.rarity_threshold and self.batching != "tokens":
+            raise ValueError(f"rarity_threshold={self.rarity_threshold} needs batching=tokens, not {self.batching}: set that, or 0")
+        return self
 
 
 class EvaluateConfig(Section):

@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from .casing import casing
+
+Inputs = dict[str, NDArray[np.int64]]
+"""What an encoder takes, by name; each of shape (batch, length)."""
 IGNORED = -100
 """Label of positions without one, as PyTorch's cross entropy expects."""
 OVERLAP = 0.25
@@ -22,20 +26,22 @@ class Window:
     """Consecutive words of one sentence as sub-tokens.
 
     ``input_ids`` has shape (length,), special tokens included; ``word_positions[i]`` is where the first sub-token of word
-    ``first_word + i`` of sentence ``sentence`` stands in it.
+    ``first_word + i`` of sentence ``sentence`` stands in it. ``casings``, of the same shape as ``input_ids``, says how each
+    sub-token's word is written; None for models that do not look.
     """
 
     sentence: int
     first_word: int
     input_ids: NDArray[np.int64]
     word_positions: NDArray[np.int64]
+    casings: NDArray[np.int64] | None = None
 
 
 class WordEncoder:
     """Turns sentences of words into windows of at most ``max_length`` sub-tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
-        """``tokenizer`` is used as it is, less its own padding and truncation.
+    def __init__(self, tokenizer: Tokenizer, max_length: int, casing_embeddings: bool = False) -> None:
+        """``tokenizer`` is used as it is, less its own padding and truncation; ``casing_embeddings`` fills ``Window.casings``.
 
         Raises:
             ValueError: the window has no room for a word.
@@ -52,6 +58,7 @@ class WordEncoder:
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         unknown_id = self._tokenizer.token_to_id(unknown) if unknown else None
         self._unknown_id = wrapping[0] if unknown_id is None else unknown_id
+        self._casing_embeddings = casing_embeddings
         self.max_length = max_length
 
     def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
@@ -68,7 +75,9 @@ class WordEncoder:
                 assert word is not None  # only special tokens belong to no word, and none were asked for
                 pieces[word].append(id_)
             bounded = [(piece or [self._unknown_id])[: self._budget] for piece in pieces]
-            windows += [self._window(index, first, bounded[first:last]) for first, last in self._cuts([len(piece) for piece in bounded])]
+            casings = [casing(word) for word in words] if self._casing_embeddings else None
+            for first, last in self._cuts([len(piece) for piece in bounded]):
+                windows.append(self._window(index, first, bounded[first:last], casings and casings[first:last]))
         return windows
 
     def _cuts(self, sizes: list[int]) -> Iterator[tuple[int, int]]:
@@ -89,10 +98,15 @@ class WordEncoder:
                 overlap += sizes[next_first]
             first = next_first
 
-    def _window(self, sentence: int, first_word: int, pieces: list[list[int]]) -> Window:
-        starts = np.cumsum([len(self._before), *(len(piece) for piece in pieces[:-1])])
+    def _window(self, sentence: int, first_word: int, pieces: list[list[int]], casings: list[int] | None) -> Window:
+        sizes = [len(piece) for piece in pieces]
+        starts = np.cumsum([len(self._before), *sizes[:-1]])
         ids = [*self._before, *(id_ for piece in pieces for id_ in piece), *self._after]
-        return Window(sentence, first_word, np.array(ids, dtype=np.int64), starts.astype(np.int64))
+        spread = None
+        if casings is not None:
+            spread = np.zeros(len(ids), dtype=np.int64)
+            spread[len(self._before) : len(self._before) + sum(sizes)] = np.repeat(casings, sizes)
+        return Window(sentence, first_word, np.array(ids, dtype=np.int64), starts.astype(np.int64), spread)
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
@@ -123,6 +137,15 @@ def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]
 def attention_mask(sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """1 where :func:`pad` keeps a sub-token, 0 where it pads; same shape."""
     return pad([np.ones_like(sequence) for sequence in sequences], 0)
+
+
+def collate(windows: Sequence[Window], pad_id: int) -> Inputs:
+    """What an encoder takes for a batch of windows: ``input_ids``, ``attention_mask`` and, where windows have casings,
+    ``token_type_ids``; padded on the right."""
+    ids = [window.input_ids for window in windows]
+    inputs = {"input_ids": pad(ids, pad_id), "attention_mask": attention_mask(ids)}
+    casings = [window.casings for window in windows if window.casings is not None]
+    return {**inputs, "token_type_ids": pad(casings, 0)} if casings else inputs
 
 
 def merge(windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], lengths: Sequence[int], labels: int) -> list[NDArray[np.float32]]:

@@ -12,11 +12,11 @@ from tokenizers import Tokenizer
 
 from .bio import split_tag
 from .decoding import Iob2Decoder, log_softmax
-from .encoding import WordEncoder, attention_mask, batches, merge, pad
+from .encoding import Inputs, WordEncoder, batches, collate, merge
 from .errors import ModelError
 
-Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
-"""(input_ids, attention_mask), both of shape (batch, length) -> logits of shape (batch, length, labels)."""
+Forward = Callable[[Inputs], NDArray[np.float32]]
+"""Inputs of shape (batch, length) -> logits of shape (batch, length, labels)."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TaggerSpec:
     """What one must know of a model to tag with it; saved beside its weights as ``ner_model.json``.
 
     ``labels[i]`` is the tag with id ``i``; ``max_length`` is the window in sub-tokens; ``pad_id`` fills shorter rows of a
-    batch. The rest says where the weights come from: ``base_sha256`` is that of the backbone's weights file.
+    batch. ``base_sha256`` is that of the backbone's weights file; with ``casing_embeddings`` the model also sees how words are written.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +34,7 @@ class TaggerSpec:
     backbone_revision: str
     base_sha256: str
     adaptation: str
+    casing_embeddings: bool = False
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 1
@@ -42,6 +43,10 @@ class TaggerSpec:
     def types(self) -> tuple[str, ...]:
         """The entity types, in label order."""
         return tuple(dict.fromkeys(type_ for _, type_ in map(split_tag, self.labels) if type_))
+
+    def encoder(self, tokenizer: Tokenizer) -> WordEncoder:
+        """The encoder that makes this model's inputs."""
+        return WordEncoder(tokenizer, self.max_length, self.casing_embeddings)
 
     def save(self, folder: Path) -> None:
         """Write the file into a folder that exists."""
@@ -80,7 +85,7 @@ class Tagger:
     def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096) -> None:
         """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory."""
         self._forward = forward
-        self._encoder = WordEncoder(tokenizer, spec.max_length)
+        self._encoder = spec.encoder(tokenizer)
         self._decoder = Iob2Decoder(spec.labels)
         self._batch_tokens = batch_tokens
         self.spec = spec
@@ -91,8 +96,7 @@ class Tagger:
         windows = self._encoder.windows(sentences)
         scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
         for batch in batches(windows, self._batch_tokens):
-            ids = [windows[index].input_ids for index in batch]
-            logits = self._forward(pad(ids, self.spec.pad_id), attention_mask(ids))
+            logits = self._forward(collate([windows[index] for index in batch], self.spec.pad_id))
             for row, index in enumerate(batch):
                 scores[index] = log_softmax(logits[row, windows[index].word_positions])
         return merge(windows, scores, [len(sentence) for sentence in sentences], len(self.labels))

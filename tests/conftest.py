@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from socket import create_server
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -78,3 +82,34 @@ def entry_point(store: str, name: str, *arguments: str, env: Mapping[str, str] |
     """``python -m entrypoints.NAME ARGUMENTS``."""
     command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
     return subprocess.run(command, cwd=ROOT, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with create_server(("127.0.0.1", 0)) as socket:
+        port: int = socket.getsockname()[1]
+        return port
+
+
+@contextmanager
+def listening(command: Sequence[str], health: str, folder: Path, store: str, **more: str) -> Iterator[str]:
+    """Start a server with ``--port`` added, wait until its ``health`` page answers, give its address, and end it.
+
+    What it prints goes to ``folder/log``.
+    """
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=user_environment(store, **more), stdout=log, stderr=log)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}{health}", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)

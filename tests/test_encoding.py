@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from ner_mlflow.casing import CASINGS, casing
 from ner_mlflow.encoding import IGNORED, OVERLAP, Window, WordEncoder, attention_mask, batches, label_window, merge, pad
 
 PAD, UNK, CLS, SEP = range(4)
@@ -210,3 +211,42 @@ def test_merged_scores_come_from_the_window_with_the_widest_margin(spans: list[t
         margins = [min(word - first, first + count - 1 - word) for first, count in spans]
         widest = max(margins)
         assert merged[word].tolist() == [margins.index(widest) + 1 if widest >= 0 else 0] * 2
+
+
+def test_every_sub_token_has_the_casing_of_its_word() -> None:
+    (window,) = WordEncoder(TOKENIZER, 16, casing_embeddings=True).windows([["abc", "Ab", "AB", "aB"]])
+    assert window.casings is not None
+    ends = [*window.word_positions[1:], len(window.input_ids) - 1]
+    for expected, first, last in zip((0, 1, 2, 3), window.word_positions, ends, strict=True):
+        assert set(window.casings[first:last].tolist()) == {expected}
+    assert window.casings[0] == window.casings[-1] == 0
+    assert window.casings.shape == window.input_ids.shape
+
+
+def test_casings_of_windows_are_those_of_their_words() -> None:
+    words = ["a", "B", "cC"] * 10
+    for window in WordEncoder(TOKENIZER, 10, casing_embeddings=True).windows([words]):
+        assert window.casings is not None
+        found = window.casings[window.word_positions].tolist()
+        assert found == [casing(word) for word in words[window.first_word : window.first_word + len(found)]]
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("server", "lower"),
+        ("2.0", "lower"),
+        ("", "lower"),
+        ("Java", "capitalised"),
+        ("I", "capitalised"),
+        ("C++", "capitalised"),
+        ("HTML", "upper"),
+        ("UTF-8", "upper"),
+        ("jQuery", "mixed"),
+        ("PostgreSQL", "mixed"),
+        ("éA", "mixed"),
+        ("Élan", "capitalised"),
+    ],
+)
+def test_casing_of_a_word(word: str, name: str) -> None:
+    assert CASINGS[casing(word)] == name

@@ -5,20 +5,18 @@ import json
 import re
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
 import click
 import mlflow
 import pytest
 import yaml
-from conftest import ROOT, Completed, entry_point, mlflow_run, user_environment
+from conftest import ROOT, Completed, entry_point, listening, mlflow_run, user_environment
 from mlflow.entities import Run
 
 from entrypoints.cli import PRESET
@@ -235,23 +233,9 @@ def test_a_changed_setting_repeats_only_what_depends_on_it(session: Session, tin
 
 @pytest.fixture(scope="module")
 def served(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with create_server(("127.0.0.1", 0)) as socket:
-        port = socket.getsockname()[1]
-    log = (tmp_path_factory.mktemp("served") / "log").open("w")
-    command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local", "-p", str(port)]
-    server = subprocess.Popen(command, cwd="/", env=user_environment(session.store), stdout=log, stderr=log)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).close()
-                break
-            except OSError:
-                assert server.poll() is None, Path(log.name).read_text()
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        server.terminate()
-        server.wait(20)
+    command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local"]
+    with listening(command, "/ping", tmp_path_factory.mktemp("served"), session.store) as address:
+        yield f"{address}/invocations"
 
 
 def ask(address: str, body: bytes) -> tuple[int, Any]:

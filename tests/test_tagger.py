@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ner_mlflow.bio import invalid_positions
 from ner_mlflow.decoding import Iob2Decoder, log_softmax
+from ner_mlflow.encoding import Inputs
 from ner_mlflow.errors import ModelError
 from ner_mlflow.tagger import Tagged, Tagger, TaggerSpec
 
@@ -35,14 +36,14 @@ def wordpiece() -> Tokenizer:
 TOKENIZER = wordpiece()
 
 
-def by_sub_token(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-    return TABLE[input_ids].astype(np.float32) / 8
+def by_sub_token(inputs: Inputs) -> NDArray[np.float32]:
+    return TABLE[inputs["input_ids"]].astype(np.float32) / 8
 
 
-def by_window(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+def by_window(inputs: Inputs) -> NDArray[np.float32]:
     """Logits that see the whole window, as an encoder does, in whole numbers so that no order of summing shows."""
-    context = (input_ids * attention_mask).sum(axis=1, keepdims=True)
-    return TABLE[(input_ids + context) % len(TABLE)].astype(np.float32) / 8
+    context = (inputs["input_ids"] * inputs["attention_mask"]).sum(axis=1, keepdims=True)
+    return TABLE[(inputs["input_ids"] + context) % len(TABLE)].astype(np.float32) / 8
 
 
 def same(first: list[Tagged], second: list[Tagged]) -> bool:
@@ -97,9 +98,9 @@ def test_predictions_do_depend_on_the_context() -> None:
 def test_forward_sees_bounded_padded_batches_and_their_mask(batch_tokens: int) -> None:
     calls = []
 
-    def forward(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        calls.append((input_ids, attention_mask))
-        return by_sub_token(input_ids, attention_mask)
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        calls.append((inputs["input_ids"], inputs["attention_mask"]))
+        return by_sub_token(inputs)
 
     Tagger(forward, TOKENIZER, replace(SPEC, pad_id=9), batch_tokens).tag(SENTENCES)
     for ids, mask in calls:
@@ -181,3 +182,18 @@ def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content
         TaggerSpec.load(tmp_path)
     assert "ner_model.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_forward_sees_how_words_are_written_where_the_model_looks() -> None:
+    calls: list[Inputs] = []
+
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        calls.append(inputs)
+        return by_sub_token(inputs)
+
+    Tagger(forward, TOKENIZER, SPEC).tag([["ab", "Ab"]])
+    Tagger(forward, TOKENIZER, replace(SPEC, casing_embeddings=True)).tag([["ab", "Ab"], ["AB"]])
+    without, with_casings = calls
+    assert "token_type_ids" not in without
+    assert with_casings["token_type_ids"].shape == with_casings["input_ids"].shape
+    assert with_casings["token_type_ids"].max() == 2

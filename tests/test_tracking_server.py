@@ -4,43 +4,20 @@ import getpass
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from socket import create_server
 
 import mlflow
 import pytest
-from conftest import entry_point, user_environment
-
-
-def free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as socket:
-        port: int = socket.getsockname()[1]
-        return port
+from conftest import entry_point, free_port, listening
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    port = free_port()
     store = f"sqlite:///{tmp_path / 'server.db'}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--artifacts-destination", str(tmp_path / "artifacts")]
-    env = user_environment(store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([*command, "--port", str(port), "--workers", "1"], cwd=tmp_path, env=env, stdout=log, stderr=log)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1"]
+    with listening(command, "/health", tmp_path, store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false") as address:
+        yield address
 
 
 def whole_job(store: str, tiny_preset: Path) -> None:

@@ -6,6 +6,9 @@ from warnings import catch_warnings, simplefilter
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
 
+from ..data.sentences import Sentence
+from ..tagger import Tagger
+
 Tags = Sequence[str]
 
 
@@ -25,6 +28,12 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
         if not type_.endswith(" avg"):
             scores |= _named(values, f"{type_}/")
     return scores
+
+
+def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
+    """Tag the sentences and :func:`score` what comes out."""
+    tagged = tagger.tag([sentence.tokens for sentence in sentences])
+    return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])
 
 
 def _named(values: dict[str, float], prefix: str) -> dict[str, float]:

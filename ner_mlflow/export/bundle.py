@@ -13,6 +13,7 @@ from ..provenance import PACKAGE
 
 SERVED_MODULES = (
     "bio.py",
+    "casing.py",
     "decoding.py",
     "encoding.py",
     "errors.py",

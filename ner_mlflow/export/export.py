@@ -9,15 +9,15 @@ import pandas as pd
 
 from ..config import ExportConfig, Variant
 from ..data.sentences import Sentence
-from ..encoding import Window, WordEncoder, attention_mask, batches, pad
+from ..encoding import Window, batches, collate
 from ..errors import ModelError
-from ..evaluation.scores import score
+from ..evaluation.scores import score_tagger
 from ..modeling.checkpoint import Checkpoint
 from ..modeling.predict import torch_forward, torch_tagger
 from ..provenance import folder_sizes
 from ..results import ExportReport, VariantReport
 from ..serving.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
-from ..tagger import Forward, Tagger
+from ..tagger import Forward
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
 from .onnx_files import DERIVED, write_fp32
 
@@ -40,15 +40,15 @@ def export(checkpoint: Checkpoint, validation: Sequence[Sentence], config: Expor
         if variant != "fp32":
             DERIVED[variant](checkpoint, fp32, folder / variant)
     sentences = [sentence.tokens for sentence in validation]
-    reference_f1 = _f1(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation)
-    windows = WordEncoder(checkpoint.tokenizer, checkpoint.spec.max_length).windows(sentences[:PARITY_SENTENCES])
+    reference_f1 = score_tagger(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation)["f1"]
+    windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[:PARITY_SENTENCES])
     timings = _timings(checkpoint, sentences, config, folder)
     reports = []
     for variant in config.variants:
         difference = max_logit_difference(
             torch_forward(checkpoint.network), onnx_forward(onnx_session(folder / variant / MODEL_FILE)), windows, checkpoint.spec.pad_id
         )
-        f1 = _f1(load_tagger(folder / variant), validation)
+        f1 = score_tagger(load_tagger(folder / variant), validation)["f1"]
         sizes = folder_sizes(folder / variant)
         metrics = {
             "validation_f1": f1,
@@ -69,23 +69,17 @@ def max_logit_difference(reference: Forward, forward: Forward, windows: Sequence
     """The largest difference of a logit, over batches of windows of unequal length, where they are not padding."""
     largest = 0.0
     for batch in batches(windows, PARITY_BATCH_TOKENS):
-        ids = [windows[index].input_ids for index in batch]
-        inputs = pad(ids, pad_id), attention_mask(ids)
-        difference = np.abs(reference(*inputs) - forward(*inputs))
-        largest = max(largest, float(difference[inputs[1] == 1].max()))
+        inputs = collate([windows[index] for index in batch], pad_id)
+        difference = np.abs(reference(inputs) - forward(inputs))
+        largest = max(largest, float(difference[inputs["attention_mask"] == 1].max()))
     return largest
-
-
-def _f1(tagger: Tagger, sentences: Sequence[Sentence]) -> float:
-    tagged = tagger.tag([sentence.tokens for sentence in sentences])
-    return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])["f1"]
 
 
 def _timings(checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path) -> dict[Variant, dict[str, float]]:
     timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
     loaders: dict[str, Callable[[], Forward]] = {variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants}
-    encoder = WordEncoder(checkpoint.tokenizer, checkpoint.spec.max_length)
-    for place, inputs in latency_inputs(encoder, sentences, config).items():
+    windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[: config.latency_runs])
+    for place, inputs in latency_inputs(windows, config.latency_length).items():
         times = interleaved_latency_ms(loaders, inputs, config.latency_runs, config.latency_warmup_runs)
         for variant in config.variants:
             timings[variant] |= {f"latency/{place}/{name}": value for name, value in summarize_ms(times[variant]).items()}

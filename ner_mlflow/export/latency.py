@@ -5,17 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..config import ExportConfig
-from ..encoding import WordEncoder
+from ..encoding import Inputs, Window, collate
 from ..serving.recognizer import onnx_forward, onnx_session
 from ..tagger import Forward
 
-Inputs = Sequence[NDArray[np.int64]]
 
-
-def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs: Inputs, runs: int, warmup_runs: int) -> dict[str, list[float]]:
+def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs: Sequence[Inputs], runs: int, warmup_runs: int) -> dict[str, list[float]]:
     """Milliseconds of each forward call, one sentence a call.
 
     The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
@@ -27,22 +23,22 @@ def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs
         for name, load in forwards.items():
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
-                ids = inputs[(run + block * runs) % len(inputs)][None, :]
-                mask = np.ones_like(ids)
+                chosen = inputs[(run + block * runs) % len(inputs)]
                 started = time.perf_counter()
-                forward(ids, mask)
+                forward(chosen)
                 if run >= 0:
                     times[name].append((time.perf_counter() - started) * 1000)
     return times
 
 
-def latency_inputs(encoder: WordEncoder, sentences: Sequence[Sequence[str]], config: ExportConfig) -> dict[str, Inputs]:
-    """What latency is measured on: words repeated to ``latency_length`` sub-tokens, and sentences as they are."""
-    windows = encoder.windows(sentences[: config.latency_runs])
-    body = np.concatenate([window.input_ids[1:-1] for window in windows])
-    full = np.resize(body, config.latency_length - 2)
-    whole = np.concatenate([windows[0].input_ids[:1], full, windows[0].input_ids[-1:]])
-    return {f"length_{config.latency_length}": [whole], "real": [window.input_ids for window in windows]}
+def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, list[Inputs]]:
+    """What latency is measured on, a sentence a batch: words repeated to ``latency_length`` sub-tokens, and sentences as they are."""
+    real = [collate([window], 0) for window in windows]
+    whole = {}
+    for name in real[0]:
+        body = np.concatenate([inputs[name][0, 1:-1] for inputs in real])
+        whole[name] = np.concatenate([real[0][name][0, :1], np.resize(body, latency_length - 2), real[0][name][0, -1:]])[None, :]
+    return {f"length_{latency_length}": [whole], "real": real}
 
 
 def summarize_ms(times: Sequence[float]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
@@ -22,7 +22,8 @@ def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
     """Export the network as it is, batch and length dynamic, weights inside ``model.onnx``."""
     _prepare(checkpoint, folder)
     shape = (2, min(16, checkpoint.spec.max_length))
-    example = (torch.ones(shape, dtype=torch.int64), torch.ones(shape, dtype=torch.int64))  # one tensor given twice becomes one input
+    names = ["input_ids", "attention_mask", *(["token_type_ids"] if checkpoint.spec.casing_embeddings else [])]
+    example = tuple(torch.ones(shape, dtype=torch.int64) for _ in names)  # one tensor given twice becomes one input
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     checkpoint.network.set_attn_implementation("eager")  # exports to fewer nodes than sdpa, and runs faster quantised
     exporter_log = logging.getLogger("torch.onnx")
@@ -32,12 +33,12 @@ def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter's own internals, none of which a user can mend
             torch.onnx.export(
-                _LogitsOnly(checkpoint.network).eval(),
+                _LogitsOnly(checkpoint.network, names).eval(),
                 example,
                 folder / MODEL_FILE,
-                input_names=["input_ids", "attention_mask"],
+                input_names=names,
                 output_names=["logits"],
-                dynamic_shapes=(axes, axes),
+                dynamic_shapes=((axes,) * len(names),),
                 opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
@@ -73,12 +74,13 @@ DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {"fp16": writ
 
 
 class _LogitsOnly(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.network = network
+        self.names = tuple(names)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        logits: Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, *inputs: Tensor) -> Tensor:
+        logits: Tensor = self.network(**dict(zip(self.names, inputs, strict=True))).logits
         return logits
 
 

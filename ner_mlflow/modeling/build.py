@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from ..casing import CASINGS
 from ..config import ModelConfig
 from ..errors import ModelError
 from ..labels import LabelSchema
@@ -23,6 +24,9 @@ DROPOUTS = {
 
 POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Architectures that keep their first two positions for padding."""
+
+
+TOKEN_TYPES = "token_type_embeddings"
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,9 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
             if name in settings.to_dict():
                 setattr(settings, name, getattr(config, setting))
     settings.classifier_dropout = config.classifier_dropout
-    network: nn.Module = AutoModelForTokenClassification.from_pretrained(backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True)
-    if config.adaptation == "lora":
-        network = _with_adapters(network, config, backbone)
+    network: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True)
+    if config.casing_embeddings:
+        add_casing_embeddings(network, backbone.name)
     spec = TaggerSpec(
         labels=schema.labels,
         max_length=config.max_length,
@@ -68,8 +72,9 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         backbone_revision=backbone.revision,
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
+        casing_embeddings=config.casing_embeddings,
     )
-    return BuiltModel(network, tokenizer, spec)
+    return BuiltModel(_with_adapters(network, config, backbone) if config.adaptation == "lora" else network, tokenizer, spec)
 
 
 def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
@@ -99,6 +104,24 @@ def count_parameters(network: nn.Module) -> dict[str, float]:
     }
 
 
+def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
+    """Make token types stand for casings; all begin as type 0, which is all that one sentence ever showed the encoder.
+
+    Raises:
+        ModelError: the backbone ``name`` has no token types.
+    """
+    for module in network.modules():
+        old = getattr(module, TOKEN_TYPES, None)
+        if isinstance(old, nn.Embedding):
+            new = nn.Embedding(len(CASINGS), old.embedding_dim)
+            with torch.no_grad():
+                new.weight.copy_(old.weight[:1])
+            setattr(module, TOKEN_TYPES, new)
+            network.config.type_vocab_size = len(CASINGS)
+            return
+    raise ModelError(f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=false")
+
+
 def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone) -> nn.Module:
     linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     if missing := set(config.lora_targets) - linear:
@@ -114,7 +137,7 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
             lora_alpha=round(config.lora_rank * config.lora_alpha_ratio),
             lora_dropout=config.lora_dropout,
             target_modules=list(config.lora_targets),
-            modules_to_save=["classifier"],
+            modules_to_save=["classifier", *([TOKEN_TYPES] if config.casing_embeddings else [])],
         ),
     )
     return adapted

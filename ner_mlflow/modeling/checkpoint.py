@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokeni
 from ..errors import ModelError
 from ..tagger import TaggerSpec
 from .backbone import Backbone
-from .build import BuiltModel, backend_tokenizer
+from .build import BuiltModel, add_casing_embeddings, backend_tokenizer
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
             f"not {backbone.weights_sha256[:12]}: give that backbone"
         )
     base = _load_network(backbone.folder, spec)
+    if spec.casing_embeddings:
+        add_casing_embeddings(base, backbone.name)
     network = PeftModel.from_pretrained(base, folder)
     return Checkpoint(network.eval(), _load_tokenizer(folder), spec)
 

@@ -2,7 +2,6 @@
 
 import logging
 import resource
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,18 +11,20 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from ..config import TrainConfig
 from ..data.sentences import Sentence
-from ..encoding import IGNORED, WordEncoder, attention_mask, label_window, pad
-from ..evaluation.scores import score
+from ..encoding import IGNORED, Window, WordEncoder, collate, label_window, pad
 from ..labels import LabelSchema
 from ..results import TrainResult
-from ..tagger import Tagger
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .checkpoint import save_adapter, save_model
+from .objective import TaggingLoss, class_weights
 from .predict import torch_tagger
+from .sampling import TokenBatches, repeat_factors
+from .trainer import NerTrainer, last_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ OnLog = Callable[[Mapping[str, float], int], None]
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 LOGS_AN_EPOCH = 10
+CHECKPOINTS = "fit"
+FITTED = "fitted"
+"""Marks a folder of checkpoints whose training came to its end."""
 
 
 def resolve_precision(wanted: str) -> str:
@@ -56,12 +60,12 @@ def fit(
 
     Args:
         model: changed in place; adapters are merged at the end.
-        folder: receives ``model/`` and, for LoRA, ``adapter/``; checkpoints of epochs are removed.
+        folder: receives ``model/`` and, for LoRA, ``adapter/``, and checkpoints in ``fit/``. Where there are some, from an
+            interrupted call with equal arguments, training goes on from the last whole one, to the same weights.
         on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
     precision = resolve_precision(config.precision)
-    encoder = WordEncoder(backend_tokenizer(model.tokenizer), model.spec.max_length)
-    dataset = _WindowDataset(encoder, train, schema)
+    dataset = _WindowDataset(model.spec.encoder(backend_tokenizer(model.tokenizer)), train, schema)
     parameters = count_parameters(model.network)
     log.info(
         "training %d sentences in %d windows, %d of %d weights, %s",
@@ -73,16 +77,20 @@ def fit(
     )
     if config.gradient_checkpointing and model.spec.adaptation == "lora":
         model.network.enable_input_require_grads()  # type: ignore[operator]  # checkpointed blocks need an input with a gradient
-    steps_an_epoch = -(-len(dataset) // config.batch_size)
-    trainer = _NerTrainer(
+    work = folder / CHECKPOINTS
+    trainer = NerTrainer(
         tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
+        config=config,
+        folder=work,
+        batches=_batches(dataset, train, config),
+        compute_loss_func=TaggingLoss(class_weights(dataset.labels, len(schema.labels), config.class_weight_power), config.focal_gamma, config.label_smoothing),
         eval_dataset=list(validation),
         model=model.network,
         train_dataset=dataset,
         data_collator=_Collator(model.spec.pad_id),
         callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, config.epochs)],
         args=TrainingArguments(
-            output_dir=str(folder / "epochs"),
+            output_dir=str(work),
             num_train_epochs=config.epochs,
             per_device_train_batch_size=config.batch_size,
             learning_rate=config.learning_rate,
@@ -90,7 +98,6 @@ def fit(
             weight_decay=config.weight_decay,
             warmup_steps=config.warmup_ratio,
             lr_scheduler_type=config.schedule,
-            label_smoothing_factor=config.label_smoothing,
             max_grad_norm=config.max_grad_norm,
             bf16=precision == "bf16",
             fp16=precision == "fp16",
@@ -101,13 +108,12 @@ def fit(
             remove_unused_columns=False,
             include_num_input_tokens_seen="non_padding",
             eval_strategy="epoch",
-            save_strategy="epoch",
-            save_only_model=True,
-            save_total_limit=1,
-            load_best_model_at_end=True,
+            save_strategy="no",  # our callback says when
+            save_total_limit=2,  # while one is written, the one before it is whole
+            restore_callback_states_from_checkpoint=True,
             metric_for_best_model="eval_f1",
             greater_is_better=True,
-            logging_steps=max(1, steps_an_epoch // LOGS_AN_EPOCH),
+            logging_steps=max(1, len(dataset) // config.batch_size // LOGS_AN_EPOCH),
             disable_tqdm=True,
             report_to=[],
             dataloader_pin_memory=torch.cuda.is_available(),
@@ -115,14 +121,21 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     started = time.perf_counter()
-    trainer.train()
+    checkpoint = last_checkpoint(work)
+    if checkpoint:
+        log.info("going on from %s", checkpoint)
+    if checkpoint and (work / FITTED).exists():
+        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        (work / FITTED).touch()
     seconds = time.perf_counter() - started
+    trainer.load_best()
     model.network.cpu()
     adapter_folder = folder / "adapter" if model.spec.adaptation == "lora" else None
     if adapter_folder:
         save_adapter(model, adapter_folder)
     save_model(model, folder / "model")
-    shutil.rmtree(folder / "epochs")
     best = max(trainer.validation_scores, key=lambda scores: scores["f1"])
     tokens_seen = float(trainer.state.num_input_tokens_seen)
     metrics = {
@@ -136,6 +149,11 @@ def fit(
         "train/peak_rss_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
     }
     return TrainResult(folder / "model", adapter_folder, metrics, {"training_curves": plot_curves(trainer.state.log_history)})
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether an interrupted :func:`fit` with this folder can go on."""
+    return last_checkpoint(folder / CHECKPOINTS) is not None
 
 
 def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
@@ -154,15 +172,23 @@ class _WindowDataset(Dataset[dict[str, Any]]):
     """Labelled windows of the training sentences."""
 
     def __init__(self, encoder: WordEncoder, sentences: Sequence[Sentence], schema: LabelSchema) -> None:
-        windows = encoder.windows([sentence.tokens for sentence in sentences])
+        self.windows = encoder.windows([sentence.tokens for sentence in sentences])
         tag_ids = [[schema.ids[tag] for tag in sentence.tags] for sentence in sentences]
-        self._rows = [{"input_ids": window.input_ids, "labels": label_window(window, tag_ids[window.sentence])} for window in windows]
+        self.labels = [label_window(window, tag_ids[window.sentence]) for window in self.windows]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.windows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self._rows[index]
+        # input_ids for the Trainer's grouping by length
+        return {"input_ids": self.windows[index].input_ids, "window": self.windows[index], "labels": self.labels[index]}
+
+
+def _batches(dataset: _WindowDataset, train: Sequence[Sentence], config: TrainConfig) -> TokenBatches | None:
+    if config.batching == "sentences":
+        return None
+    factors = repeat_factors(train, config.rarity_threshold)[[window.sentence for window in dataset.windows]]
+    return TokenBatches([len(window.input_ids) for window in dataset.windows], config.batch_size, config.seed, factors)
 
 
 class _Collator:
@@ -172,36 +198,9 @@ class _Collator:
         self._pad_id = pad_id
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        ids = [row["input_ids"] for row in rows]
-        return {
-            "input_ids": torch.from_numpy(pad(ids, self._pad_id)),
-            "attention_mask": torch.from_numpy(attention_mask(ids)),
-            "labels": torch.from_numpy(pad([row["labels"] for row in rows], IGNORED)),
-        }
-
-
-class _NerTrainer(Trainer):
-    """A Trainer whose evaluation is ours: windows merged, valid tags decoded, strict entity scores."""
-
-    eval_dataset: list[Sentence]
-    control: TrainerControl
-
-    def __init__(self, tagger: Tagger, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._tagger = tagger
-        self.validation_scores: list[dict[str, float]] = []
-        self.validation_seconds = 0.0
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        started = time.perf_counter()
-        tagged = self._tagger.tag([sentence.tokens for sentence in self.eval_dataset])
-        scores = score([sentence.tags for sentence in self.eval_dataset], [tags.tags for tags in tagged])
-        self.validation_seconds += time.perf_counter() - started
-        self.validation_scores.append(scores)
-        metrics = {f"eval_{name}": value for name, value in scores.items()}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        windows: list[Window] = [row["window"] for row in rows]
+        arrays = {**collate(windows, self._pad_id), "labels": pad([row["labels"] for row in rows], IGNORED)}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 class _LogCallback(TrainerCallback):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
+from ..encoding import Inputs
 from ..tagger import Forward, Tagger, TaggerSpec
 
 
@@ -15,12 +16,12 @@ def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None)
     """Logits of a network in evaluation mode, on the device it is on, in fp32 or autocast to ``autocast_dtype``."""
     device = next(network.parameters()).device
 
-    def forward(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
         training = network.training
         network.eval()
         context = torch.autocast(device.type, autocast_dtype) if autocast_dtype else nullcontext()
         with torch.inference_mode(), context:
-            output = network(input_ids=torch.from_numpy(input_ids).to(device), attention_mask=torch.from_numpy(attention_mask).to(device))
+            output = network(**{name: torch.from_numpy(values).to(device) for name, values in inputs.items()})
         network.train(training)
         logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
         return logits

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..bio import to_entities
+from ..encoding import Inputs
 from ..tagger import Forward, Tagger, TaggerSpec
 from .text import Word, split_sentences
 
@@ -41,8 +42,8 @@ def onnx_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
     """Logits by ONNX Runtime."""
 
-    def forward(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
         return logits
 
     return forward

@@ -137,9 +137,11 @@ class Run:
             mlflow.log_input(entry, context=CONTEXTS[split])
 
     @contextmanager
-    def child(self, step: str, name: str) -> Iterator["Run"]:
-        """Open a run below this one."""
-        with _opened(step, name, nested=True) as run:
+    def child(self, step: str, name: str, resume: str | None = None) -> Iterator["Run"]:
+        """Open a run below this one: a new one, or again the interrupted run ``resume``."""
+        with _opened(step, name, nested=True, resume=resume) as run:
+            if resume:
+                mlflow.set_tag("mlflow.parentRunId", self.id)
             yield run
 
 
@@ -165,8 +167,9 @@ def connect() -> None:
 
 
 @contextmanager
-def open_run(step: str, name: str) -> Iterator[Run]:
-    """Adopt the run that `mlflow run` opened, or start one in the experiment that MLflow's environment names.
+def open_run(step: str, name: str, resume: str | None = None) -> Iterator[Run]:
+    """Adopt the run that `mlflow run` opened, or start one in the experiment that MLflow's environment names, or go on with
+    the interrupted run ``resume``.
 
     The run ends FINISHED, FAILED (with the message as tag ``ner.error``) or, on Ctrl-C, KILLED.
 
@@ -174,7 +177,7 @@ def open_run(step: str, name: str) -> Iterator[Run]:
         TrackingError: the tracking store, or its artifact store, cannot be written.
     """
     connect()
-    with _opened(step, name, nested=False) as run:
+    with _opened(step, name, nested=False, resume=resume) as run:
         yield run
 
 
@@ -187,6 +190,21 @@ def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str 
 def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
     """The id of the first finished run of a step with an equal cache key: later equals do not change what builds on it."""
     return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id, "ASC")
+
+
+def interrupted_runs(step: str, cache_key: str | None = None, experiment_id: str | None = None) -> list[str]:
+    """Ids of the runs of a step that began and did not finish, the last first; of one cache key and experiment where named.
+
+    The experiment is otherwise the one in which the next run would be.
+    """
+    key = f" and tags.`{CACHE_KEY_TAG}` = '{cache_key}'" if cache_key else ""
+    found: list[MlflowRun] = mlflow.search_runs(
+        [experiment_id] if experiment_id else None,
+        f"tags.`{STEP_TAG}` = '{step}'{key} and attributes.status != 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        output_format="list",
+    )
+    return [run.info.run_id for run in found]
 
 
 def read_tags(run_id: str) -> dict[str, str]:
@@ -230,17 +248,19 @@ def where_to_look(run: Run, artifact: str = "") -> str:
 
 
 @contextmanager
-def _opened(step: str, name: str, nested: bool) -> Iterator[Run]:
+def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> Iterator[Run]:
     adopted = None if nested else os.environ.get("MLFLOW_RUN_ID")
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "2")
     try:
-        active = mlflow.start_run(run_name=None if adopted else name, nested=nested, log_system_metrics=True)
+        if resume and adopted:
+            _hand_over(adopted, resume)
+        active = mlflow.start_run(run_id=resume, run_name=None if adopted or resume else name, nested=nested, log_system_metrics=True)
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
     run = Run(active)
     status = "FAILED"
     try:
-        if adopted and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
+        if adopted and not resume and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
             mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tag(STEP_TAG, step)
         _log_provenance()
@@ -259,6 +279,14 @@ def _opened(step: str, name: str, nested: bool) -> Iterator[Run]:
         raise
     finally:
         _end(status)
+
+
+def _hand_over(carrier: str, resume: str) -> None:
+    # `mlflow run` opens a run before we are asked; what is resumed is another, and this one only says which.
+    client = mlflow.MlflowClient()
+    client.set_tag(carrier, "ner.resumed_run", resume)
+    client.set_tag(carrier, "mlflow.runName", f"resume {resume}")
+    del os.environ["MLFLOW_RUN_ID"]
 
 
 def _end(status: str) -> None:

@@ -17,7 +17,7 @@ from .prepare import DataRef
 log = logging.getLogger(__name__)
 
 STEP = "evaluate"
-CODE = ("bio.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py")
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py")
 
 
 def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> dict[str, float]:

@@ -62,6 +62,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
             train.STEP,
             train.train_cache_key(config, data, backbone),
             lambda child, config=config, data=data, backbone=backbone: train.run_train(child, config, data, backbone),  # type: ignore[misc]
+            find_resumable=train.resumable_run,
         )
         variants.append(_judged(steps, preset, config, train_run, data))
     best = max(variants, key=lambda variant: variant.metrics["best_validation/f1"])
@@ -108,15 +109,23 @@ class _Steps:
         run_id = self.do(prepare.STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
         return prepare.load_data(run_id)
 
-    def do(self, step: str, cache_key: str, work: Callable[[Run], Any], name: str | None = None) -> str:
-        """The id of a finished run of the step, reused or new."""
+    def do(
+        self,
+        step: str,
+        cache_key: str,
+        work: Callable[[Run], Any],
+        name: str | None = None,
+        find_resumable: Callable[[str, str], str | None] | None = None,
+    ) -> str:
+        """The id of a finished run of the step: reused, interrupted before and brought to its end, or new."""
         name = f"{step} {name or self._preset}"
         run_id = reusable_run(step, cache_key, self._parent.experiment_id)
         if run_id:
             log.info("%s: unchanged since run %s, reused", name, run_id)
         else:
-            log.info("%s", name)
-            with self._parent.child(step, name) as child:
+            interrupted = find_resumable(cache_key, self._parent.experiment_id) if find_resumable else None
+            log.info("%s%s", name, f": going on with interrupted run {interrupted}" if interrupted else "")
+            with self._parent.child(step, name, resume=interrupted) as child:
                 child.set_tags({"preset": self._preset})
                 work(child)
             run_id = child.id

@@ -1,31 +1,46 @@
-"""The `train` step: a prepared dataset in, a fitted model logged."""
+"""The `train` step: a prepared dataset in, a fitted model logged; an interrupted one goes on from its last checkpoint."""
 
 import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from ..config import Config
+from filelock import FileLock, Timeout
+
+from ..config import Config, load_config
 from ..data.sentences import TEST, TRAIN, VALIDATION
-from ..errors import DataError
+from ..errors import DataError, TrackingError
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
-from ..modeling.fit import fit, resolve_precision
+from ..modeling.fit import fit, has_checkpoint, resolve_precision
+from ..paths import CACHE_VARIABLE, training_folder
 from ..provenance import cache_key, code_fingerprint, folder_sizes, library_versions
 from ..tracking.models import MODEL_URI_TAG, log_transformers_model
-from ..tracking.runs import Run, work_folder
-from .prepare import DataRef
+from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
+from .prepare import DataRef, load_data
 
 log = logging.getLogger(__name__)
 
 STEP = "train"
-CODE = ("bio.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py")
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py")
 
 
 def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None = None) -> str:
-    """Fit a model in an open run.
+    """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
 
     Returns:
         The address of the logged model.
+
+    Raises:
+        TrackingError: the run was interrupted with other code, libraries, settings or data.
     """
     dataset = data.dataset
+    backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
+    key = train_cache_key(config, data, backbone)
+    if read_tags(run.id).get("cache_key", key) != key:
+        raise TrackingError(f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming")
+    run.set_tags({"cache_key": key})
     run.log_config(model=config.model, train=config.train)
     run.set_tags({"data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
     if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {sentence.tokens for sentence in dataset.corpus[TEST]}:
@@ -33,15 +48,17 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     if not dataset.corpus[VALIDATION]:
         raise DataError(f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split")
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
-    backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
     model = build_model(backbone, config.model, dataset.schema, config.train.seed)
-    with work_folder() as folder:
+    folder = training_folder(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
         result = fit(model, dataset.corpus[TRAIN], dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics)
-        sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
-        if result.adapter_folder:
-            sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
-            run.log_folder(result.adapter_folder, "adapter")
-        logged = log_transformers_model(result.model_folder, "model")
+    sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
+    if result.adapter_folder:
+        sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
+        run.log_folder(result.adapter_folder, "adapter")
+    logged = log_transformers_model(result.model_folder, "model")
+    shutil.rmtree(folder)
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
     run.log_metrics({f"size_bytes/{name}": float(size) for name, size in sizes.items()})
@@ -55,10 +72,36 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
             "backbone_revision": backbone.revision,
             "backbone_sha256": backbone.weights_sha256,
             "precision": resolve_precision(config.train.precision),
-            "cache_key": train_cache_key(config, data, backbone),
         }
     )
     return logged.uri
+
+
+def resumable_run(cache_key: str, experiment_id: str) -> str | None:
+    """The last interrupted train run with an equal cache key whose checkpoints are on this machine."""
+    return next((run_id for run_id in interrupted_runs(STEP, cache_key, experiment_id) if _resumable(training_folder(run_id))), None)
+
+
+def find_interrupted(address: str) -> str:
+    """The interrupted train run with checkpoints on this machine that ``address`` names: a run id, or the latest.
+
+    Raises:
+        TrackingError: there is none.
+    """
+    connect()
+    runs = interrupted_runs(STEP) if address == "latest" else [address.removeprefix("runs:/")]
+    for run_id in runs:
+        if _resumable(training_folder(run_id)):
+            return run_id
+    raise TrackingError(
+        f"resume {address!r}: no such interrupted train run with a checkpoint under {training_folder('RUN_ID')} on this machine: "
+        f"name one, set {CACHE_VARIABLE} to where its checkpoints are, or train again"
+    )
+
+
+def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
+    """The settings and the dataset that an interrupted run began with."""
+    return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(read_tags(run_id)["data_run"])
 
 
 def train_cache_key(config: Config, data: DataRef, backbone: Backbone) -> str:
@@ -74,3 +117,23 @@ def train_cache_key(config: Config, data: DataRef, backbone: Backbone) -> str:
             backbone.weights_sha256,
         ]
     )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The system frees the lock of a process that was killed.
+    try:
+        with FileLock(folder / "lock", blocking=False):
+            yield
+    except Timeout as error:
+        raise TrackingError(f"{folder}: another process trains this run: wait for it") from error
+
+
+def _resumable(folder: Path) -> bool:
+    if not has_checkpoint(folder):
+        return False
+    try:
+        with _locked(folder):
+            return True
+    except TrackingError:
+        return False

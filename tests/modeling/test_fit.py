@@ -1,21 +1,25 @@
 """Fitting: it learns, the same seed gives the same weights, what is saved reloads to the same logits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ner_mlflow.config import Config, load_config
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.errors import ModelError
 from ner_mlflow.evaluation.scores import score
 from ner_mlflow.labels import LabelSchema
+from ner_mlflow.modeling.averaging import WeightAverage
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model
-from ner_mlflow.modeling.fit import fit
+from ner_mlflow.modeling.fit import CHECKPOINTS, fit, has_checkpoint
 from ner_mlflow.modeling.predict import torch_tagger
+from ner_mlflow.modeling.trainer import parameter_groups
 from ner_mlflow.provenance import file_sha256
 from ner_mlflow.results import TrainResult
 
@@ -36,14 +40,21 @@ def config_of(backbone: Path, **overrides: object) -> Config:
     return load_config(overrides={"model.backbone": str(backbone), "model.max_length": 64, "train.learning_rate": 3e-3, "train.batch_size": 16, **overrides})
 
 
-def fitted(backbone: Path, folder: Path, sentences: int = 200, **overrides: object) -> Fitted:
+class PowerCutError(Exception):
+    """Stands for a kill."""
+
+
+def fitted(backbone: Path, folder: Path, sentences: int = 200, cut_at_step: int | None = None, **overrides: object) -> Fitted:
     config = config_of(backbone, **overrides)
     model = build_model(resolve_backbone(str(backbone)), config.model, SCHEMA, config.train.seed)
     logged: list[tuple[dict[str, float], int]] = []
-    result = fit(
-        model, CORPUS["train"][:sentences], CORPUS["validation"][:60], SCHEMA, config.train, folder, lambda metrics, step: logged.append((dict(metrics), step))
-    )
-    return Fitted(result, logged)
+
+    def on_log(metrics: Mapping[str, float], step: int) -> None:
+        if cut_at_step is not None and step >= cut_at_step:
+            raise PowerCutError
+        logged.append((dict(metrics), step))
+
+    return Fitted(fit(model, CORPUS["train"][:sentences], CORPUS["validation"][:60], SCHEMA, config.train, folder, on_log), logged)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +112,6 @@ def test_the_best_epoch_is_kept_and_early_stopping_ends_it(tiny_backbone: Path, 
     saved = load_model(run.result.model_folder)
     tagged = torch_tagger(saved.network, saved.tokenizer, saved.spec).tag([sentence.tokens for sentence in CORPUS["validation"][:60]])
     assert len(tagged) == 60
-    assert not (tmp_path / "epochs").exists()
 
 
 def test_what_is_logged_has_steps_and_a_learning_rate_that_rises_and_falls(lora: Fitted) -> None:
@@ -121,3 +131,95 @@ def test_settings_that_do_not_fit_the_backbone_are_refused(tiny_backbone: Path, 
     config = config_of(tiny_backbone, **overrides)
     with pytest.raises(ModelError, match=message):
         build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+
+
+def weights_of(run: Fitted) -> str:
+    return file_sha256(run.result.model_folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"train.average_decay": 0.9},
+        {"train.batching": "sentences"},
+        {"model.adaptation": "lora", "model.lora_rank": 4, "model.lora_dropout": 0.1, "train.rarity_threshold": 0.2},
+    ],
+    ids=["average", "sentences", "lora"],
+)
+@pytest.mark.parametrize("cut_at_step", [7, 14, 24], ids=["within the first epoch", "in the second", "at the end of the third"])
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    tiny_backbone: Path, tmp_path: Path, overrides: dict[str, object], cut_at_step: int
+) -> None:
+    settings = {"sentences": 128, "train.epochs": 3, "train.checkpoint_steps": 3, **overrides}
+    with pytest.raises(PowerCutError):
+        fitted(tiny_backbone, tmp_path / "cut", cut_at_step=cut_at_step, **settings)  # type: ignore[arg-type]
+    assert has_checkpoint(tmp_path / "cut")
+    resumed = fitted(tiny_backbone, tmp_path / "cut", **settings)  # type: ignore[arg-type]
+    whole = fitted(tiny_backbone, tmp_path / "whole", **settings)  # type: ignore[arg-type]
+    assert weights_of(resumed) == weights_of(whole)
+    assert resumed.result.metrics["best_validation/f1"] == whole.result.metrics["best_validation/f1"]
+    assert resumed.result.metrics["train/epochs_run"] == whole.result.metrics["train/epochs_run"]
+    # It did go on, and not begin again.
+    assert min(step for _, step in resumed.logged) > min(step for _, step in whole.logged)
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_not_taken(tiny_backbone: Path, tmp_path: Path) -> None:
+    settings = {"sentences": 128, "train.epochs": 2}
+    with pytest.raises(PowerCutError):
+        fitted(tiny_backbone, tmp_path / "cut", cut_at_step=14, **settings)  # type: ignore[arg-type]
+    half = tmp_path / "cut" / CHECKPOINTS / "checkpoint-11"
+    half.mkdir()
+    (half / "weights.safetensors").write_bytes(b"half")
+    whole = fitted(tiny_backbone, tmp_path / "whole", **settings)  # type: ignore[arg-type]
+    assert weights_of(fitted(tiny_backbone, tmp_path / "cut", **settings)) == weights_of(whole)  # type: ignore[arg-type]
+
+
+def test_a_training_that_had_ended_is_not_repeated(tiny_backbone: Path, tmp_path: Path) -> None:
+    first = fitted(tiny_backbone, tmp_path, sentences=60, **{"train.epochs": 1})
+    again = fitted(tiny_backbone, tmp_path, sentences=60, **{"train.epochs": 1})
+    assert again.logged == []
+    assert weights_of(again) == weights_of(first)
+    assert again.result.metrics["best_validation/f1"] == first.result.metrics["best_validation/f1"]
+
+
+@pytest.mark.parametrize("adaptation", ["full", "lora"])
+def test_casing_reaches_the_model_and_survives_saving(tiny_backbone: Path, tmp_path: Path, adaptation: str) -> None:
+    settings = {"model.casing_embeddings": True, "model.adaptation": adaptation, "model.lora_rank": 4, "train.epochs": 2, "train.learning_rate": 0.02}
+    result = fitted(tiny_backbone, tmp_path, **settings).result  # type: ignore[arg-type]
+    checkpoints = [load_model(result.model_folder)]
+    if result.adapter_folder:
+        checkpoints.append(load_adapter(result.adapter_folder, resolve_backbone(str(tiny_backbone))))
+    for checkpoint in checkpoints:
+        tagger = torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec)
+        lower, upper = tagger.log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
+        assert float(np.abs(lower - upper).max()) > 1e-3
+    plain = fitted(tiny_backbone, tmp_path / "plain", sentences=60, **{"train.epochs": 1}).result
+    saved = load_model(plain.model_folder)
+    lower, upper = torch_tagger(saved.network, saved.tokenizer, saved.spec).log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
+    np.testing.assert_allclose(lower, upper, atol=1e-5)
+
+
+def test_learning_rates_fall_with_depth(tiny_backbone: Path) -> None:
+    config = config_of(tiny_backbone, **{"train.layer_decay": 0.5, "train.classifier_rate_ratio": 10.0, "train.learning_rate": 0.001})
+    network = build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1).network
+    names = {id(weight): name for name, weight in network.named_parameters()}
+    rates = {names[id(weight)]: group["lr"] for group in parameter_groups(network, config.train, decayed=set()) for weight in group["params"]}
+    assert set(rates) == set(names.values())
+    for name, rate in rates.items():
+        expected = 0.01 if "classifier" in name else 0.001 if "layer.1" in name else 0.0005 if "layer.0" in name else 0.00025
+        assert rate == pytest.approx(expected), name
+
+
+def test_the_average_follows_and_gives_the_weights_back() -> None:
+    network = torch.nn.Linear(2, 1, bias=False)
+    average = WeightAverage(network, 0.5)
+    with torch.no_grad():
+        network.weight.fill_(0.0)
+        average.update()
+        network.weight.fill_(8.0)
+        average.update()
+    before = network.weight.clone()
+    with average.applied():
+        inside = network.weight.clone()
+    assert torch.equal(network.weight, before)
+    assert 0 < float(inside[0, 0]) < 8

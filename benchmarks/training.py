@@ -1,0 +1,133 @@
+"""How much faster is our training than the study's recipe, at equal F1?
+
+Trains one backbone on one corpus in one process, first by the study's recipe run through the plain transformers Trainer (fp32 on a
+CPU, fp16 on a GPU; batches of 16 in random order, padded to their longest; gradient checkpointing), then by ours, both to the same
+number of epochs and with the learning rate that is ours, and prints real (not padding) sub-tokens per second of training, validation
+left out, and the validation F1 of the best epoch of each.
+
+usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--overrides "train.batch_size=32 ..."]
+"""
+
+import argparse
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from transformers import DataCollatorForTokenClassification, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from ner_mlflow.config import Config, load_config, parse_overrides
+from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.encoding import label_window
+from ner_mlflow.evaluation.scores import score_tagger
+from ner_mlflow.labels import LabelSchema
+from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.modeling.build import backend_tokenizer, build_model
+from ner_mlflow.modeling.fit import fit
+from ner_mlflow.modeling.predict import torch_tagger
+from ner_mlflow.provenance import hardware
+
+STUDY_BATCH_SIZE = 16
+STUDY_WARMUP_RATIO = 0.06
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("--preset", default="minilm_full")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--overrides", default="")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    overrides = {"data.dataset": arguments.dataset, "train.epochs": arguments.epochs, **parse_overrides(arguments.overrides)}
+    config = load_config(arguments.preset, overrides)
+    preparation = prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data)
+    train, validation = preparation.corpus["train"], preparation.corpus["validation"]
+    reference = study(config, train, validation, preparation.schema)
+    print("reference:", reference, flush=True)
+    ours = this(config, train, validation, preparation.schema)
+    print("ours:", ours, flush=True)
+    result = {
+        "ratio": ours["tokens_per_s"] / reference["tokens_per_s"],
+        **{f"{name}_{whose}": values[name] for whose, values in (("ours", ours), ("reference", reference)) for name in ("f1", "tokens_per_s")},
+        "epochs": config.train.epochs,
+        "preset": arguments.preset,
+        "overrides": arguments.overrides,
+        "hardware": hardware(),
+    }
+    print(json.dumps(result))
+
+
+def this(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
+    """Train as `train` does."""
+    model = build_model(resolve_backbone(config.model.backbone), config.model, schema, config.train.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = fit(model, train, validation, schema, config.train, Path(folder), lambda *_: None).metrics
+    return {"f1": metrics["best_validation/f1"], "tokens_per_s": metrics["train/tokens_per_s"]}
+
+
+def study(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
+    """Train by the study's recipe."""
+    model = build_model(resolve_backbone(config.model.backbone), config.model.model_copy(update={"casing_embeddings": False}), schema, config.train.seed)
+    windows = model.spec.encoder(backend_tokenizer(model.tokenizer)).windows([sentence.tokens for sentence in train])
+    rows = [
+        {"input_ids": window.input_ids.tolist(), "labels": label_window(window, [schema.ids[tag] for tag in train[window.sentence].tags]).tolist()}
+        for window in windows
+    ]
+    scorer = _Scorer(lambda: score_tagger(torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec), validation)["f1"])
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model=model.network,
+            train_dataset=rows,
+            data_collator=DataCollatorForTokenClassification(model.tokenizer),
+            callbacks=[scorer],
+            args=TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=config.train.epochs,
+                per_device_train_batch_size=STUDY_BATCH_SIZE,
+                learning_rate=config.train.learning_rate,
+                weight_decay=config.train.weight_decay,
+                warmup_steps=STUDY_WARMUP_RATIO,
+                activation_checkpointing=True,
+                fp16=torch.cuda.is_available(),
+                use_cpu=not torch.cuda.is_available(),
+                seed=config.train.seed,
+                eval_strategy="no",
+                save_strategy="no",
+                logging_steps=100,
+                disable_tqdm=True,
+                report_to=[],
+            ),
+        )
+        trainer.remove_callback(PrinterCallback)
+        started = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - started - scorer.seconds
+    tokens = config.train.epochs * sum(len(window.input_ids) for window in windows)
+    return {"f1": max(scorer.f1), "tokens_per_s": tokens / seconds}
+
+
+class _Scorer(TrainerCallback):
+    """Scores validation after each epoch, on a clock of its own."""
+
+    def __init__(self, score: Callable[[], float]) -> None:
+        self._score = score
+        self.f1: list[float] = []
+        self.seconds = 0.0
+
+    def on_epoch_end(self, *_: object, **__: object) -> None:
+        started = time.perf_counter()
+        self.f1.append(self._score())
+        self.seconds += time.perf_counter() - started
+        print(f"reference: epoch {len(self.f1)}, validation F1 {self.f1[-1]:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Which training windows make a batch."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler, SequentialSampler
+
+from ..bio import split_tag
+from ..data.sentences import Sentence
+
+
+def repeat_factors(sentences: Sequence[Sentence], threshold: float) -> NDArray[np.float64]:
+    """How often each sentence is drawn in an epoch: ``max(1, sqrt(threshold / share))`` of its rarest type, where ``share``
+    of the sentences hold the type; shape (sentences,).
+
+    Repeat factor sampling (Gupta, Dollár and Girshick, "LVIS", CVPR 2019, section 4.3).
+    """
+    types = [{type_ for _, type_ in map(split_tag, sentence.tags) if type_} for sentence in sentences]
+    holding: dict[str, int] = {}
+    for found in types:
+        for type_ in found:
+            holding[type_] = holding.get(type_, 0) + 1
+    factors = {type_: max(1.0, (threshold * len(sentences) / count) ** 0.5) for type_, count in holding.items()}
+    return np.array([max((factors[type_] for type_ in found), default=1.0) for found in types])
+
+
+class TokenBatches(BatchSampler):
+    """Batches of windows of like length with as many sub-tokens each, in an order drawn anew each epoch.
+
+    Windows are sorted by length, cut where the running sum passes equal shares, and the batches shuffled; who shares a batch
+    changes among windows of one length. So little is padded, every step costs the same, and the number of steps is known.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, factors: NDArray[np.float64] | None = None) -> None:
+        """
+        Args:
+            lengths: sub-tokens of each window.
+            batch_size: windows a batch, on average.
+            seed: of the order; with the epoch, it determines the batches.
+            factors: how often each window is drawn in an epoch; a fraction is a chance.
+        """
+        super().__init__(SequentialSampler(range(len(lengths))), batch_size, drop_last=False)
+        self._lengths = np.asarray(lengths)
+        self._factors = np.ones(len(lengths)) if factors is None else factors
+        self._batches = max(1, round(self._factors.sum() / batch_size))
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the batches of this epoch next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng((self._seed, self._epoch))
+        repeats = np.floor(self._factors + random.random(len(self._factors))).astype(int)
+        drawn = random.permutation(np.repeat(np.arange(len(repeats)), repeats))
+        drawn = drawn[np.argsort(self._lengths[drawn], kind="stable")]
+        cuts = self._cuts(drawn)
+        for index in random.permutation(self._batches):
+            yield drawn[cuts[index] : cuts[index + 1]].tolist()
+
+    def _cuts(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+        running = np.cumsum(self._lengths[drawn])
+        inner = np.searchsorted(running, running[-1] * np.arange(1, self._batches) / self._batches)
+        # Each batch has a window at least, however long its neighbours are.
+        steps = np.arange(len(inner))
+        inner = np.maximum.accumulate(np.maximum(inner, 1) - steps) + steps
+        inner = np.minimum(inner, len(drawn) - len(inner) + steps)
+        return np.concatenate([[0], inner, [len(drawn)]])

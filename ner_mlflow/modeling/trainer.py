@@ -1,0 +1,189 @@
+"""The transformers Trainer with our batches, loss, learning rates by layer, validation, and checkpoints that are whole or not there."""
+
+import logging
+import os
+import re
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.data import BatchSampler, DataLoader
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from ..config import TrainConfig
+from ..data.sentences import Sentence
+from ..evaluation.scores import score_tagger
+from ..tagger import Tagger
+from .averaging import WeightAverage, trainable_weights
+
+log = logging.getLogger(__name__)
+
+COMPLETE = "complete"
+"""Marks a checkpoint that was written to the end."""
+WEIGHTS_FILE, AVERAGE_FILE, BEST_FILE = "weights.safetensors", "average.safetensors", "best.safetensors"
+LAYER = re.compile(r"\.layers?\.(\d+)\.")
+"""Where an architecture says which encoder layer a weight is of."""
+CLASSIFIER = "classifier."
+VALIDATION = "eval_"
+"""What the Trainer puts before names of validation scores."""
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole, None where there is none."""
+    whole = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{COMPLETE}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class NerTrainer(Trainer):
+    """A Trainer whose evaluation is ours: windows merged, valid tags decoded, strict entity scores.
+
+    The weights of the epoch with the best validation F1 are kept in ``folder/best.safetensors``; checkpoints to resume from
+    are beside it. With an average, it is the average that is validated and kept.
+    """
+
+    eval_dataset: list[Sentence]
+    control: TrainerControl
+
+    def __init__(self, tagger: Tagger, config: TrainConfig, folder: Path, batches: BatchSampler | None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._tagger = tagger
+        self._config = config
+        self._folder = folder
+        self._batches = batches
+        self._average: WeightAverage | None = None
+        if config.average_decay:
+            self._average = WeightAverage(self.model, config.average_decay)
+            self.add_callback(_AverageCallback(self._average))
+        self.add_callback(_CheckpointCallback(config.checkpoint_steps))
+        self.validation_seconds = 0.0
+
+    @property
+    def validation_scores(self) -> list[dict[str, float]]:
+        """Scores after each epoch so far, those before an interruption too."""
+        return [
+            {name.removeprefix(VALIDATION): value for name, value in row.items() if name.startswith(VALIDATION)}
+            for row in self.state.log_history
+            if f"{VALIDATION}f1" in row
+        ]
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of our sampler, or the Trainer's where we have none."""
+        if self._batches is None:
+            return super().get_train_dataloader()
+        loader = DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory)
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """AdamW with a group of weights for each learning rate."""
+        network = model or self.model
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
+        self.optimizer = kind(parameter_groups(network, self._config, set(self.get_decay_parameter_names(network))), **settings)
+        return self.optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score validation, and keep the weights if they are the best so far."""
+        started = time.perf_counter()
+        with self._average.applied() if self._average else nullcontext():
+            scores = score_tagger(self._tagger, self.eval_dataset)
+            if scores["f1"] > max((earlier["f1"] for earlier in self.validation_scores), default=-1.0):
+                self._write(self._folder / BEST_FILE)
+        self.validation_seconds += time.perf_counter() - started
+        metrics = {f"{VALIDATION}{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def load_best(self) -> None:
+        """Give the network the weights of the best epoch."""
+        self._read(self._folder / BEST_FILE)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the weights that training changes, for checkpoints."""
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write(folder / WEIGHTS_FILE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        self._read(Path(resume_from_checkpoint) / WEIGHTS_FILE)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint and self._average:
+            self._average.load(Path(checkpoint) / AVERAGE_FILE, self.state.global_step)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        super()._save_checkpoint(model, trial)
+        if self._average:
+            self._average.save(folder / AVERAGE_FILE)
+        for path in folder.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        (folder / COMPLETE).touch()
+
+    @torch.no_grad()
+    def _read(self, path: Path) -> None:
+        weights = load_file(path)
+        for name, weight in trainable_weights(self.model):
+            weight.copy_(weights[name])
+
+    def _write(self, path: Path) -> None:
+        # Whole or not there: a kill between the two leaves the old file.
+        part = path.with_suffix(".part")
+        save_file({name: weight.detach().contiguous() for name, weight in trainable_weights(self.model)}, part)
+        part.replace(path)
+
+
+def parameter_groups(network: nn.Module, config: TrainConfig, decayed: set[str]) -> list[dict[str, Any]]:
+    """Weights by learning rate and decay.
+
+    The classifier has ``learning_rate * classifier_rate_ratio``, the encoder's last layer ``learning_rate``, each layer below
+    ``layer_decay`` of the one above, the embeddings ``layer_decay`` of the first layer (Howard and Ruder, "Universal Language
+    Model Fine-tuning", ACL 2018).
+    """
+    names = [name for name, _ in trainable_weights(network)]
+    layers = 1 + max((layer for name in names if (layer := _layer(name)) is not None), default=-1)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, weight in trainable_weights(network):
+        if CLASSIFIER in name:
+            rate = config.learning_rate * config.classifier_rate_ratio
+        else:
+            layer = _layer(name)
+            rate = config.learning_rate * config.layer_decay ** (layers if layer is None else layers - 1 - layer)
+        decay = config.weight_decay if name in decayed else 0.0
+        groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})["params"].append(weight)
+    # The one with the highest rate of the encoder first: it is the one whose rate is logged.
+    return sorted(groups.values(), key=lambda group: (group["lr"] != config.learning_rate, -group["lr"]))
+
+
+def _layer(name: str) -> int | None:
+    found = LAYER.search(name)
+    return int(found.group(1)) if found else None
+
+
+class _AverageCallback(TrainerCallback):
+    def __init__(self, average: WeightAverage) -> None:
+        self._average = average
+
+    def on_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._average.update()
+
+
+class _CheckpointCallback(TrainerCallback):
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        # The end of an epoch is saved after its validation.
+        if self._steps and state.global_step % self._steps == 0 and not (state.epoch or 0.0).is_integer():
+            control.should_save = True
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        control.should_save = True
