@@ -114,7 +114,7 @@ def study(config: Config, train: Sequence[Sentence], validation: Sequence[Senten
     return {"f1": max(scorer.f1), "tokens_per_s": tokens / seconds}
 
 
-class _Scorer(TrainerCallback):
+class _Scorer(TrainerCallback):  # type: ignore[misc]  # untyped in transformers
     """Scores validation after each epoch, on a clock of its own."""
 
     def __init__(self, score: Callable[[], float]) -> None:

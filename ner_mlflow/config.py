@@ -67,7 +67,10 @@ class ModelConfig(Section):
     lora_rank: Integer = Field(ge=1, description="rank of the low-rank adapters")
     lora_alpha_ratio: Float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
     lora_dropout: Fraction = Field(description="dropout before the adapters")
-    lora_targets: tuple[str, ...] = Field(min_length=1, description="names of the linear layers that get adapters")
+    lora_targets: tuple[str, ...] = Field(description="names of the linear layers that get adapters; none: all of the encoder's, by a table of architectures")
+    lora_variant: Literal["plain", "dora", "rslora", "pissa"] = Field(
+        description="plain; dora: magnitude and direction apart; rslora: scaled by alpha / root of rank; pissa: begins with the principal components"
+    )
     casing_embeddings: bool = Field(description="show the encoder how each word is written (lower, Capitalised, UPPER, miXed); for lower-cased vocabularies")
 
 
@@ -107,6 +110,19 @@ class TrainConfig(Section):
         return self
 
 
+class DistillConfig(Section):
+    """What the student learns from teachers, beside the labels."""
+
+    teachers: tuple[str, ...] = Field(
+        description="models to learn from (run ids, runs:/ID, models:/NAME@ALIAS, folders); several are averaged; none: no teacher"
+    )
+    weight: Float = Field(ge=0, le=1, description="share of the teachers in the loss; the labels have the rest")
+    temperature: Float = Field(gt=0, description="flattens both distributions before they are compared")
+    unlabelled: str = Field(description="texts to learn from by the teachers' labels: a .txt, .jsonl, .jsonl.gz or .parquet file; empty: none")
+    unlabelled_limit: Integer = Field(ge=1, description="sentences read from the unlabelled texts at most")
+    confidence: Fraction = Field(description="an unlabelled sentence is used where the probability of every word's tag is this or more")
+
+
 class EvaluateConfig(Section):
     """What `evaluate` scores and shows."""
 
@@ -142,6 +158,7 @@ class Config(Section):
     data: DataConfig
     model: ModelConfig
     train: TrainConfig
+    distill: DistillConfig
     evaluate: EvaluateConfig
     export: ExportConfig
 

@@ -123,7 +123,6 @@ WRONG = [
     ("model.adaptation", "quantum", "model.adaptation: .*'lora'.*not 'quantum'"),
     ("model.revision", 123, "model.revision: .*string, not 123"),
     ("model.lora_targets", "query", "model.lora_targets: .*not 'query'"),
-    ("model.lora_targets", [], "model.lora_targets: .*not "),
     ("evaluate.split", "dev", "evaluate.split: .*not 'dev'"),
     ("export.variants", ["fp32", "int4"], r"export.variants.1: .*not 'int4'"),
     ("export.variants", ["int8"], r"export: variants \['int8'\] lack fp32"),

@@ -1,8 +1,10 @@
 """Make the model that is trained: a backbone with a classifier over words, all weights or low-rank adapters."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+import yaml
 from peft import LoraConfig, TaskType, get_peft_model
 from tokenizers import Tokenizer
 from torch import nn
@@ -16,7 +18,7 @@ from ..tagger import TaggerSpec
 from .backbone import Backbone
 
 DROPOUTS = {
-    "hidden_dropout": ("hidden_dropout_prob", "dropout"),
+    "hidden_dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
     "classifier_dropout": ("classifier_dropout", "seq_classif_dropout"),
 }
@@ -27,15 +29,21 @@ POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
 
 
 TOKEN_TYPES = "token_type_embeddings"
+CLASSIFIER = "classifier"
+LORA_TARGETS = Path(__file__).with_name("lora_targets.yaml")
 
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """A model ready to fit, with its tokenizer and what `Tagger` must know of it."""
+    """A model ready to fit, with its tokenizer and what `Tagger` must know of it.
+
+    ``takes_from_base`` says that the adapters begin as a part of the base's weights, which was taken out of them.
+    """
 
     network: nn.Module
     tokenizer: PreTrainedTokenizerBase
     spec: TaggerSpec
+    takes_from_base: bool = False
 
 
 def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, seed: int) -> BuiltModel:
@@ -61,9 +69,13 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
             if name in settings.to_dict():
                 setattr(settings, name, getattr(config, setting))
     settings.classifier_dropout = config.classifier_dropout
-    network: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True)
+    network, loading = AutoModelForTokenClassification.from_pretrained(
+        backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+    )
+    fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
     if config.casing_embeddings:
         add_casing_embeddings(network, backbone.name)
+        fresh.add(TOKEN_TYPES)
     spec = TaggerSpec(
         labels=schema.labels,
         max_length=config.max_length,
@@ -74,7 +86,9 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         adaptation=config.adaptation,
         casing_embeddings=config.casing_embeddings,
     )
-    return BuiltModel(_with_adapters(network, config, backbone) if config.adaptation == "lora" else network, tokenizer, spec)
+    if config.adaptation == "full":
+        return BuiltModel(network, tokenizer, spec)
+    return BuiltModel(_with_adapters(network, config, backbone, fresh), tokenizer, spec, takes_from_base=config.lora_variant == "pissa")
 
 
 def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
@@ -122,12 +136,14 @@ def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
     raise ModelError(f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=false")
 
 
-def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone) -> nn.Module:
-    linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
-    if missing := set(config.lora_targets) - linear:
+def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]) -> nn.Module:
+    linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)} - {CLASSIFIER}
+    by_architecture: dict[str, list[str]] = yaml.safe_load(LORA_TARGETS.read_text(encoding="utf-8"))
+    targets = config.lora_targets or by_architecture.get(network.config.model_type, [])
+    if not targets or set(targets) - linear:
         raise ModelError(
-            f"model.lora_targets {sorted(missing)} are not linear layers of backbone {backbone.name!r}, "
-            f"which has {', '.join(sorted(linear))}: choose among these"
+            f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): "
+            f"its linear layers are {', '.join(sorted(linear))}: choose among these"
         )
     adapted: nn.Module = get_peft_model(
         network,
@@ -136,8 +152,11 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
             r=config.lora_rank,
             lora_alpha=round(config.lora_rank * config.lora_alpha_ratio),
             lora_dropout=config.lora_dropout,
-            target_modules=list(config.lora_targets),
-            modules_to_save=["classifier", *([TOKEN_TYPES] if config.casing_embeddings else [])],
+            target_modules=list(targets),
+            modules_to_save=sorted(fresh),
+            use_dora=config.lora_variant == "dora",
+            use_rslora=config.lora_variant == "rslora",
+            init_lora_weights="pissa" if config.lora_variant == "pissa" else True,
         ),
     )
     return adapted

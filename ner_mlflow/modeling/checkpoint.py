@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
@@ -24,12 +26,28 @@ class Checkpoint:
     spec: TaggerSpec
 
 
-def save_adapter(model: BuiltModel, folder: Path) -> None:
-    """Write adapters, classifier, tokenizer and what they were trained on (base name, revision, hash of its weights)."""
+def save_initial_adapter(model: BuiltModel, folder: Path) -> None:
+    """Write adapters as they begin: where these are taken out of the base's weights (PiSSA), saving for the untouched base needs them."""
+    assert isinstance(model.network, PeftModel)
+    config = model.network.peft_config["default"]
+    kept, config.init_lora_weights = config.init_lora_weights, True
+    model.network.save_pretrained(folder, save_embedding_layers=False)
+    config.init_lora_weights = kept
+
+
+def save_adapter(model: BuiltModel, folder: Path, initial: Path | None = None) -> None:
+    """Write adapters, classifier, tokenizer and what they were trained on (base name, revision, hash of its weights).
+
+    ``initial`` is what :func:`save_initial_adapter` wrote; with it, adapters fit the base as it is, at twice the rank.
+    """
     assert isinstance(model.network, PeftModel)
     model.network.peft_config["default"].base_model_name_or_path = model.spec.backbone
     model.network.peft_config["default"].revision = model.spec.backbone_revision
-    model.network.save_pretrained(folder, save_embedding_layers=False)
+    state = get_peft_model_state_dict(model.network, save_embedding_layers=False)
+    model.network.save_pretrained(folder, save_embedding_layers=False, path_initial_model_for_weight_conversion=initial and str(initial))
+    if initial:  # peft's conversion keeps the low-rank matrices alone (0.21)
+        path = folder / SAFETENSORS_WEIGHTS_NAME
+        save_file({**{name: weight.contiguous() for name, weight in state.items() if "lora_" not in name}, **load_file(path)}, path)
     model.tokenizer.save_pretrained(folder)
     model.spec.save(folder)
 

@@ -20,11 +20,12 @@ from ..encoding import IGNORED, Window, WordEncoder, collate, label_window, pad
 from ..labels import LabelSchema
 from ..results import TrainResult
 from .build import BuiltModel, backend_tokenizer, count_parameters
-from .checkpoint import save_adapter, save_model
-from .objective import TaggingLoss, class_weights
+from .checkpoint import save_adapter, save_initial_adapter, save_model
+from .embeddings import only_seen_rows
+from .objective import Distillation, TaggingLoss, class_weights
 from .predict import torch_tagger
 from .sampling import TokenBatches, repeat_factors
-from .trainer import NerTrainer, last_checkpoint
+from .trainer import TEACHER, NerTrainer, last_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def fit(
     config: TrainConfig,
     folder: Path,
     on_log: OnLog,
+    distillation: Distillation | None = None,
 ) -> TrainResult:
     """Fit the model, keep the epoch with the best validation F1, and write it under ``folder``.
 
@@ -62,10 +64,11 @@ def fit(
         model: changed in place; adapters are merged at the end.
         folder: receives ``model/`` and, for LoRA, ``adapter/``, and checkpoints in ``fit/``. Where there are some, from an
             interrupted call with equal arguments, training goes on from the last whole one, to the same weights.
+        distillation: what teachers say about each sentence of ``train``.
         on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
     precision = resolve_precision(config.precision)
-    dataset = _WindowDataset(model.spec.encoder(backend_tokenizer(model.tokenizer)), train, schema)
+    dataset = _WindowDataset(model.spec.encoder(backend_tokenizer(model.tokenizer)), train, schema, distillation)
     parameters = count_parameters(model.network)
     log.info(
         "training %d sentences in %d windows, %d of %d weights, %s",
@@ -75,80 +78,102 @@ def fit(
         parameters["parameters/total"],
         precision,
     )
-    if config.gradient_checkpointing and model.spec.adaptation == "lora":
-        model.network.enable_input_require_grads()  # type: ignore[operator]  # checkpointed blocks need an input with a gradient
     work = folder / CHECKPOINTS
-    trainer = NerTrainer(
-        tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
-        config=config,
-        folder=work,
-        batches=_batches(dataset, train, config),
-        compute_loss_func=TaggingLoss(class_weights(dataset.labels, len(schema.labels), config.class_weight_power), config.focal_gamma, config.label_smoothing),
-        eval_dataset=list(validation),
-        model=model.network,
-        train_dataset=dataset,
-        data_collator=_Collator(model.spec.pad_id),
-        callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, config.epochs)],
-        args=TrainingArguments(
-            output_dir=str(work),
-            num_train_epochs=config.epochs,
-            per_device_train_batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            optim=config.optimizer,
-            weight_decay=config.weight_decay,
-            warmup_steps=config.warmup_ratio,
-            lr_scheduler_type=config.schedule,
-            max_grad_norm=config.max_grad_norm,
-            bf16=precision == "bf16",
-            fp16=precision == "fp16",
-            activation_checkpointing=config.gradient_checkpointing,
-            use_cpu=not torch.cuda.is_available(),
-            seed=config.seed,
-            train_sampling_strategy="group_by_length",
-            remove_unused_columns=False,
-            include_num_input_tokens_seen="non_padding",
-            eval_strategy="epoch",
-            save_strategy="no",  # our callback says when
-            save_total_limit=2,  # while one is written, the one before it is whole
-            restore_callback_states_from_checkpoint=True,
-            metric_for_best_model="eval_f1",
-            greater_is_better=True,
-            logging_steps=max(1, len(dataset) // config.batch_size // LOGS_AN_EPOCH),
-            disable_tqdm=True,
-            report_to=[],
-            dataloader_pin_memory=torch.cuda.is_available(),
-        ),
-    )
-    trainer.remove_callback(PrinterCallback)
-    started = time.perf_counter()
-    checkpoint = last_checkpoint(work)
-    if checkpoint:
-        log.info("going on from %s", checkpoint)
-    if checkpoint and (work / FITTED).exists():
-        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-    else:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        (work / FITTED).touch()
-    seconds = time.perf_counter() - started
-    trainer.load_best()
+    initial = work / "initial_adapter"
+    if model.takes_from_base:
+        save_initial_adapter(model, initial)
+    if not torch.cuda.is_available():
+        model.network.set_attn_implementation("eager")  # type: ignore[operator]  # on short sentences faster than sdpa's CPU kernels
+    with only_seen_rows(model.network, (window.input_ids for window in dataset.windows), model.spec.pad_id):
+        trainer = NerTrainer(
+            tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
+            loss=TaggingLoss(
+                class_weights(dataset.labels, len(schema.labels), config.class_weight_power), config.focal_gamma, config.label_smoothing, distillation
+            ),
+            config=config,
+            folder=work,
+            batches=_batches(dataset, train, config),
+            eval_dataset=list(validation),
+            model=model.network,
+            train_dataset=dataset,
+            data_collator=_Collator(model.spec.pad_id),
+            callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, config.epochs)],
+            args=_arguments(config, precision, work, len(dataset)),
+        )
+        trainer.remove_callback(PrinterCallback)
+        if config.gradient_checkpointing and model.spec.adaptation == "lora":
+            model.network.enable_input_require_grads()  # type: ignore[operator]  # checkpointed blocks need an input with a gradient
+        speed = _train(trainer, work)
+        trainer.load_best()
     model.network.cpu()
     adapter_folder = folder / "adapter" if model.spec.adaptation == "lora" else None
     if adapter_folder:
-        save_adapter(model, adapter_folder)
+        save_adapter(model, adapter_folder, initial if initial.exists() else None)
     save_model(model, folder / "model")
     best = max(trainer.validation_scores, key=lambda scores: scores["f1"])
-    tokens_seen = float(trainer.state.num_input_tokens_seen)
     metrics = {
         **parameters,
         **{f"best_validation/{name}": value for name, value in best.items()},
-        "train/seconds": seconds,
-        "train/validation_seconds": trainer.validation_seconds,
-        "train/tokens_per_s": tokens_seen / (seconds - trainer.validation_seconds),
+        **speed,
         "train/epochs_run": float(len(trainer.validation_scores)),
         "train/best_epoch": float(trainer.validation_scores.index(best) + 1),
         "train/peak_rss_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
     }
     return TrainResult(folder / "model", adapter_folder, metrics, {"training_curves": plot_curves(trainer.state.log_history)})
+
+
+def _train(trainer: NerTrainer, work: Path) -> dict[str, float]:
+    """Train to the end, from the last checkpoint where there is one; seconds and real sub-tokens per second of this call."""
+    checkpoint = last_checkpoint(work)
+    before = 0
+    if checkpoint:
+        log.info("going on from %s", checkpoint)
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        before = state.num_input_tokens_seen
+        if (work / FITTED).exists():
+            trainer.state = state
+            return {}
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.perf_counter() - started
+    (work / FITTED).touch()
+    return {
+        "train/seconds": seconds,
+        "train/validation_seconds": trainer.validation_seconds,
+        "train/tokens_per_s": float(trainer.state.num_input_tokens_seen - before) / (seconds - trainer.validation_seconds),
+    }
+
+
+def _arguments(config: TrainConfig, precision: str, work: Path, windows: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        optim=config.optimizer,
+        weight_decay=config.weight_decay,
+        warmup_steps=config.warmup_ratio,
+        lr_scheduler_type=config.schedule,
+        max_grad_norm=config.max_grad_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        activation_checkpointing=config.gradient_checkpointing,
+        use_cpu=not torch.cuda.is_available(),
+        seed=config.seed,
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        include_num_input_tokens_seen="non_padding",
+        eval_strategy="epoch",
+        save_strategy="no",  # our callback says when
+        save_total_limit=2,  # while one is written, the one before it is whole
+        restore_callback_states_from_checkpoint=True,
+        metric_for_best_model="eval_f1",
+        greater_is_better=True,
+        logging_steps=max(1, windows // config.batch_size // LOGS_AN_EPOCH),
+        disable_tqdm=True,
+        report_to=[],
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -171,17 +196,22 @@ def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 class _WindowDataset(Dataset[dict[str, Any]]):
     """Labelled windows of the training sentences."""
 
-    def __init__(self, encoder: WordEncoder, sentences: Sequence[Sentence], schema: LabelSchema) -> None:
+    def __init__(self, encoder: WordEncoder, sentences: Sequence[Sentence], schema: LabelSchema, distillation: Distillation | None) -> None:
         self.windows = encoder.windows([sentence.tokens for sentence in sentences])
         tag_ids = [[schema.ids[tag] for tag in sentence.tags] for sentence in sentences]
         self.labels = [label_window(window, tag_ids[window.sentence]) for window in self.windows]
+        self._teacher = distillation and distillation.log_probabilities
 
     def __len__(self) -> int:
         return len(self.windows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         # input_ids for the Trainer's grouping by length
-        return {"input_ids": self.windows[index].input_ids, "window": self.windows[index], "labels": self.labels[index]}
+        window = self.windows[index]
+        row = {"input_ids": window.input_ids, "window": window, "labels": self.labels[index]}
+        if self._teacher:
+            row[TEACHER] = self._teacher[window.sentence][window.first_word : window.first_word + len(window.word_positions)]
+        return row
 
 
 def _batches(dataset: _WindowDataset, train: Sequence[Sentence], config: TrainConfig) -> TokenBatches | None:
@@ -200,7 +230,12 @@ class _Collator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         windows: list[Window] = [row["window"] for row in rows]
         arrays = {**collate(windows, self._pad_id), "labels": pad([row["labels"] for row in rows], IGNORED)}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        if TEACHER in rows[0]:
+            batch[TEACHER] = torch.zeros((*arrays["labels"].shape, rows[0][TEACHER].shape[1]))
+            for index, (row, window) in enumerate(zip(rows, windows, strict=True)):
+                batch[TEACHER][index, torch.from_numpy(window.word_positions)] = torch.from_numpy(row[TEACHER])
+        return batch
 
 
 class _LogCallback(TrainerCallback):

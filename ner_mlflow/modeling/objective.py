@@ -1,6 +1,7 @@
 """What training minimises."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..encoding import IGNORED
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What teachers say: for each training sentence log-probabilities of shape (words, classes); their share in the loss; and the
+    temperature that flattens both distributions."""
+
+    log_probabilities: Sequence[NDArray[np.float32]]
+    weight: float
+    temperature: float
 
 
 def class_weights(labels: Iterable[NDArray[np.int64]], classes: int, power: float) -> Tensor:
@@ -25,20 +36,24 @@ class TaggingLoss:
     """Cross entropy over labelled sub-tokens, weighted by class and by how wrong the model is.
 
     The focal factor ``(1 - p)^gamma``, ``p`` the probability of the true class, is that of Lin et al., "Focal Loss for Dense
-    Object Detection", ICCV 2017; ``gamma`` of 0 and weights of 1 make it plain cross entropy.
+    Object Detection", ICCV 2017; ``gamma`` of 0 and weights of 1 make it plain cross entropy. Where teachers speak, their share of
+    the loss is ``temperature^2`` times the Kullback-Leibler divergence from them (Hinton, Vinyals and Dean, "Distilling the
+    Knowledge in a Neural Network", 2015).
     """
 
-    def __init__(self, weights: Tensor, focal_gamma: float, label_smoothing: float) -> None:
+    def __init__(self, weights: Tensor, focal_gamma: float, label_smoothing: float, distillation: Distillation | None = None) -> None:
+        self._distillation = distillation
         self._weights = weights
         self._focal_gamma = focal_gamma
         self._label_smoothing = label_smoothing
 
-    def __call__(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
+    def __call__(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None, teacher: Tensor | None = None) -> Tensor:
         """The mean over ``num_items_in_batch`` labelled sub-tokens (of all batches of a step), by default those of ``labels``.
 
         Args:
             outputs: holds ``logits`` of shape (batch, length, classes).
             labels: shape (batch, length), IGNORED where there is none.
+            teacher: the teachers' log-probabilities, shape (batch, length, classes).
         """
         chosen = labels != IGNORED
         logits, truth = outputs.logits[chosen].float(), labels[chosen]
@@ -47,4 +62,10 @@ class TaggingLoss:
         if self._focal_gamma:
             right = logits.softmax(-1).gather(1, truth[:, None])[:, 0]
             factors = factors * (1 - right) ** self._focal_gamma
-        return (losses * factors).sum() / (len(truth) if num_items_in_batch is None else num_items_in_batch)
+        losses = losses * factors
+        if self._distillation and teacher is not None:
+            weight, temperature = self._distillation.weight, self._distillation.temperature
+            theirs, ours = (torch.log_softmax(values / temperature, -1) for values in (teacher[chosen], logits))
+            divergence = functional.kl_div(ours, theirs, reduction="none", log_target=True).sum(-1)
+            losses = (1 - weight) * losses + weight * temperature**2 * divergence
+        return losses.sum() / (len(truth) if num_items_in_batch is None else num_items_in_batch)

@@ -43,7 +43,7 @@ class TokenBatches(BatchSampler):
         super().__init__(SequentialSampler(range(len(lengths))), batch_size, drop_last=False)
         self._lengths = np.asarray(lengths)
         self._factors = np.ones(len(lengths)) if factors is None else factors
-        self._batches = max(1, round(self._factors.sum() / batch_size))
+        self._batches: int = max(1, round(float(self._factors.sum()) / batch_size))
         self._seed = seed
         self._epoch = 0
 

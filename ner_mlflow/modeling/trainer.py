@@ -5,12 +5,13 @@ import os
 import re
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -21,6 +22,7 @@ from ..data.sentences import Sentence
 from ..evaluation.scores import score_tagger
 from ..tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
+from .objective import TaggingLoss
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ WEIGHTS_FILE, AVERAGE_FILE, BEST_FILE = "weights.safetensors", "average.safetens
 LAYER = re.compile(r"\.layers?\.(\d+)\.")
 """Where an architecture says which encoder layer a weight is of."""
 CLASSIFIER = "classifier."
+TEACHER = "teacher"
+"""Key of a batch that holds the teachers' log-probabilities."""
 VALIDATION = "eval_"
 """What the Trainer puts before names of validation scores."""
 
@@ -50,9 +54,10 @@ class NerTrainer(Trainer):
     eval_dataset: list[Sentence]
     control: TrainerControl
 
-    def __init__(self, tagger: Tagger, config: TrainConfig, folder: Path, batches: BatchSampler | None, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, tagger: Tagger, loss: TaggingLoss, config: TrainConfig, folder: Path, batches: BatchSampler | None, **settings: Any) -> None:
+        super().__init__(compute_loss_func=loss, **settings)
         self._tagger = tagger
+        self._loss = loss
         self._config = config
         self._folder = folder
         self._batches = batches
@@ -75,7 +80,8 @@ class NerTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of our sampler, or the Trainer's where we have none."""
         if self._batches is None:
-            return super().get_train_dataloader()
+            loader: DataLoader[Any] = super().get_train_dataloader()
+            return loader
         loader = DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory)
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared
@@ -84,8 +90,14 @@ class NerTrainer(Trainer):
         """AdamW with a group of weights for each learning rate."""
         network = model or self.model
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
-        self.optimizer = kind(parameter_groups(network, self._config, set(self.get_decay_parameter_names(network))), **settings)
-        return self.optimizer
+        optimizer: Optimizer = kind(parameter_groups(network, self._config, set(self.get_decay_parameter_names(network))), **settings)
+        self.optimizer = optimizer
+        return optimizer
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Any:
+        """The loss, which alone sees what the teachers say."""
+        self.compute_loss_func = partial(self._loss, teacher=inputs.pop(TEACHER, None))
+        return super().compute_loss(model, inputs, *args, **kwargs)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score validation, and keep the weights if they are the best so far."""

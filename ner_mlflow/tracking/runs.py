@@ -84,7 +84,7 @@ class Run:
 
     def describe(self, table: pd.DataFrame) -> None:
         """Show a table as the run's description, which the UI puts on its first page."""
-        cells = table.map(lambda value: f"{value:.4g}" if isinstance(value, float) else str(value))
+        cells = table.map(lambda value: f"{value:.3g}" if isinstance(value, float) else str(value))
         rows = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
         mlflow.set_tag("mlflow.note.content", "\n".join(f"| {' | '.join(row)} |" for row in rows))
 
@@ -241,7 +241,8 @@ def download(uri: str) -> Path:
 def where_to_look(run: Run, artifact: str = "") -> str:
     """How to open a run, or one of its artifacts, in the UI."""
     uri = mlflow.get_tracking_uri()
-    place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "")
+    # Unless it is told, the UI shows an experiment as one of prompts and traces.
+    place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "") + "?workflowType=machine_learning"
     if urlsplit(uri).scheme in ("http", "https"):
         return f"{uri.rstrip('/')}/{place}"
     return f"mlflow ui --backend-store-uri {_without_password(uri)}  then  http://127.0.0.1:5000/{place}"

@@ -5,13 +5,11 @@ import logging
 from ..config import EvaluateConfig
 from ..errors import DataError
 from ..evaluation.report import evaluate
-from ..modeling.checkpoint import load_model
-from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, code_fingerprint
-from ..serving.recognizer import load_tagger
 from ..tagger import Tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run
+from .models import open_tagger
 from .prepare import DataRef
 
 log = logging.getLogger(__name__)
@@ -50,14 +48,6 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     run.set_tags({"cache_key": evaluate_cache_key(config, model, data)})
     log.info("%s F1 %.4f", config.split, report.metrics[f"{config.split}/f1"])
     return report.metrics
-
-
-def open_tagger(model: FoundModel, batch_tokens: int) -> Tagger:
-    """The tagger of a PyTorch or ONNX model."""
-    if model.is_onnx:
-        return load_tagger(model.folder, batch_tokens=batch_tokens)
-    checkpoint = load_model(model.folder)
-    return torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec, batch_tokens)
 
 
 def check_schema(tagger: Tagger, data: DataRef) -> None:

@@ -68,7 +68,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     best = max(variants, key=lambda variant: variant.metrics["best_validation/f1"])
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
-    run.describe(table.drop(columns="train_run"))
+    run.describe(table.drop(columns=["train_run", "fp32_size_mb", "fp32_latency_p50_ms"]))
     run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
     version = _registered(best, registered_model, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})

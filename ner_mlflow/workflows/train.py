@@ -15,10 +15,11 @@ from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
 from ..modeling.fit import fit, has_checkpoint, resolve_precision
 from ..paths import CACHE_VARIABLE, training_folder
-from ..provenance import cache_key, code_fingerprint, folder_sizes, library_versions
+from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
 from ..tracking.models import MODEL_URI_TAG, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
 from .prepare import DataRef, load_data
+from .teach import find_teachers, teach, teacher_key
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +38,25 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     """
     dataset = data.dataset
     backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
+    teachers = find_teachers(config.distill)
     key = train_cache_key(config, data, backbone)
     if read_tags(run.id).get("cache_key", key) != key:
         raise TrackingError(f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming")
     run.set_tags({"cache_key": key})
-    run.log_config(model=config.model, train=config.train)
+    run.log_config(model=config.model, train=config.train, distill=config.distill)
     run.set_tags({"data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
     if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {sentence.tokens for sentence in dataset.corpus[TEST]}:
         log.warning("%d different train sentences also stand in test: test scores flatter the model", len(overlap))
     if not dataset.corpus[VALIDATION]:
         raise DataError(f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split")
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
+    lesson = teach(config.distill, teachers, dataset)
+    run.log_metrics(lesson.metrics)
     model = build_model(backbone, config.model, dataset.schema, config.train.seed)
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        result = fit(model, dataset.corpus[TRAIN], dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics)
+        result = fit(model, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation)
     sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
     if result.adapter_folder:
         sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
@@ -113,6 +117,9 @@ def train_cache_key(config: Config, data: DataRef, backbone: Backbone) -> str:
             library_versions(),
             config.model.model_dump_json(),
             config.train.model_dump_json(),
+            config.distill.model_dump_json(),
+            *teacher_key(find_teachers(config.distill)),
+            *([file_sha256(Path(config.distill.unlabelled))] if Path(config.distill.unlabelled).is_file() else []),
             data.dataset.fingerprint,
             backbone.weights_sha256,
         ]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ner_mlflow.config import ExportConfig, load_config
 from ner_mlflow.data.sample import generate_sample
@@ -57,14 +58,15 @@ def test_exported_files_take_any_batch_and_length(checkpoint: Checkpoint, export
         ids = generator.integers(5, 100, shape)
         mask = np.ones(shape, dtype=np.int64)
         mask[0, -1] = 0
-        np.testing.assert_allclose(forward(ids, mask)[mask == 1], reference(ids, mask)[mask == 1], atol=1e-4)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        np.testing.assert_allclose(forward(inputs)[mask == 1], reference(inputs)[mask == 1], atol=1e-4)
 
 
 def test_a_graph_that_takes_the_mask_for_the_input_is_found_out(checkpoint: Checkpoint) -> None:
     reference = torch_forward(checkpoint.network)
     windows = WordEncoder(checkpoint.tokenizer, 48).windows([sentence.tokens for sentence in VALIDATION])
     assert max_logit_difference(reference, reference, windows, 0) == 0
-    assert max_logit_difference(reference, lambda _, mask: reference(mask, mask), windows, 0) > 1e-3
+    assert max_logit_difference(reference, lambda inputs: reference({**inputs, "input_ids": inputs["attention_mask"]}), windows, 0) > 1e-3
 
 
 def test_nothing_unproven_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -93,6 +95,19 @@ def test_answers_do_not_depend_on_the_company_of_a_text(exported: ExportReport) 
 
 def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:
     loaders = {report.name: onnx_loader(report.folder / "model.onnx") for report in exported.variants}
-    times = interleaved_latency_ms(loaders, [np.arange(5, 15)], runs=11, warmup_runs=1)
+    ids = np.arange(5, 15)[None, :]
+    times = interleaved_latency_ms(loaders, [{"input_ids": ids, "attention_mask": np.ones_like(ids)}], runs=11, warmup_runs=1)
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(loaders, 11)
     assert all(value > 0 for values in times.values() for value in values)
+
+
+def test_a_model_that_sees_casing_is_exported_with_it(tiny_backbone: Path, tmp_path: Path) -> None:
+    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48, "model.casing_embeddings": True})
+    model = build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+    with torch.no_grad():
+        model.network.get_submodule("bert.embeddings.token_type_embeddings").weight.normal_(generator=torch.manual_seed(0))
+    save_model(model, tmp_path / "model")
+    fp32 = export(load_model(tmp_path / "model"), VALIDATION, settings(), tmp_path / "onnx").variants[0]
+    assert fp32.metrics["max_logit_difference"] < 1e-4
+    lower, upper = load_tagger(fp32.folder).log_probabilities([["we", "use", "java"], ["We", "USE", "jaVa"]])
+    assert np.abs(lower - upper).max() > 1e-2

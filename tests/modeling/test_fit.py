@@ -124,7 +124,10 @@ def test_what_is_logged_has_steps_and_a_learning_rate_that_rises_and_falls(lora:
     ("overrides", "message"),
     [
         ({"model.max_length": 4096}, "model.max_length=4096, but backbone .* sees 128 sub-tokens: set 128 or less"),
-        ({"model.adaptation": "lora", "model.lora_targets": ["qkv"]}, r"model.lora_targets \['qkv'\] are not linear layers .* choose among these"),
+        (
+            {"model.adaptation": "lora", "model.lora_targets": ["qkv"]},
+            r"model.lora_targets \['qkv'\] for backbone .* its linear layers are dense, key, .* choose among these",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_backbone_are_refused(tiny_backbone: Path, overrides: dict[str, object], message: str) -> None:
@@ -184,15 +187,15 @@ def test_a_training_that_had_ended_is_not_repeated(tiny_backbone: Path, tmp_path
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
 def test_casing_reaches_the_model_and_survives_saving(tiny_backbone: Path, tmp_path: Path, adaptation: str) -> None:
-    settings = {"model.casing_embeddings": True, "model.adaptation": adaptation, "model.lora_rank": 4, "train.epochs": 2, "train.learning_rate": 0.02}
-    result = fitted(tiny_backbone, tmp_path, **settings).result  # type: ignore[arg-type]
+    settings = {"model.casing_embeddings": True, "model.adaptation": adaptation, "model.lora_rank": 4, "train.epochs": 3}
+    result = fitted(tiny_backbone, tmp_path, sentences=400, **settings).result  # type: ignore[arg-type]
     checkpoints = [load_model(result.model_folder)]
     if result.adapter_folder:
         checkpoints.append(load_adapter(result.adapter_folder, resolve_backbone(str(tiny_backbone))))
     for checkpoint in checkpoints:
         tagger = torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec)
         lower, upper = tagger.log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
-        assert float(np.abs(lower - upper).max()) > 1e-3
+        assert float(np.abs(lower - upper).max()) > 1e-2
     plain = fitted(tiny_backbone, tmp_path / "plain", sentences=60, **{"train.epochs": 1}).result
     saved = load_model(plain.model_folder)
     lower, upper = torch_tagger(saved.network, saved.tokenizer, saved.spec).log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
@@ -222,4 +225,4 @@ def test_the_average_follows_and_gives_the_weights_back() -> None:
     with average.applied():
         inside = network.weight.clone()
     assert torch.equal(network.weight, before)
-    assert 0 < float(inside[0, 0]) < 8
+    assert 0 < inside[0, 0].item() < 8

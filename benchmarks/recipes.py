@@ -1,0 +1,69 @@
+"""What does each training option bring? Trains every recipe of a table with every seed and prints validation F1 and speed.
+
+A recipe is a preset and the settings that differ from it. Test data is not read: recipes are chosen here, figures reported by `main`.
+
+usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15]
+"""
+
+import argparse
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ner_mlflow.config import load_config
+from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.modeling.build import build_model
+from ner_mlflow.modeling.fit import fit
+from ner_mlflow.provenance import git_commit, hardware
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seeds", default="13")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    recipes: dict[str, dict[str, Any]] = yaml.safe_load(arguments.recipes.read_text(encoding="utf-8"))
+    chosen = arguments.only.split(",") if arguments.only else list(recipes)
+    results = []
+    for name in chosen:
+        runs = [train(arguments.dataset, recipes[name], int(seed)) for seed in arguments.seeds.split(",")]
+        f1 = [run["best_validation/f1"] for run in runs]
+        row = {
+            "recipe": name,
+            "validation_f1": float(np.mean(f1)),
+            "spread": float(np.std(f1, ddof=1)) if len(f1) > 1 else None,
+            "error_f1": float(np.mean([run.get("best_validation/ERROR/f1", 0.0) for run in runs])),
+            "best_epochs": [int(run["train/best_epoch"]) for run in runs],
+            "tokens_per_s": float(np.mean([run["train/tokens_per_s"] for run in runs])),
+            "peak_rss_bytes": max(run["train/peak_rss_bytes"] for run in runs),
+        }
+        print(row, flush=True)
+        results.append(row)
+    print(json.dumps({"recipes": results, "seeds": arguments.seeds, "commit": git_commit(), "hardware": hardware()}))
+
+
+def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
+    """The metrics of one training."""
+    settings = {key: value for key, value in recipe.items() if key != "preset"}
+    config = load_config(recipe.get("preset", "minilm_full"), {"data.dataset": dataset, "train.seed": seed, **settings})
+    preparation = prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data)
+    model = build_model(resolve_backbone(config.model.backbone, config.model.revision), config.model, preparation.schema, seed)
+    corpus = preparation.corpus
+    with tempfile.TemporaryDirectory() as folder:
+        return fit(model, corpus["train"], corpus["validation"], preparation.schema, config.train, Path(folder), lambda *_: None).metrics
+
+
+if __name__ == "__main__":
+    main()

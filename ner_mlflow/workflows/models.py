@@ -1,0 +1,15 @@
+"""A found model, ready to tag."""
+
+from ..modeling.checkpoint import load_model
+from ..modeling.predict import torch_tagger
+from ..serving.recognizer import load_tagger
+from ..tagger import Tagger
+from ..tracking.models import FoundModel
+
+
+def open_tagger(model: FoundModel, batch_tokens: int) -> Tagger:
+    """The tagger of a PyTorch or ONNX model."""
+    if model.is_onnx:
+        return load_tagger(model.folder, batch_tokens=batch_tokens)
+    checkpoint = load_model(model.folder)
+    return torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec, batch_tokens)

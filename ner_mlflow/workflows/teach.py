@@ -1,0 +1,133 @@
+"""Knowledge distillation: what one or more trained models say about the training sentences, and about texts without labels."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import DistillConfig
+from ..data.dataset import PreparedDataset
+from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
+from ..data.texts import read_texts
+from ..decoding import Iob2Decoder
+from ..errors import ModelError
+from ..modeling.objective import Distillation
+from ..paths import cache_folder
+from ..provenance import cache_key, code_fingerprint, file_sha256
+from ..serving.text import split_sentences
+from ..tagger import Tagger
+from ..tracking.models import FoundModel, find_model
+from .models import open_tagger
+
+log = logging.getLogger(__name__)
+
+BATCH_TOKENS = 4096
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "serving/text.py", "modeling/predict.py", "workflows/teach.py")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Training sentences, the dataset's first, then confident unlabelled ones, and what the teachers say about each."""
+
+    sentences: list[Sentence]
+    distillation: Distillation | None
+    metrics: dict[str, float]
+
+
+def find_teachers(config: DistillConfig) -> list[FoundModel]:
+    """The models whose addresses the configuration names.
+
+    Raises:
+        TrackingError, ModelError: one is not there.
+    """
+    return [find_model(address) for address in config.teachers]
+
+
+def teacher_key(teachers: Sequence[FoundModel]) -> list[str]:
+    """What tells teachers apart: the content of their folders."""
+    return [cache_key(f"{path.name} {file_sha256(path)}" for path in sorted(teacher.folder.iterdir()) if path.is_file()) for teacher in teachers]
+
+
+def teach(config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset) -> Lesson:
+    """Ask the teachers once, or take what they said before from the cache.
+
+    Raises:
+        ModelError: a teacher has other labels than the dataset.
+        DataError: the unlabelled texts cannot be read.
+    """
+    train = dataset.corpus[TRAIN]
+    if not teachers:
+        return Lesson(list(train), None, {})
+    unlabelled = unlabelled_sentences(config, dataset)
+    key = cache_key([code_fingerprint(*CODE), *teacher_key(teachers), dataset.fingerprint, *(" ".join(words) for words in unlabelled)])
+    path = cache_folder() / "teachers" / f"{key}.npz"
+    sentences = [*(sentence.tokens for sentence in train), *unlabelled]
+    scores = _read(path, sentences)
+    if scores is None:
+        log.info("asking %d teacher(s) about %d sentences", len(teachers), len(sentences))
+        taggers = [open_tagger(teacher, BATCH_TOKENS) for teacher in teachers]
+        for teacher, tagger in zip(teachers, taggers, strict=True):
+            if tagger.labels != dataset.schema.labels:
+                raise ModelError(f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, not {', '.join(dataset.schema.labels)}: give another")
+        scores = mean_log_probabilities(taggers, sentences)
+        _write(path, scores)
+    else:
+        log.info("what the teacher(s) say about %d sentences is in %s", len(sentences), path)
+    confident = pseudo_labelled(unlabelled, scores[len(train) :], dataset.schema.labels, config.confidence)
+    kept = [*scores[: len(train)], *(scores[len(train) + index] for index, _ in confident)]
+    metrics = {"distill/unlabelled_sentences": float(len(unlabelled)), "distill/confident_sentences": float(len(confident))}
+    return Lesson([*train, *(sentence for _, sentence in confident)], Distillation(kept, config.weight, config.temperature), metrics)
+
+
+def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> list[tuple[str, ...]]:
+    """Different sentences of the unlabelled texts that stand in no split, in order, ``config.unlabelled_limit`` at most."""
+    if not config.unlabelled:
+        return []
+    seen = {sentence.tokens for split in (TRAIN, VALIDATION, TEST) for sentence in dataset.corpus[split]}
+    found: list[tuple[str, ...]] = []
+    for text in read_texts(Path(config.unlabelled)):
+        for sentence in split_sentences(text):
+            words = tuple(word.text for word in sentence)
+            if words not in seen:
+                seen.add(words)
+                found.append(words)
+                if len(found) == config.unlabelled_limit:
+                    return found
+    return found
+
+
+def mean_log_probabilities(taggers: Sequence[Tagger], sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+    """Logarithm of the mean of the taggers' probabilities, for each sentence of shape (words, labels)."""
+    by_tagger = [tagger.log_probabilities(sentences) for tagger in taggers]
+    return [np.logaddexp.reduce(scores, axis=0) - np.float32(np.log(len(taggers))) for scores in zip(*by_tagger, strict=True)]
+
+
+def pseudo_labelled(
+    sentences: Sequence[tuple[str, ...]], scores: Sequence[NDArray[np.float32]], labels: Sequence[str], confidence: float
+) -> list[tuple[int, Sentence]]:
+    """Index and pseudo-labelled sentence where the probability of every word's tag is ``confidence`` or more."""
+    decoder = Iob2Decoder(labels)
+    kept = []
+    for index, (words, values) in enumerate(zip(sentences, scores, strict=True)):
+        ids = decoder.decode(values)
+        if np.exp(values[np.arange(len(ids)), ids]).min(initial=1.0) >= confidence:
+            kept.append((index, Sentence(words, tuple(labels[id_] for id_ in ids), origin="unlabelled")))
+    return kept
+
+
+def _read(path: Path, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]] | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        values: NDArray[np.float32] = file["log_probabilities"]
+    return np.split(values, np.cumsum([len(words) for words in sentences])[:-1])
+
+
+def _write(path: Path, scores: Sequence[NDArray[np.float32]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, log_probabilities=np.concatenate(scores))
+    part.replace(path)
