@@ -4,7 +4,7 @@ Training, evaluation, export and the served model all pass here, so a model sees
 `tokenizers` and numpy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,25 @@ class Window:
     casings: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A sentence as sub-tokens: how many each word has, all of them in a row, and the casing of each one's word."""
+
+    sizes: list[int]
+    ids: list[int]
+    casings: list[int]
+
+
 class WordEncoder:
     """Turns sentences of words into windows of at most ``max_length`` sub-tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int, casing_embeddings: bool = False) -> None:
-        """``tokenizer`` is used as it is, less its own padding and truncation; ``casing_embeddings`` fills ``Window.casings``.
+    def __init__(self, tokenizer: Tokenizer, max_length: int, casing_embeddings: bool = False, context_tokens: int = 0) -> None:
+        """
+        Args:
+            tokenizer: used as it is, less its own padding and truncation.
+            max_length: sub-tokens of a window at most.
+            casing_embeddings: fill ``Window.casings``.
+            context_tokens: sub-tokens of the sentences before, and of those after, that a window shows where it has room.
 
         Raises:
             ValueError: the window has no room for a word.
@@ -59,26 +73,63 @@ class WordEncoder:
         unknown_id = self._tokenizer.token_to_id(unknown) if unknown else None
         self._unknown_id = wrapping[0] if unknown_id is None else unknown_id
         self._casing_embeddings = casing_embeddings
+        self._context_tokens = context_tokens
         self.max_length = max_length
 
-    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+    def windows(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[Window]:
         """The windows of the sentences, in order; a sentence without words has none.
 
         A word that the tokenizer drops (a control character, say) stands as the unknown token; of a word longer than a whole
         window only the beginning is kept. So every word has a position.
+
+        Args:
+            sentences: their words.
+            documents: what each sentence was cut from; neighbours of the same document are each other's context. None: one document.
         """
+        encoded = self._encode(sentences)
         windows: list[Window] = []
+        for index, pieces in enumerate(encoded):
+            offsets = np.cumsum([0, *pieces.sizes])
+            for first, last in self._cuts(pieces.sizes):
+                before, after = [], []
+                if self._context_tokens and last - first == len(pieces.sizes):
+                    before, after = self._context(encoded, index, documents)
+                body = slice(offsets[first], offsets[last])
+                windows.append(self._window(index, first, pieces.sizes[first:last], pieces.ids[body], pieces.casings[body], before, after))
+        return windows
+
+    def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
+        encoded = []
         encodings = self._tokenizer.encode_batch(list(sentences), is_pretokenized=True, add_special_tokens=False)
-        for index, (words, encoding) in enumerate(zip(sentences, encodings, strict=True)):
+        for words, encoding in zip(sentences, encodings, strict=True):
             pieces: list[list[int]] = [[] for _ in words]
             for id_, word in zip(encoding.ids, encoding.word_ids, strict=True):
                 assert word is not None  # only special tokens belong to no word, and none were asked for
                 pieces[word].append(id_)
             bounded = [(piece or [self._unknown_id])[: self._budget] for piece in pieces]
-            casings = [casing(word) for word in words] if self._casing_embeddings else None
-            for first, last in self._cuts([len(piece) for piece in bounded]):
-                windows.append(self._window(index, first, bounded[first:last], casings and casings[first:last]))
-        return windows
+            sizes = [len(piece) for piece in bounded]
+            casings = [kind for word, size in zip(words, sizes, strict=True) for kind in [casing(word)] * size] if self._casing_embeddings else []
+            encoded.append(_Pieces(sizes, [id_ for piece in bounded for id_ in piece], casings))
+        return encoded
+
+    def _context(self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None) -> tuple[list[_Pieces], list[_Pieces]]:
+        """The last sub-tokens before a sentence and the first after it, as many as the window has room for."""
+        room = self._budget - len(encoded[index].ids)
+        before = self._neighbours(encoded, index, -1, documents)
+        after = self._neighbours(encoded, index, 1, documents)
+        sizes = [min(self._context_tokens, sum(len(pieces.ids) for pieces in side)) for side in (before, after)]
+        # What one side does not need, the other may have.
+        first = min(sizes[0], max(room // 2, room - sizes[1]))
+        return _clipped(before, -first), _clipped(after, min(sizes[1], room - first))
+
+    def _neighbours(self, encoded: Sequence[_Pieces], index: int, step: int, documents: Sequence[Hashable] | None) -> list[_Pieces]:
+        found: list[_Pieces] = []
+        missing, place = self._context_tokens, index + step
+        while missing > 0 and 0 <= place < len(encoded) and (documents is None or documents[place] == documents[index]):
+            found.append(encoded[place])
+            missing -= len(encoded[place].ids)
+            place += step
+        return found[::step]
 
     def _cuts(self, sizes: list[int]) -> Iterator[tuple[int, int]]:
         first = 0
@@ -98,15 +149,28 @@ class WordEncoder:
                 overlap += sizes[next_first]
             first = next_first
 
-    def _window(self, sentence: int, first_word: int, pieces: list[list[int]], casings: list[int] | None) -> Window:
-        sizes = [len(piece) for piece in pieces]
-        starts = np.cumsum([len(self._before), *sizes[:-1]])
-        ids = [*self._before, *(id_ for piece in pieces for id_ in piece), *self._after]
+    def _window(
+        self, sentence: int, first_word: int, sizes: list[int], ids: list[int], casings: list[int], before: list[_Pieces], after: list[_Pieces]
+    ) -> Window:
+        left, right = ([id_ for pieces in side for id_ in pieces.ids] for side in (before, after))
+        starts = np.cumsum([len(self._before) + len(left), *sizes[:-1]])
+        whole = np.array([*self._before, *left, *ids, *right, *self._after], dtype=np.int64)
         spread = None
-        if casings is not None:
-            spread = np.zeros(len(ids), dtype=np.int64)
-            spread[len(self._before) : len(self._before) + sum(sizes)] = np.repeat(casings, sizes)
-        return Window(sentence, first_word, np.array(ids, dtype=np.int64), starts.astype(np.int64), spread)
+        if self._casing_embeddings:
+            spread = np.zeros(len(whole), dtype=np.int64)
+            inner = [kind for side in (before, [_Pieces(sizes, ids, casings)], after) for pieces in side for kind in pieces.casings]
+            spread[len(self._before) : len(self._before) + len(inner)] = inner
+        return Window(sentence, first_word, whole, starts.astype(np.int64), spread)
+
+
+def _clipped(side: list[_Pieces], size: int) -> list[_Pieces]:
+    """The first ``size`` sub-tokens of some sentences, the last ``-size`` where it is negative, as one."""
+    ids = [id_ for pieces in side for id_ in pieces.ids]
+    casings = [kind for pieces in side for kind in pieces.casings]
+    if not size:
+        return []
+    part = slice(size) if size > 0 else slice(size, None)
+    return [_Pieces([], ids[part], casings[part])]
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:

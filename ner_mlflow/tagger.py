@@ -1,7 +1,7 @@
 """Words in, valid IOB2 tags and their probabilities out, whatever computes the logits (PyTorch or ONNX Runtime)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +24,8 @@ class TaggerSpec:
     """What one must know of a model to tag with it; saved beside its weights as ``ner_model.json``.
 
     ``labels[i]`` is the tag with id ``i``; ``max_length`` is the window in sub-tokens; ``pad_id`` fills shorter rows of a
-    batch. ``base_sha256`` is that of the backbone's weights file; with ``casing_embeddings`` the model also sees how words are written.
+    batch. ``base_sha256`` is that of the backbone's weights file; with ``casing_embeddings`` the model also sees how words are
+    written, with ``context_tokens`` as many sub-tokens of the sentences before and after.
     """
 
     labels: tuple[str, ...]
@@ -35,6 +36,7 @@ class TaggerSpec:
     base_sha256: str
     adaptation: str
     casing_embeddings: bool = False
+    context_tokens: int = 0
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 1
@@ -46,7 +48,7 @@ class TaggerSpec:
 
     def encoder(self, tokenizer: Tokenizer) -> WordEncoder:
         """The encoder that makes this model's inputs."""
-        return WordEncoder(tokenizer, self.max_length, self.casing_embeddings)
+        return WordEncoder(tokenizer, self.max_length, self.casing_embeddings, self.context_tokens)
 
     def save(self, folder: Path) -> None:
         """Write the file into a folder that exists."""
@@ -91,9 +93,12 @@ class Tagger:
         self.spec = spec
         self.labels = spec.labels
 
-    def log_probabilities(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
-        """Log-probabilities of the labels for each sentence, shape (words, labels)."""
-        windows = self._encoder.windows(sentences)
+    def log_probabilities(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[NDArray[np.float32]]:
+        """Log-probabilities of the labels for each sentence, shape (words, labels).
+
+        ``documents`` says what each sentence was cut from, for models that look at neighbours; None: all from one.
+        """
+        windows = self._encoder.windows(sentences, documents)
         scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
         for batch in batches(windows, self._batch_tokens):
             logits = self._forward(collate([windows[index] for index in batch], self.spec.pad_id))
@@ -101,10 +106,10 @@ class Tagger:
                 scores[index] = log_softmax(logits[row, windows[index].word_positions])
         return merge(windows, scores, [len(sentence) for sentence in sentences], len(self.labels))
 
-    def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
-        """The most probable valid tags of each sentence."""
+    def tag(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[Tagged]:
+        """The most probable valid tags of each sentence; ``documents`` as in :meth:`log_probabilities`."""
         tagged = []
-        for scores in self.log_probabilities(sentences):
+        for scores in self.log_probabilities(sentences, documents):
             ids = self._decoder.decode(scores)
             probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
             tagged.append(Tagged([self.labels[id_] for id_ in ids], probabilities))

@@ -250,3 +250,57 @@ def test_casings_of_windows_are_those_of_their_words() -> None:
 )
 def test_casing_of_a_word(word: str, name: str) -> None:
     assert CASINGS[casing(word)] == name
+
+
+DOCUMENTS = st.lists(st.integers(0, 1), min_size=4, max_size=4)
+
+
+@settings(deadline=None)
+@given(sentences=st.lists(st.lists(WORDS, max_size=12), min_size=4, max_size=4), documents=DOCUMENTS, max_length=LENGTHS, context_tokens=st.integers(1, 12))
+def test_context_stands_around_the_sentence_within_its_document_and_the_window(
+    sentences: list[list[str]], documents: list[int], max_length: int, context_tokens: int
+) -> None:
+    plain = WordEncoder(TOKENIZER, max_length)
+    whole = {window.sentence: window.input_ids[1:-1].tolist() for window in WordEncoder(TOKENIZER, 10_000).windows(sentences)}
+    alone = plain.windows(sentences)
+    shown = WordEncoder(TOKENIZER, max_length, context_tokens=context_tokens).windows(sentences, documents)
+    assert [(window.sentence, window.first_word, len(window.word_positions)) for window in shown] == [
+        (window.sentence, window.first_word, len(window.word_positions)) for window in alone
+    ]
+    for bare, window in zip(alone, shown, strict=True):
+        body = bare.input_ids[1:-1].tolist()
+        start = int(window.word_positions[0])
+        left, right = window.input_ids[1:start].tolist(), window.input_ids[start + len(body) : -1].tolist()
+        assert window.input_ids[start : start + len(body)].tolist() == body
+        assert (window.word_positions - start == bare.word_positions - 1).all()
+        assert len(window.input_ids) <= max_length
+        assert max(len(left), len(right)) <= context_tokens
+        if sum(other.sentence == bare.sentence for other in alone) > 1:
+            assert (left, right) == ([], [])
+            continue
+        before, after = document_around(sentences, documents, whole, window.sentence)
+        assert before[len(before) - len(left) :] == left
+        assert after[: len(right)] == right
+        wanted = min(context_tokens, len(before)) + min(context_tokens, len(after))
+        assert len(left) + len(right) == min(wanted, max_length - 2 - len(body))
+
+
+def document_around(sentences: list[list[str]], documents: list[int], whole: dict[int, list[int]], index: int) -> tuple[list[int], list[int]]:
+    first = last = index
+    while first > 0 and documents[first - 1] == documents[index]:
+        first -= 1
+    while last + 1 < len(sentences) and documents[last + 1] == documents[index]:
+        last += 1
+    before = [id_ for place in range(first, index) for id_ in whole.get(place, [])]
+    return before, [id_ for place in range(index + 1, last + 1) for id_ in whole.get(place, [])]
+
+
+def test_context_has_the_casing_of_its_words() -> None:
+    encoder = WordEncoder(TOKENIZER, 16, casing_embeddings=True, context_tokens=2)
+    first, second, third = encoder.windows([["a", "AB"], ["b"], ["Ab", "c"]])
+    assert second.casings is not None
+    assert second.casings.tolist() == [0, 0, 2, 0, 1, 0, 0]
+    assert first.casings is not None
+    assert third.casings is not None
+    assert len(first.casings) == len(first.input_ids)
+    assert len(third.casings) == len(third.input_ids)

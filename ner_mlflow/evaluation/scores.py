@@ -32,7 +32,7 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
 
 def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Tag the sentences and :func:`score` what comes out."""
-    tagged = tagger.tag([sentence.tokens for sentence in sentences])
+    tagged = tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
     return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])
 
 

@@ -85,6 +85,7 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
         casing_embeddings=config.casing_embeddings,
+        context_tokens=config.context_tokens,
     )
     if config.adaptation == "full":
         return BuiltModel(network, tokenizer, spec)

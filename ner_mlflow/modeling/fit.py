@@ -21,6 +21,7 @@ from ..labels import LabelSchema
 from ..results import TrainResult
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .checkpoint import save_adapter, save_initial_adapter, save_model
+from .dropout import use_lane_dropout
 from .embeddings import only_seen_rows
 from .objective import Distillation, TaggingLoss, class_weights
 from .predict import torch_tagger
@@ -84,6 +85,7 @@ def fit(
         save_initial_adapter(model, initial)
     if not torch.cuda.is_available():
         model.network.set_attn_implementation("eager")  # type: ignore[operator]  # on short sentences faster than sdpa's CPU kernels
+        use_lane_dropout(model.network)
     with only_seen_rows(model.network, (window.input_ids for window in dataset.windows), model.spec.pad_id):
         trainer = NerTrainer(
             tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
@@ -197,7 +199,7 @@ class _WindowDataset(Dataset[dict[str, Any]]):
     """Labelled windows of the training sentences."""
 
     def __init__(self, encoder: WordEncoder, sentences: Sequence[Sentence], schema: LabelSchema, distillation: Distillation | None) -> None:
-        self.windows = encoder.windows([sentence.tokens for sentence in sentences])
+        self.windows = encoder.windows([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
         tag_ids = [[schema.ids[tag] for tag in sentence.tags] for sentence in sentences]
         self.labels = [label_window(window, tag_ids[window.sentence]) for window in self.windows]
         self._teacher = distillation and distillation.log_probabilities

@@ -70,7 +70,7 @@ class EntityRecognizer:
                 sentences.append(sentence)
                 owners.append(index)
         found: list[list[TextEntity]] = [[] for _ in texts]
-        tagged = self._tagger.tag([[_encodable(word.text) for word in sentence] for sentence in sentences])
+        tagged = self._tagger.tag([[_encodable(word.text) for word in sentence] for sentence in sentences], owners)
         for owner, sentence, tags in zip(owners, sentences, tagged, strict=True):
             for entity in to_entities(tags.tags):
                 start, end = sentence[entity.start].start, sentence[entity.end - 1].end

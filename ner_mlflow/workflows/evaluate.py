@@ -35,7 +35,7 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     sentences = dataset.corpus[config.split]
     run.log_dataset(dataset, (config.split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), config.split)
-    predicted = [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences])]
+    predicted = [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])]
     report = evaluate(sentences, predicted, dataset.schema, config)
     run.log_metrics(report.metrics, model_id=model.model_id)
     for name, table in report.tables.items():

@@ -1,7 +1,7 @@
 """Knowledge distillation: what one or more trained models say about the training sentences, and about texts without labels."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def teach(config: DistillConfig, teachers: Sequence[FoundModel], dataset: Prepar
         for teacher, tagger in zip(teachers, taggers, strict=True):
             if tagger.labels != dataset.schema.labels:
                 raise ModelError(f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, not {', '.join(dataset.schema.labels)}: give another")
-        scores = mean_log_probabilities(taggers, sentences)
+        scores = mean_log_probabilities(taggers, sentences, [*(sentence.document for sentence in train), *([path] * len(unlabelled))])
         _write(path, scores)
     else:
         log.info("what the teacher(s) say about %d sentences is in %s", len(sentences), path)
@@ -99,9 +99,11 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
     return found
 
 
-def mean_log_probabilities(taggers: Sequence[Tagger], sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+def mean_log_probabilities(
+    taggers: Sequence[Tagger], sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
+) -> list[NDArray[np.float32]]:
     """Logarithm of the mean of the taggers' probabilities, for each sentence of shape (words, labels)."""
-    by_tagger = [tagger.log_probabilities(sentences) for tagger in taggers]
+    by_tagger = [tagger.log_probabilities(sentences, documents) for tagger in taggers]
     return [np.logaddexp.reduce(scores, axis=0) - np.float32(np.log(len(taggers))) for scores in zip(*by_tagger, strict=True)]
 
 
@@ -114,7 +116,7 @@ def pseudo_labelled(
     for index, (words, values) in enumerate(zip(sentences, scores, strict=True)):
         ids = decoder.decode(values)
         if np.exp(values[np.arange(len(ids)), ids]).min(initial=1.0) >= confidence:
-            kept.append((index, Sentence(words, tuple(labels[id_] for id_ in ids), origin="unlabelled")))
+            kept.append((index, Sentence(words, tuple(labels[id_] for id_ in ids), f"unlabelled {index}", "unlabelled")))
     return kept
 
 

@@ -107,7 +107,7 @@ def test_a_sentence_is_confident_where_its_least_sure_word_is() -> None:
     sure, unsure = np.log([[0.98, 0.01, 0.01], [0.04, 0.95, 0.01]]), np.log([[0.98, 0.01, 0.01], [0.5, 0.4, 0.1]])
     words = [("on", "Linux"), ("on", "Windows")]
     scores = [sure.astype(np.float32), unsure.astype(np.float32)]
-    assert pseudo_labelled(words, scores, labels, 0.9) == [(0, Sentence(("on", "Linux"), ("O", "B-OS"), origin="unlabelled"))]
+    assert pseudo_labelled(words, scores, labels, 0.9) == [(0, Sentence(("on", "Linux"), ("O", "B-OS"), "unlabelled 0", "unlabelled"))]
     assert len(pseudo_labelled(words, scores, labels, 0.3)) == 2
 
 
