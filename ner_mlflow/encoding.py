@@ -91,7 +91,8 @@ class WordEncoder:
         for index, pieces in enumerate(encoded):
             offsets = np.cumsum([0, *pieces.sizes])
             for first, last in self._cuts(pieces.sizes):
-                before, after = [], []
+                before: list[_Pieces] = []
+                after: list[_Pieces] = []
                 if self._context_tokens and last - first == len(pieces.sizes):
                     before, after = self._context(encoded, index, documents)
                 body = slice(offsets[first], offsets[last])

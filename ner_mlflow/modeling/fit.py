@@ -4,6 +4,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from ..labels import LabelSchema
 from ..results import TrainResult
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .checkpoint import save_adapter, save_initial_adapter, save_model
-from .dropout import use_lane_dropout
+from .dropout import lane_dropout
 from .embeddings import only_seen_rows
 from .objective import Distillation, TaggingLoss, class_weights
 from .predict import torch_tagger
@@ -83,10 +84,10 @@ def fit(
     initial = work / "initial_adapter"
     if model.takes_from_base:
         save_initial_adapter(model, initial)
-    if not torch.cuda.is_available():
-        model.network.set_attn_implementation("eager")  # type: ignore[operator]  # on short sentences faster than sdpa's CPU kernels
-        use_lane_dropout(model.network)
-    with only_seen_rows(model.network, (window.input_ids for window in dataset.windows), model.spec.pad_id):
+    with (
+        only_seen_rows(model.network, (window.input_ids for window in dataset.windows), model.spec.pad_id),
+        nullcontext() if torch.cuda.is_available() else lane_dropout(model.network),
+    ):
         trainer = NerTrainer(
             tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
             loss=TaggingLoss(

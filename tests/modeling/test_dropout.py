@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from transformers import BertConfig, BertModel
 
-from ner_mlflow.modeling.dropout import LaneDropout, use_lane_dropout
+from ner_mlflow.modeling.dropout import LaneDropout, lane_dropout
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])
@@ -46,10 +47,44 @@ def test_the_seed_decides_and_outside_training_nothing_is_dropped() -> None:
     assert torch.equal(layer.eval()(torch.ones(9)), torch.ones(9))
 
 
-def test_a_network_gets_it_everywhere_with_its_probabilities() -> None:
-    network = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Dropout(0.25)), nn.Dropout(0.0)).eval()
-    use_lane_dropout(network)
-    assert not [module for module in network.modules() if type(module) is nn.Dropout]
-    assert torch.equal(network(torch.ones(1, 2)), network[0](torch.ones(1, 2)))
+def small_bert(**settings: float) -> BertModel:
     torch.manual_seed(0)
-    assert (network.train()[1](torch.ones(10_000)) == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    config = BertConfig(
+        vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, attn_implementation="eager", **settings
+    )
+    return BertModel(config).eval()
+
+
+IDS = torch.arange(24).view(2, 12)
+MASK = torch.tensor([[1] * 12, [1] * 7 + [0] * 5])
+
+
+def output(network: BertModel) -> torch.Tensor:
+    hidden: torch.Tensor = network(input_ids=IDS, attention_mask=MASK).last_hidden_state
+    return hidden[MASK == 1]
+
+
+def test_a_network_computes_the_same_and_gets_its_own_parts_back() -> None:
+    network = small_bert()
+    before, modules = output(network), dict(network.named_modules())
+    with lane_dropout(network):
+        assert not [module for module in network.modules() if type(module) is nn.Dropout]
+        torch.testing.assert_close(output(network), before)
+        network.train()
+        first, second = output(network), output(network)
+        assert not torch.allclose(first, second)
+        network.eval()
+    assert dict(network.named_modules()) == modules
+    assert network.config._attn_implementation == "eager"
+
+
+def test_attention_is_dropped_too() -> None:
+    network = small_bert(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.5)
+    with lane_dropout(network):
+        network.train()
+        torch.manual_seed(0)
+        assert not torch.allclose(output(network), output(network))
+    still = small_bert(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    with lane_dropout(still):
+        still.train()
+        torch.testing.assert_close(output(still), output(still.eval()))
