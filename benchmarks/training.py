@@ -75,7 +75,7 @@ def this(config: Config, train: Sequence[Sentence], validation: Sequence[Sentenc
 
 def study(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
     """Train by the study's recipe."""
-    model = build_model(resolve_backbone(config.model.backbone), config.model.model_copy(update={"casing_embeddings": False}), schema, config.train.seed)
+    model = build_model(resolve_backbone(config.model.backbone), config.model.model_copy(update={"casing_embeddings": "never"}), schema, config.train.seed)
     windows = model.spec.encoder(backend_tokenizer(model.tokenizer)).windows([sentence.tokens for sentence in train])
     rows = [
         {"input_ids": window.input_ids.tolist(), "labels": label_window(window, [schema.ids[tag] for tag in train[window.sentence].tags]).tolist()}

@@ -72,7 +72,9 @@ class ModelConfig(Section):
         description="plain; dora: magnitude and direction apart; rslora: scaled by alpha / root of rank; pissa: begins with the principal components"
     )
     context_tokens: Integer = Field(ge=0, description="sub-tokens of the sentences before, and of those after, of the same document that are shown as context")
-    casing_embeddings: bool = Field(description="show the encoder how each word is written (lower, Capitalised, UPPER, miXed); for lower-cased vocabularies")
+    casing_embeddings: Literal["auto", "always", "never"] = Field(
+        description="show the encoder how each word is written (lower, Capitalised, UPPER, miXed); auto: where its vocabulary is lower-cased and it can"
+    )
 
 
 class TrainConfig(Section):

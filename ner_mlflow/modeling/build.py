@@ -73,7 +73,8 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
-    if config.casing_embeddings:
+    casing_embeddings = _wants_casing(config, tokenizer, network)
+    if casing_embeddings:
         add_casing_embeddings(network, backbone.name)
         fresh.add(TOKEN_TYPES)
     spec = TaggerSpec(
@@ -84,7 +85,7 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         backbone_revision=backbone.revision,
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
-        casing_embeddings=config.casing_embeddings,
+        casing_embeddings=casing_embeddings,
         context_tokens=config.context_tokens,
     )
     if config.adaptation == "full":
@@ -125,16 +126,30 @@ def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
     Raises:
         ModelError: the backbone ``name`` has no token types.
     """
-    for module in network.modules():
-        old = getattr(module, TOKEN_TYPES, None)
-        if isinstance(old, nn.Embedding):
-            new = nn.Embedding(len(CASINGS), old.embedding_dim)
-            with torch.no_grad():
-                new.weight.copy_(old.weight[:1])
-            setattr(module, TOKEN_TYPES, new)
-            network.config.type_vocab_size = len(CASINGS)
-            return
-    raise ModelError(f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=false")
+    place = _token_types(network)
+    if place is None:
+        raise ModelError(f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=never")
+    parent, old = place
+    new = nn.Embedding(len(CASINGS), old.embedding_dim)
+    with torch.no_grad():
+        new.weight.copy_(old.weight[:1])
+    setattr(parent, TOKEN_TYPES, new)
+    network.config.type_vocab_size = len(CASINGS)
+
+
+def _token_types(network: PreTrainedModel) -> tuple[nn.Module, nn.Embedding] | None:
+    for name, module in network.named_modules():
+        if name.endswith(f".{TOKEN_TYPES}") and isinstance(module, nn.Embedding):
+            return network.get_submodule(name.removesuffix(f".{TOKEN_TYPES}")), module
+    return None
+
+
+def _wants_casing(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> bool:
+    if config.casing_embeddings != "auto":
+        return config.casing_embeddings == "always"
+    # A lower-casing tokenizer cuts both in the same pieces.
+    alike = tokenizer.tokenize("PostgreSQL") == tokenizer.tokenize("postgresql")
+    return alike and _token_types(network) is not None
 
 
 def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]) -> nn.Module:

@@ -33,7 +33,7 @@ def settings(**overrides: object) -> ExportConfig:
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48})
+    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48, "model.casing_embeddings": "never"})
     folder = tmp_path_factory.mktemp("model")
     save_model(build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1), folder)
     return load_model(folder)
@@ -102,7 +102,7 @@ def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:
 
 
 def test_a_model_that_sees_casing_is_exported_with_it(tiny_backbone: Path, tmp_path: Path) -> None:
-    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48, "model.casing_embeddings": True})
+    config = load_config(overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48, "model.casing_embeddings": "always"})
     model = build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
     with torch.no_grad():
         model.network.get_submodule("bert.embeddings.token_type_embeddings").weight.normal_(generator=torch.manual_seed(0))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -20,6 +21,7 @@ from transformers import (
 
 from ner_mlflow.config import load_config
 from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.errors import ModelError
 from ner_mlflow.export.export import max_logit_difference
 from ner_mlflow.export.onnx_files import write_fp32
 from ner_mlflow.labels import LabelSchema
@@ -93,7 +95,7 @@ def test_an_architecture_learns_by_all_weights_and_by_adapters_and_is_exported(a
         model = build_model(backbone, config.model, SCHEMA, 1)
         losses = Losses()
         result = fit(model, CORPUS["train"][:320], CORPUS["validation"][:20], SCHEMA, config.train, tmp_path / adaptation, losses.add)
-        assert losses.values[-1] < 0.7 * losses.values[0]
+        assert losses.values[-1] < 0.8 * losses.values[0]
         whole = load_model(result.model_folder)
         if result.adapter_folder:
             same(whole, load_adapter(result.adapter_folder, backbone))
@@ -112,3 +114,20 @@ def test_a_variant_of_lora_learns_and_its_adapter_fits_the_untouched_base(varian
     result = fit(model, CORPUS["train"][:320], CORPUS["validation"][:20], SCHEMA, config.train, tmp_path, lambda *_: None)
     assert result.adapter_folder is not None
     same(load_model(result.model_folder), load_adapter(result.adapter_folder, backbone))
+
+
+@pytest.mark.parametrize(("architecture", "lower", "seen"), [("bert", True, True), ("bert", False, False), ("distilbert", True, False)])
+def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_it(
+    architecture: str, lower: bool, seen: bool, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    folder = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
+    if not lower:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.normalizer = None
+        tokenizer.save(str(folder / "tokenizer.json"))
+    config = load_config(overrides={"model.max_length": 48})
+    assert build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1).spec.casing_embeddings is seen
+    always = load_config(overrides={"model.max_length": 48, "model.casing_embeddings": "always"})
+    if architecture == "distilbert":
+        with pytest.raises(ModelError, match=r"has no token types that could show casings: set model.casing_embeddings=never"):
+            build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)

@@ -187,7 +187,7 @@ def test_a_training_that_had_ended_is_not_repeated(tiny_backbone: Path, tmp_path
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
 def test_casing_reaches_the_model_and_survives_saving(tiny_backbone: Path, tmp_path: Path, adaptation: str) -> None:
-    settings = {"model.casing_embeddings": True, "model.adaptation": adaptation, "model.lora_rank": 4, "train.epochs": 3}
+    settings = {"model.casing_embeddings": "always", "model.adaptation": adaptation, "model.lora_rank": 4, "train.epochs": 3}
     result = fitted(tiny_backbone, tmp_path, sentences=400, **settings).result  # type: ignore[arg-type]
     checkpoints = [load_model(result.model_folder)]
     if result.adapter_folder:
@@ -196,7 +196,7 @@ def test_casing_reaches_the_model_and_survives_saving(tiny_backbone: Path, tmp_p
         tagger = torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec)
         lower, upper = tagger.log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
         assert float(np.abs(lower - upper).max()) > 1e-2
-    plain = fitted(tiny_backbone, tmp_path / "plain", sentences=60, **{"train.epochs": 1}).result
+    plain = fitted(tiny_backbone, tmp_path / "plain", sentences=60, **{"train.epochs": 1, "model.casing_embeddings": "never"}).result
     saved = load_model(plain.model_folder)
     lower, upper = torch_tagger(saved.network, saved.tokenizer, saved.spec).log_probabilities([["we", "use", "java"], ["WE", "Use", "jaVa"]])
     np.testing.assert_allclose(lower, upper, atol=1e-5)
