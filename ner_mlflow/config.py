@@ -125,6 +125,12 @@ class DistillConfig(Section):
     unlabelled_limit: Integer = Field(ge=1, description="sentences read from the unlabelled texts at most")
     confidence: Fraction = Field(description="an unlabelled sentence is used where the probability of every word's tag is this or more")
 
+    @model_validator(mode="after")
+    def _unlabelled_texts_need_a_teacher(self) -> Self:
+        if self.unlabelled and not self.teachers:
+            raise ValueError(f"unlabelled={self.unlabelled} needs teachers, who label it: name some, or no texts")
+        return self
+
 
 class EvaluateConfig(Section):
     """What `evaluate` scores and shows."""

@@ -112,6 +112,8 @@ WRONG = [
     ("train.epochs", "many", "train.epochs: .*integer.*not 'many'"),
     ("train.epochs", 2.5, r"train.epochs: .*not 2\.5"),
     ("train.epochs", None, "train.epochs: .*not None"),
+    ("distill.unlabelled", "texts.jsonl", "distill: unlabelled=texts.jsonl needs teachers"),
+    ("train.rarity_threshold", 1.5, "train.rarity_threshold: .*not 1.5"),
     ("train.epochs", 0, "train.epochs: .*greater than or equal to 1, not 0"),
     ("train.learning_rate", -1e-4, r"train.learning_rate: .*not -0\.0001"),
     ("train.weight_decay", float("nan"), "train.weight_decay: .*not nan"),

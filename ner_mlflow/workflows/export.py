@@ -20,7 +20,7 @@ from .prepare import DataRef
 log = logging.getLogger(__name__)
 
 STEP = "export"
-CODE = ("bio.py", "decoding.py", "encoding.py", "tagger.py", "export", "serving", "modeling/checkpoint.py", "tracking/models.py")
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "export", "serving", "modeling/checkpoint.py", "tracking/models.py")
 
 
 @dataclass(frozen=True)

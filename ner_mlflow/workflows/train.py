@@ -24,7 +24,7 @@ from .teach import find_teachers, teach, teacher_key
 log = logging.getLogger(__name__)
 
 STEP = "train"
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py")
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py", "workflows/teach.py")
 
 
 def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None = None) -> str:
@@ -56,7 +56,12 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        result = fit(model, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation)
+        try:
+            result = fit(model, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation)
+        except BaseException:
+            if not has_checkpoint(folder):
+                shutil.rmtree(folder)
+            raise
     sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
     if result.adapter_folder:
         sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
