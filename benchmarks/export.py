@@ -14,6 +14,7 @@ import numpy as np
 from ner_mlflow.export.latency import interleaved_latency_ms, onnx_loader
 from ner_mlflow.provenance import hardware
 from ner_mlflow.serving.recognizer import MODEL_FILE
+from ner_mlflow.tagger import TaggerSpec
 from ner_mlflow.tracking.runs import download, latest_run, read_metrics
 
 RUNS = 400
@@ -38,6 +39,8 @@ def main() -> None:
     }
     ids = np.random.default_rng(0).integers(1000, 20000, (1, LENGTH))
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    if TaggerSpec.load(paths["full_fp32"]).casing_embeddings:
+        inputs["token_type_ids"] = np.zeros_like(ids)
     times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, [inputs], RUNS, WARMUP_RUNS)
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
     metrics = read_metrics(full)
