@@ -16,6 +16,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from ner_mlflow.data.sample import generate_sample
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; more threads than cores wait for each other
+
 ROOT = Path(__file__).parent.parent
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
@@ -67,7 +69,6 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": store,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",  # two workers on two cores
         **more,
     }
 

@@ -91,7 +91,7 @@ def test_confident_unlabelled_sentences_join_and_known_ones_do_not(tiny_backbone
     known = " ".join(CORPUS["test"][0].tokens)
     texts = tmp_path / "texts.jsonl"
     texts.write_text("\n".join(json.dumps({"text": text}) for text in ("we met at noon", "we met at noon", "we wait", known)), encoding="utf-8")
-    overrides = {"distill.unlabelled": str(texts), "distill.confidence": 0.0}
+    overrides = {"distill.teachers": ["named"], "distill.unlabelled": str(texts), "distill.confidence": 0.0}
     lesson = teach(config_of(tiny_backbone, **overrides).distill, teachers, DATASET)
     assert lesson.distillation is not None
     added = lesson.sentences[len(CORPUS["train"]) :]
