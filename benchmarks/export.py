@@ -10,10 +10,12 @@ import json
 import sys
 
 import numpy as np
+from tokenizers import Tokenizer
 
-from ner_mlflow.export.latency import interleaved_latency_ms, onnx_loader
+from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.export.latency import interleaved_latency_ms, latency_inputs, onnx_loader
 from ner_mlflow.provenance import hardware
-from ner_mlflow.serving.recognizer import MODEL_FILE
+from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE
 from ner_mlflow.tagger import TaggerSpec
 from ner_mlflow.tracking.runs import download, latest_run, read_metrics
 
@@ -37,11 +39,10 @@ def main() -> None:
         "lora_fp32": download(f"runs:/{lora}/onnx/fp32"),
         "full_int8": download(f"runs:/{full}/onnx/int8"),
     }
-    ids = np.random.default_rng(0).integers(1000, 20000, (1, LENGTH))
-    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    if TaggerSpec.load(paths["full_fp32"]).casing_embeddings:
-        inputs["token_type_ids"] = np.zeros_like(ids)
-    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, [inputs], RUNS, WARMUP_RUNS)
+    encoder = TaggerSpec.load(paths["full_fp32"]).encoder(Tokenizer.from_file(str(paths["full_fp32"] / TOKENIZER_FILE)))
+    windows = encoder.windows([sentence.tokens for sentence in generate_sample(0)["test"]])
+    inputs = latency_inputs(windows, LENGTH)[f"length_{LENGTH}"]
+    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, inputs, RUNS, WARMUP_RUNS)
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
     metrics = read_metrics(full)
     for name, value in p50_ms.items():

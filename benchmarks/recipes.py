@@ -7,20 +7,16 @@ usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] 
 
 import argparse
 import json
-import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from benchmarks.training import show_progress, this
 from ner_mlflow.config import load_config
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
-from ner_mlflow.modeling.backbone import resolve_backbone
-from ner_mlflow.modeling.build import build_model
-from ner_mlflow.modeling.fit import fit
 from ner_mlflow.provenance import git_commit, hardware
 
 
@@ -32,8 +28,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    show_progress()
     recipes: dict[str, dict[str, Any]] = yaml.safe_load(arguments.recipes.read_text(encoding="utf-8"))
     chosen = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
@@ -58,11 +53,7 @@ def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
     """The metrics of one training."""
     settings = {key: value for key, value in recipe.items() if key != "preset"}
     config = load_config(recipe.get("preset", "minilm_full"), {"data.dataset": dataset, "train.seed": seed, **settings})
-    preparation = prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data)
-    model = build_model(resolve_backbone(config.model.backbone, config.model.revision), config.model, preparation.schema, seed)
-    corpus = preparation.corpus
-    with tempfile.TemporaryDirectory() as folder:
-        return fit(model, corpus["train"], corpus["validation"], preparation.schema, config.train, Path(folder), lambda *_: None).metrics
+    return this(config, prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 from transformers import DataCollatorForTokenClassification, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from ner_mlflow.config import Config, load_config, parse_overrides
-from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.encoding import label_window
@@ -44,15 +44,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--overrides", default="")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    show_progress()
     overrides = {"data.dataset": arguments.dataset, "train.epochs": arguments.epochs, **parse_overrides(arguments.overrides)}
     config = load_config(arguments.preset, overrides)
     preparation = prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data)
-    train, validation = preparation.corpus["train"], preparation.corpus["validation"]
-    reference = study(config, train, validation, preparation.schema)
+    reference = study(config, preparation.corpus["train"], preparation.corpus["validation"], preparation.schema)
     print("reference:", reference, flush=True)
-    ours = this(config, train, validation, preparation.schema)
+    metrics = this(config, preparation)
+    ours = {"f1": metrics["best_validation/f1"], "tokens_per_s": metrics["train/tokens_per_s"]}
     print("ours:", ours, flush=True)
     result = {
         "ratio": ours["tokens_per_s"] / reference["tokens_per_s"],
@@ -65,12 +64,19 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def this(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
-    """Train as `train` does."""
-    model = build_model(resolve_backbone(config.model.backbone), config.model, schema, config.train.seed)
+def show_progress() -> None:
+    """Say on standard error how training goes."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+
+
+def this(config: Config, preparation: Preparation) -> dict[str, float]:
+    """The metrics of training as `train` does."""
+    backbone = resolve_backbone(config.model.backbone, config.model.revision)
+    model = build_model(backbone, config.model, preparation.schema, config.train.seed)
+    train, validation = preparation.corpus["train"], preparation.corpus["validation"]
     with tempfile.TemporaryDirectory() as folder:
-        metrics = fit(model, train, validation, schema, config.train, Path(folder), lambda *_: None).metrics
-    return {"f1": metrics["best_validation/f1"], "tokens_per_s": metrics["train/tokens_per_s"]}
+        return fit(model, train, validation, preparation.schema, config.train, Path(folder), lambda *_: None).metrics
 
 
 def study(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:

@@ -39,11 +39,19 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """A sentence as sub-tokens: how many each word has, all of them in a row, and the casing of each one's word."""
+    """Words as sub-tokens: how many each word has, all of them in a row, and the casing of each one's word (empty where none looks)."""
 
     sizes: list[int]
     ids: list[int]
     casings: list[int]
+
+    def words(self, first: int, last: int) -> "_Pieces":
+        """Those of some of the words."""
+        start, end = sum(self.sizes[:first]), sum(self.sizes[:last])
+        return _Pieces(self.sizes[first:last], self.ids[start:end], self.casings[start:end])
+
+
+NOTHING = _Pieces([], [], [])
 
 
 class WordEncoder:
@@ -89,14 +97,10 @@ class WordEncoder:
         encoded = self._encode(sentences)
         windows: list[Window] = []
         for index, pieces in enumerate(encoded):
-            offsets = np.cumsum([0, *pieces.sizes])
             for first, last in self._cuts(pieces.sizes):
-                before: list[_Pieces] = []
-                after: list[_Pieces] = []
-                if self._context_tokens and last - first == len(pieces.sizes):
-                    before, after = self._context(encoded, index, documents)
-                body = slice(offsets[first], offsets[last])
-                windows.append(self._window(index, first, pieces.sizes[first:last], pieces.ids[body], pieces.casings[body], before, after))
+                whole = last - first == len(pieces.sizes)
+                before, after = self._context(encoded, index, documents) if self._context_tokens and whole else (NOTHING, NOTHING)
+                windows.append(self._window(index, first, pieces if whole else pieces.words(first, last), before, after))
         return windows
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
@@ -113,24 +117,27 @@ class WordEncoder:
             encoded.append(_Pieces(sizes, [id_ for piece in bounded for id_ in piece], casings))
         return encoded
 
-    def _context(self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None) -> tuple[list[_Pieces], list[_Pieces]]:
+    def _context(self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None) -> tuple[_Pieces, _Pieces]:
         """The last sub-tokens before a sentence and the first after it, as many as the window has room for."""
         room = self._budget - len(encoded[index].ids)
-        before = self._neighbours(encoded, index, -1, documents)
-        after = self._neighbours(encoded, index, 1, documents)
-        sizes = [min(self._context_tokens, sum(len(pieces.ids) for pieces in side)) for side in (before, after)]
+        before, after = (self._neighbours(encoded, index, step, documents) for step in (-1, 1))
+        wanted_before, wanted_after = (min(self._context_tokens, len(side.ids)) for side in (before, after))
         # What one side does not need, the other may have.
-        first = min(sizes[0], max(room // 2, room - sizes[1]))
-        return _clipped(before, -first), _clipped(after, min(sizes[1], room - first))
+        left = min(wanted_before, max(room // 2, room - wanted_after))
+        right = min(wanted_after, room - left)
+        start = len(before.ids) - left
+        return _Pieces([], before.ids[start:], before.casings[start:]), _Pieces([], after.ids[:right], after.casings[:right])
 
-    def _neighbours(self, encoded: Sequence[_Pieces], index: int, step: int, documents: Sequence[Hashable] | None) -> list[_Pieces]:
+    def _neighbours(self, encoded: Sequence[_Pieces], index: int, step: int, documents: Sequence[Hashable] | None) -> _Pieces:
+        """Whole sentences on one side, until they hold the context or the document ends, in a row."""
         found: list[_Pieces] = []
         missing, place = self._context_tokens, index + step
         while missing > 0 and 0 <= place < len(encoded) and (documents is None or documents[place] == documents[index]):
             found.append(encoded[place])
             missing -= len(encoded[place].ids)
             place += step
-        return found[::step]
+        in_order = found[::step]
+        return _Pieces([], [id_ for pieces in in_order for id_ in pieces.ids], [kind for pieces in in_order for kind in pieces.casings])
 
     def _cuts(self, sizes: list[int]) -> Iterator[tuple[int, int]]:
         first = 0
@@ -150,28 +157,14 @@ class WordEncoder:
                 overlap += sizes[next_first]
             first = next_first
 
-    def _window(
-        self, sentence: int, first_word: int, sizes: list[int], ids: list[int], casings: list[int], before: list[_Pieces], after: list[_Pieces]
-    ) -> Window:
-        left, right = ([id_ for pieces in side for id_ in pieces.ids] for side in (before, after))
-        starts = np.cumsum([len(self._before) + len(left), *sizes[:-1]])
-        whole = np.array([*self._before, *left, *ids, *right, *self._after], dtype=np.int64)
-        spread = None
+    def _window(self, sentence: int, first_word: int, pieces: _Pieces, before: _Pieces, after: _Pieces) -> Window:
+        starts = np.cumsum([len(self._before) + len(before.ids), *pieces.sizes[:-1]])
+        ids = [*self._before, *before.ids, *pieces.ids, *after.ids, *self._after]
+        casings = None
         if self._casing_embeddings:
-            spread = np.zeros(len(whole), dtype=np.int64)
-            inner = [kind for side in (before, [_Pieces(sizes, ids, casings)], after) for pieces in side for kind in pieces.casings]
-            spread[len(self._before) : len(self._before) + len(inner)] = inner
-        return Window(sentence, first_word, whole, starts.astype(np.int64), spread)
-
-
-def _clipped(side: list[_Pieces], size: int) -> list[_Pieces]:
-    """The first ``size`` sub-tokens of some sentences, the last ``-size`` where it is negative, as one."""
-    ids = [id_ for pieces in side for id_ in pieces.ids]
-    casings = [kind for pieces in side for kind in pieces.casings]
-    if not size:
-        return []
-    part = slice(size) if size > 0 else slice(size, None)
-    return [_Pieces([], ids[part], casings[part])]
+            casings = np.zeros(len(ids), dtype=np.int64)
+            casings[len(self._before) : len(ids) - len(self._after)] = [*before.casings, *pieces.casings, *after.casings]
+        return Window(sentence, first_word, np.array(ids, dtype=np.int64), starts.astype(np.int64), casings)
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:

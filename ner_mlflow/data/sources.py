@@ -109,14 +109,23 @@ def read_jsonl(path: Path) -> list[Sentence]:
         if not line.strip():
             continue
         where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
+        row = parse_json_line(line, where)
         if not isinstance(row, dict):
             raise DataError(f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}")
         sentences.append(_sentence_of_row(row, where, names=None))
     return sentences
+
+
+def parse_json_line(line: str, where: str) -> Any:
+    """The JSON value of a line.
+
+    Raises:
+        DataError: it is not JSON; ``where`` says which line.
+    """
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
 
 
 def read_parquet(path: Path) -> list[Sentence]:

@@ -1,13 +1,13 @@
 """Texts without labels: one a line, or a field of JSONL, gzipped or not, or a column of Parquet."""
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from ..errors import DataError
+from .sources import parse_json_line
 
 TEXT_FIELDS = ("text", "content", "body")
 """The first of these that a row has is its text."""
@@ -42,10 +42,7 @@ def _from_lines(path: Path, is_json: bool) -> Iterator[str]:
 
 
 def _text_of(line: str, place: str) -> str:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not JSON ({error.msg}): one object a line") from error
+    row = parse_json_line(line, place)
     for field in TEXT_FIELDS:
         if isinstance(row, dict) and isinstance(row.get(field), str):
             return str(row[field])

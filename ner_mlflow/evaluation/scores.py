@@ -30,10 +30,14 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
     return scores
 
 
+def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[list[str]]:
+    """What the tagger says each word's tag is."""
+    return [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])]
+
+
 def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Tag the sentences and :func:`score` what comes out."""
-    tagged = tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
-    return score([sentence.tags for sentence in sentences], [tags.tags for tags in tagged])
+    return score([sentence.tags for sentence in sentences], predict(tagger, sentences))
 
 
 def _named(values: dict[str, float], prefix: str) -> dict[str, float]:

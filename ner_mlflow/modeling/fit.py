@@ -209,8 +209,8 @@ class _WindowDataset(Dataset[dict[str, Any]]):
         return len(self.windows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        # input_ids for the Trainer's grouping by length
         window = self.windows[index]
+        # input_ids for the Trainer's grouping by length
         row = {"input_ids": window.input_ids, "window": window, "labels": self.labels[index]}
         if self._teacher:
             row[TEACHER] = self._teacher[window.sentence][window.first_word : window.first_word + len(window.word_positions)]

@@ -1,6 +1,5 @@
 """The transformers Trainer with our batches, loss, learning rates by layer, validation, and checkpoints that are whole or not there."""
 
-import logging
 import os
 import re
 import time
@@ -23,8 +22,6 @@ from ..evaluation.scores import score_tagger
 from ..tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
 from .objective import TaggingLoss
-
-log = logging.getLogger(__name__)
 
 COMPLETE = "complete"
 """Marks a checkpoint that was written to the end."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
+from ..provenance import cache_key, file_sha256
 from ..tagger import TaggerSpec
 from .runs import download, read_tags
 
@@ -64,6 +66,11 @@ class FoundModel:
     address: str
     model_id: str | None = None
     run_id: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the names and the content of its files."""
+        return cache_key(f"{path.name} {file_sha256(path)}" for path in sorted(self.folder.iterdir()) if path.is_file())
 
     @property
     def is_onnx(self) -> bool:

@@ -5,6 +5,7 @@ import logging
 from ..config import EvaluateConfig
 from ..errors import DataError
 from ..evaluation.report import evaluate
+from ..evaluation.scores import predict
 from ..provenance import cache_key, code_fingerprint
 from ..tagger import Tagger
 from ..tracking.models import FoundModel
@@ -35,8 +36,7 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     sentences = dataset.corpus[config.split]
     run.log_dataset(dataset, (config.split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), config.split)
-    predicted = [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])]
-    report = evaluate(sentences, predicted, dataset.schema, config)
+    report = evaluate(sentences, predict(tagger, sentences), dataset.schema, config)
     run.log_metrics(report.metrics, model_id=model.model_id)
     for name, table in report.tables.items():
         # The worst sentences are a page of their own, coloured; their table goes beside it.

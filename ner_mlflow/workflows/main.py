@@ -15,6 +15,7 @@ from ..tracking.models import FoundModel, LoggedModel, check_registered_name, fi
 from ..tracking.runs import Run, read_metrics, read_tags, reusable_run
 from . import evaluate, export, prepare, train
 from .prepare import DataRef
+from .teach import find_teachers
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +52,18 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     if len(configs) < len(presets):
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
     backbones = {preset: resolve_backbone(config.model.backbone, config.model.revision) for preset, config in configs.items()}
+    teachers = {preset: find_teachers(config.distill) for preset, config in configs.items()}
     run.log_config(**configs)
     variants = []
     for number, (preset, config) in enumerate(configs.items(), start=1):
         log.info("— variant %d of %d: %s —", number, len(configs), preset)
         steps = _Steps(run, preset)
         data = steps.data(config)
-        backbone = backbones[preset]
+        inputs = (config, data, backbones[preset], teachers[preset])
         train_run = steps.do(
             train.STEP,
-            train.train_cache_key(config, data, backbone),
-            lambda child, config=config, data=data, backbone=backbone: train.run_train(child, config, data, backbone),  # type: ignore[misc]
+            train.train_cache_key(*inputs),
+            lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
         )
         variants.append(_judged(steps, preset, config, train_run, data))

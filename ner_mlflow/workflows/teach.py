@@ -16,7 +16,7 @@ from ..decoding import Iob2Decoder
 from ..errors import ModelError
 from ..modeling.objective import Distillation
 from ..paths import cache_folder
-from ..provenance import cache_key, code_fingerprint, file_sha256
+from ..provenance import cache_key, code_fingerprint
 from ..serving.text import split_sentences
 from ..tagger import Tagger
 from ..tracking.models import FoundModel, find_model
@@ -46,11 +46,6 @@ def find_teachers(config: DistillConfig) -> list[FoundModel]:
     return [find_model(address) for address in config.teachers]
 
 
-def teacher_key(teachers: Sequence[FoundModel]) -> list[str]:
-    """What tells teachers apart: the content of their folders."""
-    return [cache_key(f"{path.name} {file_sha256(path)}" for path in sorted(teacher.folder.iterdir()) if path.is_file()) for teacher in teachers]
-
-
 def teach(config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset) -> Lesson:
     """Ask the teachers once, or take what they said before from the cache.
 
@@ -62,7 +57,7 @@ def teach(config: DistillConfig, teachers: Sequence[FoundModel], dataset: Prepar
     if not teachers:
         return Lesson(list(train), None, {})
     unlabelled = unlabelled_sentences(config, dataset)
-    key = cache_key([code_fingerprint(*CODE), *teacher_key(teachers), dataset.fingerprint, *(" ".join(words) for words in unlabelled)])
+    key = cache_key([code_fingerprint(*CODE), *(teacher.fingerprint for teacher in teachers), dataset.fingerprint, *(" ".join(words) for words in unlabelled)])
     path = cache_folder() / "teachers" / f"{key}.npz"
     sentences = [*(sentence.tokens for sentence in train), *unlabelled]
     scores = _read(path, sentences)

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from ..modeling.build import build_model
 from ..modeling.fit import fit, has_checkpoint, resolve_precision
 from ..paths import CACHE_VARIABLE, training_folder
 from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
-from ..tracking.models import MODEL_URI_TAG, log_transformers_model
+from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
 from .prepare import DataRef, load_data
-from .teach import find_teachers, teach, teacher_key
+from .teach import find_teachers, teach
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ STEP = "train"
 CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py", "workflows/teach.py")
 
 
-def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None = None) -> str:
+def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None = None, teachers: Sequence[FoundModel] | None = None) -> str:
     """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
 
     Returns:
@@ -38,8 +38,8 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     """
     dataset = data.dataset
     backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
-    teachers = find_teachers(config.distill)
-    key = train_cache_key(config, data, backbone)
+    teachers = find_teachers(config.distill) if teachers is None else teachers
+    key = train_cache_key(config, data, backbone, teachers)
     if read_tags(run.id).get("cache_key", key) != key:
         raise TrackingError(f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming")
     run.set_tags({"cache_key": key})
@@ -113,8 +113,8 @@ def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
     return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(read_tags(run_id)["data_run"])
 
 
-def train_cache_key(config: Config, data: DataRef, backbone: Backbone) -> str:
-    """Equal for equal code, libraries, settings, data and backbone."""
+def train_cache_key(config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]) -> str:
+    """Equal for equal code, libraries, settings, data, backbone and teachers."""
     return cache_key(
         [
             STEP,
@@ -123,7 +123,7 @@ def train_cache_key(config: Config, data: DataRef, backbone: Backbone) -> str:
             config.model.model_dump_json(),
             config.train.model_dump_json(),
             config.distill.model_dump_json(),
-            *teacher_key(find_teachers(config.distill)),
+            *(teacher.fingerprint for teacher in teachers),
             *([file_sha256(Path(config.distill.unlabelled))] if Path(config.distill.unlabelled).is_file() else []),
             data.dataset.fingerprint,
             backbone.weights_sha256,
