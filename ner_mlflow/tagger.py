@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from .bio import split_tag
-from .decoding import Iob2Decoder, log_softmax
+from .decoding import Iob2Decoder, Transitions, log_softmax
 from .encoding import Inputs, WordEncoder, batches, collate, merge
 from .errors import ModelError
 
@@ -26,6 +26,7 @@ class TaggerSpec:
     ``labels[i]`` is the tag with id ``i``; ``max_length`` is the window in sub-tokens; ``pad_id`` fills shorter rows of a
     batch. ``base_sha256`` is that of the backbone's weights file; with ``casing_embeddings`` the model also sees how words are
     written, with ``context_tokens`` as many sub-tokens of the sentences before and after.
+    ``transitions`` are those of a conditional random field, where it has one.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +38,7 @@ class TaggerSpec:
     adaptation: str
     casing_embeddings: bool = False
     context_tokens: int = 0
+    transitions: Transitions | None = None
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 1
@@ -68,6 +70,8 @@ class TaggerSpec:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != cls.FORMAT:
                 raise ValueError
+            if transitions := values.get("transitions"):
+                values["transitions"] = Transitions(tuple(transitions["starts"]), tuple(map(tuple, transitions["steps"])))
             return cls(**{**values, "labels": tuple(values["labels"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{path}: broken or written in another format, this version reads {cls.FORMAT}: train the model again") from error
@@ -88,7 +92,7 @@ class Tagger:
         """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory."""
         self._forward = forward
         self._encoder = spec.encoder(tokenizer)
-        self._decoder = Iob2Decoder(spec.labels)
+        self._decoder = Iob2Decoder(spec.labels, spec.transitions)
         self._batch_tokens = batch_tokens
         self.spec = spec
         self.labels = spec.labels
@@ -98,6 +102,11 @@ class Tagger:
 
         ``documents`` says what each sentence was cut from, for models that look at neighbours; None: all from one.
         """
+        scores = self._scores(sentences, documents)
+        return [self._decoder.log_marginals(values) for values in scores] if self.spec.transitions else scores
+
+    def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> list[NDArray[np.float32]]:
+        """Log-probabilities of each word by itself."""
         windows = self._encoder.windows(sentences, documents)
         scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
         for batch in batches(windows, self._batch_tokens):
@@ -109,8 +118,10 @@ class Tagger:
     def tag(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[Tagged]:
         """The most probable valid tags of each sentence; ``documents`` as in :meth:`log_probabilities`."""
         tagged = []
-        for scores in self.log_probabilities(sentences, documents):
+        for scores in self._scores(sentences, documents):
             ids = self._decoder.decode(scores)
+            if self.spec.transitions:
+                scores = self._decoder.log_marginals(scores)
             probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
             tagged.append(Tagged([self.labels[id_] for id_ in ids], probabilities))
         return tagged

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax as scipy_log_softmax
 
 from ner_mlflow.bio import invalid_positions
-from ner_mlflow.decoding import Iob2Decoder, log_softmax
+from ner_mlflow.decoding import Iob2Decoder, Transitions, log_softmax
 
 LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
 Scores = NDArray[np.float32]
@@ -106,3 +106,41 @@ def test_log_softmax_is_that_of_scipy(values: Scores) -> None:
 @given(logits())
 def test_log_softmax_of_usual_logits_is_exact_to_single_precision(values: Scores) -> None:
     np.testing.assert_allclose(log_softmax(values), scipy_log_softmax(values.astype(np.float64), axis=-1), rtol=1e-5, atol=1e-5)
+
+
+def transitions() -> st.SearchStrategy[Transitions]:
+    score = st.floats(-5, 5)
+    row = st.tuples(*[score] * len(LABELS))
+    return st.builds(Transitions, row, st.tuples(*[row] * len(LABELS)))
+
+
+def path_scores(scores: Scores, by: Transitions) -> NDArray[np.float64]:
+    """The score of every valid sequence."""
+    sequences = VALID[len(scores)]
+    steps = np.array(by.steps)[sequences[:, :-1], sequences[:, 1:]].sum(axis=1)
+    return scores.astype(np.float64)[np.arange(len(scores)), sequences].sum(axis=1) + np.array(by.starts)[sequences[:, 0]] + steps
+
+
+@settings(deadline=None, max_examples=200)
+@given(logits(), transitions())
+def test_with_transitions_too_the_decoded_sequence_is_the_best_of_all_valid_ones(scores: Scores, by: Transitions) -> None:
+    decoded = Iob2Decoder(LABELS, by).decode(scores)
+    paths = path_scores(scores, by)
+    place = VALID[len(scores)].tolist().index(decoded.tolist())
+    assert paths[place] == pytest.approx(paths.max(), abs=1e-5)
+
+
+@settings(deadline=None, max_examples=200)
+@given(logits(), transitions())
+def test_marginals_are_the_sums_over_all_valid_sequences(scores: Scores, by: Transitions) -> None:
+    marginals = np.exp(Iob2Decoder(LABELS, by).log_marginals(scores))
+    paths = path_scores(scores, by)
+    probabilities = np.exp(paths - np.logaddexp.reduce(paths))
+    expected = np.zeros(scores.shape)
+    for sequence, probability in zip(VALID[len(scores)], probabilities, strict=True):
+        expected[np.arange(len(scores)), sequence] += probability
+    np.testing.assert_allclose(marginals, expected, atol=1e-5)
+
+
+def test_marginals_of_a_sentence_without_words_are_empty() -> None:
+    assert Iob2Decoder(LABELS).log_marginals(np.zeros((0, len(LABELS)), np.float32)).shape == (0, len(LABELS))

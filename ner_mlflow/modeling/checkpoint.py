@@ -9,12 +9,13 @@ from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
 
 from ..errors import ModelError
 from ..tagger import TaggerSpec
 from .backbone import Backbone
-from .build import BuiltModel, add_casing_embeddings, backend_tokenizer
+from .build import BuiltModel, add_casing_embeddings, backend_tokenizer, load_tokenizer
+from .crf import CRF, with_transitions
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def save_adapter(model: BuiltModel, folder: Path, initial: Path | None = None) -
         path = folder / SAFETENSORS_WEIGHTS_NAME
         save_file({**{name: weight.contiguous() for name, weight in state.items() if "lora_" not in name}, **load_file(path)}, path)
     model.tokenizer.save_pretrained(folder)
-    model.spec.save(folder)
+    with_transitions(model.spec, model.network).save(folder)
 
 
 def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
@@ -68,7 +69,7 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
     if spec.casing_embeddings:
         add_casing_embeddings(base, backbone.name)
     network = PeftModel.from_pretrained(base, folder)
-    return Checkpoint(network.eval(), _load_tokenizer(folder), spec)
+    return Checkpoint(network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
 
 
 def merged(network: nn.Module) -> PreTrainedModel:
@@ -80,10 +81,13 @@ def merged(network: nn.Module) -> PreTrainedModel:
 
 
 def save_model(model: BuiltModel, folder: Path) -> None:
-    """Write the whole model, adapters merged, as transformers loads it, with its ``ner_model.json``."""
-    merged(model.network).save_pretrained(folder)
+    """Write the whole model, adapters merged, as transformers loads it, with its ``ner_model.json``, which holds what a
+    conditional random field learned."""
+    spec = with_transitions(model.spec, model.network)
+    network = merged(model.network)
+    network.save_pretrained(folder, state_dict={name: weight for name, weight in network.state_dict().items() if not name.startswith(f"{CRF}.")})
     model.tokenizer.save_pretrained(folder)
-    model.spec.save(folder)
+    spec.save(folder)
 
 
 def load_model(folder: Path) -> Checkpoint:
@@ -93,7 +97,7 @@ def load_model(folder: Path) -> Checkpoint:
         ModelError: the folder holds no such model, or not all of it.
     """
     spec = TaggerSpec.load(folder)
-    return Checkpoint(_load_network(folder, spec).eval(), _load_tokenizer(folder), spec)
+    return Checkpoint(_load_network(folder, spec).eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
 
 
 def _load_network(folder: Path, spec: TaggerSpec) -> PreTrainedModel:
@@ -110,7 +114,3 @@ def _load_network(folder: Path, spec: TaggerSpec) -> PreTrainedModel:
     except OSError as error:
         raise ModelError(f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again") from error
     return network
-
-
-def _load_tokenizer(folder: Path) -> Tokenizer:
-    return backend_tokenizer(AutoTokenizer.from_pretrained(folder))

@@ -22,12 +22,14 @@ from ..labels import LabelSchema
 from ..results import TrainResult
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .checkpoint import save_adapter, save_initial_adapter, save_model
+from .crf import SequenceLoss, find_crf, with_transitions
 from .dropout import lane_dropout
 from .embeddings import only_seen_rows
-from .objective import Distillation, TaggingLoss, class_weights
+from .memory import keep_freed_memory
+from .objective import Distillation, Loss, TaggingLoss, class_weights
 from .predict import torch_tagger
 from .sampling import TokenBatches, repeat_factors
-from .trainer import TEACHER, NerTrainer, last_checkpoint
+from .trainer import TEACHER, NerTrainer, last_checkpoint, rank, world_size
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ def fit(
 ) -> TrainResult:
     """Fit the model, keep the epoch with the best validation F1, and write it under ``folder``.
 
+    Called in each process of a torchrun group with equal arguments, each takes its share of every batch, and the first writes.
+
     Args:
         model: changed in place; adapters are merged at the end.
         folder: receives ``model/`` and, for LoRA, ``adapter/``, and checkpoints in ``fit/``. Where there are some, from an
@@ -69,6 +73,7 @@ def fit(
         distillation: what teachers say about each sentence of ``train``.
         on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
+    keep_freed_memory()
     precision = resolve_precision(config.precision)
     dataset = _WindowDataset(model.spec.encoder(backend_tokenizer(model.tokenizer)), train, schema, distillation)
     parameters = count_parameters(model.network)
@@ -82,17 +87,15 @@ def fit(
     )
     work = folder / CHECKPOINTS
     initial = work / "initial_adapter"
-    if model.takes_from_base:
-        save_initial_adapter(model, initial)
     with (
         only_seen_rows(model.network, (window.input_ids for window in dataset.windows), model.spec.pad_id),
         nullcontext() if torch.cuda.is_available() else lane_dropout(model.network),
     ):
         trainer = NerTrainer(
-            tagger=torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec, autocast_dtype=DTYPES[precision]),
-            loss=TaggingLoss(
-                class_weights(dataset.labels, len(schema.labels), config.class_weight_power), config.focal_gamma, config.label_smoothing, distillation
+            tagger=lambda: torch_tagger(
+                model.network, backend_tokenizer(model.tokenizer), with_transitions(model.spec, model.network), autocast_dtype=DTYPES[precision]
             ),
+            loss=_loss(model, dataset, config, distillation),
             config=config,
             folder=work,
             batches=_batches(dataset, train, config),
@@ -101,18 +104,21 @@ def fit(
             train_dataset=dataset,
             data_collator=_Collator(model.spec.pad_id),
             callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, config.epochs)],
-            args=_arguments(config, precision, work, len(dataset)),
+            args=_arguments(model, config, precision, work, len(dataset)),
         )
         trainer.remove_callback(PrinterCallback)
+        if model.takes_from_base and trainer.is_world_process_zero():
+            save_initial_adapter(model, initial)
         if config.gradient_checkpointing and model.spec.adaptation == "lora":
             model.network.enable_input_require_grads()  # type: ignore[operator]  # checkpointed blocks need an input with a gradient
         speed = _train(trainer, work)
         trainer.load_best()
     model.network.cpu()
     adapter_folder = folder / "adapter" if model.spec.adaptation == "lora" else None
-    if adapter_folder:
-        save_adapter(model, adapter_folder, initial if initial.exists() else None)
-    save_model(model, folder / "model")
+    if trainer.is_world_process_zero():
+        if adapter_folder:
+            save_adapter(model, adapter_folder, initial if initial.exists() else None)
+        save_model(model, folder / "model")
     best = max(trainer.validation_scores, key=lambda scores: scores["f1"])
     metrics = {
         **parameters,
@@ -139,7 +145,8 @@ def _train(trainer: NerTrainer, work: Path) -> dict[str, float]:
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
-    (work / FITTED).touch()
+    if trainer.is_world_process_zero():
+        (work / FITTED).touch()
     return {
         "train/seconds": seconds,
         "train/validation_seconds": trainer.validation_seconds,
@@ -147,11 +154,11 @@ def _train(trainer: NerTrainer, work: Path) -> dict[str, float]:
     }
 
 
-def _arguments(config: TrainConfig, precision: str, work: Path, windows: int) -> TrainingArguments:
+def _arguments(model: BuiltModel, config: TrainConfig, precision: str, work: Path, windows: int) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=max(1, config.batch_size // world_size()),
         learning_rate=config.learning_rate,
         optim=config.optimizer,
         weight_decay=config.weight_decay,
@@ -175,6 +182,8 @@ def _arguments(config: TrainConfig, precision: str, work: Path, windows: int) ->
         logging_steps=max(1, windows // config.batch_size // LOGS_AN_EPOCH),
         disable_tqdm=True,
         report_to=[],
+        # A conditional random field is used in the loss alone, which the search for unused weights takes for a second use.
+        ddp_find_unused_parameters=find_crf(model.network) is None,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
 
@@ -217,11 +226,18 @@ class _WindowDataset(Dataset[dict[str, Any]]):
         return row
 
 
+def _loss(model: BuiltModel, dataset: _WindowDataset, config: TrainConfig, distillation: Distillation | None) -> Loss:
+    if crf := find_crf(model.network):
+        return SequenceLoss(crf)
+    weights = class_weights(dataset.labels, len(model.spec.labels), config.class_weight_power)
+    return TaggingLoss(weights, config.focal_gamma, config.label_smoothing, distillation)
+
+
 def _batches(dataset: _WindowDataset, train: Sequence[Sentence], config: TrainConfig) -> TokenBatches | None:
     if config.batching == "sentences":
         return None
     factors = repeat_factors(train, config.rarity_threshold)[[window.sentence for window in dataset.windows]]
-    return TokenBatches([len(window.input_ids) for window in dataset.windows], config.batch_size, config.seed, factors)
+    return TokenBatches([len(window.input_ids) for window in dataset.windows], config.batch_size, config.seed, factors, rank(), world_size())
 
 
 class _Collator:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,6 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..encoding import IGNORED
+
+
+class Loss(Protocol):
+    """What the trainer calls with a network's outputs and a batch's labels, to have one number."""
+
+    def __call__(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None, teacher: Tensor | None = None) -> Tensor:
+        """Shapes as in :class:`TaggingLoss`."""
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,17 @@ class TokenBatches(BatchSampler):
     changes among windows of one length. So little is padded, every step costs the same, and the number of steps is known.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, factors: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, factors: NDArray[np.float64] | None = None, rank: int = 0, world_size: int = 1
+    ) -> None:
         """
         Args:
             lengths: sub-tokens of each window.
             batch_size: windows a batch, on average.
             seed: of the order; with the epoch, it determines the batches.
             factors: how often each window is drawn in an epoch; a fraction is a chance.
+            rank: of the process that asks; it gets every ``world_size``-th window of each batch, from its own place on.
+            world_size: processes that share a batch, at most half as many as ``batch_size``.
         """
         super().__init__(SequentialSampler(range(len(lengths))), batch_size, drop_last=False)
         self._lengths = np.asarray(lengths)
@@ -46,6 +50,8 @@ class TokenBatches(BatchSampler):
         self._batches: int = max(1, round(float(self._factors.sum()) / batch_size))
         self._seed = seed
         self._epoch = 0
+        self._rank = rank
+        self._world_size = world_size
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the batches of this epoch next."""
@@ -61,13 +67,13 @@ class TokenBatches(BatchSampler):
         drawn = drawn[np.argsort(self._lengths[drawn], kind="stable")]
         cuts = self._cuts(drawn)
         for index in random.permutation(self._batches):
-            yield drawn[cuts[index] : cuts[index + 1]].tolist()
+            yield drawn[cuts[index] : cuts[index + 1]][self._rank :: self._world_size].tolist()
 
     def _cuts(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
         running = np.cumsum(self._lengths[drawn])
         inner = np.searchsorted(running, running[-1] * np.arange(1, self._batches) / self._batches)
-        # Each batch has a window at least, however long its neighbours are.
-        steps = np.arange(len(inner))
-        inner = np.maximum.accumulate(np.maximum(inner, 1) - steps) + steps
-        inner = np.minimum(inner, len(drawn) - len(inner) + steps)
+        # Each batch has a window for each process at least, however long these are.
+        least = self._world_size * np.arange(1, self._batches)
+        inner = np.maximum.accumulate(np.maximum(inner - least, 0)) + least
+        inner = np.minimum(inner, len(drawn) - least[::-1])
         return np.concatenate([[0], inner, [len(drawn)]])

@@ -3,12 +3,15 @@
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -21,7 +24,8 @@ from ..data.sentences import Sentence
 from ..evaluation.scores import score_tagger
 from ..tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
-from .objective import TaggingLoss
+from .crf import CRF
+from .objective import Loss
 
 COMPLETE = "complete"
 """Marks a checkpoint that was written to the end."""
@@ -33,6 +37,16 @@ TEACHER = "teacher"
 """Key of a batch that holds the teachers' log-probabilities."""
 VALIDATION = "eval_"
 """What the Trainer puts before names of validation scores."""
+
+
+def world_size() -> int:
+    """Processes that train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """The place of this one among them."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -51,8 +65,9 @@ class NerTrainer(Trainer):
     eval_dataset: list[Sentence]
     control: TrainerControl
 
-    def __init__(self, tagger: Tagger, loss: TaggingLoss, config: TrainConfig, folder: Path, batches: BatchSampler | None, **settings: Any) -> None:
+    def __init__(self, tagger: Callable[[], Tagger], loss: Loss, config: TrainConfig, folder: Path, batches: BatchSampler | None, **settings: Any) -> None:
         super().__init__(compute_loss_func=loss, **settings)
+        torch.manual_seed(config.seed + rank())  # processes drop out different units
         self._tagger = tagger
         self._loss = loss
         self._config = config
@@ -80,7 +95,8 @@ class NerTrainer(Trainer):
             loader: DataLoader[Any] = super().get_train_dataloader()
             return loader
         loader = DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory)
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        # Our batches are shared out already.
+        prepared: DataLoader[Any] = prepare_data_loader(loader, self.accelerator.device, num_processes=1, process_index=0, put_on_device=True)
         return prepared
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
@@ -99,12 +115,15 @@ class NerTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score validation, and keep the weights if they are the best so far."""
         started = time.perf_counter()
-        with self._average.applied() if self._average else nullcontext():
-            scores = score_tagger(self._tagger, self.eval_dataset)
-            if scores["f1"] > max((earlier["f1"] for earlier in self.validation_scores), default=-1.0):
-                self._write(self._folder / BEST_FILE)
+        found: list[dict[str, float]] = [{}]
+        if self.is_world_process_zero():
+            with self._average.applied() if self._average else nullcontext():
+                found = [score_tagger(self._tagger(), self.eval_dataset)]
+                if found[0]["f1"] > max((earlier["f1"] for earlier in self.validation_scores), default=-1.0):
+                    self._write(self._folder / BEST_FILE)
+        broadcast_object_list(found)  # all must agree on when to stop
         self.validation_seconds += time.perf_counter() - started
-        metrics = {f"{VALIDATION}{name}": value for name, value in scores.items()}
+        metrics = {f"{VALIDATION}{name}": value for name, value in found[0].items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -116,8 +135,9 @@ class NerTrainer(Trainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the weights that training changes, for checkpoints."""
         folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write(folder / WEIGHTS_FILE)
+        if self.is_world_process_zero():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write(folder / WEIGHTS_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         self._read(Path(resume_from_checkpoint) / WEIGHTS_FILE)
@@ -130,6 +150,9 @@ class NerTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if not self.is_world_process_zero():
+            return
         if self._average:
             self._average.save(folder / AVERAGE_FILE)
         for path in folder.iterdir():
@@ -155,18 +178,21 @@ def parameter_groups(network: nn.Module, config: TrainConfig, decayed: set[str])
 
     The classifier has ``learning_rate * classifier_rate_ratio``, the encoder's last layer ``learning_rate``, each layer below
     ``layer_decay`` of the one above, the embeddings ``layer_decay`` of the first layer (Howard and Ruder, "Universal Language
-    Model Fine-tuning", ACL 2018).
+    Model Fine-tuning", ACL 2018). Transitions of a conditional random field, few and far from 0 once learned, have
+    ``learning_rate * transition_rate_ratio`` and no decay.
     """
     names = [name for name, _ in trainable_weights(network)]
     layers = 1 + max((layer for name in names if (layer := _layer(name)) is not None), default=-1)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, weight in trainable_weights(network):
-        if CLASSIFIER in name:
+        decay = config.weight_decay if name in decayed else 0.0
+        if name.startswith(f"{CRF}."):
+            rate, decay = config.learning_rate * config.transition_rate_ratio, 0.0
+        elif CLASSIFIER in name:
             rate = config.learning_rate * config.classifier_rate_ratio
         else:
             layer = _layer(name)
             rate = config.learning_rate * config.layer_decay ** (layers if layer is None else layers - 1 - layer)
-        decay = config.weight_decay if name in decayed else 0.0
         groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})["params"].append(weight)
     # The one with the highest rate of the encoder first: it is the one whose rate is logged.
     return sorted(groups.values(), key=lambda group: (group["lr"] != config.learning_rate, -group["lr"]))

@@ -99,7 +99,7 @@ class Run:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None) -> None:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
-        mlflow.log_metrics(dict(metrics), step=step, model_id=model_id)
+        mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
         """Log a table twice: as a page to read and as JSON that ``mlflow.load_table`` reads."""

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,7 +14,8 @@ from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
-from ..modeling.fit import fit, has_checkpoint, resolve_precision
+from ..modeling.fit import has_checkpoint, resolve_precision
+from ..modeling.parallel import fit_in_processes
 from ..paths import CACHE_VARIABLE, training_folder
 from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
 from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
@@ -52,12 +54,14 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
     lesson = teach(config.distill, teachers, dataset)
     run.log_metrics(lesson.metrics)
-    model = build_model(backbone, config.model, dataset.schema, config.train.seed)
+    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed)
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         try:
-            result = fit(model, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation)
+            result = fit_in_processes(
+                build, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation
+            )
         except BaseException:
             if not has_checkpoint(folder):
                 shutil.rmtree(folder)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.models import BPE, Model, Unigram
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, WhitespaceSplit
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -16,6 +18,7 @@ from transformers import (
     ModernBertConfig,
     MPNetConfig,
     PreTrainedConfig,
+    PreTrainedTokenizerFast,
     RobertaConfig,
 )
 
@@ -26,15 +29,18 @@ from ner_mlflow.export.export import max_logit_difference
 from ner_mlflow.export.onnx_files import write_fp32
 from ner_mlflow.labels import LabelSchema
 from ner_mlflow.modeling.backbone import resolve_backbone
-from ner_mlflow.modeling.build import build_model
+from ner_mlflow.modeling.build import backend_tokenizer, build_model
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_adapter, load_model
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward, torch_tagger
-from ner_mlflow.serving.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE, onnx_forward, onnx_session
 
 CORPUS = generate_sample(13)
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
 SENTENCES = [sentence.tokens for sentence in CORPUS["test"][:20]]
+SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
+BYTES = {piece: id_ for id_, piece in enumerate([*SPECIAL, *sorted(ByteLevel.alphabet())])}
+PIECES = [(piece, 0.0 if piece in SPECIAL else -1.0) for piece in [*SPECIAL, "▁", *"abcdefghijklmnopqrstuvwxyz0123456789"]]
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 130}
 
 
@@ -131,3 +137,28 @@ def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_
     if architecture == "distilbert":
         with pytest.raises(ModelError, match=r"has no token types that could show casings: set model.casing_embeddings=never"):
             build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)
+
+
+@pytest.mark.parametrize(
+    ("pre_tokenizer", "model", "pieces"),
+    [
+        (ByteLevel(add_prefix_space=False), BPE(BYTES, [], unk_token="<unk>"), ["Ġ", "u", "s", "e", "Ġ", "v", "2"]),
+        (Sequence([WhitespaceSplit(), Metaspace(prepend_scheme="never")]), Unigram(PIECES, unk_id=0), ["▁", "u", "s", "e", "▁", "v", "2"]),
+    ],
+    ids=["byte level", "sentence pieces"],
+)
+def test_each_word_is_read_as_if_a_blank_stood_before_it(
+    pre_tokenizer: PreTokenizer, model: Model, pieces: list[str], tiny_backbone: Path, tmp_path: Path
+) -> None:
+    folder = backbone_of("roberta", tiny_backbone, tmp_path / "backbone")
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizer
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    config = load_config(overrides={"model.max_length": 48, "train.epochs": 1, "train.batch_size": 8})
+    built = build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1)
+    fit(built, CORPUS["train"][:16], CORPUS["validation"][:4], SCHEMA, config.train, tmp_path, lambda *_: None)
+    loaded = load_model(tmp_path / "model")
+    write_fp32(loaded, tmp_path / "onnx")
+    served = Tokenizer.from_file(str(tmp_path / "onnx" / TOKENIZER_FILE))
+    for one in (backend_tokenizer(built.tokenizer), loaded.tokenizer, served):
+        assert one.encode(["use", "v2"], is_pretokenized=True, add_special_tokens=False).tokens == pieces
