@@ -74,9 +74,12 @@ class DataRunSource(DatasetSource):
 class Run:
     """One open run; writes what workflows hand it."""
 
-    def __init__(self, run: MlflowRun) -> None:
+    def __init__(self, run: MlflowRun, resumed: bool = False) -> None:
+        """``resumed`` says that the run was interrupted: what it logs again is already there."""
         self.id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        self._resumed = resumed
+        self._logged_steps: dict[str, int] = {}
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, names under ``ner.``."""
@@ -99,7 +102,17 @@ class Run:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None) -> None:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
-        mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
+        if self._resumed and step is not None:
+            metrics = {name: value for name, value in metrics.items() if step > self._last_step(name)}
+        if metrics:
+            mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
+
+    def _last_step(self, name: str) -> int:
+        """The last step of a metric when the run was interrupted, -1 where it had none."""
+        if name not in self._logged_steps:
+            history = mlflow.MlflowClient().get_metric_history(self.id, name)
+            self._logged_steps[name] = max((metric.step for metric in history), default=-1)
+        return self._logged_steps[name]
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
         """Log a table twice: as a page to read and as JSON that ``mlflow.load_table`` reads."""
@@ -141,6 +154,7 @@ class Run:
         """Open a run below this one: a new one, or again the interrupted run ``resume``."""
         with _opened(step, name, nested=True, resume=resume) as run:
             if resume:
+                _end_parent(resume)
                 mlflow.set_tag("mlflow.parentRunId", self.id)
             yield run
 
@@ -258,7 +272,7 @@ def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> It
         active = mlflow.start_run(run_id=resume, run_name=None if adopted or resume else name, nested=nested, log_system_metrics=True)
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
-    run = Run(active)
+    run = Run(active, resumed=resume is not None)
     status = "FAILED"
     try:
         if adopted and not resume and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
@@ -288,6 +302,14 @@ def _hand_over(carrier: str, resume: str) -> None:
     client.set_tag(carrier, "ner.resumed_run", resume)
     client.set_tag(carrier, "mlflow.runName", f"resume {resume}")
     del os.environ["MLFLOW_RUN_ID"]
+
+
+def _end_parent(run_id: str) -> None:
+    # Killed with its child, it could not say so itself.
+    client = mlflow.MlflowClient()
+    parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+    if parent and client.get_run(parent).info.status == "RUNNING":
+        client.set_terminated(parent, "KILLED")
 
 
 def _end(status: str) -> None:
