@@ -25,6 +25,7 @@ from .checkpoint import save_adapter, save_initial_adapter, save_model
 from .crf import SequenceLoss, find_crf, with_transitions
 from .dropout import lane_dropout
 from .embeddings import only_seen_rows
+from .flops import peak_flops_per_s, training_flops_per_token
 from .memory import keep_freed_memory
 from .objective import Distillation, Loss, TaggingLoss, class_weights
 from .predict import torch_tagger
@@ -112,6 +113,7 @@ def fit(
         if config.gradient_checkpointing and model.spec.adaptation == "lora":
             model.network.enable_input_require_grads()  # type: ignore[operator]  # checkpointed blocks need an input with a gradient
         speed = _train(trainer, work)
+        speed |= _utilisation(trainer, precision, speed.get("train/tokens_per_s", 0.0))
         trainer.load_best()
     model.network.cpu()
     adapter_folder = folder / "adapter" if model.spec.adaptation == "lora" else None
@@ -152,6 +154,15 @@ def _train(trainer: NerTrainer, work: Path) -> dict[str, float]:
         "train/validation_seconds": trainer.validation_seconds,
         "train/tokens_per_s": float(trainer.state.num_input_tokens_seen - before) / (seconds - trainer.validation_seconds),
     }
+
+
+def _utilisation(trainer: NerTrainer, precision: str, tokens_per_s: float) -> dict[str, float]:
+    flops_per_s = tokens_per_s / world_size() * training_flops_per_token(trainer.model)
+    if not flops_per_s:  # nothing was left to train
+        return {}
+    utilisation = flops_per_s / peak_flops_per_s(trainer.args.device, DTYPES[precision] or torch.float32)
+    log.info("%.0f sub-tokens/s, %.2f TFLOP/s a device: %.0f %% of its matrix products", tokens_per_s, flops_per_s / 1e12, 100 * utilisation)
+    return {"train/model_flops_per_s": flops_per_s, "train/model_flops_utilisation": utilisation}
 
 
 def _arguments(model: BuiltModel, config: TrainConfig, precision: str, work: Path, windows: int) -> TrainingArguments:
