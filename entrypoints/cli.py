@@ -11,7 +11,7 @@ import click
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from ner_mlflow.config import Config, flatten, load_config, parse_overrides, preset_names
-from ner_mlflow.errors import NerError
+from ner_mlflow.errors import ConfigError, NerError
 
 PRESET = "preset"
 """Default of every option that stands for a setting: what the preset says."""
@@ -57,12 +57,19 @@ def option(name: str, default: str, help_text: str) -> Callable[[Callable[..., A
 preset_option = option("preset", "minilm_full", f"settings to start from: {', '.join(preset_names())}, or a YAML file")
 overrides_option = option("overrides", "", "more settings, blanks between: 'train.weight_decay=0.1 model.max_length=256'")
 data_run_option = option("data_run", "latest", "prepared dataset: a data run's id, runs:/ID, or latest (made when there is none)")
-model_option = option("model", "latest", "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)")
 
 
 def resolve(preset: str, options: Mapping[str, str], overrides: str) -> Config:
     """The configuration: base, preset, ``overrides``, then the options that were given."""
     return load_config(preset, given(options, overrides))
+
+
+def several(text: str, what: str) -> list[str]:
+    """The different parts of ``text`` between commas, one at least."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise ConfigError(f"{what} {text!r}: names nothing: give one, or several with commas between")
+    return parts
 
 
 def given(options: Mapping[str, str], overrides: str) -> dict[str, Any]:

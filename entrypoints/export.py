@@ -10,7 +10,7 @@ from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
 
 
 @cli.command("export")
-@cli.model_option
+@cli.option("model", "latest", "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)")
 @cli.data_run_option
 @cli.option("registered_model", "it-ner", "name in the model registry; empty: register nothing")
 @cli.option("alias", "candidate", "alias that the new version gets; empty: none")

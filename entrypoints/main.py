@@ -3,7 +3,6 @@
 import click
 
 from entrypoints import cli
-from ner_mlflow.errors import ConfigError
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.main import STEP, run_main
 
@@ -21,10 +20,7 @@ def main(presets: str, registered_model: str, alias: str, overrides: str, **opti
     """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
     cli.set_up_logging()
     with open_run(STEP, "main") as run:
-        names = [name.strip() for name in presets.split(",") if name.strip()]
-        if not names:
-            raise ConfigError(f"presets {presets!r}: names no preset: give e.g. minilm_full,minilm_lora")
-        comparison = run_main(run, names, cli.given(options, overrides), registered_model, alias)
+        comparison = run_main(run, cli.several(presets, "presets"), cli.given(options, overrides), registered_model, alias)
         columns = comparison.table.drop(columns="train_run").set_index("preset").map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         click.echo(f"\n{columns.T.to_string()}\n")
         click.echo(f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}, models:/{registered_model}@{alias}")

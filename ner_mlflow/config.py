@@ -150,6 +150,20 @@ class EvaluateConfig(Section):
     batch_tokens: Integer = Field(ge=128, description="padded sub-tokens a batch")
     error_pairs: Integer = Field(ge=1, description="rows of the table of frequent errors")
     worst_sentences: Integer = Field(ge=1, description="rows of the table of worst sentences")
+    examples: Integer = Field(ge=1, description="sentences shown for each type and category of error")
+    resamples: Integer = Field(ge=100, description="bootstrap samples behind an interval, and permutations behind a p-value")
+    confidence_level: Fraction = Field(description="share of the bootstrap samples inside an interval")
+    calibration_bins: Integer = Field(ge=2, description="bins of the reliability curve")
+    length_edges: tuple[Integer, ...] = Field(description="sentence lengths in words at which a new slice begins")
+    frequency_edges: tuple[Integer, ...] = Field(description="counts in train of an entity's words at which a new slice begins")
+    seed: Integer = Field(ge=0, description="seed of resampling")
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> Self:
+        for name, edges, least in (("length_edges", self.length_edges, 2), ("frequency_edges", self.frequency_edges, 1)):
+            if list(edges) != sorted(set(edges)) or (edges and edges[0] < least):
+                raise ValueError(f"{name}={list(edges)} must rise from {least} or more")
+        return self
 
 
 class ExportConfig(Section):

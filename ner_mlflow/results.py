@@ -23,12 +23,16 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Scores of one split with the tables and plots that explain them; names as logged."""
+    """Scores of one split with the tables and plots that explain them; names as logged.
+
+    ``predictions`` has a row for each sentence, columns ``tokens``, ``gold``, ``predicted`` and ``probabilities``, each a list.
+    """
 
     metrics: dict[str, float]
     tables: dict[str, pd.DataFrame]
     pages: dict[str, str]
     figures: dict[str, Figure]
+    predictions: pd.DataFrame
 
 
 @dataclass(frozen=True)

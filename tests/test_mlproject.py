@@ -142,7 +142,18 @@ def test_training_learns_and_evaluation_logs_scores_and_errors(session: Session)
     run = session.runs("evaluate")[0]
     assert run.data.metrics["test/f1"] > 0.3
     assert {"test/precision", "test/recall", "test/accuracy", "test/OS/f1", "test/ERROR/support"} <= set(run.data.metrics)
+    assert run.data.metrics["test/f1_low"] < run.data.metrics["test/f1"] < run.data.metrics["test/f1_high"]
+    assert {"test/semeval/partial/f1", "test/surface/unseen/f1", "test/calibration_error"} <= set(run.data.metrics)
     assert {
+        "scores.html",
+        "semeval.html",
+        "slices.html",
+        "slices.png",
+        "calibration.html",
+        "calibration.png",
+        "categories.html",
+        "errors.html",
+        "predictions.parquet",
         "token_confusion.html",
         "token_confusion.png",
         "entity_confusion.html",
@@ -229,6 +240,26 @@ def test_a_changed_setting_repeats_only_what_depends_on_it(session: Session, tin
     changed = entry_point(session.store, "main", "--presets", str(tiny_preset), "--overrides", "evaluate.error_pairs=7")
     assert changed.returncode == 0, changed.stderr
     assert {step: len(session.runs(step)) for step in before} == {**before, "evaluate": before["evaluate"] + 1}
+
+
+def test_several_models_are_compared_pair_by_pair(session: Session) -> None:
+    trained = [run.info.run_id for run in session.runs("train")[:2]]
+    before = len(session.runs("evaluate"))
+    addresses = [*trained, "models:/it-ner@champion"]
+    done = mlflow_run(session.store, "-e", "evaluate", "-P", f"model={','.join(addresses)}", "-P", "split=validation")
+    assert done.returncode == 0, done.stderr
+    parent, *children = session.runs("evaluate")[before:]
+    assert [run.data.tags["mlflow.parentRunId"] for run in children] == [parent.info.run_id] * 3
+    assert {"models.html", "differences.html", "differences.png"} <= session.artifacts(parent)
+    table = mlflow.load_table("tables/models.json", run_ids=[parent.info.run_id])
+    assert list(table["f1"]) == pytest.approx(sorted((run.data.metrics["validation/f1"] for run in children), reverse=True))
+    differences = mlflow.load_table("tables/differences.json", run_ids=[parent.info.run_id])
+    assert len(differences) == 3
+    assert differences["p_value"].between(0, 1).all()
+    # The champion is one of the two as ONNX: the same answers, so no difference.
+    assert differences["p_value"].max() == 1.0
+    again = entry_point(session.store, "evaluate", "--model", ",".join(addresses), "--split", "validation")
+    assert again.stderr.count("scored before in run") == 3
 
 
 @pytest.fixture(scope="module")

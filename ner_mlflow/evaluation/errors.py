@@ -1,7 +1,7 @@
 """Confusions and the errors behind them: by word, by entity, as frequent pairs, as worst sentences one can read."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,6 +11,10 @@ from ..bio import OUTSIDE, Entity, split_tag, to_entities
 from ..data.sentences import Sentence
 
 PALETTE = ("#fde2e4", "#dbeafe", "#dcfce7", "#fef3c7", "#ede9fe", "#cffafe", "#fce7f3", "#e2e8f0")
+
+
+CATEGORIES = ("correct", "boundary", "type", "both", "missed", "spurious")
+"""What an outcome is: right; wrong span; wrong type; both wrong; gold without a prediction; a prediction without gold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,22 @@ class Outcome:
     def correct(self) -> bool:
         """Whether span and type are equal."""
         return self.gold == self.predicted
+
+    @property
+    def category(self) -> str:
+        """One of :data:`CATEGORIES`."""
+        if self.gold is None or self.predicted is None:
+            return "spurious" if self.gold is None else "missed"
+        same_type = self.gold.type == self.predicted.type
+        same_span = (self.gold.start, self.gold.end) == (self.predicted.start, self.predicted.end)
+        return CATEGORIES[(not same_span) + 2 * (not same_type)]
+
+    @property
+    def type(self) -> str:
+        """The gold entity's type, the predicted one's where there is no gold."""
+        entity = self.gold or self.predicted
+        assert entity is not None
+        return entity.type
 
 
 def match(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Outcome]:
@@ -70,6 +90,28 @@ def entity_confusion(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]
     return _matrix(pairs, types)
 
 
+def category_table(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]) -> pd.DataFrame:
+    """Outcomes by type (rows) and category (columns), and of all types together."""
+    found = Counter((outcome.type, outcome.category) for sentence in outcomes for outcome in sentence)
+    rows = [[type_, *(found[type_, category] for category in CATEGORIES)] for type_ in types]
+    whole = ["all", *(sum(found[type_, category] for type_ in types) for category in CATEGORIES)]
+    return pd.DataFrame([*rows, whole], columns=["entity_type", *CATEGORIES])
+
+
+def category_examples(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str], limit: int) -> dict[str, list[int]]:
+    """Indices of the first ``limit`` sentences with an error of each type and category, by a heading that names and counts them."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for index, sentence in enumerate(outcomes):
+        for type_, category in {(outcome.type, outcome.category) for outcome in sentence if not outcome.correct}:
+            places.setdefault((type_, category), []).append(index)
+    return {
+        f"{type_}, {category}: {len(found)} sentence{'s' * (len(found) > 1)}": found[:limit]
+        for type_ in types
+        for category in CATEGORIES[1:]
+        if (found := places.get((type_, category)))
+    }
+
+
 def error_pairs(sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Outcome]], limit: int) -> pd.DataFrame:
     """The most frequent errors: what was there, what was said instead, how often, and where first."""
     places: dict[tuple[str, str, str, str], list[str]] = {}
@@ -107,21 +149,26 @@ def sentence_table(sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Ou
     return pd.DataFrame(rows, columns=["errors", "sentence", "gold", "predicted", "origin"])
 
 
-def sentences_page(title: str, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], indices: Sequence[int], types: Sequence[str]) -> str:
-    """An HTML page of the named sentences, gold above predicted, entities in the colour of their type."""
+def sentences_page(
+    title: str, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], groups: Mapping[str, Sequence[int]], types: Sequence[str]
+) -> str:
+    """An HTML page of the named sentences under their headings, gold above predicted, entities in the colour of their type."""
     colours = {type_: PALETTE[position % len(PALETTE)] for position, type_ in enumerate(types)}
     legend = " ".join(_mark(type_, type_, colours) for type_ in types)
-    blocks = [
-        f"<section><small>{escape(sentences[index].origin)}</small>"
-        f"<p><b>gold</b> {_marked(sentences[index].tokens, sentences[index].tags, colours)}</p>"
-        f"<p><b>predicted</b> {_marked(sentences[index].tokens, predicted[index], colours)}</p></section>"
-        for index in indices
-    ]
+    blocks = []
+    for heading, indices in groups.items():
+        blocks += [f"<h2>{escape(heading)}</h2>"] if heading else []
+        blocks += [
+            f"<section><small>{escape(sentences[index].origin)}</small>"
+            f"<p><b>gold</b> {_marked(sentences[index].tokens, sentences[index].tags, colours)}</p>"
+            f"<p><b>predicted</b> {_marked(sentences[index].tokens, predicted[index], colours)}</p></section>"
+            for index in indices
+        ]
     return (
         f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title>'
         "<style>body{font:14px/1.7 system-ui,sans-serif;margin:2em;max-width:70em}section{border-top:1px solid #ddd;padding:.6em 0}"
         "p{margin:.2em 0}b{display:inline-block;width:6em;color:#666;font-weight:500}mark{padding:.1em .3em;border-radius:.3em}"
-        "sub{font-size:.7em;color:#555;margin-left:.3em}small{color:#888}</style>"
+        "sub{font-size:.7em;color:#555;margin-left:.3em}small{color:#888}h2{font-size:1.1em;margin:1.5em 0 .3em}</style>"
         f"<h1>{escape(title)}</h1><p>{legend}</p>{''.join(blocks) or '<p>No errors.</p>'}"
     )
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .significance import Interval
+
 CELLS_WITH_NUMBERS = 12
 """A heat map with more rows than this shows colours only."""
 
@@ -31,17 +33,71 @@ def plot_confusion(confusion: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def plot_type_scores(scores: Mapping[str, float], types: Sequence[str], title: str) -> Figure:
-    """Precision, recall and F1 by type, support in the labels."""
+def plot_type_scores(scores: Mapping[str, float], types: Sequence[str], title: str, intervals: Mapping[str, Interval]) -> Figure:
+    """Precision, recall and F1 by type, support in the labels; F1 with its interval, which ``intervals`` has under ``TYPE/``."""
     figure = Figure(figsize=(max(6.0, 1.3 * len(types) + 2), 4), layout="constrained")
     axes = figure.subplots()
     for index, name in enumerate(("precision", "recall", "f1")):
         values = [scores.get(f"{type_}/{name}", 0.0) for type_ in types]
         bars = axes.bar([position + (index - 1) * 0.27 for position in range(len(types))], values, 0.25, label=name)
         if len(types) <= CELLS_WITH_NUMBERS:
-            axes.bar_label(bars, fmt="%.2f", fontsize=7)
+            axes.bar_label(bars, fmt="%.2f", fontsize=7, label_type="center")
+        if name == "f1":
+            shown = [(position + 0.27, values[position], intervals[f"{type_}/"]) for position, type_ in enumerate(types) if f"{type_}/" in intervals]
+            for place, value, interval in shown:
+                axes.errorbar(place, value, [[max(value - interval.low, 0)], [max(interval.high - value, 0)]], color="black", capsize=3, linewidth=1)
     axes.set_xticks(range(len(types)), [f"{type_}\n({scores.get(f'{type_}/support', 0):.0f})" for type_ in types])
     axes.set_ylim(0, 1.05)
     axes.set_title(title)
     axes.legend(ncols=3, loc="lower center")
+    return figure
+
+
+def plot_slices(slices: pd.DataFrame, title: str) -> Figure:
+    """F1 by slice, one panel for each way of cutting, gold entities in the labels."""
+    kinds = list(dict.fromkeys(slices["by"]))
+    figure = Figure(figsize=(4.2 * len(kinds), 4), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
+        part = slices[slices["by"] == kind]
+        bars = axes.bar(range(len(part)), part["f1"], 0.7)
+        axes.bar_label(bars, fmt="%.2f", fontsize=8)
+        axes.set_xticks(range(len(part)), [f"{name}\n({count})" for name, count in zip(part["slice"], part["gold"], strict=True)], fontsize=8)
+        axes.set_xlabel(kind)
+        axes.set_ylim(0, 1.05)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_reliability(table: pd.DataFrame, title: str) -> Figure:
+    """Precision over confidence, the diagonal of a calibrated model, and how many entities each bin holds."""
+    figure = Figure(figsize=(6.5, 5.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="calibrated")
+    above.plot(table["mean_confidence"], table["precision"], marker="o", label="model")
+    above.set_ylabel("precision")
+    above.set_ylim(0, 1.05)
+    above.legend(loc="upper left")
+    above.set_title(title, fontsize=10)
+    below.bar((table["from"] + table["to"]) / 2, table["entities"], (table["to"] - table["from"]) * 0.9)
+    below.set_ylabel("entities")
+    below.set_xlabel("confidence")
+    return figure
+
+
+def plot_differences(differences: pd.DataFrame, models: Sequence[str], significant: float) -> Figure:
+    """F1 of the row's model less that of the column's; bold where a chance as small as ``significant`` or smaller explains it."""
+    values = np.zeros((len(models), len(models)))
+    figure = Figure(figsize=(3 + 1.2 * len(models), 2 + 1.0 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    for row in differences.to_dict("records"):
+        first, other, difference, p_value = models.index(row["model"]), models.index(row["other"]), row["f1_difference"], row["p_value"]
+        weight = "bold" if p_value <= significant else "normal"
+        for y, x, value in ((first, other, difference), (other, first, -difference)):
+            values[y, x] = value
+            axes.text(x, y, f"{value:+.3f}\np {p_value:.2g}", ha="center", va="center", fontsize=8, fontweight=weight)
+    largest = max(float(np.abs(values).max()), 1e-6)
+    axes.imshow(values, cmap="RdBu", vmin=-largest, vmax=largest, alpha=0.6)
+    axes.set_xticks(range(len(models)), models, rotation=30, ha="right", fontsize=7)
+    axes.set_yticks(range(len(models)), models, fontsize=7)
+    axes.set_title(f"F1 of row less column; bold: p of {significant} or less", fontsize=10)
     return figure

@@ -2,39 +2,119 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from ..bio import to_entities
 from ..config import EvaluateConfig
 from ..data.sentences import Sentence
 from ..labels import LabelSchema
 from ..results import EvalReport
-from .errors import entity_confusion, error_pairs, match, sentence_table, sentences_page, token_confusion, worst_sentences
-from .plots import plot_confusion, plot_type_scores
-from .scores import score
+from ..tagger import Tagged
+from .calibration import expected_calibration_error, reliability, span_confidences
+from .counts import entity_counts
+from .errors import (
+    category_examples,
+    category_table,
+    entity_confusion,
+    error_pairs,
+    match,
+    sentence_table,
+    sentences_page,
+    token_confusion,
+    worst_sentences,
+)
+from .plots import plot_confusion, plot_reliability, plot_slices, plot_type_scores
+from .scores import score, semeval_scores
+from .significance import Interval, bootstrap_intervals
+from .slices import slice_scores, train_surfaces
+
+SEMEVAL = ("partial", "exact", "ent_type")
+"""Measures that are logged beside the strict scores."""
 
 
-def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], schema: LabelSchema, config: EvaluateConfig) -> EvalReport:
-    """Score predicted tags, one list a sentence, both valid IOB2, and lay out the errors.
+def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: Sequence[Sentence], schema: LabelSchema, config: EvaluateConfig) -> EvalReport:
+    """Score predictions, one for each sentence, lay out the errors, and say how far the scores can be trusted.
 
-    Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ...
+    Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ``test/f1_low``, ...
+
+    Args:
+        sentences: with gold tags, valid IOB2.
+        predicted: valid IOB2 tags and probabilities of each.
+        train: what the model learned from, to tell entities it saw from others.
+        schema: the labels.
+        config: the split's name, and how much is shown.
     """
     gold = [sentence.tags for sentence in sentences]
-    outcomes = [match(to_entities(g), to_entities(p)) for g, p in zip(gold, predicted, strict=True)]
-    scores = score(gold, predicted)
-    by_word = token_confusion(gold, predicted, schema.types)
+    said = [tagged.tags for tagged in predicted]
+    outcomes = [match(to_entities(g), to_entities(p)) for g, p in zip(gold, said, strict=True)]
+    scores = score(gold, said)
+    whole, by_type = bootstrap_intervals(entity_counts(gold, said, schema.types), config.resamples, config.confidence_level, config.seed)
+    intervals = {"": whole, **{f"{type_}/": interval for type_, interval in zip(schema.types, by_type, strict=True) if f"{type_}/f1" in scores}}
+    semeval = {name: value for name, value in semeval_scores(gold, said, schema.types).items() if name.startswith(SEMEVAL)}
+    by_word = token_confusion(gold, said, schema.types)
     by_entity = entity_confusion(outcomes, schema.types)
     worst = worst_sentences(sentences, outcomes, config.worst_sentences)
+    slices = slice_scores(sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges)
+    calibration = reliability(*span_confidences(gold, predicted), config.calibration_bins)
+    error = expected_calibration_error(calibration)
+    metrics = {
+        **scores,
+        **{f"{prefix}f1_{end}": getattr(interval, end) for prefix, interval in intervals.items() for end in ("low", "high")},
+        **{f"semeval/{name}": value for name, value in semeval.items()},
+        **{f"surface/{str(row['slice']).replace(' ', '_')}/f1": row["f1"] for row in slices.to_dict("records") if row["by"] == "surface"},
+        "calibration_error": error,
+    }
     return EvalReport(
-        metrics={f"{config.split}/{name}": value for name, value in scores.items()},
+        metrics={f"{config.split}/{name}": float(value) for name, value in metrics.items()},
         tables={
+            "scores": _score_table(scores, schema, intervals),
+            "semeval": _semeval_table(semeval),
+            "slices": slices,
+            "calibration": calibration,
+            "categories": category_table(outcomes, schema.types),
             "token_confusion": by_word.reset_index(),
             "entity_confusion": by_entity.reset_index(),
             "error_pairs": error_pairs(sentences, outcomes, config.error_pairs),
             "worst_sentences": sentence_table(sentences, outcomes, worst),
         },
-        pages={"worst_sentences": sentences_page(f"Worst sentences of {config.split}", sentences, predicted, worst, schema.types)},
+        pages={
+            "worst_sentences": sentences_page(f"Worst sentences of {config.split}", sentences, said, {"": worst}, schema.types),
+            "errors": sentences_page(
+                f"Errors on {config.split}, by type and category", sentences, said, category_examples(outcomes, schema.types, config.examples), schema.types
+            ),
+        },
         figures={
             "token_confusion": plot_confusion(by_word, f"Words of {config.split}: gold and predicted type"),
             "entity_confusion": plot_confusion(by_entity, f"Entities of {config.split}: gold and predicted type"),
-            "type_scores": plot_type_scores(scores, schema.types, f"Strict scores by type on {config.split}"),
+            "type_scores": plot_type_scores(scores, schema.types, f"Strict scores by type on {config.split}", intervals),
+            "slices": plot_slices(slices, f"Strict F1 on parts of {config.split}"),
+            "calibration": plot_reliability(calibration, f"Confidence and precision of entities of {config.split} (calibration error {error:.3f})"),
         },
+        predictions=pd.DataFrame(
+            {
+                "tokens": [list(sentence.tokens) for sentence in sentences],
+                "gold": [list(tags) for tags in gold],
+                "predicted": said,
+                "probabilities": [tagged.probabilities.tolist() for tagged in predicted],
+            }
+        ),
     )
+
+
+def _score_table(scores: dict[str, float], schema: LabelSchema, intervals: dict[str, Interval]) -> pd.DataFrame:
+    rows = [
+        {
+            "type": prefix.rstrip("/") or "all",
+            **{name: scores[f"{prefix}{name}"] for name in ("precision", "recall", "f1")},
+            "f1_low": intervals[prefix].low,
+            "f1_high": intervals[prefix].high,
+            "support": scores[f"{prefix}support"],
+        }
+        for prefix in (*(f"{type_}/" for type_ in schema.types), "")
+        if f"{prefix}f1" in scores
+    ]
+    return pd.DataFrame(rows)
+
+
+def _semeval_table(scores: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame([{"measure": measure, **{name: scores[f"{measure}/{name}"] for name in ("precision", "recall", "f1")}} for measure in SEMEVAL])

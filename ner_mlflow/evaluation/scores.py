@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from warnings import catch_warnings, simplefilter
 
+from nervaluate import Evaluator
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
 
 from ..data.sentences import Sentence
-from ..tagger import Tagger
+from ..tagger import Tagged, Tagger
 
 Tags = Sequence[str]
 
@@ -30,14 +31,24 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
     return scores
 
 
-def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[list[str]]:
-    """What the tagger says each word's tag is."""
-    return [tagged.tags for tagged in tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])]
+def semeval_scores(gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]) -> dict[str, float]:
+    """Precision, recall and F1 over entities by the four measures of SemEval-2013 task 9 (Segura-Bedmar et al.), by nervaluate.
+
+    Names are ``strict/f1``, ``exact/f1`` (the span alone), ``partial/f1`` (half a point for an overlap), ``ent_type/f1`` (the type of
+    what overlaps), ... Its ``strict`` differs from :func:`score` where a prediction overlaps two gold entities: it pairs each with one.
+    """
+    found = Evaluator([list(tags) for tags in gold], [list(tags) for tags in predicted], tags=list(types), loader="list").evaluate()["overall"]
+    return {f"{measure}/{name}": float(getattr(result, name)) for measure, result in found.items() for name in ("precision", "recall", "f1")}
+
+
+def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Tagged]:
+    """What the tagger says each word's tag is, and how sure it is."""
+    return tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
 
 
 def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Tag the sentences and :func:`score` what comes out."""
-    return score([sentence.tags for sentence in sentences], predict(tagger, sentences))
+    return score([sentence.tags for sentence in sentences], [tagged.tags for tagged in predict(tagger, sentences)])
 
 
 def _named(values: dict[str, float], prefix: str) -> dict[str, float]:

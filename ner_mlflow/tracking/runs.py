@@ -132,6 +132,12 @@ class Run:
         """Log a plot."""
         mlflow.log_figure(figure, f"{name}.png", save_kwargs={"dpi": 110})
 
+    def log_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table that programs read, as Parquet."""
+        with work_folder() as folder:
+            frame.to_parquet(folder / f"{name}.parquet", index=False)
+            mlflow.log_artifact(str(folder / f"{name}.parquet"))
+
     def log_folder(self, folder: Path, name: str) -> None:
         """Log a folder's files under ``name/``."""
         mlflow.log_artifacts(str(folder), name)

@@ -1,22 +1,34 @@
-"""The `evaluate` step: a model and a prepared dataset in, scores and errors logged."""
+"""The `evaluate` step: one model or several and a prepared dataset in, scores, errors and differences logged."""
 
 import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from ..config import EvaluateConfig
+from ..data.sentences import TRAIN
 from ..errors import DataError
+from ..evaluation.counts import entity_counts
+from ..evaluation.plots import plot_differences
 from ..evaluation.report import evaluate
 from ..evaluation.scores import predict
+from ..evaluation.significance import paired_permutation_test
 from ..provenance import cache_key, code_fingerprint
 from ..tagger import Tagger
 from ..tracking.models import FoundModel
-from ..tracking.runs import Run
+from ..tracking.runs import Run, download, read_metrics, reusable_run
 from .models import open_tagger
 from .prepare import DataRef
 
 log = logging.getLogger(__name__)
 
 STEP = "evaluate"
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py")
+CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py", "workflows/evaluate.py")
+PREDICTIONS = "predictions"
+SIGNIFICANT = 0.05
+"""p-values below it are marked."""
 
 
 def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> dict[str, float]:
@@ -36,8 +48,9 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     sentences = dataset.corpus[config.split]
     run.log_dataset(dataset, (config.split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), config.split)
-    report = evaluate(sentences, predict(tagger, sentences), dataset.schema, config)
+    report = evaluate(sentences, predict(tagger, sentences), dataset.corpus[TRAIN], dataset.schema, config)
     run.log_metrics(report.metrics, model_id=model.model_id)
+    run.log_frame(PREDICTIONS, report.predictions)
     for name, table in report.tables.items():
         # The worst sentences are a page of their own, coloured; their table goes beside it.
         run.log_table(name if name not in report.pages else f"{name}_table", table)
@@ -46,8 +59,58 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     for name, figure in report.figures.items():
         run.log_figure(name, figure)
     run.set_tags({"cache_key": evaluate_cache_key(config, model, data)})
-    log.info("%s F1 %.4f", config.split, report.metrics[f"{config.split}/f1"])
+    f1, low, high = (report.metrics[f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high"))
+    log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", config.split, f1, 100 * config.confidence_level, low, high)
     return report.metrics
+
+
+def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[FoundModel], data: DataRef) -> pd.DataFrame:
+    """Score models below an open run, each in a run of its own or as it was scored before, and test each pair for a difference.
+
+    Returns:
+        One row a model, the best F1 first: the scores, and the p-value of the difference to the best.
+    """
+    run.log_config(evaluate=config)
+    run.set_tags({"data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
+    runs = {model.address: _evaluated(run, config, model, data) for model in models}
+    scores = {address: read_metrics(run_id) for address, run_id in runs.items()}
+    order = sorted(runs, key=lambda address: -scores[address][f"{config.split}/f1"])
+    counts = {address: _counts(runs[address], data) for address in order}
+    pairs = {(a, b): paired_permutation_test(counts[a], counts[b], config.resamples, config.seed) for a in order for b in order if a != b}
+    table = pd.DataFrame(
+        [
+            {
+                "model": address,
+                **{name: scores[address][f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")},
+                **{f"{type_}_f1": scores[address].get(f"{config.split}/{type_}/f1", 0.0) for type_ in data.dataset.schema.types},
+                "p_against_best": pairs[address, order[0]].p_value if address != order[0] else np.nan,
+                "run": runs[address],
+            }
+            for address in order
+        ]
+    )
+    rows = [(a, b, found.difference, found.p_value) for (a, b), found in pairs.items() if order.index(a) < order.index(b)]
+    differences = pd.DataFrame(rows, columns=["model", "other", "f1_difference", "p_value"])
+    run.log_table("models", table)
+    run.log_table("differences", differences)
+    run.log_figure("differences", plot_differences(differences, order, SIGNIFICANT))
+    run.describe(table.drop(columns=["run"]))
+    return table
+
+
+def _evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
+    run_id = reusable_run(STEP, evaluate_cache_key(config, model, data), run.experiment_id)
+    if run_id:
+        log.info("%s: scored before in run %s", model.address, run_id)
+        return run_id
+    with run.child(STEP, f"evaluate {model.address}") as child:
+        run_evaluate(child, config, model, data)
+    return child.id
+
+
+def _counts(run_id: str, data: DataRef) -> NDArray[np.int64]:
+    frame = pd.read_parquet(download(f"runs:/{run_id}/{PREDICTIONS}.parquet"))
+    return entity_counts(frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types)
 
 
 def check_schema(tagger: Tagger, data: DataRef) -> None:
@@ -61,4 +124,4 @@ def check_schema(tagger: Tagger, data: DataRef) -> None:
 
 def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
     """Equal for equal code, settings, model and data."""
-    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), model.address, data.dataset.fingerprint])
+    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from ner_mlflow.bio import Entity, repair, to_entities
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.errors import (
+    CATEGORIES,
     Outcome,
+    category_examples,
+    category_table,
     entity_confusion,
     error_pairs,
     match,
@@ -184,7 +187,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_shows_gold_above_predicted() -> None:
-    page = Page(sentences_page("Worst", GOLD, PREDICTED, [3, 0], TYPES))
+    page = Page(sentences_page("Worst", GOLD, PREDICTED, {"": [3, 0]}, TYPES))
     assert page.paragraphs == [
         "{ERROR|ERROR} {OS|OS}",
         "gold {Bash|OS} and {Zsh|OS}",
@@ -197,7 +200,7 @@ def test_the_page_shows_gold_above_predicted() -> None:
 def test_the_page_escapes_what_looks_like_html() -> None:
     script = "<script>alert('&')</script>"
     sentence = Sentence((script, script, "&amp;"), (f"B-{script}", "O", "O"), None, script)
-    page = sentences_page(script, [sentence], [["O", "O", f"B-{script}"]], [0], [script])
+    page = sentences_page(script, [sentence], [["O", "O", f"B-{script}"]], {"": [0]}, [script])
     read = Page(page)
     assert "<script" not in page
     assert "script" not in read.tags
@@ -205,10 +208,47 @@ def test_the_page_escapes_what_looks_like_html() -> None:
 
 
 def test_a_page_of_no_sentences_says_so() -> None:
-    assert "No errors." in sentences_page("Worst", GOLD, PREDICTED, [], TYPES)
+    assert "No errors." in sentences_page("Worst", GOLD, PREDICTED, {}, TYPES)
 
 
 def test_types_have_colours_of_their_own_and_unknown_types_are_shown() -> None:
-    page = sentences_page("Worst", [tagged("a/B-OS b/B-ERROR c/B-Other")], [["O", "O", "O"]], [0], TYPES)
+    page = sentences_page("Worst", [tagged("a/B-OS b/B-ERROR c/B-Other")], [["O", "O", "O"]], {"": [0]}, TYPES)
     assert page.count("<mark") == 5
     assert len({part.partition('"')[0] for part in page.split('<mark style="')[1:]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "category"),
+    [
+        (os(0, 2), os(0, 2), "correct"),
+        (os(0, 2), os(0, 1), "boundary"),
+        (os(0, 2), error(0, 2), "type"),
+        (os(0, 2), error(1, 3), "both"),
+        (os(0, 2), None, "missed"),
+        (None, os(0, 2), "spurious"),
+    ],
+)
+def test_an_outcome_has_one_category(gold: Entity | None, predicted: Entity | None, category: str) -> None:
+    assert Outcome(gold, predicted).category == category
+
+
+@given(SENTENCES)
+def test_categories_hold_every_entity_once(sentences: Pairs) -> None:
+    gold, predicted = sides(sentences)
+    outcomes = matched(gold, predicted)
+    table = category_table(outcomes, TYPES).set_index("entity_type")
+    assert table.loc["all"].sum() == sum(len(sentence) for sentence in outcomes)
+    there = sum(tag == "B-OS" for tags in gold for tag in tags)
+    assert table.loc["OS", [category for category in CATEGORIES if category != "spurious"]].sum() == there
+    # Every error has an example, and no example is without that error.
+    examples = category_examples(outcomes, TYPES, limit=100)
+    for heading, indices in examples.items():
+        type_, category = heading.partition(":")[0].split(", ")
+        assert indices == [i for i, sentence in enumerate(outcomes) if any((o.type, o.category) == (type_, category) for o in sentence)]
+    assert {index for indices in examples.values() for index in indices} == {i for i, sentence in enumerate(outcomes) if any(not o.correct for o in sentence)}
+
+
+def test_sentences_stand_under_their_headings() -> None:
+    page = sentences_page("Errors", GOLD, PREDICTED, {"OS, boundary: 1 sentence": [0], "OS, type: 1 sentence": [3]}, TYPES)
+    first, second = (page.index(f"<h2>OS, {category}: 1 sentence</h2>") for category in ("boundary", "type"))
+    assert first < page.index("Windows") < second < page.index("Zsh")

@@ -11,7 +11,8 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from ner_mlflow.bio import repair
-from ner_mlflow.evaluation.scores import score
+from ner_mlflow.evaluation.counts import entity_counts, f1
+from ner_mlflow.evaluation.scores import score, semeval_scores
 
 TYPES = ["ERROR", "OS", "SOFTWARE", "User_Interface_Element"]
 TAGS = ["O", *(f"{prefix}-{type_}" for type_ in TYPES for prefix in "BI")]
@@ -130,3 +131,40 @@ def test_tuples_are_as_good_as_lists() -> None:
 def test_nothing_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
     score([["B-OS", "O"]], [["O", "B-ERROR"]])
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def conlleval_chunks(tags: list[str]) -> set[tuple[int, int, str]]:
+    """Chunks by the rules of CoNLL-2000's conlleval: one ends, or begins, where prefix or type changes so that it must."""
+    found, start, previous_prefix, previous_type = set(), -1, "O", ""
+    for position, tag in enumerate([*tags, "O"]):
+        prefix, _, type_ = tag.partition("-")
+        ends = previous_prefix in "BI" and (prefix in "BO" or previous_type != type_)
+        begins = prefix == "B" or (prefix == "I" and (previous_prefix == "O" or previous_type != type_))
+        if ends and start >= 0:
+            found.add((start, position, previous_type))
+        if begins:
+            start = position
+        previous_prefix, previous_type = prefix, type_
+    return found
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3, 0.9])
+def test_counts_give_the_f1_of_seqeval_and_of_conlleval(noise: float) -> None:
+    gold, predicted = generated(3000, noise, seed=round(100 * noise))
+    counts = entity_counts(gold, predicted, TYPES)
+    scores = score(gold, predicted)
+    by_conlleval = [(conlleval_chunks(g), conlleval_chunks(p)) for g, p in zip(gold, predicted, strict=True)]
+    for index, type_ in enumerate([*TYPES, ""]):
+        found = float(f1(counts[:, index].sum(axis=0) if type_ else counts.sum(axis=(0, 1))))
+        pairs = [({c for c in g if type_ in ("", c[2])}, {c for c in p if type_ in ("", c[2])}) for g, p in by_conlleval]
+        right, total = sum(len(g & p) for g, p in pairs), sum(len(g) + len(p) for g, p in pairs)
+        assert found == pytest.approx(scores[f"{type_}/f1" if type_ else "f1"])
+        assert found == pytest.approx(2 * right / total)
+
+
+def test_semeval_measures_give_points_for_what_is_nearly_right() -> None:
+    gold = [["B-OS", "I-OS", "O", "B-ERROR"]]
+    wrong_boundary, wrong_type = [["B-OS", "O", "O", "B-ERROR"]], [["B-OS", "I-OS", "O", "B-OS"]]
+    by_boundary, by_type = (semeval_scores(gold, predicted, ["ERROR", "OS"]) for predicted in (wrong_boundary, wrong_type))
+    assert [by_boundary[f"{measure}/f1"] for measure in ("strict", "exact", "partial", "ent_type")] == [0.5, 0.5, 0.75, 1.0]
+    assert [by_type[f"{measure}/f1"] for measure in ("strict", "exact", "partial", "ent_type")] == [0.5, 1.0, 1.0, 0.5]
