@@ -262,6 +262,29 @@ def test_several_models_are_compared_pair_by_pair(session: Session) -> None:
     assert again.stderr.count("scored before in run") == 3
 
 
+def test_compare_reports_what_was_tracked(session: Session) -> None:
+    done = mlflow_run(session.store, "-e", "compare")
+    assert done.returncode == 0, done.stderr
+    run = session.runs("compare")[-1]
+    assert {"comparison.html", "comparison.md", "results.html", "variants.html", "tradeoff.png", "confusions.html"} <= session.artifacts(run)
+    main = session.runs("main")[0]
+    results = mlflow.load_table("tables/results.json", run_ids=[run.info.run_id]).set_index("model")
+    by_main = mlflow.load_table("tables/comparison.json", run_ids=[main.info.run_id])
+    for row in by_main.to_dict("records"):
+        (name,) = [name for name in results.index if name.startswith(row["preset"]) and results.loc[name, "f1"] == pytest.approx(row["test_f1"])][:1]
+        assert results.loc[name, "validation_f1"] == pytest.approx(row["validation_f1"])
+    variants = mlflow.load_table("tables/variants.json", run_ids=[run.info.run_id])
+    assert set(variants["variant"]) == {"fp32", "fp16", "int8"}
+    assert "| model | backbone |" in run.data.tags["mlflow.note.content"]
+
+
+def test_compare_names_runs_that_cannot_be_compared(session: Session) -> None:
+    (data,) = [run.info.run_id for run in session.runs("data")][:1]
+    done = mlflow_run(session.store, "-e", "compare", "-P", f"runs={data}")
+    assert done.returncode == 1
+    assert f"run {data} is a FINISHED data run: give the id of a finished train run" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def served(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local"]

@@ -101,3 +101,34 @@ def plot_differences(differences: pd.DataFrame, models: Sequence[str], significa
     axes.set_yticks(range(len(models)), models, fontsize=7)
     axes.set_title(f"F1 of row less column; bold: p of {significant} or less", fontsize=10)
     return figure
+
+
+def plot_intervals(results: pd.DataFrame, title: str) -> Figure:
+    """F1 of each model with its interval, the best on top."""
+    figure = Figure(figsize=(8, 1.2 + 0.45 * len(results)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(results))[::-1]
+    below, above = results["f1"] - results["f1_low"], results["f1_high"] - results["f1"]
+    axes.errorbar(results["f1"], places, xerr=[below.clip(lower=0), above.clip(lower=0)], fmt="o", capsize=4)
+    axes.set_yticks(places, list(results["model"]), fontsize=8)
+    axes.set_ylim(-0.7, len(results) - 0.3)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def plot_tradeoff(variants: pd.DataFrame) -> Figure:
+    """Validation F1 over latency and over size of every exported file; the files that none beats in both are joined."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    for axes, (cost, label) in zip(figure.subplots(1, 2, sharey=True), (("latency_p50_ms", "latency p50, ms"), ("size_mb", "size, MB")), strict=True):
+        for model, part in variants.groupby("model", sort=False):
+            axes.scatter(part[cost], part["validation_f1"], label=str(model))
+            for row in part.to_dict("records"):
+                axes.annotate(str(row["variant"]), (row[cost], row["validation_f1"]), fontsize=7, xytext=(3, 3), textcoords="offset points")
+        front = variants[variants[f"pareto_{cost}"]].sort_values(cost)
+        axes.plot(front[cost], front["validation_f1"], color="grey", linestyle="--", linewidth=1, zorder=0)
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("validation F1")
+    figure.axes[0].legend(fontsize=7)
+    return figure

@@ -4,8 +4,9 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..config import Section, flatten
 from ..data.dataset import PreparedDataset
 from ..errors import NerError, TrackingError
+from ..evaluation.comparison import markdown_table
 from ..provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,18 @@ CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
 SERVER_TIMEOUT_S = 5
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as it was logged; ``tags`` are ours, without their ``ner.``, ``started`` milliseconds since 1970."""
+
+    id: str
+    name: str
+    started: int
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
 
 
 class DataRunSource(DatasetSource):
@@ -87,9 +101,7 @@ class Run:
 
     def describe(self, table: pd.DataFrame) -> None:
         """Show a table as the run's description, which the UI puts on its first page."""
-        cells = table.map(lambda value: f"{value:.3g}" if isinstance(value, float) else str(value))
-        rows = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
-        mlflow.set_tag("mlflow.note.content", "\n".join(f"| {' | '.join(row)} |" for row in rows))
+        mlflow.set_tag("mlflow.note.content", markdown_table(table))
 
     def log_config(self, **sections: Section) -> None:
         """Log sections as parameters under dotted keys, and as ``config.yaml``, which reruns the step as ``preset``."""
@@ -127,6 +139,10 @@ class Run:
     def log_page(self, name: str, html: str) -> None:
         """Log an HTML page."""
         mlflow.log_text(html, f"{name}.html")
+
+    def log_markdown(self, name: str, text: str) -> None:
+        """Log a text in Markdown."""
+        mlflow.log_text(text, f"{name}.md")
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Log a plot."""
@@ -210,6 +226,26 @@ def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str 
 def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
     """The id of the first finished run of a step with an equal cache key: later equals do not change what builds on it."""
     return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id, "ASC")
+
+
+def finished_runs(step: str, experiment_id: str, ids: Sequence[str] | None = None) -> list[RunRecord]:
+    """An experiment's finished runs of a step, the latest first; where ``ids`` name some, wherever they are, these in their order.
+
+    Raises:
+        TrackingError: one of ``ids`` is no finished run of this step.
+    """
+    if ids is None:
+        condition = f"tags.`{STEP_TAG}` = '{step}' and attributes.status = 'FINISHED'"
+        found: list[MlflowRun] = mlflow.search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"], output_format="list")
+        return [_record(run) for run in found]
+    records = []
+    for run_id in ids:
+        read_tags(run_id)  # with an error that names the store
+        run = mlflow.get_run(run_id)
+        if run.info.status != "FINISHED" or run.data.tags.get(STEP_TAG) != step:
+            raise TrackingError(f"run {run_id} is a {run.info.status} {run.data.tags.get(STEP_TAG, 'foreign')} run: give the id of a finished {step} run")
+        records.append(_record(run))
+    return records
 
 
 def interrupted_runs(step: str, cache_key: str | None = None, experiment_id: str | None = None) -> list[str]:
@@ -343,6 +379,11 @@ def _log_provenance() -> None:
             f"artifact store {mlflow.get_artifact_uri()} cannot be written ({_one_line(error)}): make it writable, "
             "or create the experiment with another artifact location"
         ) from error
+
+
+def _record(run: MlflowRun) -> RunRecord:
+    tags = {name.removeprefix("ner."): value for name, value in run.data.tags.items() if name.startswith("ner.")}
+    return RunRecord(run.info.run_id, run.info.run_name, run.info.start_time, dict(run.data.params), tags, dict(run.data.metrics))
 
 
 def _first(condition: str, experiment_id: str, order: str) -> str | None:

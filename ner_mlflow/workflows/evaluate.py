@@ -5,16 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..config import EvaluateConfig
 from ..data.sentences import TRAIN
 from ..errors import DataError
+from ..evaluation.comparison import SIGNIFICANT, pairwise_differences
 from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
 from ..evaluation.report import evaluate
 from ..evaluation.scores import predict
-from ..evaluation.significance import paired_permutation_test
 from ..provenance import cache_key, code_fingerprint
 from ..tagger import Tagger
 from ..tracking.models import FoundModel
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 STEP = "evaluate"
 CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py", "workflows/evaluate.py")
 PREDICTIONS = "predictions"
-SIGNIFICANT = 0.05
-"""p-values below it are marked."""
 
 
 def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> dict[str, float]:
@@ -75,22 +72,22 @@ def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[Foun
     runs = {model.address: _evaluated(run, config, model, data) for model in models}
     scores = {address: read_metrics(run_id) for address, run_id in runs.items()}
     order = sorted(runs, key=lambda address: -scores[address][f"{config.split}/f1"])
-    counts = {address: _counts(runs[address], data) for address in order}
-    pairs = {(a, b): paired_permutation_test(counts[a], counts[b], config.resamples, config.seed) for a in order for b in order if a != b}
+    predictions = {address: read_predictions(runs[address]) for address in order}
+    counts = {address: entity_counts(frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types) for address, frame in predictions.items()}
+    differences = pairwise_differences(counts, config.resamples, config.seed)
+    against_best = {row["other"]: row["p_value"] for row in differences.to_dict("records") if row["model"] == order[0]}
     table = pd.DataFrame(
         [
             {
                 "model": address,
                 **{name: scores[address][f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")},
                 **{f"{type_}_f1": scores[address].get(f"{config.split}/{type_}/f1", 0.0) for type_ in data.dataset.schema.types},
-                "p_against_best": pairs[address, order[0]].p_value if address != order[0] else np.nan,
+                "p_against_best": against_best.get(address, np.nan),
                 "run": runs[address],
             }
             for address in order
         ]
     )
-    rows = [(a, b, found.difference, found.p_value) for (a, b), found in pairs.items() if order.index(a) < order.index(b)]
-    differences = pd.DataFrame(rows, columns=["model", "other", "f1_difference", "p_value"])
     run.log_table("models", table)
     run.log_table("differences", differences)
     run.log_figure("differences", plot_differences(differences, order, SIGNIFICANT))
@@ -108,9 +105,9 @@ def _evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRe
     return child.id
 
 
-def _counts(run_id: str, data: DataRef) -> NDArray[np.int64]:
-    frame = pd.read_parquet(download(f"runs:/{run_id}/{PREDICTIONS}.parquet"))
-    return entity_counts(frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types)
+def read_predictions(run_id: str) -> pd.DataFrame:
+    """What an evaluate run logged of each sentence: ``tokens``, ``gold``, ``predicted`` and ``probabilities``, each a list."""
+    return pd.read_parquet(download(f"runs:/{run_id}/{PREDICTIONS}.parquet"))
 
 
 def check_schema(tagger: Tagger, data: DataRef) -> None:
