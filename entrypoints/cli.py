@@ -59,7 +59,7 @@ overrides_option = option("overrides", "", "more settings, blanks between: 'trai
 data_run_option = option("data_run", "latest", "prepared dataset: a data run's id, runs:/ID, or latest (made when there is none)")
 
 
-def resolve(preset: str, options: Mapping[str, str], overrides: str) -> Config:
+def resolve(preset: str, options: Mapping[str, Any], overrides: str) -> Config:
     """The configuration: base, preset, ``overrides``, then the options that were given."""
     return load_config(preset, given(options, overrides))
 
@@ -72,7 +72,12 @@ def several(text: str, what: str) -> list[str]:
     return parts
 
 
-def given(options: Mapping[str, str], overrides: str) -> dict[str, Any]:
+def listed(text: str, what: str) -> str | list[str]:
+    """The value of a setting that is a list: the parts of ``text``, none where it is ``all``, or what the preset says."""
+    return text if text == PRESET else [] if text == "all" else several(text, what)
+
+
+def given(options: Mapping[str, Any], overrides: str) -> dict[str, Any]:
     """Overrides by dotted key: what ``--overrides`` and the options say beyond the preset."""
     stated = {key.replace("__", "."): value for key, value in options.items() if value != PRESET}
     return {**parse_overrides(overrides), **stated}

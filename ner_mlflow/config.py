@@ -166,6 +166,15 @@ class EvaluateConfig(Section):
         return self
 
 
+class RobustnessConfig(Section):
+    """Which changes of sentences `robustness` tries; the split is that of `evaluate`."""
+
+    kinds: tuple[str, ...] = Field(description="kinds of changes, by the table evaluation/perturbations.yaml; none: all")
+    sentences: Integer = Field(ge=0, description="sentences of the split that are changed, from the first on; 0: all")
+    examples: Integer = Field(ge=0, description="changed sentences shown for each kind")
+    seed: Integer = Field(ge=0, description="seed of the changes")
+
+
 class ExportConfig(Section):
     """What `export` writes, and what counts as proof."""
 
@@ -194,6 +203,7 @@ class Config(Section):
     train: TrainConfig
     distill: DistillConfig
     evaluate: EvaluateConfig
+    robustness: RobustnessConfig
     export: ExportConfig
 
     @model_validator(mode="after")

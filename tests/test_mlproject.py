@@ -285,6 +285,19 @@ def test_compare_names_runs_that_cannot_be_compared(session: Session) -> None:
     assert f"run {data} is a FINISHED data run: give the id of a finished train run" in done.stderr
 
 
+def test_robustness_logs_what_each_change_costs(session: Session) -> None:
+    done = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typos,entities", "-P", "model=models:/it-ner@champion", "-P", "sentences=100")
+    assert done.returncode == 0, done.stderr
+    run = session.runs("robustness")[-1]
+    assert {"robustness.html", "robustness.png", "changes.html"} <= session.artifacts(run)
+    drops = {name: value for name, value in run.data.metrics.items() if name.endswith("/f1_drop")}
+    assert set(drops) == {f"test/robustness/{kind}_{severity}/f1_drop" for kind in ("typos", "entities") for severity in (1, 2, 3)}
+    assert drops["test/robustness/typos_3/f1_drop"] > 0
+    wrong = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typoes")
+    assert wrong.returncode == 1
+    assert "robustness.kinds typoes: no such change; known: casing, punctuation" in wrong.stderr
+
+
 @pytest.fixture(scope="module")
 def served(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local"]

@@ -56,7 +56,7 @@ def compare(candidates: Sequence[Candidate], types: Sequence[str], title: str, r
     variants = pd.concat([candidate.variants.assign(model=candidate.name) for candidate in ranked], ignore_index=True)
     tables = {"results": _results(ranked, differences), "types": _types(ranked, types), "differences": differences, "confusions": _confusions(ranked)}
     figures = {
-        "intervals": plot_intervals(tables["results"], "F1 and its 95 % interval"),
+        "intervals": plot_intervals(tables["results"], "F1 and its interval"),
         "differences": plot_differences(differences, [candidate.name for candidate in ranked], SIGNIFICANT),
     }
     if len(seeds := _seeds(ranked)):

@@ -1,0 +1,32 @@
+"""Score a model on sentences written otherwise: casing, punctuation, typos, blanks, look-alikes, versions, unseen entities."""
+
+import click
+
+from entrypoints import cli
+from ner_mlflow.tracking.runs import open_run, where_to_look
+from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
+from ner_mlflow.workflows.robustness import STEP, run_robustness
+
+
+@cli.command("robustness")
+@cli.option("model", "latest", "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)")
+@cli.data_run_option
+@cli.setting("split", "evaluate.split")
+@cli.option("kinds", "preset", "kinds of changes, commas between, or all; what there is: ner_mlflow/evaluation/perturbations.yaml")
+@cli.setting("sentences", "robustness.sentences")
+@cli.setting("seed", "robustness.seed")
+@cli.preset_option
+@cli.overrides_option
+def robustness(model: str, data_run: str, kinds: str, preset: str, overrides: str, **options: str) -> None:
+    """Change sentences in seeded ways, labels kept with their words, and log how much F1 each kind and severity costs."""
+    cli.set_up_logging()
+    with open_run(STEP, f"robustness {model}") as run:
+        config = cli.resolve(preset, {**options, "robustness__kinds": cli.listed(kinds, "kinds")}, overrides)
+        found = find_trained(run, config, model)
+        table = run_robustness(run, config.robustness, config.evaluate, found, find_data_of_model(run, config, found, data_run))
+        click.echo(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+        click.echo(f"open next: {where_to_look(run, 'robustness.png')}")
+
+
+if __name__ == "__main__":
+    robustness()
