@@ -175,6 +175,26 @@ class RobustnessConfig(Section):
     seed: Integer = Field(ge=0, description="seed of the changes")
 
 
+class PromptConfig(Section):
+    """Which language model `prompt` asks, how, and about what; the split is that of `evaluate`."""
+
+    base_url: str = Field(min_length=1, description="an OpenAI-compatible endpoint")
+    model: str = Field(min_length=1, description="name of the language model there")
+    api_key_variable: str = Field(description="environment variable that holds the key; the key itself is never logged")
+    prompts: tuple[str, ...] = Field(min_length=1, description="shipped prompts (zero_shot, guided, few_shot), prompts:/NAME/VERSION or prompts:/NAME@ALIAS")
+    json_schema: bool = Field(description="ask the endpoint to hold answers to a JSON schema; false where it does not know how")
+    sentences: Integer = Field(ge=1, description="sentences drawn from the split")
+    examples: Integer = Field(ge=0, description="sentences of train shown in a prompt that has examples")
+    temperature: Float = Field(ge=0, description="of the language model; 0: the likeliest answer")
+    max_tokens: Integer = Field(ge=16, description="tokens of an answer at most")
+    timeout_s: Float = Field(gt=0, description="seconds to wait for an answer")
+    max_retries: Integer = Field(ge=0, description="further tries after a rate limit, a time-out or a server error, with growing waits")
+    concurrency: Integer = Field(ge=1, description="calls at a time")
+    input_price: Float = Field(ge=0, description="price of a million tokens in, in your currency")
+    output_price: Float = Field(ge=0, description="price of a million tokens out, in your currency")
+    seed: Integer = Field(ge=0, description="seed of the subset, of the examples, and of the language model where it takes one")
+
+
 class ExportConfig(Section):
     """What `export` writes, and what counts as proof."""
 
@@ -204,6 +224,7 @@ class Config(Section):
     distill: DistillConfig
     evaluate: EvaluateConfig
     robustness: RobustnessConfig
+    prompt: PromptConfig
     export: ExportConfig
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ FLOORS = (
     {"__init__", "errors", "paths", "bio", "casing", "labels", "decoding", "encoding"},
     {"config", "provenance", "results", "tagger"},
     {"data", "evaluation"},
-    {"modeling", "serving"},
+    {"modeling", "prompting", "serving"},
     {"export"},
     {"tracking"},
     {"workflows"},
@@ -27,6 +27,7 @@ EXCEPTIONS = {("evaluation", "data")}
 OWNERS = {
     "mlflow": ("ner_mlflow/tracking/", "ner_mlflow/serving/pyfunc.py"),
     "click": ("entrypoints/",),
+    "openai": ("ner_mlflow/prompting/client.py",),
     "optuna": ("ner_mlflow/workflows/sweep.py",),
     "onnx": ("ner_mlflow/export/",),
     "onnxruntime": ("ner_mlflow/export/", "ner_mlflow/serving/"),
