@@ -261,18 +261,19 @@ def preset_name(preset: str) -> str:
     return Path(preset).stem
 
 
-def load_config(preset: str = "minilm_full", overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
     """Resolve base, preset and overrides.
 
     Args:
-        preset: the name of a shipped preset, or the path of a YAML file with the same sections.
+        preset: the name of a shipped preset, or the path of a YAML file with the same sections; None: base as it is.
         overrides: values by dotted key, such as ``{"train.learning_rate": 1e-4}``.
 
     Raises:
         ConfigError: no such preset, an unknown key, or a value that does not fit.
     """
     resolved = _read(PRESETS / "base.yaml")
-    _merge(resolved, _read(_preset_path(preset)), where=f"preset {preset}")
+    if preset is not None:
+        _merge(resolved, _read(_preset_path(preset)), where=f"preset {preset}")
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
         nested: dict[str, Any] = {leaf: value}

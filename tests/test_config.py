@@ -63,7 +63,7 @@ def test_every_preset_loads_and_says_what_it_is(preset: str) -> None:
 
 
 def test_the_presets_of_the_study_and_the_embedded_ones_ship() -> None:
-    assert preset_names() == ["bert_full", "bert_lora", "distil_full", "minilm_full", "minilm_lora"]
+    assert preset_names() == ["bert_full", "bert_lora", "distil_full", "granite_full", "minilm_full", "minilm_lora"]
 
 
 def test_base_has_exactly_the_keys_of_the_model_in_order() -> None:
@@ -94,7 +94,7 @@ def test_overrides_win_over_the_preset(tmp_path: Path) -> None:
 
 
 def test_an_empty_preset_is_base(tmp_path: Path) -> None:
-    assert load_config(preset_file(tmp_path, "# nothing\n")) == load_config("minilm_full")
+    assert load_config(preset_file(tmp_path, "# nothing\n")) == load_config()
 
 
 def test_a_list_replaces_a_list() -> None:
@@ -186,7 +186,7 @@ def test_a_preset_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_preset_lists_the_known_ones(preset: str) -> None:
-    with pytest.raises(ConfigError, match="bert_full, bert_lora, distil_full, minilm_full, minilm_lora") as caught:
+    with pytest.raises(ConfigError, match="bert_full, bert_lora, distil_full, granite_full, minilm_full, minilm_lora") as caught:
         load_config(preset)
     assert repr(preset) in str(caught.value)
 
