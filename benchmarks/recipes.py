@@ -1,8 +1,9 @@
 """What does each training option bring? Trains every recipe of a table with every seed and prints validation F1 and speed.
 
-A recipe is a preset and the settings that differ from it. Test data is not read: recipes are chosen here, figures reported by `main`.
+A recipe is a preset, base where none is named, and the settings that differ from it; --overrides go over all (where no hub can be
+reached, model.backbone=FOLDER for those of granite). Test data is not read: recipes are chosen here, figures reported by `main`.
 
-usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15]
+usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--overrides "..."]
 """
 
 import argparse
@@ -14,7 +15,7 @@ import numpy as np
 import yaml
 
 from benchmarks.training import show_progress, this
-from ner_mlflow.config import load_config
+from ner_mlflow.config import load_config, parse_overrides
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.provenance import git_commit, hardware
@@ -27,13 +28,15 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13")
+    parser.add_argument("--overrides", default="")
     arguments = parser.parse_args()
     show_progress()
     recipes: dict[str, dict[str, Any]] = yaml.safe_load(arguments.recipes.read_text(encoding="utf-8"))
     chosen = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
     for name in chosen:
-        runs = [train(arguments.dataset, recipes[name], int(seed)) for seed in arguments.seeds.split(",")]
+        recipe = {**recipes[name], **parse_overrides(arguments.overrides)}
+        runs = [train(arguments.dataset, recipe, int(seed)) for seed in arguments.seeds.split(",")]
         f1 = [run["best_validation/f1"] for run in runs]
         row = {
             "recipe": name,
@@ -52,7 +55,7 @@ def main() -> None:
 def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
     """The metrics of one training."""
     settings = {key: value for key, value in recipe.items() if key != "preset"}
-    config = load_config(recipe.get("preset", "minilm_full"), {"data.dataset": dataset, "train.seed": seed, **settings})
+    config = load_config(recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings})
     return this(config, prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data))
 
 
