@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ner_mlflow.evaluation.counts import f1
+from ner_mlflow.evaluation.counts import f1, with_total
 from ner_mlflow.evaluation.significance import bootstrap_intervals, paired_permutation_test
 from ner_mlflow.provenance import hardware
 
@@ -31,7 +31,7 @@ def main() -> None:
     gold = random.poisson(0.07, (arguments.sentences, TYPES))
     first, second = (np.stack([correct := random.binomial(gold, recall), correct, gold], axis=-1) for recall in (0.8, 0.79))
     started = time.perf_counter()
-    bootstrap_intervals(first, arguments.resamples, 0.95, 13)
+    bootstrap_intervals(with_total(first), arguments.resamples, 0.95, 13)
     bootstrapped = time.perf_counter()
     paired_permutation_test(first, second, arguments.resamples, 13)
     tested = time.perf_counter()

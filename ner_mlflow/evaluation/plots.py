@@ -59,8 +59,9 @@ def plot_slices(slices: pd.DataFrame, title: str) -> Figure:
     figure = Figure(figsize=(4.2 * len(kinds), 4), layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
         part = slices[slices["by"] == kind]
-        bars = axes.bar(range(len(part)), part["f1"], 0.7)
-        axes.bar_label(bars, fmt="%.2f", fontsize=8)
+        reach = [(part["f1"] - part["f1_low"]).clip(lower=0), (part["f1_high"] - part["f1"]).clip(lower=0)]
+        bars = axes.bar(range(len(part)), part["f1"], 0.7, yerr=reach, capsize=3, error_kw={"linewidth": 1})
+        axes.bar_label(bars, fmt="%.2f", fontsize=8, label_type="center")
         axes.set_xticks(range(len(part)), [f"{name}\n({count})" for name, count in zip(part["slice"], part["gold"], strict=True)], fontsize=8)
         axes.set_xlabel(kind)
         axes.set_ylim(0, 1.05)

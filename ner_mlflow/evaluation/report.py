@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..bio import to_entities
 from ..config import EvaluateConfig
@@ -11,7 +13,7 @@ from ..labels import LabelSchema
 from ..results import EvalReport
 from ..tagger import Tagged
 from .calibration import expected_calibration_error, reliability, span_confidences
-from .counts import entity_counts
+from .counts import CORRECT, GOLD, PREDICTED, entity_counts, f1, with_total
 from .errors import (
     category_examples,
     category_table,
@@ -24,12 +26,9 @@ from .errors import (
     worst_sentences,
 )
 from .plots import plot_confusion, plot_reliability, plot_slices, plot_type_scores
-from .scores import score, semeval_scores
+from .scores import SEMEVAL, score, semeval_counts
 from .significance import Interval, bootstrap_intervals
-from .slices import slice_scores, train_surfaces
-
-SEMEVAL = ("partial", "exact", "ent_type")
-"""Measures that are logged beside the strict scores."""
+from .slices import slices, train_surfaces
 
 
 def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: Sequence[Sentence], schema: LabelSchema, config: EvaluateConfig) -> EvalReport:
@@ -48,28 +47,34 @@ def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: 
     said = [tagged.tags for tagged in predicted]
     outcomes = [match(to_entities(g), to_entities(p)) for g, p in zip(gold, said, strict=True)]
     scores = score(gold, said)
-    whole, by_type = bootstrap_intervals(entity_counts(gold, said, schema.types), config.resamples, config.confidence_level, config.seed)
+
+    def intervals_of(counts: NDArray[np.number]) -> list[Interval]:
+        return bootstrap_intervals(counts, config.resamples, config.confidence_level, config.seed)
+
+    whole, *by_type = intervals_of(with_total(entity_counts(gold, said, schema.types)))
     intervals = {"": whole, **{f"{type_}/": interval for type_, interval in zip(schema.types, by_type, strict=True) if f"{type_}/f1" in scores}}
-    semeval = {name: value for name, value in semeval_scores(gold, said, schema.types).items() if name.startswith(SEMEVAL)}
+    by_measure = semeval_counts(gold, said, schema.types)
+    semeval = _semeval_table(by_measure, intervals_of(by_measure))
     by_word = token_confusion(gold, said, schema.types)
     by_entity = entity_confusion(outcomes, schema.types)
     worst = worst_sentences(sentences, outcomes, config.worst_sentences)
-    slices = slice_scores(sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges)
+    cut = slices(sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges)
+    by_slice = cut.table(intervals_of(cut.counts))
     calibration = reliability(*span_confidences(gold, predicted), config.calibration_bins)
     error = expected_calibration_error(calibration)
     metrics = {
         **scores,
         **{f"{prefix}f1_{end}": getattr(interval, end) for prefix, interval in intervals.items() for end in ("low", "high")},
-        **{f"semeval/{name}": value for name, value in semeval.items()},
-        **{f"surface/{str(row['slice']).replace(' ', '_')}/f1": row["f1"] for row in slices.to_dict("records") if row["by"] == "surface"},
+        **{f"semeval/{row['measure']}/{name}": row[name] for row in semeval.to_dict("records") for name in ("precision", "recall", "f1")},
+        **{f"surface/{str(row['slice']).replace(' ', '_')}/f1": row["f1"] for row in by_slice.to_dict("records") if row["by"] == "surface"},
         "calibration_error": error,
     }
     return EvalReport(
         metrics={f"{config.split}/{name}": float(value) for name, value in metrics.items()},
         tables={
             "scores": _score_table(scores, schema, intervals),
-            "semeval": _semeval_table(semeval),
-            "slices": slices,
+            "semeval": semeval,
+            "slices": by_slice,
             "calibration": calibration,
             "categories": category_table(outcomes, schema.types),
             "token_confusion": by_word.reset_index(),
@@ -87,7 +92,7 @@ def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: 
             "token_confusion": plot_confusion(by_word, f"Words of {config.split}: gold and predicted type"),
             "entity_confusion": plot_confusion(by_entity, f"Entities of {config.split}: gold and predicted type"),
             "type_scores": plot_type_scores(scores, schema.types, f"Strict scores by type on {config.split}", intervals),
-            "slices": plot_slices(slices, f"Strict F1 on parts of {config.split}"),
+            "slices": plot_slices(by_slice, f"Strict F1 on parts of {config.split}"),
             "calibration": plot_reliability(calibration, f"Confidence and precision of entities of {config.split} (calibration error {error:.3f})"),
         },
         predictions=pd.DataFrame(
@@ -116,5 +121,15 @@ def _score_table(scores: dict[str, float], schema: LabelSchema, intervals: dict[
     return pd.DataFrame(rows)
 
 
-def _semeval_table(scores: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame([{"measure": measure, **{name: scores[f"{measure}/{name}"] for name in ("precision", "recall", "f1")}} for measure in SEMEVAL])
+def _semeval_table(counts: NDArray[np.float64], intervals: Sequence[Interval]) -> pd.DataFrame:
+    sums = counts.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "measure": list(SEMEVAL),
+            "precision": sums[:, CORRECT] / np.maximum(sums[:, PREDICTED], 1),
+            "recall": sums[:, CORRECT] / np.maximum(sums[:, GOLD], 1),
+            "f1": f1(sums),
+            "f1_low": [interval.low for interval in intervals],
+            "f1_high": [interval.high for interval in intervals],
+        }
+    )

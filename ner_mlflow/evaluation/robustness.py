@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..data.sentences import Sentence
-from .counts import entity_counts, f1
+from .counts import entity_counts, f1, with_total
 from .perturbations import PERTURBATIONS, Pools, perturb
 from .significance import bootstrap_intervals
 
@@ -40,7 +40,7 @@ def perturbed_scores(
 
 def _scored(sentences: Sequence[Sentence], predict: Predict, types: Sequence[str], seed: int, resamples: int, confidence: float) -> dict[str, float]:
     counts = entity_counts([sentence.tags for sentence in sentences], predict(sentences), types)
-    interval, _ = bootstrap_intervals(counts, resamples, confidence, seed)
+    interval, *_ = bootstrap_intervals(with_total(counts), resamples, confidence, seed)
     return {"f1": float(f1(counts.sum(axis=(0, 1)))), "f1_low": interval.low, "f1_high": interval.high}
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from warnings import catch_warnings, simplefilter
 
+import numpy as np
 from nervaluate import Evaluator
+from numpy.typing import NDArray
 from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
 
@@ -31,14 +33,22 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
     return scores
 
 
-def semeval_scores(gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]) -> dict[str, float]:
-    """Precision, recall and F1 over entities by the four measures of SemEval-2013 task 9 (Segura-Bedmar et al.), by nervaluate.
+SEMEVAL = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}
+"""Measures of SemEval-2013 task 9 -> what nervaluate calls them."""
 
-    Names are ``strict/f1``, ``exact/f1`` (the span alone), ``partial/f1`` (half a point for an overlap), ``ent_type/f1`` (the type of
-    what overlaps), ... Its ``strict`` differs from :func:`score` where a prediction overlaps two gold entities: it pairs each with one.
+
+def semeval_counts(gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]) -> NDArray[np.float64]:
+    """Points, predicted and gold entities of each sentence by the measures of :data:`SEMEVAL`, by nervaluate; shape (sentences, 4, 3).
+
+    ``exact`` asks for the span alone, ``partial`` gives half a point for an overlap, ``type`` asks for the type of what overlaps
+    (Segura-Bedmar, Martínez and Herrero-Zazo, "SemEval-2013 Task 9", 2013). nervaluate pairs each entity with one other at most.
     """
-    found = Evaluator([list(tags) for tags in gold], [list(tags) for tags in predicted], tags=list(types), loader="list").evaluate()["overall"]
-    return {f"{measure}/{name}": float(getattr(result, name)) for measure, result in found.items() for name in ("precision", "recall", "f1")}
+    counts = np.zeros((len(gold), len(SEMEVAL), 3))
+    for row, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
+        found = Evaluator([list(gold_tags)], [list(predicted_tags)], tags=list(types), loader="list").evaluate()["overall"]
+        for place, name in enumerate(SEMEVAL.values()):
+            counts[row, place] = found[name].correct + 0.5 * found[name].partial * (name == "partial"), found[name].actual, found[name].possible
+    return counts
 
 
 def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Tagged]:

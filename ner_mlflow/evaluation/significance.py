@@ -28,26 +28,24 @@ class Comparison:
     p_value: float
 
 
-def bootstrap_intervals(counts: NDArray[np.int64], resamples: int, confidence: float, seed: int) -> tuple[Interval, list[Interval]]:
-    """Percentile bootstrap intervals of micro F1 over all types, and of F1 by type.
+def bootstrap_intervals(counts: NDArray[np.number], resamples: int, confidence: float, seed: int) -> list[Interval]:
+    """Percentile bootstrap intervals of the F1 of each group of entities (a type, all types, a slice, ...).
 
     Sentences are drawn with replacement, as many as there are (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
     chapter 13). Drawing sentences, not entities, keeps what depends on each other together.
 
     Args:
-        counts: shape (sentences, types, 3), of :func:`~ner_mlflow.evaluation.counts.entity_counts`.
+        counts: shape (sentences, groups, 3), of :func:`~ner_mlflow.evaluation.counts.entity_counts`, say.
         resamples: samples drawn.
         confidence: share of the samples inside the interval, such as 0.95.
         seed: of the drawing.
     """
-    sentences, types = counts.shape[:2]
+    sentences, groups = counts.shape[:2]
     flat = counts.reshape(sentences, -1).astype(np.float32)
     random = np.random.default_rng(seed)
-    sums = np.concatenate([_drawn(random, size, sentences) @ flat for size in _chunks(resamples)]).reshape(resamples, types, 3)
-    scores = np.column_stack([f1(sums.sum(axis=1)), f1(sums)])
-    lows, highs = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    whole, *by_type = [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
-    return whole, by_type
+    sums = np.concatenate([_drawn(random, size, sentences) @ flat for size in _chunks(resamples)]).reshape(resamples, groups, 3)
+    lows, highs = np.quantile(f1(sums), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
 
 
 def paired_permutation_test(first: NDArray[np.int64], second: NDArray[np.int64], resamples: int, seed: int) -> Comparison:

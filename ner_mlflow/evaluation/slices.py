@@ -2,17 +2,21 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..bio import Entity, to_entities
 from ..data.sentences import Sentence
+from .counts import CORRECT, GOLD, PREDICTED, f1, group_counts
+from .significance import Interval
 
 Surfaces = Counter[tuple[str, str]]
 """How often train has a type under these words, lower-cased: (words, type) -> count."""
-SliceOf = Callable[[Sentence, Entity], str]
 
 
 def surface(sentence: Sentence, entity: Entity) -> str:
@@ -25,10 +29,37 @@ def train_surfaces(train: Iterable[Sentence]) -> Surfaces:
     return Counter((surface(sentence, entity), entity.type) for sentence in train for entity in to_entities(sentence.tags))
 
 
-def slice_scores(
+@dataclass(frozen=True)
+class Slices:
+    """Slices by name, ``by`` what they are cut, and their counts, shape (sentences, slices, 3)."""
+
+    by: list[str]
+    names: list[str]
+    counts: NDArray[np.int64]
+
+    def table(self, intervals: Sequence[Interval]) -> pd.DataFrame:
+        """Strict precision, recall, F1 and its interval by slice."""
+        sums = self.counts.sum(axis=0)
+        correct, predicted, gold = sums[:, CORRECT], sums[:, PREDICTED], sums[:, GOLD]
+        return pd.DataFrame(
+            {
+                "by": self.by,
+                "slice": self.names,
+                "gold": gold,
+                "predicted": predicted,
+                "precision": correct / np.maximum(predicted, 1),
+                "recall": correct / np.maximum(gold, 1),
+                "f1": f1(sums),
+                "f1_low": [interval.low for interval in intervals],
+                "f1_high": [interval.high for interval in intervals],
+            }
+        )
+
+
+def slices(
     sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], known: Surfaces, length_edges: Sequence[int], frequency_edges: Sequence[int]
-) -> pd.DataFrame:
-    """Strict precision, recall and F1 by slice; each gold and each predicted entity counts in the slice that it is in itself.
+) -> Slices:
+    """Entities by slice; each gold and each predicted entity counts in the slice that it is in itself.
 
     Slices are ``words`` (length of the sentence), ``surface`` (``seen`` in train under its type, ``seen as another type``, ``unseen``)
     and ``train count`` (how often train has it under its type).
@@ -41,36 +72,25 @@ def slice_scores(
         frequency_edges: where a new slice of train counts begins, ascending.
     """
     words = {text for text, _ in known}
+    lengths, frequencies = _ranges(1, length_edges), _ranges(0, frequency_edges)
 
-    def seen(sentence: Sentence, entity: Entity) -> str:
-        text = surface(sentence, entity)
+    def length(place: int, _: Entity) -> str:
+        return lengths[bisect_right(length_edges, len(sentences[place].tokens))]
+
+    def seen(place: int, entity: Entity) -> str:
+        text = surface(sentences[place], entity)
         return "seen" if (text, entity.type) in known else "seen as another type" if text in words else "unseen"
 
-    lengths, counts = _ranges(1, length_edges), _ranges(0, frequency_edges)
-    kinds: dict[str, tuple[SliceOf, list[str]]] = {
-        "words": (lambda sentence, _: lengths[bisect_right(length_edges, len(sentence.tokens))], lengths),
-        "surface": (seen, ["seen", "seen as another type", "unseen"]),
-        "train count": (lambda sentence, entity: counts[bisect_right(frequency_edges, known[(surface(sentence, entity), entity.type)])], counts),
-    }
-    rows = [row for kind, (slice_of, names) in kinds.items() for row in _rows(kind, slice_of, names, sentences, predicted)]
-    return pd.DataFrame(rows, columns=["by", "slice", "gold", "predicted", "precision", "recall", "f1"])
+    def frequency(place: int, entity: Entity) -> str:
+        return frequencies[bisect_right(frequency_edges, known[(surface(sentences[place], entity), entity.type)])]
 
-
-def _rows(
-    kind: str, slice_of: SliceOf, names: Sequence[str], sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]]
-) -> Iterator[tuple[str, str, int, int, float, float, float]]:
-    correct, gold, said = Counter[str](), Counter[str](), Counter[str]()
-    for sentence, tags in zip(sentences, predicted, strict=True):
-        there = to_entities(sentence.tags)
-        for entity in there:
-            gold[slice_of(sentence, entity)] += 1
-        for entity in to_entities(tags):
-            name = slice_of(sentence, entity)
-            said[name] += 1
-            correct[name] += entity in there
-    for name in names:
-        precision, recall = correct[name] / max(said[name], 1), correct[name] / max(gold[name], 1)
-        yield kind, name, gold[name], said[name], precision, recall, 2 * correct[name] / max(said[name] + gold[name], 1)
+    gold = [sentence.tags for sentence in sentences]
+    kinds = {"words": (lengths, length), "surface": (["seen", "seen as another type", "unseen"], seen), "train count": (frequencies, frequency)}
+    return Slices(
+        [by for by, (names, _) in kinds.items() for _ in names],
+        [name for names, _ in kinds.values() for name in names],
+        np.concatenate([group_counts(gold, predicted, names, slice_of) for names, slice_of in kinds.values()], axis=1),
+    )
 
 
 def _ranges(first: int, edges: Sequence[int]) -> list[str]:

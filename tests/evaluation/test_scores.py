@@ -7,12 +7,13 @@ from itertools import chain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nervaluate import Evaluator
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from ner_mlflow.bio import repair
 from ner_mlflow.evaluation.counts import entity_counts, f1
-from ner_mlflow.evaluation.scores import score, semeval_scores
+from ner_mlflow.evaluation.scores import SEMEVAL, score, semeval_counts
 
 TYPES = ["ERROR", "OS", "SOFTWARE", "User_Interface_Element"]
 TAGS = ["O", *(f"{prefix}-{type_}" for type_ in TYPES for prefix in "BI")]
@@ -165,6 +166,13 @@ def test_counts_give_the_f1_of_seqeval_and_of_conlleval(noise: float) -> None:
 def test_semeval_measures_give_points_for_what_is_nearly_right() -> None:
     gold = [["B-OS", "I-OS", "O", "B-ERROR"]]
     wrong_boundary, wrong_type = [["B-OS", "O", "O", "B-ERROR"]], [["B-OS", "I-OS", "O", "B-OS"]]
-    by_boundary, by_type = (semeval_scores(gold, predicted, ["ERROR", "OS"]) for predicted in (wrong_boundary, wrong_type))
-    assert [by_boundary[f"{measure}/f1"] for measure in ("strict", "exact", "partial", "ent_type")] == [0.5, 0.5, 0.75, 1.0]
-    assert [by_type[f"{measure}/f1"] for measure in ("strict", "exact", "partial", "ent_type")] == [0.5, 1.0, 1.0, 0.5]
+    by_boundary, by_type = (f1(semeval_counts(gold, predicted, ["ERROR", "OS"]).sum(axis=0)) for predicted in (wrong_boundary, wrong_type))
+    assert dict(zip(SEMEVAL, by_boundary, strict=True)) == {"strict": 0.5, "exact": 0.5, "partial": 0.75, "type": 1.0}
+    assert dict(zip(SEMEVAL, by_type, strict=True)) == {"strict": 0.5, "exact": 1.0, "partial": 1.0, "type": 0.5}
+
+
+def test_semeval_counts_add_up_to_what_nervaluate_says_of_all_sentences() -> None:
+    gold, predicted = generated(400, 0.3, seed=9)
+    scores = f1(semeval_counts(gold, predicted, TYPES).sum(axis=0))
+    whole = Evaluator(gold, predicted, tags=TYPES, loader="list").evaluate()["overall"]
+    assert scores.tolist() == pytest.approx([whole[name].f1 for name in SEMEVAL.values()])

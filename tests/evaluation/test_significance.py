@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ner_mlflow.evaluation.counts import entity_counts, f1
+from ner_mlflow.evaluation.counts import entity_counts, f1, with_total
 from ner_mlflow.evaluation.significance import bootstrap_intervals, paired_permutation_test
 
 Counts = NDArray[np.int64]
@@ -30,7 +30,7 @@ def test_an_interval_is_that_of_samples_drawn_one_by_one() -> None:
     counts = simulated(60, 0.7, 1)
     random = np.random.default_rng(2)
     scores = [f1(counts[random.integers(0, 60, 60)].sum(axis=(0, 1))) for _ in range(4000)]
-    whole, by_type = bootstrap_intervals(counts, 4000, 0.9, seed=3)
+    whole, *by_type = bootstrap_intervals(with_total(counts), 4000, 0.9, seed=3)
     assert [whole.low, whole.high] == pytest.approx(np.quantile(scores, [0.05, 0.95]), abs=0.01)
     assert len(by_type) == 2
     assert by_type[0].high - by_type[0].low > whole.high - whole.low
@@ -40,7 +40,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     truth = float(f1(simulated(200_000, 0.7, 1).sum(axis=(0, 1))))
     held = 0
     for seed in range(200):
-        whole, _ = bootstrap_intervals(simulated(300, 0.7, seed + 1, gold_seed=seed + 1), 400, 0.9, seed=seed)
+        whole, *_ = bootstrap_intervals(with_total(simulated(300, 0.7, seed + 1, gold_seed=seed + 1)), 400, 0.9, seed=seed)
         held += whole.low <= truth <= whole.high
     assert 165 <= held <= 195  # 180 expected
 
@@ -87,6 +87,6 @@ def test_models_scored_on_other_sentences_are_not_compared() -> None:
 def test_ten_thousand_resamples_of_a_test_split_take_seconds() -> None:
     first, second = simulated(3108, 0.8, 1, types=5), simulated(3108, 0.79, 2, types=5)
     started = time.perf_counter()
-    bootstrap_intervals(first, 10_000, 0.95, 1)
+    bootstrap_intervals(with_total(first), 10_000, 0.95, 1)
     paired_permutation_test(first, second, 10_000, 1)
     assert time.perf_counter() - started < 20  # 10 each is the goal; about 1 here

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.calibration import expected_calibration_error, reliability, span_confidences
-from ner_mlflow.evaluation.slices import slice_scores, train_surfaces
+from ner_mlflow.evaluation.significance import Interval
+from ner_mlflow.evaluation.slices import slices, train_surfaces
 from ner_mlflow.tagger import Tagged
 
 
@@ -22,13 +23,18 @@ SENTENCES = [tagged("Ubuntu/B-OS"), tagged("Java/B-OS runs on Arch/B-OS Linux/I-
 PREDICTED = [["B-OS"], ["B-OS", "O", "O", "B-OS", "O"], ["O", "O", "B-SOFTWARE"]]
 
 
+def slice_scores(length_edges: list[int], frequency_edges: list[int]) -> pd.DataFrame:
+    cut = slices(SENTENCES, PREDICTED, train_surfaces(TRAIN), length_edges, frequency_edges)
+    return cut.table([Interval(0.0, 1.0)] * len(cut.names)).drop(columns=["f1_low", "f1_high"])
+
+
 def row(table: pd.DataFrame, by: str, name: str) -> dict[str, float]:
     (found,) = table[(table["by"] == by) & (table["slice"] == name)].to_dict("records")
     return {str(key): value for key, value in found.items() if key not in ("by", "slice")}
 
 
 def test_entities_count_where_train_saw_their_words() -> None:
-    table = slice_scores(SENTENCES, PREDICTED, train_surfaces(TRAIN), [2, 4], [1, 3])
+    table = slice_scores([2, 4], [1, 3])
     assert row(table, "surface", "seen") == {"gold": 1, "predicted": 1, "precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert row(table, "surface", "seen as another type") == {"gold": 1, "predicted": 1, "precision": 1.0, "recall": 1.0, "f1": 1.0}
     # Arch Linux is missed; "Arch" alone and "here" are wrong.
@@ -36,7 +42,7 @@ def test_entities_count_where_train_saw_their_words() -> None:
 
 
 def test_entities_count_by_how_often_train_has_them_and_by_length() -> None:
-    table = slice_scores(SENTENCES, PREDICTED, train_surfaces(TRAIN), [2, 4], [1, 2])
+    table = slice_scores([2, 4], [1, 2])
     assert table[table["by"] == "words"]["slice"].tolist() == ["1", "2 to 3", "4 or more"]
     assert table[table["by"] == "train count"]["slice"].tolist() == ["0", "1", "2 or more"]
     assert [row(table, "train count", name)["gold"] for name in ("0", "1", "2 or more")] == [2, 0, 1]
@@ -46,7 +52,7 @@ def test_entities_count_by_how_often_train_has_them_and_by_length() -> None:
 
 
 def test_without_edges_there_is_one_slice() -> None:
-    table = slice_scores(SENTENCES, PREDICTED, train_surfaces(TRAIN), [], [])
+    table = slice_scores([], [])
     assert row(table, "words", "1 or more")["gold"] == 3
 
 
