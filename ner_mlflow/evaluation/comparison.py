@@ -114,8 +114,9 @@ def _results(ranked: Sequence[Candidate], differences: pd.DataFrame) -> pd.DataF
     rows = []
     for candidate in ranked:
         p_value = against_best.get(candidate.name, float("nan"))
-        scores = {name: candidate.scores.get(name, float("nan")) for name in ("precision", "recall", "f1", "f1_low", "f1_high", "accuracy")}
-        rows.append({"model": candidate.name, **candidate.facts, **scores, "p_against_best": p_value, "beaten": "*" if p_value <= SIGNIFICANT else ""})
+        scores = {name: candidate.scores.get(name, float("nan")) for name in ("f1", "f1_low", "f1_high", "precision", "recall", "accuracy")}
+        marked = {"p_against_best": p_value, "beaten": "*" if p_value <= SIGNIFICANT else ""}
+        rows.append({"model": candidate.name, **scores, **marked, **candidate.facts})
     return pd.DataFrame(rows)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.entities import SpanType
 from mlflow.exceptions import MlflowException
+from mlflow.tracing.constant import SpanAttributeKey
 
 from ..errors import TrackingError
 from ..prompting.client import Complete, Completion, Message
@@ -60,7 +61,8 @@ def traced(complete: Complete, run_id: str, model: str) -> Complete:
             span.set_inputs({"model": model, "messages": list(messages)})
             completion = complete(messages)
             span.set_outputs({"text": completion.text})
-            span.set_attributes({"input_tokens": completion.input_tokens, "output_tokens": completion.output_tokens, "seconds": completion.seconds})
+            tokens = {"input_tokens": completion.input_tokens, "output_tokens": completion.output_tokens}
+            span.set_attribute(SpanAttributeKey.CHAT_USAGE, {**tokens, "total_tokens": sum(tokens.values())})
             return completion
 
     return call

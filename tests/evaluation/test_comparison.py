@@ -42,7 +42,8 @@ def test_the_report_ranks_marks_and_shows() -> None:
     assert set(variants[variants["pareto_latency_p50_ms"]]["model"]) == {"best", "nearly"}
     assert {"intervals", "differences", "tradeoff"} == set(report.figures)
     assert report.html.count("<img") == 3
-    assert "| best | minilm |" in report.markdown
+    assert report.markdown.splitlines()[6].startswith("| model | f1 | f1_low |")
+    assert report.markdown.splitlines()[8].startswith("| best | 0.")
     assert "## Dominant confusions" in report.markdown
 
 
