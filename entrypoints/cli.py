@@ -49,6 +49,16 @@ def setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[...,
     return click.option(f"--{name}", key.replace(".", "__"), default=PRESET, metavar="VALUE", help=f"{_DESCRIPTIONS[key]}  [{key}; base: {_BASE[key]}]")
 
 
+def list_setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option ``--name`` for a setting that is a list: its parts with commas between, ``all`` for the empty list."""
+
+    def parts(_context: click.Context, _option: click.Parameter, text: str) -> str | list[str]:
+        return text if text == PRESET else [] if text == "all" else several(text, name)
+
+    help_text = f"{_DESCRIPTIONS[key]}; commas between  [{key}; base: {','.join(_BASE[key]) or 'all'}]"
+    return click.option(f"--{name}", key.replace(".", "__"), default=PRESET, metavar="VALUE", callback=parts, help=help_text)
+
+
 def option(name: str, default: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option that is no setting."""
     return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)
@@ -70,11 +80,6 @@ def several(text: str, what: str) -> list[str]:
     if not parts:
         raise ConfigError(f"{what} {text!r}: names nothing: give one, or several with commas between")
     return parts
-
-
-def listed(text: str, what: str) -> str | list[str]:
-    """The value of a setting that is a list: the parts of ``text``, none where it is ``all``, or what the preset says."""
-    return text if text == PRESET else [] if text == "all" else several(text, what)
 
 
 def given(options: Mapping[str, Any], overrides: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ner_mlflow.workflows.prompt import STEP, run_prompt
 @cli.command("prompt")
 @cli.setting("base_url", "prompt.base_url")
 @cli.setting("model", "prompt.model")
-@cli.option("prompts", "preset", "prompts to compare, commas between: names of shipped ones, prompts:/NAME/VERSION or prompts:/NAME@ALIAS")
+@cli.list_setting("prompts", "prompt.prompts")
 @cli.setting("sentences", "prompt.sentences")
 @cli.option("against", "none", "a model of ours that is scored on the same sentences: a run id, models:/NAME@ALIAS, a folder, or none")
 @cli.data_run_option
@@ -20,11 +20,11 @@ from ner_mlflow.workflows.prompt import STEP, run_prompt
 @cli.setting("seed", "prompt.seed")
 @cli.preset_option
 @cli.overrides_option
-def prompt(prompts: str, against: str, data_run: str, preset: str, overrides: str, **options: str) -> None:
+def prompt(against: str, data_run: str, preset: str, overrides: str, **options: str | list[str]) -> None:
     """Ask any OpenAI-compatible endpoint by several prompts on a seeded subset, locate its answers, score them as any model."""
     cli.set_up_logging()
     with open_run(STEP, "prompt") as run:
-        config = cli.resolve(preset, {**options, "prompt__prompts": cli.listed(prompts, "prompts")}, overrides)
+        config = cli.resolve(preset, options, overrides)
         model = None if against == "none" else find_model(against)
         table = run_prompt(run, config.prompt, config.evaluate, find_data(run, config, data_run), model)
         click.echo(table.drop(columns="run").to_string(index=False, float_format=lambda value: f"{value:.4g}"))

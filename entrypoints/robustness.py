@@ -12,16 +12,16 @@ from ner_mlflow.workflows.robustness import STEP, run_robustness
 @cli.option("model", "latest", "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)")
 @cli.data_run_option
 @cli.setting("split", "evaluate.split")
-@cli.option("kinds", "preset", "kinds of changes, commas between, or all; what there is: ner_mlflow/evaluation/perturbations.yaml")
+@cli.list_setting("kinds", "robustness.kinds")
 @cli.setting("sentences", "robustness.sentences")
 @cli.setting("seed", "robustness.seed")
 @cli.preset_option
 @cli.overrides_option
-def robustness(model: str, data_run: str, kinds: str, preset: str, overrides: str, **options: str) -> None:
+def robustness(model: str, data_run: str, preset: str, overrides: str, **options: str | list[str]) -> None:
     """Change sentences in seeded ways, labels kept with their words, and log how much F1 each kind and severity costs."""
     cli.set_up_logging()
     with open_run(STEP, f"robustness {model}") as run:
-        config = cli.resolve(preset, {**options, "robustness__kinds": cli.listed(kinds, "kinds")}, overrides)
+        config = cli.resolve(preset, options, overrides)
         found = find_trained(run, config, model)
         table = run_robustness(run, config.robustness, config.evaluate, found, find_data_of_model(run, config, found, data_run))
         click.echo(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))

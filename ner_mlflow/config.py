@@ -169,7 +169,7 @@ class EvaluateConfig(Section):
 class RobustnessConfig(Section):
     """Which changes of sentences `robustness` tries; the split is that of `evaluate`."""
 
-    kinds: tuple[str, ...] = Field(description="kinds of changes, by the table evaluation/perturbations.yaml; none: all")
+    kinds: tuple[str, ...] = Field(description="kinds of changes, by the table evaluation/perturbations.yaml; none, or all on the command line: every kind")
     sentences: Integer = Field(ge=0, description="sentences of the split that are changed, from the first on; 0: all")
     examples: Integer = Field(ge=0, description="changed sentences shown for each kind")
     seed: Integer = Field(ge=0, description="seed of the changes")
