@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from tokenizers import Tokenizer
 
 from .bio import split_tag
 from .decoding import Iob2Decoder, Transitions, log_softmax
-from .encoding import Inputs, WordEncoder, batches, collate, merge
+from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
 from .errors import ModelError
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
@@ -85,15 +87,32 @@ class Tagged:
     probabilities: NDArray[np.float32]
 
 
+class Bulk(Protocol):
+    """Computes the logits of many batches at once."""
+
+    workers: int
+
+    def submit(self, work: Callable[[Forward], list[NDArray[np.float32]]]) -> Future[list[NDArray[np.float32]]]:
+        """Begin ``work`` on a worker, with the logits' function that is meant for it."""
+
+
 class Tagger:
     """Tags sentences of any length in length-sorted batches."""
 
-    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096) -> None:
-        """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory."""
+    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, bulk: Bulk | None = None) -> None:
+        """
+        Args:
+            forward: computes the logits of a batch.
+            tokenizer: of the model.
+            spec: of the model.
+            batch_tokens: bounds the padded sub-tokens of one forward call, and so its memory.
+            bulk: computes those of many batches at once, where there are enough of them; None: one after the other.
+        """
         self._forward = forward
         self._encoder = spec.encoder(tokenizer)
         self._decoder = Iob2Decoder(spec.labels, spec.transitions)
         self._batch_tokens = batch_tokens
+        self._bulk = bulk
         self.spec = spec
         self.labels = spec.labels
 
@@ -102,26 +121,48 @@ class Tagger:
 
         ``documents`` says what each sentence was cut from, for models that look at neighbours; None: all from one.
         """
-        scores = self._scores(sentences, documents)
+        scores = self._scores(sentences, documents)()
         return [self._decoder.log_marginals(values) for values in scores] if self.spec.transitions else scores
-
-    def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> list[NDArray[np.float32]]:
-        """Log-probabilities of each word by itself."""
-        windows = self._encoder.windows(sentences, documents)
-        scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
-        for batch in batches(windows, self._batch_tokens):
-            logits = self._forward(collate([windows[index] for index in batch], self.spec.pad_id))
-            for row, index in enumerate(batch):
-                scores[index] = log_softmax(logits[row, windows[index].word_positions])
-        return merge(windows, scores, [len(sentence) for sentence in sentences], len(self.labels))
 
     def tag(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[Tagged]:
         """The most probable valid tags of each sentence; ``documents`` as in :meth:`log_probabilities`."""
-        tagged = []
-        for scores in self._scores(sentences, documents):
-            ids = self._decoder.decode(scores)
-            if self.spec.transitions:
-                scores = self._decoder.log_marginals(scores)
-            probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
-            tagged.append(Tagged([self.labels[id_] for id_ in ids], probabilities))
-        return tagged
+        return self.begin(sentences, documents)()
+
+    def begin(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> Callable[[], list[Tagged]]:
+        """Begin to tag; what is returned waits for the tags. Meanwhile the caller can prepare the sentences that come next."""
+        scores = self._scores(sentences, documents)
+        return lambda: [self._tagged(values) for values in scores()]
+
+    def _tagged(self, scores: NDArray[np.float32]) -> Tagged:
+        ids = self._decoder.decode(scores)
+        if self.spec.transitions:
+            scores = self._decoder.log_marginals(scores)
+        probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
+        return Tagged([self.labels[id_] for id_ in ids], probabilities)
+
+    def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> Callable[[], list[NDArray[np.float32]]]:
+        """Log-probabilities of each word by itself, once they are called for."""
+        windows = self._encoder.windows(sentences, documents)
+        parts = list(batches(windows, self._batch_tokens))
+        work = [partial(self._batch_scores, [windows[index] for index in part]) for part in parts]
+        if self._bulk and len(parts) >= self._bulk.workers > 1:
+            futures = [self._bulk.submit(batch) for batch in work]
+            found = (future.result() for future in futures)
+        else:
+            found = (values for values in [batch(self._forward) for batch in work])
+
+        def collect() -> list[NDArray[np.float32]]:
+            scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
+            for part, values in zip(parts, found, strict=True):
+                for index, of_window in zip(part, values, strict=True):
+                    scores[index] = of_window
+            return merge(windows, scores, [len(sentence) for sentence in sentences], len(self.labels))
+
+        return collect
+
+    def _batch_scores(self, windows: Sequence[Window], forward: Forward) -> list[NDArray[np.float32]]:
+        logits = forward(collate(windows, self.spec.pad_id))
+        counts = [len(window.word_positions) for window in windows]
+        rows = np.repeat(np.arange(len(windows)), counts)
+        scores = log_softmax(logits[rows, np.concatenate([window.word_positions for window in windows])])
+        return np.split(scores, np.cumsum(counts)[:-1])

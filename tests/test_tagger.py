@@ -1,6 +1,8 @@
 """The tagger over logits that are a known function of the input: how sentences are batched must not show."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from ner_mlflow.bio import invalid_positions
 from ner_mlflow.decoding import Iob2Decoder, log_softmax
 from ner_mlflow.encoding import Inputs
 from ner_mlflow.errors import ModelError
-from ner_mlflow.tagger import Tagged, Tagger, TaggerSpec
+from ner_mlflow.tagger import Forward, Tagged, Tagger, TaggerSpec
 
 LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
 LETTERS = "abcdefghijklmnop"
@@ -70,6 +72,47 @@ def test_tags_and_probabilities_are_those_of_the_words_first_sub_tokens() -> Non
 @pytest.mark.parametrize("batch_tokens", [1, 16, 33, 200, 10_000])
 def test_predictions_do_not_depend_on_the_size_of_batches(batch_tokens: int) -> None:
     assert same(Tagger(by_window, TOKENIZER, SPEC, batch_tokens).tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+class InThreads:
+    """Two workers, and logits of their own."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.executor = ThreadPoolExecutor(self.workers)
+        self.batches = 0
+
+    def submit(self, work: Callable[[Forward], list[NDArray[np.float32]]]) -> Future[list[NDArray[np.float32]]]:
+        self.batches += 1
+        return self.executor.submit(work, by_window)
+
+
+def test_many_batches_go_to_the_workers_and_few_do_not() -> None:
+    bulk = InThreads()
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, bulk)
+    assert same(tagger.tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC, 100).tag(SENTENCES))
+    assert bulk.batches > 2
+    sent = bulk.batches
+    tagger.tag(SENTENCES[:1])
+    assert bulk.batches == sent
+
+
+def test_tagging_that_has_begun_is_finished_in_any_order() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, InThreads())
+    first, second = tagger.begin(SENTENCES[:30]), tagger.begin(SENTENCES[30:])
+    tags = second()
+    assert same(first() + tags, Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+def test_an_error_on_a_worker_is_the_callers() -> None:
+    def broken(inputs: Inputs) -> NDArray[np.float32]:
+        raise MemoryError
+
+    bulk = InThreads()
+    bulk.submit = lambda work: bulk.executor.submit(work, broken)  # type: ignore[method-assign]
+    with pytest.raises(MemoryError):
+        Tagger(by_window, TOKENIZER, SPEC, 100, bulk).tag(SENTENCES)
 
 
 def test_predictions_do_not_depend_on_the_order_of_sentences() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from .recognizer import EntityRecognizer, load_tagger
+from .recognizer import BATCH_TOKENS, EntityRecognizer, load_tagger
 
 TEXT_COLUMN = "text"
 
@@ -18,7 +18,8 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files; ``model_config`` may set ``threads`` (0: all cores) and ``batch_tokens``."""
         config: dict[str, Any] = context.model_config or {}
-        self._recognizer = EntityRecognizer(load_tagger(Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", 4096))))
+        folder, threads, batch_tokens = Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", BATCH_TOKENS))
+        self._recognizer = EntityRecognizer(load_tagger(folder, threads, batch_tokens))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]]:
         """Entities of each row's text, in row order.

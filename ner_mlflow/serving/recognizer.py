@@ -1,10 +1,14 @@
 """An exported model on disk as a function from texts to entities."""
 
+import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -14,15 +18,22 @@ from tokenizers import Tokenizer
 from ..bio import to_entities
 from ..encoding import Inputs
 from ..tagger import Forward, Tagger, TaggerSpec
-from .text import Word, split_sentences
+from .text import split_sentences
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+BATCH_TOKENS = 256
+"""Padded sub-tokens a batch; larger ones leave the processor's caches (docs/log.md)."""
+SLOW_FUSIONS = ["SkipLayerNormFusion"]
+"""Of ONNX Runtime 1.31: the fused kernel takes nine times as long as the layer norm alone, a quarter of an int8 model's time."""
+PART_CHARACTERS = 65_536
+PART_TEXTS = 1024
+PARTS_AHEAD = 2
+"""Parts of a stream of texts that are begun before the answers of the first are waited for."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class TextEntity:
+class TextEntity(NamedTuple):
     """An entity in a text: ``text[start:end]``, offsets in code points; ``score`` is the mean probability of its words' tags."""
 
     text: str
@@ -36,7 +47,7 @@ def onnx_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """A CPU session; ``threads`` of 0 takes all cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS)
 
 
 def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
@@ -49,10 +60,36 @@ def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
     return forward
 
 
-def load_tagger(folder: Path, threads: int = 0, batch_tokens: int = 4096) -> Tagger:
-    """The tagger of an exported model: ``model.onnx``, ``tokenizer.json`` and ``ner_model.json`` in one folder."""
+class OnnxBulk:
+    """Many batches at once, each on one core: of sentences as short as these, faster than all cores on each batch in turn.
+
+    Its session and threads are made when they are first needed.
+    """
+
+    def __init__(self, path: Path, workers: int) -> None:
+        self.workers = workers
+        self._path = path
+        self._lock = Lock()
+
+    def submit(self, work: Callable[[Forward], list[NDArray[np.float32]]]) -> Future[list[NDArray[np.float32]]]:
+        """Begin ``work`` on one of the threads."""
+        with self._lock:
+            forward, executor = self._made
+        return executor.submit(work, forward)
+
+    @cached_property
+    def _made(self) -> tuple[Forward, ThreadPoolExecutor]:
+        return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(self.workers, "tagger")
+
+
+def load_tagger(folder: Path, threads: int = 0, batch_tokens: int = BATCH_TOKENS) -> Tagger:
+    """The tagger of an exported model: ``model.onnx``, ``tokenizer.json`` and ``ner_model.json`` in one folder.
+
+    ``threads`` of 0 takes all cores.
+    """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-    return Tagger(onnx_forward(onnx_session(folder / MODEL_FILE, threads)), tokenizer, TaggerSpec.load(folder), batch_tokens)
+    bulk = OnnxBulk(folder / MODEL_FILE, threads or os.cpu_count() or 1)
+    return Tagger(onnx_forward(onnx_session(folder / MODEL_FILE, threads)), tokenizer, TaggerSpec.load(folder), batch_tokens, bulk)
 
 
 class EntityRecognizer:
@@ -61,26 +98,53 @@ class EntityRecognizer:
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
 
-    def recognize(self, texts: Sequence[str]) -> list[list[TextEntity]]:
-        """The entities of each text, in order."""
-        sentences: list[list[Word]] = []
-        owners: list[int] = []
-        for index, text in enumerate(texts):
-            for sentence in split_sentences(text):
-                sentences.append(sentence)
-                owners.append(index)
-        found: list[list[TextEntity]] = [[] for _ in texts]
-        tagged = self._tagger.tag([[_encodable(word.text) for word in sentence] for sentence in sentences], owners)
-        for owner, sentence, tags in zip(owners, sentences, tagged, strict=True):
-            for entity in to_entities(tags.tags):
-                start, end = sentence[entity.start].start, sentence[entity.end - 1].end
-                score = float(tags.probabilities[entity.start : entity.end].mean())
-                found[owner].append(TextEntity(texts[owner][start:end], entity.type, start, end, score))
-        return found
+    def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
+        """The entities of each text, in order.
 
-    def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
+        Texts are read some ahead of the answers: one part is cut into words while another is tagged. So a stream of any length
+        takes the memory of a few parts.
+        """
+        begun: deque[Callable[[], Iterator[list[TextEntity]]]] = deque()
+        for part in _parts(texts):
+            begun.append(self._begin(part))
+            if len(begun) > PARTS_AHEAD:
+                yield from begun.popleft()()
+        for finish in begun:
+            yield from finish()
+
+    def recognize_rows(self, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
         """The same as plain dicts, as served."""
-        return [[asdict(entity) for entity in entities] for entities in self.recognize(texts)]
+        return [[entity._asdict() for entity in entities] for entities in self.recognize(texts)]
+
+    def _begin(self, texts: Sequence[str]) -> Callable[[], Iterator[list[TextEntity]]]:
+        cut = [split_sentences(text) for text in texts]
+        sentences = [sentence for sentences in cut for sentence in sentences]
+        owners = [index for index, sentences in enumerate(cut) for _ in sentences]
+        finish = self._tagger.begin([[_encodable(word.text) for word in sentence] for sentence in sentences], owners)
+
+        def entities() -> Iterator[list[TextEntity]]:
+            found: list[list[TextEntity]] = [[] for _ in texts]
+            for owner, sentence, tags in zip(owners, sentences, finish(), strict=True):
+                for entity in to_entities(tags.tags):
+                    start, end = sentence[entity.start].start, sentence[entity.end - 1].end
+                    score = float(tags.probabilities[entity.start : entity.end].mean())
+                    found[owner].append(TextEntity(texts[owner][start:end], entity.type, start, end, score))
+            yield from found
+
+        return entities
+
+
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        part.append(text)
+        characters += len(text)
+        if characters >= PART_CHARACTERS or len(part) >= PART_TEXTS:
+            yield part
+            part, characters = [], 0
+    if part:
+        yield part
 
 
 def _encodable(text: str) -> str:

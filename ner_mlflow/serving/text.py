@@ -6,7 +6,7 @@ belongs to a name (`Node.js`, `C++`, `.NET`, `foo()`, `<div>`) stays whole. The 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 OPENING = frozenset("\"'“‘«„`")
 CLOSING = frozenset("\"'”’»`.,;:!?…")
@@ -27,8 +27,7 @@ _CHUNK = re.compile(r"\S+")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of a text; ``start`` and ``end`` are offsets in code points, end exclusive."""
 
     text: str

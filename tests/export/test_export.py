@@ -1,6 +1,7 @@
 """Export: the files compute what PyTorch computes, and a file that does not is not served."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model
 from ner_mlflow.modeling.predict import torch_forward
 from ner_mlflow.provenance import folder_sizes
 from ner_mlflow.results import ExportReport
-from ner_mlflow.serving.recognizer import EntityRecognizer, load_tagger, onnx_forward, onnx_session
+from ner_mlflow.serving.recognizer import PART_CHARACTERS, EntityRecognizer, load_tagger, onnx_forward, onnx_session
 
 VALIDATION = generate_sample(13)["validation"][:40]
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
@@ -91,6 +92,21 @@ def test_answers_do_not_depend_on_the_company_of_a_text(exported: ExportReport) 
         (alone,) = recognizer.recognize([text])
         assert [(entity.label, entity.start, entity.end) for entity in alone] == [(entity.label, entity.start, entity.end) for entity in entities]
         assert [entity.score for entity in alone] == pytest.approx([entity.score for entity in entities], abs=1e-4)
+
+
+def test_a_stream_of_texts_is_answered_while_it_is_read(exported: ExportReport) -> None:
+    recognizer = EntityRecognizer(load_tagger(exported.served.folder))
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield f"Ubuntu 22.04 on machine {read} " * 300
+
+    for number, entities in enumerate(itertools.islice(recognizer.recognize(endless()), 40)):
+        assert all(entity.end <= 9000 for entity in entities)
+        assert read - number <= 4 * PART_CHARACTERS // 7000
 
 
 def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:

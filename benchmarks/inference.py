@@ -1,0 +1,167 @@
+"""How fast does the model we serve answer, against a transformers pipeline and against bare ONNX Runtime?
+
+Takes an export run's model and real sentences (the test split of the dataset it was trained on), all cores, everything in turns:
+
+(a) the transformers token-classification pipeline with the same weights, in batches;
+(b) ONNX Runtime alone on the same file: sentences tokenised beforehand, sorted by length, in batches of the size that is fastest;
+    no decoding, no text: the limit;
+ours: `predict` of the served model as MLflow loads it, from texts to entities with offsets.
+
+usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3] [--int8 int8] [--fp32 fp32]
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from tokenizers import Tokenizer
+from transformers import pipeline
+
+from ner_mlflow.data.sentences import TEST
+from ner_mlflow.encoding import Inputs, batches, collate
+from ner_mlflow.export.bundle import write_code_bundle
+from ner_mlflow.provenance import hardware
+from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE, EntityRecognizer, load_tagger, onnx_forward, onnx_session
+from ner_mlflow.tagger import TaggerSpec
+from ner_mlflow.tracking.models import EXAMPLE, find_model, log_served_model
+from ner_mlflow.tracking.runs import download, latest_run, read_tags
+from ner_mlflow.workflows.prepare import load_data
+
+PIPELINE_BATCH_SIZE = 32
+BATCH_TOKENS = (512, 1024, 2048, 4096, 8192)
+SINGLE_SENTENCES = 200
+DEFAULT_EXPERIMENT = "0"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("export_run", nargs="?", default="")
+    parser.add_argument("--sentences", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--int8", default="int8", help="the exported variant taken for int8")
+    parser.add_argument("--fp32", default="fp32", help="the exported variant taken for fp32")
+    arguments = parser.parse_args()
+    run_id = arguments.export_run or latest_run("export", DEFAULT_EXPERIMENT)
+    if run_id is None:
+        raise SystemExit("no export run here: run main first, or name one")
+    tags = read_tags(run_id)
+    corpus = load_data(tags["data_run"]).dataset.corpus
+    texts = [" ".join(sentence.tokens) for sentence in corpus[TEST]][: arguments.sentences]
+    torch_folder = find_model(tags["model"]).folder
+    folders = {name: download(f"runs:/{run_id}/onnx/{variant}") for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))}
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as stores:
+        served = {name: _served(folder, Path(stores) / name) for name, folder in folders.items()}
+        print(json.dumps(_measure(arguments, texts, torch_folder, folders, served)))
+
+
+def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: Path, folders: Mapping[str, Path], served: Mapping[str, str]) -> dict[str, Any]:
+    frame = pd.DataFrame({"text": texts})
+    contenders: dict[str, Callable[[], Callable[[], Any]]] = {"pipeline": lambda: _pipeline(torch_folder, texts)}
+    for name, folder in folders.items():
+        best = _best_batch_tokens(folder, texts)
+        print(f"{name}: bare ONNX Runtime is fastest in batches of {best} sub-tokens", flush=True)
+        contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, best)  # type: ignore[misc]
+        contenders[f"ours_{name}"] = lambda name=name: _predict(served[name], frame)  # type: ignore[misc]
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(arguments.rounds):
+        for name, load in contenders.items():
+            answer = load()  # only the one whose turn it is is loaded: idle thread pools spin
+            started = time.perf_counter()
+            answer()
+            seconds[name].append(time.perf_counter() - started)
+            print(f"round {round_ + 1}, {name}: {len(texts) / seconds[name][-1]:.0f} sentences per second", flush=True)
+    rate = {name: len(texts) / float(np.median(values)) for name, values in seconds.items()}
+    singles = _single_p50_ms(folders["int8"], served["int8"], texts[:SINGLE_SENTENCES], arguments.rounds)
+    return {
+        "ratio_int8_to_pipeline": rate["ours_int8"] / rate["pipeline"],
+        "ratio_fp32_to_pipeline": rate["ours_fp32"] / rate["pipeline"],
+        "ratio_to_bare_onnxruntime": rate["ours_int8"] / rate["bare_int8"],
+        "ratio_to_bare_onnxruntime_fp32": rate["ours_fp32"] / rate["bare_fp32"],
+        "ratio_single_p50_to_bare_onnxruntime": singles["ours"] / singles["bare"],
+        "sentences_per_s": rate,
+        "single_p50_ms": singles,
+        "sentences": len(texts),
+        "variants": {"int8": arguments.int8, "fp32": arguments.fp32},
+        "hardware": hardware(),
+    }
+
+
+def _served(folder: Path, store: Path) -> str:
+    """The folder logged as the served model in a store of its own; its local path, as a service would have it."""
+    store.mkdir()
+    mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
+    mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
+    mlflow.set_experiment("inference")
+    expected = EntityRecognizer(load_tagger(folder)).recognize_rows(EXAMPLE)
+    return str(download(log_served_model(folder, write_code_bundle(store / "code"), "served_model", expected, {}).uri))
+
+
+def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
+    model = mlflow.pyfunc.load_model(path)
+    model.predict(frame[:8])
+    return lambda: model.predict(frame)
+
+
+def _pipeline(folder: Path, texts: Sequence[str]) -> Callable[[], Any]:
+    recognizer = pipeline("token-classification", model=str(folder), device="cpu", aggregation_strategy="simple")
+    recognizer(texts[:8], batch_size=PIPELINE_BATCH_SIZE)
+    return lambda: recognizer(texts, batch_size=PIPELINE_BATCH_SIZE)
+
+
+def _inputs(folder: Path, texts: Sequence[str], batch_tokens: int) -> list[Inputs]:
+    spec = TaggerSpec.load(folder)
+    windows = spec.encoder(Tokenizer.from_file(str(folder / TOKENIZER_FILE))).windows([text.split(" ") for text in texts])
+    return [collate([windows[index] for index in batch], spec.pad_id) for batch in batches(windows, batch_tokens)]
+
+
+def _bare(folder: Path, texts: Sequence[str], batch_tokens: int) -> Callable[[], Any]:
+    forward = onnx_forward(onnx_session(folder / MODEL_FILE))
+    inputs = _inputs(folder, texts, batch_tokens)
+    forward(inputs[-1])
+    return lambda: [forward(batch) for batch in inputs]
+
+
+def _best_batch_tokens(folder: Path, texts: Sequence[str]) -> int:
+    seconds = {}
+    for batch_tokens in BATCH_TOKENS:
+        answer = _bare(folder, texts, batch_tokens)
+        started = time.perf_counter()
+        answer()
+        seconds[batch_tokens] = time.perf_counter() - started
+    return min(seconds, key=lambda batch_tokens: seconds[batch_tokens])
+
+
+def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -> dict[str, float]:
+    """Milliseconds of one sentence a call, in turns: the served model's `predict`, ONNX Runtime alone."""
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    inputs = _inputs(folder, texts, 1)
+    rows = [pd.DataFrame({"text": [text]}) for text in texts]
+    for _ in range(rounds):
+        model = mlflow.pyfunc.load_model(path)
+        times["ours"] += _each_ms(model.predict, rows)
+        del model
+        times["bare"] += _each_ms(onnx_forward(onnx_session(folder / MODEL_FILE)), inputs)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _each_ms(answer: Callable[[Any], Any], inputs: Sequence[Any]) -> list[float]:
+    for value in inputs[:20]:
+        answer(value)
+    times = []
+    for value in inputs:
+        started = time.perf_counter()
+        answer(value)
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+if __name__ == "__main__":
+    main()
