@@ -42,7 +42,7 @@ def main() -> None:
     encoder = TaggerSpec.load(paths["full_fp32"]).encoder(Tokenizer.from_file(str(paths["full_fp32"] / TOKENIZER_FILE)))
     windows = encoder.windows([sentence.tokens for sentence in generate_sample(0)["test"]])
     inputs = latency_inputs(windows, LENGTH)[f"length_{LENGTH}"]
-    times = interleaved_latency_ms({name: onnx_loader(path / MODEL_FILE) for name, path in paths.items()}, inputs, RUNS, WARMUP_RUNS)
+    times = interleaved_latency_ms({name: (onnx_loader(path / MODEL_FILE), inputs) for name, path in paths.items()}, RUNS, WARMUP_RUNS)
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
     metrics = read_metrics(full)
     for name, value in p50_ms.items():

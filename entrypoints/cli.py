@@ -64,6 +64,11 @@ def option(name: str, default: str, help_text: str) -> Callable[[Callable[..., A
     return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)
 
 
+def flag(name: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that is true or false; false unless it is given."""
+    return click.option(f"--{name}", default="false", type=click.BOOL, help=f"{help_text}  [default: false]")
+
+
 preset_option = option("preset", "minilm_full", f"settings to start from: {', '.join(preset_names())}, or a YAML file")
 overrides_option = option("overrides", "", "more settings, blanks between: 'train.weight_decay=0.1 model.max_length=256'")
 data_run_option = option("data_run", "latest", "prepared dataset: a data run's id, runs:/ID, or latest (made when there is none)")

@@ -14,7 +14,7 @@ from ner_mlflow.workflows.main import STEP, run_main
 @cli.setting("epochs", "train.epochs")
 @cli.setting("seed", "train.seed")
 @cli.option("registered_model", "it-ner", "name in the model registry of the best variant")
-@cli.option("alias", "champion", "alias that the best variant gets")
+@cli.option("alias", "champion", "alias that the best variant gets, if nobody has it or it may take its place as in promote")
 @cli.overrides_option
 def main(presets: str, registered_model: str, alias: str, overrides: str, **options: str) -> None:
     """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
@@ -23,7 +23,10 @@ def main(presets: str, registered_model: str, alias: str, overrides: str, **opti
         comparison = run_main(run, cli.several(presets, "presets"), cli.given(options, overrides), registered_model, alias)
         columns = comparison.table.drop(columns="train_run").set_index("preset").map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         click.echo(f"\n{columns.T.to_string()}\n")
-        click.echo(f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}, models:/{registered_model}@{alias}")
+        registered = f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}"
+        click.echo(registered if comparison.not_promoted else f"{registered}, models:/{registered_model}@{alias}")
+        if comparison.not_promoted:
+            click.echo(f"{registered_model}@{alias} stays with its version: {comparison.not_promoted}")
         click.echo(f"open next: {where_to_look(run, 'comparison.html')}")
 
 

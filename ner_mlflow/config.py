@@ -215,6 +215,30 @@ class ExportConfig(Section):
         return self
 
 
+class PredictConfig(Section):
+    """How `predict` tags a whole corpus."""
+
+    text_column: str = Field(min_length=1, description="column, or key of the JSON objects, with the texts")
+    engine: Literal["local", "spark"] = Field(description="local: this process, streaming; spark: mlflow.pyfunc.spark_udf on a cluster")
+    spark_master: str = Field(min_length=1, description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...")
+    batch_rows: Integer = Field(ge=1, description="rows read, tagged and written at a time; bounds the memory")
+    threads: Integer = Field(ge=0, description="threads of a process that tags; 0: all cores, or on Spark one")
+
+
+class PromoteConfig(Section):
+    """When `promote` lets a candidate take the champion's place; the split that decides is that of `evaluate`."""
+
+    min_f1_gain: Float = Field(ge=0, description="F1 that a better candidate has more than the champion")
+    f1_tolerance: Float = Field(ge=0, description="F1 that a faster or smaller candidate may have less than the champion")
+    max_latency_ratio: Float = Field(gt=0, lt=1, description="a faster candidate takes at most this share of the champion's time for a sentence")
+    max_size_ratio: Float = Field(gt=0, lt=1, description="a smaller candidate has at most this share of the champion's bytes")
+    significance_level: Fraction = Field(description="p-value from which on a lower F1 is significantly lower")
+    latency_runs: Integer = Field(ge=1, description="timed sentences, the two models in turns")
+    resamples: Integer = Field(ge=100, description="permutations behind the p-value")
+    lock_timeout_s: Float = Field(gt=0, description="seconds to wait for another promotion of the same model")
+    seed: Integer = Field(ge=0, description="seed of the permutations")
+
+
 class Config(Section):
     """The whole configuration; core functions take the section they need."""
 
@@ -226,6 +250,8 @@ class Config(Section):
     robustness: RobustnessConfig
     prompt: PromptConfig
     export: ExportConfig
+    promote: PromoteConfig
+    predict: PredictConfig
 
     @model_validator(mode="after")
     def _sequences_have_no_word_losses(self) -> Self:

@@ -80,7 +80,7 @@ def _timings(checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config:
     loaders: dict[str, Callable[[], Forward]] = {variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants}
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[: config.latency_runs])
     for place, inputs in latency_inputs(windows, config.latency_length).items():
-        times = interleaved_latency_ms(loaders, inputs, config.latency_runs, config.latency_warmup_runs)
+        times = interleaved_latency_ms({name: (load, inputs) for name, load in loaders.items()}, config.latency_runs, config.latency_warmup_runs)
         for variant in config.variants:
             timings[variant] |= {f"latency/{place}/{name}": value for name, value in summarize_ms(times[variant]).items()}
     return timings

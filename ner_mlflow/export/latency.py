@@ -11,16 +11,16 @@ from ..serving.recognizer import onnx_forward, onnx_session
 from ..tagger import Forward
 
 
-def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs: Sequence[Inputs], runs: int, warmup_runs: int) -> dict[str, list[float]]:
-    """Milliseconds of each forward call, one sentence a call.
+def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward], Sequence[Inputs]]], runs: int, warmup_runs: int) -> dict[str, list[float]]:
+    """Milliseconds of each forward call, one sentence a call; each contender has its own inputs.
 
     The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
     since idle thread pools of ONNX Runtime still spin.
     """
     blocks = min(8, runs)
-    times: dict[str, list[float]] = {name: [] for name in forwards}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks):
-        for name, load in forwards.items():
+        for name, (load, inputs) in contenders.items():
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
                 chosen = inputs[(run + block * runs) % len(inputs)]
@@ -33,12 +33,17 @@ def interleaved_latency_ms(forwards: Mapping[str, Callable[[], Forward]], inputs
 
 def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, list[Inputs]]:
     """What latency is measured on, a sentence a batch: words repeated to ``latency_length`` sub-tokens, and sentences as they are."""
-    real = [collate([window], 0) for window in windows]
+    real = sentence_inputs(windows)
     whole = {}
     for name in real[0]:
         body = np.concatenate([inputs[name][0, 1:-1] for inputs in real])
         whole[name] = np.concatenate([real[0][name][0, :1], np.resize(body, latency_length - 2), real[0][name][0, -1:]])[None, :]
     return {f"length_{latency_length}": [whole], "real": real}
+
+
+def sentence_inputs(windows: Sequence[Window]) -> list[Inputs]:
+    """Inputs of one sentence each, without padding."""
+    return [collate([window], 0) for window in windows]
 
 
 def summarize_ms(times: Sequence[float]) -> dict[str, float]:

@@ -69,7 +69,7 @@ def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[Foun
     """
     run.log_config(evaluate=config)
     run.set_tags({"data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
-    runs = {model.address: _evaluated(run, config, model, data) for model in models}
+    runs = {model.address: evaluated(run, config, model, data) for model in models}
     scores = {address: read_metrics(run_id) for address, run_id in runs.items()}
     order = sorted(runs, key=lambda address: -scores[address][f"{config.split}/f1"])
     predictions = {address: read_predictions(runs[address]) for address in order}
@@ -95,7 +95,8 @@ def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[Foun
     return table
 
 
-def _evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
+def evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
+    """The id of the run that scored a model: an earlier one, or one that is opened below ``run``."""
     run_id = reusable_run(STEP, evaluate_cache_key(config, model, data), run.experiment_id)
     if run_id:
         log.info("%s: scored before in run %s", model.address, run_id)

@@ -53,7 +53,9 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
         expected = EntityRecognizer(load_tagger(report.served.folder)).recognize_rows(EXAMPLE)
         metadata = {"variant": report.served.name, "types": list(checkpoint.spec.types), "dataset_fingerprint": data.dataset.fingerprint}
         logged = log_served_model(report.served.folder, write_code_bundle(folder / "code"), "served_model", expected, metadata)
-    run.set_tags({MODEL_URI_TAG: logged.uri, "served_variant": report.served.name, "cache_key": export_cache_key(config, model, data)})
+        served_fingerprint = FoundModel(report.served.folder, logged.uri).fingerprint
+    run.set_tags({MODEL_URI_TAG: logged.uri, "served_variant": report.served.name, "served_fingerprint": served_fingerprint})
+    run.set_tags({"cache_key": export_cache_key(config, model, data)})
     log.info("served variant: %s", report.served.name)
     return Exported(logged, report.served.name)
 

@@ -12,8 +12,9 @@ from ..errors import ConfigError
 from ..labels import LabelSchema
 from ..modeling.backbone import resolve_backbone
 from ..tracking.models import FoundModel, LoggedModel, check_registered_name, find_model, register
+from ..tracking.registry import alias_holder
 from ..tracking.runs import Run, read_metrics, read_tags, reusable_run
-from . import evaluate, export, prepare, train
+from . import evaluate, export, prepare, promote, train
 from .prepare import DataRef
 from .teach import find_teachers
 
@@ -38,11 +39,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table that ``main`` ends with, the best variant by validation F1, and its registered version."""
+    """The table that ``main`` ends with, the best variant by validation F1, its registered version, and why it did not get the
+    alias, where it did not."""
 
     table: pd.DataFrame
     best: Variant
     version: str
+    not_promoted: str
 
 
 def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], registered_model: str, alias: str) -> Comparison:
@@ -72,9 +75,10 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     run.log_table("comparison", table)
     run.describe(table.drop(columns=["train_run", "fp32_size_mb", "fp32_latency_p50_ms"]))
     run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
-    version = _registered(best, registered_model, alias)
+    version = _registered(best, registered_model)
+    not_promoted = _not_promoted(run, configs[best.preset], registered_model, version, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
-    return Comparison(table, best, version)
+    return Comparison(table, best, version, not_promoted)
 
 
 def comparison_table(variants: Sequence[Variant], best: Variant) -> pd.DataFrame:
@@ -156,7 +160,16 @@ def _judged(steps: _Steps, preset: str, config: Config, train_run: str, data: Da
     )
 
 
-def _registered(best: Variant, name: str, alias: str) -> str:
+def _not_promoted(run: Run, config: Config, name: str, version: str, alias: str) -> str:
+    """Give a version the alias, if it has it already, nobody has it, or it may take its place; else say why not."""
+    holder = alias_holder(name, alias)
+    if holder and holder.version == version:
+        return ""
+    with run.child(promote.STEP, f"promote {name}/{version}") as child:
+        return promote.attempt(child, config, name, version, alias)
+
+
+def _registered(best: Variant, name: str) -> str:
     model = LoggedModel(best.served_uri.removeprefix("models:/"), best.served_uri)
     tags = {
         "preset": best.preset,
@@ -169,4 +182,4 @@ def _registered(best: Variant, name: str, alias: str) -> str:
         f"{best.preset}, {best.served_variant}: F1 {best.metrics['best_validation/f1']:.4f} on validation, {best.metrics['test/f1']:.4f} on test. "
         f"Send texts, get entities with character offsets: {', '.join(best.schema.types)}."
     )
-    return register(model, name, alias, tags, description)
+    return register(model, name, None, tags, description)

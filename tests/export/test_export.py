@@ -110,10 +110,11 @@ def test_a_stream_of_texts_is_answered_while_it_is_read(exported: ExportReport) 
 
 
 def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:
-    loaders = {report.name: onnx_loader(report.folder / "model.onnx") for report in exported.variants}
     ids = np.arange(5, 15)[None, :]
-    times = interleaved_latency_ms(loaders, [{"input_ids": ids, "attention_mask": np.ones_like(ids)}], runs=11, warmup_runs=1)
-    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(loaders, 11)
+    inputs = [{"input_ids": ids, "attention_mask": np.ones_like(ids)}]
+    contenders = {report.name: (onnx_loader(report.folder / "model.onnx"), inputs) for report in exported.variants}
+    times = interleaved_latency_ms(contenders, runs=11, warmup_runs=1)
+    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(contenders, 11)
     assert all(value > 0 for values in times.values() for value in values)
 
 

@@ -1,0 +1,42 @@
+"""Let a registered model take the champion's place, if it is proven and not worse."""
+
+import click
+
+from entrypoints import cli
+from ner_mlflow.tracking.models import check_registered_name
+from ner_mlflow.tracking.runs import open_run, where_to_look
+from ner_mlflow.workflows.promote import STEP, run_promote, run_rollback
+
+
+@cli.command("promote")
+@cli.option("registered_model", "it-ner", "name in the model registry")
+@cli.option("candidate", "candidate", "the version that is to be promoted: its number, an alias of it, or latest")
+@cli.option("alias", "champion", "the alias that the candidate is to get")
+@cli.setting("split", "evaluate.split")
+@cli.setting("min_f1_gain", "promote.min_f1_gain")
+@cli.setting("f1_tolerance", "promote.f1_tolerance")
+@cli.flag("dry_run", "judge and say, change nothing")
+@cli.option("force", "", "a reason to promote whatever the verdict is; it is written down")
+@cli.option("rollback", "", "a reason to give the alias back to the version that had it before; nothing is judged")
+@cli.preset_option
+@cli.overrides_option
+def promote(registered_model: str, candidate: str, alias: str, dry_run: bool, force: str, rollback: str, preset: str, overrides: str, **options: str) -> None:
+    """Compare a version with the champion on the same sentences, and move the alias if it may take its place; or roll back."""
+    cli.set_up_logging()
+    with open_run(STEP, f"promote {registered_model} {'rollback' if rollback else candidate}") as run:
+        config = cli.resolve(preset, options, overrides)
+        check_registered_name(registered_model, alias)
+        if rollback:
+            before, after = run_rollback(run, config, registered_model, alias, rollback)
+            click.echo(f"{registered_model}@{alias} is version {after.version} again, no longer {before.version}")
+        else:
+            done = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
+            click.echo(done.verdict.table.to_string(index=False))
+            state = f"{done.version.address} is {registered_model}@{alias} now" if done.moved else f"nothing changed: {done.version.address} would be promoted"
+            click.echo(state if done.moved or done.verdict.passed else f"nothing changed: {done.version.address} would not be promoted")
+            click.echo(f"why: {done.verdict.reason}")
+        click.echo(f"open next: {where_to_look(run)}")
+
+
+if __name__ == "__main__":
+    promote()

@@ -1,0 +1,140 @@
+"""Versions of registered models and the aliases on them: find, and move an alias such that of two who try one wins."""
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from ..errors import TrackingError
+from .runs import Run
+
+log = logging.getLogger(__name__)
+
+LATEST = "latest"
+TURN_TAG = "ner.promotion."
+STALE_S = 60
+"""A turn taken longer ago is a process's that died: what is done in a turn takes a second."""
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of a registered model; ``source`` is the address of the logged model, ``tags`` those of the version."""
+
+    name: str
+    version: str
+    source: str
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        """As MLflow loads it."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def find_version(name: str, which: str) -> RegisteredVersion:
+    """The version with a number or an alias, or the ``latest``.
+
+    Raises:
+        TrackingError: there is none.
+    """
+    client = mlflow.MlflowClient()
+    try:
+        if which == LATEST:
+            versions = client.search_model_versions(f"name = '{name}'")
+            if not versions:
+                raise TrackingError(f"registered model {name!r} has no version: run main or export first")
+            return _version(max(versions, key=lambda found: int(found.version)))
+        return _version(client.get_model_version(name, which) if which.isdigit() else client.get_model_version_by_alias(name, which))
+    except MlflowException as error:
+        raise TrackingError(f"no version {which!r} of registered model {name!r}: give a number, an alias or {LATEST!r}, or run main or export first") from error
+
+
+def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
+    """The version that has an alias, if one has."""
+    number = mlflow.MlflowClient().get_registered_model(name).aliases.get(alias)
+    return find_version(name, str(number)) if number else None
+
+
+def user_of(run: Run) -> str:
+    """Who opened a run, as MLflow noted it."""
+    return str(mlflow.get_run(run.id).data.tags.get("mlflow.user", "unknown"))
+
+
+def move_alias(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None, tags: Mapping[str, str], note: str, timeout_s: float) -> None:
+    """Give an alias to a version, if it is still where it was when that was decided; ``tags`` and ``note`` are written on the version.
+
+    Args:
+        alias: the alias to move.
+        to: the version that gets it.
+        held_by: the version that had it when the decision was made; None: none had.
+        tags: tags of the version.
+        note: a line for the version's description.
+        timeout_s: seconds to wait for others who move an alias of this model.
+
+    Raises:
+        TrackingError: somebody else moved the alias meanwhile, or does not end.
+    """
+    client = mlflow.MlflowClient()
+    with _turn(to.name, timeout_s):
+        holder = alias_holder(to.name, alias)
+        if (holder and holder.version) != (held_by and held_by.version):
+            was, is_ = (f"version {found.version}" if found else "no version" for found in (held_by, holder))
+            raise TrackingError(
+                f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
+            )
+        for key, value in tags.items():
+            client.set_model_version_tag(to.name, to.version, key, value)
+        before = client.get_model_version(to.name, to.version).description or ""
+        client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
+        client.set_registered_model_alias(to.name, alias, to.version)
+
+
+def mark(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    for key, value in tags.items():
+        mlflow.MlflowClient().set_model_version_tag(version.name, version.version, key, value)
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _turn(name: str, timeout_s: float) -> Iterator[None]:
+    """One at a time moves aliases of a model.
+
+    A registry has no compare-and-set. But who writes that it is their turn, and then reads that it is nobody else's, is alone:
+    of two who write at once, each reads the other's, and both withdraw and wait for a time drawn anew.
+    """
+    client = mlflow.MlflowClient()
+    key = f"{TURN_TAG}{uuid.uuid4().hex}"
+    deadline = time.monotonic() + timeout_s
+    while True:
+        client.set_registered_model_tag(name, key, str(time.time()))
+        try:
+            if not _others(name, key):
+                yield
+                return
+        finally:
+            client.delete_registered_model_tag(name, key)
+        if time.monotonic() > deadline:
+            raise TrackingError(f"another promotion of {name!r} has not ended in {timeout_s:g} s: look at its run, then try again")
+        time.sleep(random.uniform(0.1, 1.0))
+
+
+def _others(name: str, own: str) -> list[str]:
+    tags = mlflow.MlflowClient().get_registered_model(name).tags
+    return [key for key, since in tags.items() if key.startswith(TURN_TAG) and key != own and time.time() - float(since) < STALE_S]
+
+
+def _version(found: ModelVersion) -> RegisteredVersion:
+    return RegisteredVersion(found.name, str(found.version), found.source or "", dict(found.tags or {}))

@@ -1,0 +1,144 @@
+"""Promotion and rollback in a real registry: one champion at a time, and a reason for each."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import entry_point, mlflow_run
+
+from ner_mlflow.config import Config, load_config
+from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.tracking.registry import RegisteredVersion, alias_holder, find_version, move_alias
+from ner_mlflow.tracking.runs import open_run
+from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback
+
+NAME = "it-ner"
+
+
+@pytest.fixture(scope="module")
+def store(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Version 1, trained for two epochs, is the champion; version 2, trained for six, the candidate."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    main = mlflow_run(uri, "-P", f"presets={tiny_preset}", "-P", "epochs=2", cwd=folder)
+    assert main.returncode == 0, main.stderr
+    for step in ("train", "export"):
+        done = entry_point(uri, step, "--preset", str(tiny_preset))
+        assert done.returncode == 0, done.stderr
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_preset: Path) -> Config:
+    return load_config(str(tiny_preset), {"promote.latency_runs": 8, "promote.resamples": 1000})
+
+
+def champion() -> RegisteredVersion:
+    found = alias_holder(NAME, "champion")
+    assert found
+    return found
+
+
+def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:
+    with open_run("promote", "promote") as run:
+        return run_promote(run, config, NAME, candidate, "champion", **options)  # type: ignore[arg-type]
+
+
+def test_the_story_of_a_champion(store: str, config: Config) -> None:
+    tried = mlflow_run(store, "-e", "promote", "-P", "dry_run=true")
+    assert tried.returncode == 0, tried.stderr
+    assert "nothing changed: models:/it-ner/2 would be promoted" in tried.stdout
+    assert champion().version == "1"
+
+    done = mlflow_run(store, "-e", "promote")
+    assert done.returncode == 0, done.stderr
+    assert "models:/it-ner/2 is it-ner@champion now" in done.stdout
+    now = champion()
+    assert now.version == "2"
+    assert now.tags["promoted_from"] == "1"
+    assert now.tags["promotion_reason"].startswith("F1 is ")
+    run = mlflow.get_run(now.tags["promotion_run"])
+    assert run.data.tags["ner.step"] == "promote"
+    assert now.tags["promoted_by"] == run.data.tags["mlflow.user"]
+    description = mlflow.MlflowClient().get_model_version(NAME, "2").description
+    assert "champion after version 1, promoted by" in description
+
+    with pytest.raises(ModelError, match="models:/it-ner/1 does not become it-ner@champion, not so: F1 is not significantly worse"):
+        promote(config, "1")
+    assert champion().version == "2"
+    with pytest.raises(TrackingError, match="is it-ner@champion already"):
+        promote(config, "champion")
+
+    assert promote(config, "1", force="the new one is slow on our machines").moved
+    assert champion().version == "1"
+    assert champion().tags["promotion_reason"].startswith("forced (the new one is slow on our machines), although not so: ")
+
+    with open_run("promote", "rollback") as run_:
+        before, after = run_rollback(run_, config, NAME, "champion", "it was not")
+    assert (before.version, after.version) == ("1", "2")
+    assert champion().version == "2"
+    assert find_version(NAME, "1").tags["rolled_back_reason"] == "it was not"
+
+
+def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "2")
+    again = mlflow_run(store, "-P", f"presets={tiny_preset}", "-P", "epochs=2")
+    assert again.returncode == 0, again.stderr
+    assert "it-ner@champion stays with its version: models:/it-ner/1 does not become it-ner@champion, not so: " in again.stdout
+    assert champion().version == "2"
+
+
+def test_files_that_are_not_those_that_were_proven_are_not_promoted(store: str, config: Config) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+    proven = find_version(NAME, "2").tags["export_run"]
+    try:
+        mlflow.MlflowClient().set_model_version_tag(NAME, "2", "export_run", find_version(NAME, "1").tags["export_run"])
+        with pytest.raises(ModelError, match="the files of models:/it-ner/2 are not those that export run"):
+            promote(config, "2")
+    finally:
+        mlflow.MlflowClient().set_model_version_tag(NAME, "2", "export_run", proven)
+
+
+def test_of_two_promotions_that_race_one_wins_and_the_other_is_told(store: str) -> None:
+    client = mlflow.MlflowClient()
+    source = find_version(NAME, "1").source
+    versions = [find_version(NAME, str(client.create_model_version(NAME, source).version)) for _ in range(4)]
+    client.set_registered_model_alias(NAME, "raced", "1")
+    held = alias_holder(NAME, "raced")
+    start = threading.Barrier(len(versions))
+    outcomes: dict[str, str] = {}
+
+    def race(version: RegisteredVersion) -> None:
+        start.wait()
+        try:
+            move_alias("raced", version, held, {"won": "yes"}, "won the race", timeout_s=60)
+            outcomes[version.version] = "won"
+        except TrackingError as error:
+            outcomes[version.version] = str(error)
+
+    threads = [threading.Thread(target=race, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [version for version, outcome in outcomes.items() if outcome == "won"]
+    assert len(winners) == 1, outcomes
+    assert len(outcomes) == len(versions)
+    assert all("was moved by somebody else" in outcome for outcome in outcomes.values() if outcome != "won")
+    holder = alias_holder(NAME, "raced")
+    assert holder
+    assert holder.version == winners[0]
+    assert [version.version for version in versions if find_version(NAME, version.version).tags.get("won")] == winners
+    assert not [key for key in client.get_registered_model(NAME).tags if key.startswith("ner.promotion.")]
+
+
+def test_a_version_that_does_not_exist_is_said(store: str) -> None:
+    with pytest.raises(TrackingError, match="no version '99' of registered model 'it-ner'"):
+        find_version(NAME, "99")
+    done = entry_point(store, "promote", "--registered_model", "nobody")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no version 'candidate' of registered model 'nobody'")
