@@ -31,7 +31,7 @@ OWNERS = {
     "optuna": ("ner_mlflow/workflows/sweep.py",),
     "onnx": ("ner_mlflow/export/",),
     "onnxruntime": ("ner_mlflow/export/", "ner_mlflow/serving/"),
-    "pyspark": ("ner_mlflow/spark/",),
+    "pyspark": ("ner_mlflow/tracking/spark.py",),
     "peft": ("ner_mlflow/modeling/",),
 }
 """Library -> the only places that import it."""

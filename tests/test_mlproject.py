@@ -5,15 +5,18 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import mlflow
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Completed, entry_point, listening, mlflow_run, user_environment
@@ -332,6 +335,56 @@ def test_the_served_model_answers_over_http_in_every_format(served: str, body: d
 def test_bad_requests_get_a_4xx(served: str, body: bytes) -> None:
     status, _ = ask(served, body)
     assert 400 <= status < 500
+
+
+def test_sixty_four_clients_at_once_get_their_own_answers(served: str) -> None:
+    texts = [f"Machine {number} : I upgraded to Ubuntu 22.{number:02d} and PostgreSQL 15.{number} ." for number in range(64)]
+    start = threading.Barrier(len(texts))
+
+    def client(text: str) -> tuple[int, Any]:
+        start.wait()
+        return ask(served, json.dumps({"inputs": [text]}).encode())
+
+    with ThreadPoolExecutor(len(texts)) as clients:
+        answers = list(clients.map(client, texts))
+    assert [status for status, _ in answers] == [200] * len(texts)
+    for text, (_, answer) in zip(texts, answers, strict=True):
+        (entities,) = answer["predictions"]
+        assert all(text[entity["start"] : entity["end"]] == entity["text"] for entity in entities)
+    alone = [ask(served, json.dumps({"inputs": [text]}).encode())[1]["predictions"][0] for text in texts[:8]]
+    assert [[(e["label"], e["start"]) for e in entities] for entities in alone] == [
+        [(e["label"], e["start"]) for e in answer["predictions"][0]] for _, answer in answers[:8]
+    ]
+
+
+def test_a_text_of_a_megabyte_is_answered(served: str) -> None:
+    text = f"{TEXT} Then it crashed .\n" * 15_000
+    assert len(text) > 1_000_000
+    status, answer = ask(served, json.dumps({"inputs": [text]}).encode())
+    assert status == 200
+    (entities,) = answer["predictions"]
+    assert len(entities) >= 15_000
+    assert all(text[entity["start"] : entity["end"]] == entity["text"] for entity in entities)
+
+
+def test_predict_tags_a_corpus_and_keeps_its_columns(session: Session, tmp_path: Path) -> None:
+    texts = [TEXT, "", "nothing here", f"😀 {TEXT}"] * 700
+    rows = [{"id": number, "text": text} for number, text in enumerate(texts)]
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    done = mlflow_run(session.store, "-e", "predict", "-P", f"input={tmp_path / 'in.jsonl'}", "-P", f"output={tmp_path / 'out.parquet'}")
+    assert done.returncode == 0, done.stderr
+    assert "2800 texts in " in done.stdout
+    found = pd.read_parquet(tmp_path / "out.parquet").to_dict("records")
+    assert [{"id": row["id"], "text": row["text"]} for row in found] == rows
+    assert all(row["text"][entity["start"] : entity["end"]] == entity["text"] for row in found for entity in row["entities"])
+    assert [len(row["entities"]) for row in found[:4]] == [len(found[-1]["entities"]), 0, 0, len(found[-1]["entities"])]
+    (run,) = session.runs("predict")
+    assert run.data.metrics["texts"] == 2800
+    assert run.data.metrics["texts_per_s"] > 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["in.jsonl", "out.parquet"]
+    again = entry_point(session.store, "predict", "--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet"))
+    assert again.returncode == 1
+    assert f"error: output {tmp_path / 'out.parquet'} exists" in again.stderr
 
 
 def test_shipped_presets_are_what_the_readme_names() -> None:

@@ -1,5 +1,6 @@
 """The MLflow side of the registered model: a `text` column, or strings, in; a list of entities for each out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from .recognizer import BATCH_TOKENS, EntityRecognizer, load_tagger
 
 TEXT_COLUMN = "text"
+AS_JSON = "as_json"
 
 
 class ServedModel(PythonModel):
@@ -21,10 +23,11 @@ class ServedModel(PythonModel):
         folder, threads, batch_tokens = Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", BATCH_TOKENS))
         self._recognizer = EntityRecognizer(load_tagger(folder, threads, batch_tokens))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]]:
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]] | list[str]:
         """Entities of each row's text, in row order.
 
-        ``model_input`` has a column ``text``, or the one column without a name that MLflow makes of strings.
+        ``model_input`` has a column ``text``, or the one column without a name that MLflow makes of strings. With the parameter
+        ``as_json`` each row's entities are one string: MLflow's Spark function has no type for lists of unequal length.
         """
         if TEXT_COLUMN in model_input.columns:
             texts = model_input[TEXT_COLUMN].tolist()
@@ -35,4 +38,5 @@ class ServedModel(PythonModel):
             raise MlflowException.invalid_parameter_value(f"the first column must be {TEXT_COLUMN!r}, not {names}: send texts in it, or bare strings")
         if odd := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
             raise MlflowException.invalid_parameter_value(f"row {odd[0]}: {texts[odd[0]]!r} is not text: send strings only")
-        return self._recognizer.recognize_rows(texts)
+        rows = self._recognizer.recognize_rows(texts)
+        return [json.dumps(entities) for entities in rows] if params and params.get(AS_JSON) else rows

@@ -14,12 +14,13 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
 from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
 from ..provenance import cache_key, file_sha256
+from ..serving.pyfunc import AS_JSON
 from ..tagger import TaggerSpec
 from .runs import download, read_tags
 
@@ -46,6 +47,7 @@ SIGNATURE = ModelSignature(
             )
         ]
     ),
+    params=ParamSchema([ParamSpec(AS_JSON, DataType.boolean, False)]),
 )
 EXAMPLE = ["After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes with a segmentation fault.", "PostgreSQL 15.3 runs on my Raspberry Pi 4."]
 
