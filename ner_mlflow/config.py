@@ -26,7 +26,7 @@ def _number(value: Any) -> Any:
 Integer = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
-Variant = Literal["fp32", "fp16", "int8"]
+Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
 
 
 class Section(BaseModel):
@@ -198,13 +198,22 @@ class PromptConfig(Section):
 class ExportConfig(Section):
     """What `export` writes, and what counts as proof."""
 
-    variants: tuple[Variant, ...] = Field(min_length=1, description="ONNX files to write")
+    variants: tuple[Variant, ...] = Field(
+        min_length=1,
+        description="ONNX files to write: fp32; fused: its nodes fused by ONNX Runtime; fp16; int8: activations quantised as they come; "
+        "int8_static: by scales from train sentences",
+    )
     served: tuple[Variant, ...] = Field(min_length=1, description="the first of these whose proof holds is the registered model")
     logit_tolerance: Float = Field(gt=0, description="largest difference of an fp32 logit from PyTorch's")
     f1_tolerance: Float = Field(ge=0, description="largest loss of validation F1 against PyTorch")
+    resamples: Integer = Field(ge=100, description="bootstrap samples behind the interval of a file's validation F1")
+    calibration_sentences: Integer = Field(ge=8, description="sentences of train from which int8_static takes its scales")
+    static_damage_ratio: Float = Field(gt=0, description="int8_static leaves layers in fp32 that it damages more than this multiple of the median")
     latency_length: Integer = Field(ge=8, description="sub-tokens of the input whose latency is measured")
     latency_runs: Integer = Field(ge=1, description="timed runs")
     latency_warmup_runs: Integer = Field(ge=0, description="runs before the timed ones")
+    throughput_sentences: Integer = Field(ge=1, description="sentences of validation that are tagged at once to measure the throughput")
+    seed: Integer = Field(ge=0, description="seed of resampling")
 
     @model_validator(mode="after")
     def _fp32_comes_first(self) -> Self:

@@ -50,8 +50,9 @@ class VariantReport:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """All exported variants and the one to serve."""
+    """All exported variants and the one to serve, with the tables and plots that compare them; names as logged."""
 
     variants: tuple[VariantReport, ...]
     served: VariantReport
-    table: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    figures: dict[str, Figure]

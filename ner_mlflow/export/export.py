@@ -1,44 +1,55 @@
 """Export a fitted model in all variants and prove each against PyTorch."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ..config import ExportConfig, Variant
 from ..data.sentences import Sentence
 from ..encoding import Window, batches, collate
 from ..errors import ModelError
-from ..evaluation.scores import score_tagger
+from ..evaluation.comparison import pareto_front
+from ..evaluation.counts import entity_counts
+from ..evaluation.plots import plot_tradeoff
+from ..evaluation.scores import predict, score, score_tagger
+from ..evaluation.significance import bootstrap_intervals
 from ..modeling.checkpoint import Checkpoint
 from ..modeling.predict import torch_forward, torch_tagger
 from ..provenance import folder_sizes
 from ..results import ExportReport, VariantReport
 from ..serving.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
-from ..tagger import Forward
+from ..tagger import Forward, Tagger
+from .cold_start import cold_start
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
-from .onnx_files import DERIVED, write_fp32
+from .onnx_files import DERIVED, write_fp32, write_int8_static
 
 log = logging.getLogger(__name__)
 
 PARITY_SENTENCES = 256
 PARITY_BATCH_TOKENS = 1024
+CONFIDENCE_LEVEL = 0.95
 
 
-def export(checkpoint: Checkpoint, validation: Sequence[Sentence], config: ExportConfig, folder: Path) -> ExportReport:
+def export(checkpoint: Checkpoint, train: Sequence[Sentence], validation: Sequence[Sentence], config: ExportConfig, folder: Path) -> ExportReport:
     """Write ``folder/VARIANT/`` for each variant, prove it on validation, time it, choose the one to serve.
+
+    Args:
+        checkpoint: the fitted model.
+        train: what int8_static takes its scales from.
+        validation: what every file is proven on.
+        config: variants, tolerances, how often to measure.
+        folder: is made.
 
     Raises:
         ModelError: no variant that may be served is proven.
     """
-    fp32 = folder / "fp32"
     log.info("exporting %s", ", ".join(config.variants))
-    write_fp32(checkpoint, fp32)
-    for variant in config.variants:
-        if variant != "fp32":
-            DERIVED[variant](checkpoint, fp32, folder / variant)
+    tables = _write_files(checkpoint, train, config, folder)
     sentences = [sentence.tokens for sentence in validation]
     reference_f1 = score_tagger(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation)["f1"]
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[:PARITY_SENTENCES])
@@ -48,21 +59,70 @@ def export(checkpoint: Checkpoint, validation: Sequence[Sentence], config: Expor
         difference = max_logit_difference(
             torch_forward(checkpoint.network), onnx_forward(onnx_session(folder / variant / MODEL_FILE)), windows, checkpoint.spec.pad_id
         )
-        f1 = score_tagger(load_tagger(folder / variant), validation)["f1"]
+        tagger = load_tagger(folder / variant)
+        scores = _scores(tagger, validation, config)
         sizes = folder_sizes(folder / variant)
         metrics = {
-            "validation_f1": f1,
-            "validation_f1_loss": reference_f1 - f1,
+            **scores,
+            "validation_f1_loss": reference_f1 - scores["validation_f1"],
             "max_logit_difference": difference,
             "size_bytes": float(sum(sizes.values())),
             "model_size_bytes": float(sum(size for name, size in sizes.items() if name.startswith(MODEL_FILE))),
             **timings[variant],
+            "sentences_per_s": _sentences_per_s(tagger, sentences[: config.throughput_sentences]),
+            **cold_start(folder / variant),
         }
         reports.append(VariantReport(variant, folder / variant, metrics, _failures(variant, metrics, config)))
-        log.info("%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)", variant, metrics["size_bytes"] / 1e6, f1, reference_f1)
+        log.info("%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)", variant, metrics["size_bytes"] / 1e6, metrics["validation_f1"], reference_f1)
     served = _served(reports, config)
-    table = pd.DataFrame([{"variant": r.name, **r.metrics, "proof": "; ".join(r.failures) or "holds", "served": r is served} for r in reports])
-    return ExportReport(tuple(reports), served, table)
+    tables["variants"] = pd.DataFrame([{"variant": r.name, **r.metrics, "proof": "; ".join(r.failures) or "holds", "served": r is served} for r in reports])
+    return ExportReport(tuple(reports), served, tables, {"tradeoff": _tradeoff(reports)})
+
+
+def _write_files(checkpoint: Checkpoint, train: Sequence[Sentence], config: ExportConfig, folder: Path) -> dict[str, pd.DataFrame]:
+    fp32 = folder / "fp32"
+    write_fp32(checkpoint, fp32)
+    tables = {}
+    for variant in config.variants:
+        if variant in DERIVED:
+            DERIVED[variant](checkpoint, fp32, folder / variant)
+        elif variant == "int8_static":
+            calibration = checkpoint.spec.encoder(checkpoint.tokenizer).windows([sentence.tokens for sentence in train[: config.calibration_sentences]])
+            damage = write_int8_static(checkpoint, fp32, folder / variant, calibration, config.static_damage_ratio)
+            tables["int8_static_damage"] = pd.DataFrame(damage.items(), columns=["layer", "mean_logit_difference"])
+    return tables
+
+
+def _scores(tagger: Tagger, validation: Sequence[Sentence], config: ExportConfig) -> dict[str, float]:
+    gold, predicted = [sentence.tags for sentence in validation], [tagged.tags for tagged in predict(tagger, validation)]
+    counts = entity_counts(gold, predicted, tagger.spec.types).sum(axis=1, keepdims=True)
+    interval = bootstrap_intervals(counts, config.resamples, CONFIDENCE_LEVEL, config.seed)[0]
+    return {"validation_f1": score(gold, predicted)["f1"], "validation_f1_low": interval.low, "validation_f1_high": interval.high}
+
+
+def _sentences_per_s(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
+    tagger.tag(sentences)  # makes the threads
+    started = time.perf_counter()
+    tagger.tag(sentences)
+    return len(sentences) / (time.perf_counter() - started)
+
+
+def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
+    variants = pd.DataFrame(
+        [
+            {
+                "model": report.name,
+                "variant": report.name,
+                "validation_f1": report.metrics["validation_f1"],
+                "size_mb": report.metrics["size_bytes"] / 1e6,
+                "latency_p50_ms": report.metrics["latency/real/p50_ms"],
+            }
+            for report in reports
+        ]
+    )
+    for cost in ("latency_p50_ms", "size_mb"):
+        variants[f"pareto_{cost}"] = pareto_front(variants[cost].to_numpy(), variants["validation_f1"].to_numpy())
+    return plot_tradeoff(variants)
 
 
 def max_logit_difference(reference: Forward, forward: Forward, windows: Sequence[Window], pad_id: int) -> float:

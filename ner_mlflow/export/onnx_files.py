@@ -1,6 +1,7 @@
 """Write a fitted model as ONNX, by the libraries' own exporters and quantisers, one self-contained folder a variant."""
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,11 +10,18 @@ import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
 from torch import Tensor, nn
 
 from ..config import Variant
+from ..encoding import Window
 from ..modeling.checkpoint import Checkpoint
 from ..serving.recognizer import MODEL_FILE, TOKENIZER_FILE
+from .latency import sentence_inputs
+from .static_int8 import quantize_static
+
+log = logging.getLogger(__name__)
 
 OPSET = 20
 
@@ -69,8 +77,35 @@ def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
         root.setLevel(level)
 
 
-DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {"fp16": write_fp16, "int8": write_int8}
-"""Variants made from fp32: name -> (checkpoint, folder of fp32, folder to write)."""
+def write_fused(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
+    """fp32 with the nodes of a transformer fused by ONNX Runtime's optimiser, where it knows the architecture's graph.
+
+    Layer norms stay alone: fused with the addition before them they are slower on a CPU.
+    """
+    _prepare(checkpoint, folder)
+    config = checkpoint.network.config
+    options = FusionOptions("bert")
+    options.enable_skip_layer_norm = False
+    optimised = optimize_model(
+        str(fp32 / MODEL_FILE), "bert", config.num_attention_heads, config.hidden_size, optimization_options=options, opt_level=0, use_gpu=False
+    )
+    log.info("fused: %s", ", ".join(f"{count} {name}" for name, count in optimised.get_fused_operator_statistics().items() if count) or "nothing")
+    optimised.save_model_to_file(str(folder / MODEL_FILE))
+
+
+def write_int8_static(checkpoint: Checkpoint, fp32: Path, folder: Path, calibration: Sequence[Window], damage_ratio: float) -> dict[str, float]:
+    """Weights and activations in 8 bits, scales from calibration sentences: answers that do not depend on what else is in a batch.
+
+    Returns:
+        What quantising each layer alone does to the logits, of :func:`quantize_static`.
+    """
+    _prepare(checkpoint, folder)
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as scratch:
+        return quantize_static(fp32 / MODEL_FILE, folder / MODEL_FILE, sentence_inputs(calibration), damage_ratio, Path(scratch))
+
+
+DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {"fused": write_fused, "fp16": write_fp16, "int8": write_int8}
+"""Variants made from fp32 alone: name -> (checkpoint, folder of fp32, folder to write)."""
 
 
 class _LogitsOnly(nn.Module):

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from ..config import ExportConfig
-from ..data.sentences import VALIDATION
+from ..data.sentences import TRAIN, VALIDATION
 from ..errors import ModelError
 from ..export.bundle import write_code_bundle
 from ..export.export import export
@@ -45,10 +45,13 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
     checkpoint = load_model(model.folder)
     check_schema(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), data)
     with work_folder() as folder:
-        report = export(checkpoint, data.dataset.corpus[VALIDATION], config, folder / "onnx")
+        report = export(checkpoint, data.dataset.corpus[TRAIN], data.dataset.corpus[VALIDATION], config, folder / "onnx")
         for variant in report.variants:
             run.log_metrics({f"{variant.name}/{name}": value for name, value in variant.metrics.items()})
-        run.log_table("variants", report.table)
+        for name, table in report.tables.items():
+            run.log_table(name, table)
+        for name, figure in report.figures.items():
+            run.log_figure(name, figure)
         run.log_folder(folder / "onnx", "onnx")
         expected = EntityRecognizer(load_tagger(report.served.folder)).recognize_rows(EXAMPLE)
         metadata = {"variant": report.served.name, "types": list(checkpoint.spec.types), "dataset_fingerprint": data.dataset.fingerprint}

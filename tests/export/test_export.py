@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ from ner_mlflow.provenance import folder_sizes
 from ner_mlflow.results import ExportReport
 from ner_mlflow.serving.recognizer import PART_CHARACTERS, EntityRecognizer, load_tagger, onnx_forward, onnx_session
 
-VALIDATION = generate_sample(13)["validation"][:40]
+TRAIN, VALIDATION = (generate_sample(13)[split][:40] for split in ("train", "validation"))
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
 
 
@@ -42,7 +43,7 @@ def checkpoint(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def exported(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
-    return export(checkpoint, VALIDATION, settings(), tmp_path_factory.mktemp("exported") / "onnx")
+    return export(checkpoint, TRAIN, VALIDATION, settings(), tmp_path_factory.mktemp("exported") / "onnx")
 
 
 def test_fp32_gives_the_logits_of_pytorch_and_every_byte_is_counted(exported: ExportReport) -> None:
@@ -72,7 +73,56 @@ def test_a_graph_that_takes_the_mask_for_the_input_is_found_out(checkpoint: Chec
 
 def test_nothing_unproven_is_served(checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no variant can be served \(fp32: logits differ by .*, more than 1e-12\)"):
-        export(checkpoint, VALIDATION, settings(logit_tolerance=1e-12), tmp_path / "onnx")
+        export(checkpoint, TRAIN, VALIDATION, settings(logit_tolerance=1e-12), tmp_path / "onnx")
+
+
+@pytest.fixture(scope="module")
+def everything(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    names = ["fp32", "fused", "fp16", "int8", "int8_static"]
+    changed = settings(variants=names, f1_tolerance=1.0, calibration_sentences=16)
+    return export(checkpoint, TRAIN, VALIDATION, changed, tmp_path_factory.mktemp("everything") / "onnx")
+
+
+def test_every_variant_carries_its_whole_proof(everything: ExportReport) -> None:
+    table = everything.tables["variants"].set_index("variant")
+    assert list(table.index) == ["fp32", "fused", "fp16", "int8", "int8_static"]
+    assert (table["validation_f1_low"] <= table["validation_f1"]).all()
+    assert (table["validation_f1"] <= table["validation_f1_high"]).all()
+    measured = ["latency/length_32/p50_ms", "latency/real/p50_ms", "sentences_per_s", "cold_start_ms", "cold_memory_bytes", "size_bytes"]
+    assert (table[measured] > 0).all(axis=None)
+    assert list(table["served"]) == [True, False, False, False, False]
+    assert everything.figures["tradeoff"].axes
+
+
+def test_fused_nodes_compute_the_same(everything: ExportReport) -> None:
+    fp32, fused = (onnx.load(everything.variants[place].folder / "model.onnx").graph for place in (0, 1))
+    assert everything.variants[1].metrics["max_logit_difference"] < 1e-4
+    assert len(fused.node) < len(fp32.node)
+
+
+def test_static_int8_answers_alike_in_any_company_and_says_what_each_layer_suffered(everything: ExportReport) -> None:
+    static = everything.variants[4]
+    damage = everything.tables["int8_static_damage"]["mean_logit_difference"]
+    assert list(damage) == sorted(damage, reverse=True)
+    assert damage.iloc[-1] >= 0
+    quantised = {node.op_type for node in onnx.load(static.folder / "model.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= quantised
+    assert static.metrics["model_size_bytes"] < everything.variants[0].metrics["model_size_bytes"]
+    tagger = load_tagger(static.folder)
+    sentences = [sentence.tokens for sentence in VALIDATION]
+    together = tagger.log_probabilities(sentences)
+    alone = [tagger.log_probabilities([words])[0] for words in sentences[:8]]
+    assert all(np.allclose(one, other, atol=1e-4) for one, other in zip(alone, together, strict=False))
+
+
+def test_layers_that_suffer_most_stay_as_they_were(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    changed = settings(variants=["fp32", "int8_static"], f1_tolerance=1.0, calibration_sentences=16)
+    reports = {
+        ratio: export(checkpoint, TRAIN, VALIDATION, changed.model_copy(update={"static_damage_ratio": ratio}), tmp_path / str(ratio)).variants[1]
+        for ratio in (0.9, 1000.0)
+    }
+    assert reports[0.9].metrics["max_logit_difference"] < reports[1000.0].metrics["max_logit_difference"]
+    assert reports[0.9].metrics["model_size_bytes"] > reports[1000.0].metrics["model_size_bytes"]
 
 
 def test_long_texts_and_odd_ones_are_recognised_with_offsets(exported: ExportReport) -> None:
@@ -124,7 +174,7 @@ def test_a_model_that_sees_casing_is_exported_with_it(tiny_backbone: Path, tmp_p
     with torch.no_grad():
         model.network.get_submodule("bert.embeddings.token_type_embeddings").weight.normal_(generator=torch.manual_seed(0))
     save_model(model, tmp_path / "model")
-    fp32 = export(load_model(tmp_path / "model"), VALIDATION, settings(), tmp_path / "onnx").variants[0]
+    fp32 = export(load_model(tmp_path / "model"), TRAIN, VALIDATION, settings(), tmp_path / "onnx").variants[0]
     assert fp32.metrics["max_logit_difference"] < 1e-4
     lower, upper = load_tagger(fp32.folder).log_probabilities([["we", "use", "java"], ["We", "USE", "jaVa"]])
     assert np.abs(lower - upper).max() > 1e-2
