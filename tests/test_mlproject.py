@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import ROOT, Completed, entry_point, listening, mlflow_run, user_environment
 from mlflow.entities import Run
@@ -299,6 +301,18 @@ def test_robustness_logs_what_each_change_costs(session: Session) -> None:
     wrong = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typoes")
     assert wrong.returncode == 1
     assert "robustness.kinds typoes: no such change; known: casing, punctuation" in wrong.stderr
+
+
+def test_the_same_model_is_there_in_the_flavours_of_onnx_and_of_transformers(session: Session) -> None:
+    exported, trained = session.runs("export")[0], session.runs("train")[0]
+    graph = mlflow.onnx.load_model(exported.data.tags["ner.onnx_model_uri"])
+    assert [value.name for value in graph.graph.output] == ["logits"]
+    inputs = {value.name: np.ones((1, 7), np.int64) for value in graph.graph.input}
+    by_onnx = mlflow.pyfunc.load_model(exported.data.tags["ner.onnx_model_uri"]).predict(inputs)["logits"]
+    recognizer = mlflow.transformers.load_model(trained.data.tags["ner.model_uri"])
+    with torch.inference_mode():
+        by_torch = recognizer.model(**{name: torch.from_numpy(values) for name, values in inputs.items()}).logits.numpy()
+    np.testing.assert_allclose(by_onnx, by_torch, atol=1e-3)
 
 
 @pytest.fixture(scope="module")

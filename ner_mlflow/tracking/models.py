@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
+from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema, TensorSpec
 from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
+from ..export.onnx_files import read_onnx
 from ..provenance import cache_key, file_sha256
 from ..serving.pyfunc import AS_JSON
+from ..serving.recognizer import TOKENIZER_FILE
 from ..tagger import TaggerSpec
 from .runs import download, read_tags
 
@@ -125,6 +128,25 @@ def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list
         raise ModelError(f"the logged model {info.model_uri} does not load and answer ({type(error).__name__}: {error}): not registered") from error
     if not _alike(answer, expected):
         raise ModelError(f"the logged model {info.model_uri} answers {answer} where {expected} was proven: not registered")
+    return LoggedModel(info.model_id, info.model_uri)
+
+
+def log_onnx_model(folder: Path, name: str) -> LoggedModel:
+    """Log an exported folder in MLflow's ONNX flavour: ``mlflow.onnx.load_model`` gives its graph, ``mlflow.pyfunc`` its logits.
+
+    Tokenizer and ``ner_model.json`` are beside it, as extra files.
+    """
+    model = read_onnx(folder)
+    inputs = [TensorSpec(np.dtype("int64"), (-1, -1), value.name) for value in model.graph.input]
+    labels = len(TaggerSpec.load(folder).labels)
+    info = mlflow.onnx.log_model(
+        model,
+        name=name,
+        signature=ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype("float32"), (-1, -1, labels), "logits")])),
+        pip_requirements=_pinned("mlflow", "onnx", "onnxruntime"),
+        save_as_external_data=False,
+        extra_files=[str(folder / file) for file in (TOKENIZER_FILE, TaggerSpec.FILE)],
+    )
     return LoggedModel(info.model_id, info.model_uri)
 
 

@@ -12,7 +12,7 @@ from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, code_fingerprint, library_versions
 from ..serving.recognizer import EntityRecognizer, load_tagger
-from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, log_served_model
+from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, log_onnx_model, log_served_model
 from ..tracking.runs import Run, work_folder
 from .evaluate import check_schema
 from .prepare import DataRef
@@ -56,8 +56,10 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
         expected = EntityRecognizer(load_tagger(report.served.folder)).recognize_rows(EXAMPLE)
         metadata = {"variant": report.served.name, "types": list(checkpoint.spec.types), "dataset_fingerprint": data.dataset.fingerprint}
         logged = log_served_model(report.served.folder, write_code_bundle(folder / "code"), "served_model", expected, metadata)
+        onnx_model = log_onnx_model(report.served.folder, "onnx_model")
         served_fingerprint = FoundModel(report.served.folder, logged.uri).fingerprint
     run.set_tags({MODEL_URI_TAG: logged.uri, "served_variant": report.served.name, "served_fingerprint": served_fingerprint})
+    run.set_tags({"onnx_model_uri": onnx_model.uri})
     run.set_tags({"cache_key": export_cache_key(config, model, data)})
     log.info("served variant: %s", report.served.name)
     return Exported(logged, report.served.name)
