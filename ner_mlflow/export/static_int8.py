@@ -17,8 +17,8 @@ from ..tagger import Forward
 
 log = logging.getLogger(__name__)
 
-QUANTISED = ("MatMul", "Gemm")
-"""Operators whose weights become 8 bits."""
+QUANTISED = ("MatMul", "Gemm", "Gather")
+"""Operators whose weights become 8 bits: products and embeddings."""
 DAMAGE_SENTENCES = 32
 
 
@@ -70,7 +70,7 @@ def _ranges(fp32: Path, calibration: Sequence[Inputs], scratch: Path) -> Any:
 
 def _layers(fp32: Path) -> list[str]:
     graph = onnx.load(fp32).graph
-    weights = {initializer.name for initializer in graph.initializer}
+    weights = {initializer.name for initializer in graph.initializer if initializer.data_type == onnx.TensorProto.FLOAT and len(initializer.dims) > 1}
     return [node.name for node in graph.node if node.op_type in QUANTISED and weights.intersection(node.input)]
 
 
