@@ -20,7 +20,8 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
     blocks = min(8, runs)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks):
-        for name, (load, inputs) in contenders.items():
+        for name in list(contenders)[:: 1 if block % 2 else -1]:  # nobody always follows the same one
+            load, inputs = contenders[name]
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
                 chosen = inputs[(run + block * runs) % len(inputs)]
@@ -28,6 +29,7 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
                 forward(chosen)
                 if run >= 0:
                     times[name].append((time.perf_counter() - started) * 1000)
+            del forward  # its threads spin until it goes
     return times
 
 

@@ -44,7 +44,7 @@ def test_an_equal_one_does_not_pass() -> None:
     assert verdict.reason.startswith("not so: it is better, or as good and faster or smaller")
 
 
-@pytest.mark.parametrize(("better", "worse"), [({"latency_p50_ms": 8.0}, {"latency_p50_ms": 8.1}), ({"size_bytes": 800}, {"size_bytes": 801})])
+@pytest.mark.parametrize(("better", "worse"), [({"latency_p50_ms": 7.5}, {"latency_p50_ms": 7.6}), ({"size_bytes": 800}, {"size_bytes": 801})])
 def test_as_good_and_faster_or_smaller_passes_from_the_margin_on(better: dict[str, float], worse: dict[str, float]) -> None:
     assert judge(replace(candidate(), **better), CHAMPION, CONFIG).passed  # type: ignore[arg-type]
     assert not judge(replace(candidate(), **worse), CHAMPION, CONFIG).passed  # type: ignore[arg-type]
