@@ -88,10 +88,10 @@ class Tagged:
 class Tagger:
     """Tags sentences of any length in length-sorted batches."""
 
-    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096) -> None:
-        """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory."""
+    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, encoder: WordEncoder | None = None) -> None:
+        """``batch_tokens`` bounds the padded sub-tokens of one forward call, and so its memory; ``encoder`` is the model's, by default a new one."""
         self._forward = forward
-        self._encoder = spec.encoder(tokenizer)
+        self._encoder = encoder or spec.encoder(tokenizer)
         self._decoder = Iob2Decoder(spec.labels, spec.transitions)
         self._batch_tokens = batch_tokens
         self.spec = spec
