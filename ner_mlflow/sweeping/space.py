@@ -131,6 +131,15 @@ class Space:
     name: str
     entries: Mapping[str, Entry]
 
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_json` reads."""
+        return {"name": self.name, "entries": {key: entry.model_dump(mode="json") for key, entry in self.entries.items()}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The space that :meth:`to_json` wrote."""
+        return cls(values["name"], _FILE.validate_python(values["entries"]))
+
     def distributions(self) -> dict[str, BaseDistribution]:
         """What Optuna samples from, by dotted key."""
         return {key: entry.distribution() for key, entry in self.entries.items()}

@@ -78,6 +78,16 @@ class StudySpec:
     config: SweepConfig
 
 
+@dataclass(frozen=True)
+class BestTrial:
+    """The complete trial that stands best: what it tried, the objectives' values, and its run."""
+
+    number: int
+    chosen: dict[str, Any]
+    values: tuple[float, ...]
+    run: str
+
+
 class RunningTrial:
     """A trial that this process took."""
 
@@ -87,8 +97,8 @@ class RunningTrial:
         self.chosen = {key: entry.suggest(trial, key) for key, entry in space.entries.items()}
         self.overrides = space.overrides(self.chosen)
         self._trial = trial
-        # With several objectives Optuna takes no reports; the last one would come too late to save anything.
-        self._last_report = self.overrides.get("train.epochs", spec.epochs) - 1 if len(spec.directions) == 1 else 0
+        self._reports = len(spec.directions) == 1  # with several objectives Optuna takes none
+        self._epochs = self.overrides.get("train.epochs", spec.epochs)
 
     def note(self, **attributes: Any) -> None:
         """Keep values with the trial."""
@@ -101,10 +111,10 @@ class RunningTrial:
         Raises:
             TrialPrunedError: others stood better.
         """
-        if epoch > self._last_report:
+        if not self._reports:
             return
         self._trial.report(value, epoch)
-        if self._trial.should_prune():
+        if epoch < self._epochs and self._trial.should_prune():  # after the last one there is nothing to save
             raise TrialPrunedError(f"validation F1 {value:.4f} after epoch {epoch} is too far behind other trials")
 
 
@@ -134,6 +144,15 @@ class SweepStudy:
             raise _unusable(spec.config.storage, error) from error
         self._study_id = self._storage.get_study_id_from_name(spec.name)
 
+    @staticmethod
+    def attributes_of(spec: StudySpec) -> dict[str, Any]:
+        """What was noted about a study that another process made, nothing where there is none."""
+        _, storage = _open_storage(spec.config)
+        try:
+            return storage.get_study_user_attrs(storage.get_study_id_from_name(spec.name))
+        except KeyError:
+            return {}
+
     @property
     def attributes(self) -> dict[str, Any]:
         """What was noted about the study."""
@@ -153,6 +172,10 @@ class SweepStudy:
         """How many trials wait, and how many run somewhere."""
         states = [trial.state for trial in self.trials() if self._wanted(trial)]
         return states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
+
+    def running(self) -> set[int]:
+        """Numbers of the trials that run somewhere."""
+        return {trial.number for trial in self.trials() if trial.state == TrialState.RUNNING}
 
     def fill(self, first: Mapping[str, Any] | None) -> int:
         """Add the trials that the study lacks; to be called by one process at a time.
@@ -248,10 +271,11 @@ class SweepStudy:
             self._give_up(trial._trial_id, "its process ended before its time", self.spec.config.retries)
         return [trial.number for trial in lost]
 
-    def best(self) -> FrozenTrial | None:
+    def best(self) -> BestTrial | None:
         """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
         sign = 1 if self.spec.directions[0] == "maximize" else -1
-        return max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
+        found = max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
+        return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
 
     def _wanted(self, trial: FrozenTrial) -> bool:
         return int(trial.user_attrs.get(SLOT, self.spec.config.trials)) < self.spec.config.trials

@@ -24,6 +24,8 @@ GRACE_S = 60
 
 Target = Callable[..., None]
 """What a worker does; a function of a module, since it is looked up by name in a new process."""
+SetUp = Callable[[], None]
+"""What a worker does before that, to log as its parent does; a function of a module too."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,21 @@ class _Worker:
     errors: Connection
 
 
-def supervise(study: SweepStudy, target: Target, arguments: Sequence[Any], jobs: int, deadline: float | None = None, finish: bool = True) -> None:
+def log_progress() -> None:
+    """Show what this package says."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+
+
+def supervise(
+    study: SweepStudy,
+    target: Target,
+    arguments: Sequence[Any],
+    jobs: int,
+    deadline: float | None = None,
+    finish: bool = True,
+    set_up: SetUp = log_progress,
+) -> None:
     """Keep ``jobs`` processes at ``target(*arguments)`` until no trial is left; one that was killed is replaced, its trial run again.
 
     On Ctrl-C, and when one of them fails, all end their trials as interrupted.
@@ -57,17 +73,17 @@ def supervise(study: SweepStudy, target: Target, arguments: Sequence[Any], jobs:
                 return
             if not late:
                 while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
-                    workers.append(_start(target, arguments, jobs))
+                    workers.append(_start(target, arguments, jobs, set_up))
             time.sleep(POLL_S)
     finally:
         _stop(workers)
         study.reclaim()
 
 
-def _start(target: Target, arguments: Sequence[Any], jobs: int) -> _Worker:
+def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp) -> _Worker:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(target, tuple(arguments), jobs, sender))
+    process = context.Process(target=_run, args=(target, tuple(arguments), jobs, set_up, sender))
     # Ctrl-C reaches every process of a terminal: workers leave it to the one that watches over them, from their first moment on.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -100,12 +116,14 @@ def _stop(workers: Sequence[_Worker]) -> None:
             worker.process.join()
 
 
-def _run(target: Target, arguments: tuple[Any, ...], jobs: int, errors: Connection) -> None:
+def _run(target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, errors: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s" if jobs == 1 else "%(asctime)s  [%(process)d] %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    set_up()
+    if jobs > 1:
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(logging.Formatter("%(asctime)s  [%(process)d] %(message)s", "%H:%M:%S"))
     try:
         target(*arguments)
     except KeyboardInterrupt:

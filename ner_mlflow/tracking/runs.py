@@ -92,12 +92,22 @@ class Run:
         """``resumed`` says that the run was interrupted: what it logs again is already there."""
         self.id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        self._status = "FINISHED"
         self._resumed = resumed
         self._logged_steps: dict[str, int] = {}
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, names under ``ner.``."""
         mlflow.set_tags({f"ner.{name}": str(value) for name, value in tags.items()})
+
+    def end_killed(self) -> None:
+        """Let the run end KILLED: what it did was given up, without an error."""
+        self._status = "KILLED"
+
+    @property
+    def status(self) -> str:
+        """How the run ends where nothing is raised."""
+        return self._status
 
     def describe(self, table: pd.DataFrame) -> None:
         """Show a table as the run's description, which the UI puts on its first page."""
@@ -143,6 +153,10 @@ class Run:
     def log_markdown(self, name: str, text: str) -> None:
         """Log a text in Markdown."""
         mlflow.log_text(text, f"{name}.md")
+
+    def log_yaml(self, name: str, values: Mapping[str, Any]) -> None:
+        """Log values as YAML."""
+        mlflow.log_text(yaml.safe_dump(dict(values), sort_keys=False), f"{name}.yaml")
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Log a plot."""
@@ -215,6 +229,46 @@ def open_run(step: str, name: str, resume: str | None = None) -> Iterator[Run]:
     connect()
     with _opened(step, name, nested=False, resume=resume) as run:
         yield run
+
+
+@contextmanager
+def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: Mapping[str, Any]) -> Iterator[Run]:
+    """Open a run below one that another process opened; ``tags`` (under ``ner.``) are there from its first moment on."""
+    with _opened(step, name, nested=True, parent=parent, experiment_id=experiment_id, tags={f"ner.{key}": str(value) for key, value in tags.items()}) as run:
+        yield run
+
+
+def tagged_runs(experiment_id: str, tags: Mapping[str, Any], status: str | None = None) -> list[RunRecord]:
+    """An experiment's runs with all of these tags (ours, without their ``ner.``), and of one status where it is named."""
+    conditions = [f"tags.`ner.{name}` = '{value}'" for name, value in tags.items()] + ([f"attributes.status = '{status}'"] if status else [])
+    found: list[MlflowRun] = mlflow.search_runs([experiment_id], " and ".join(conditions), output_format="list")
+    return [_record(run) for run in found]
+
+
+def end_killed(run_id: str, tags: Mapping[str, Any]) -> None:
+    """End a run KILLED whose process is no more, and say more in tags."""
+    client = mlflow.MlflowClient()
+    for name, value in tags.items():
+        client.set_tag(run_id, f"ner.{name}", str(value))
+    client.set_terminated(run_id, "KILLED")
+
+
+def run_status(run_id: str) -> str:
+    """RUNNING, FINISHED, FAILED or KILLED; gone where there is no such run."""
+    try:
+        return str(mlflow.get_run(run_id).info.status)
+    except MlflowException:
+        return "gone"
+
+
+def store_address() -> str:
+    """Which tracking store runs go to, without its password."""
+    return _without_password(mlflow.get_tracking_uri())
+
+
+def put_below(run_id: str, parent: str) -> None:
+    """Make a run a child of another one than before."""
+    mlflow.MlflowClient().set_tag(run_id, "mlflow.parentRunId", parent)
 
 
 def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str | None:
@@ -305,13 +359,29 @@ def where_to_look(run: Run, artifact: str = "") -> str:
 
 
 @contextmanager
-def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> Iterator[Run]:
+def _opened(
+    step: str,
+    name: str,
+    nested: bool,
+    resume: str | None = None,
+    parent: str | None = None,
+    experiment_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[Run]:
     adopted = None if nested else os.environ.get("MLFLOW_RUN_ID")
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "2")
     try:
         if resume and adopted:
             _hand_over(adopted, resume)
-        active = mlflow.start_run(run_id=resume, run_name=None if adopted or resume else name, nested=nested, log_system_metrics=True)
+        active = mlflow.start_run(
+            run_id=resume,
+            run_name=None if adopted or resume else name,
+            nested=nested,
+            log_system_metrics=True,
+            parent_run_id=parent,
+            experiment_id=experiment_id,
+            tags=dict(tags) if tags else None,
+        )
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
     run = Run(active, resumed=resume is not None)
@@ -322,7 +392,7 @@ def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> It
         mlflow.set_tag(STEP_TAG, step)
         _log_provenance()
         yield run
-        status = "FINISHED"
+        status = run.status
     except KeyboardInterrupt:
         status = "KILLED"
         raise

@@ -57,7 +57,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     variants = []
     for number, (preset, config) in enumerate(configs.items(), start=1):
         log.info("— variant %d of %d: %s —", number, len(configs), preset)
-        steps = _Steps(run, preset)
+        steps = Steps(run, preset)
         data = steps.data(config)
         inputs = (config, data, backbones[preset], teachers[preset])
         train_run = steps.do(
@@ -66,13 +66,13 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
             lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
         )
-        variants.append(_judged(steps, preset, config, train_run, data))
+        variants.append(judged(steps, preset, config, train_run, data))
     best = max(variants, key=lambda variant: variant.metrics["best_validation/f1"])
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
     run.describe(table.drop(columns=["train_run", "fp32_size_mb", "fp32_latency_p50_ms"]))
     run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
-    version = _registered(best, registered_model, alias)
+    version = registered(best, registered_model, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
     return Comparison(table, best, version)
 
@@ -100,7 +100,7 @@ def comparison_table(variants: Sequence[Variant], best: Variant) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-class _Steps:
+class Steps:
     """Runs the steps of one variant as child runs, or finds them done."""
 
     def __init__(self, parent: Run, preset: str) -> None:
@@ -108,6 +108,7 @@ class _Steps:
         self._preset = preset
 
     def data(self, config: Config) -> DataRef:
+        """The dataset, as it was prepared before or prepared now."""
         run_id = self.do(prepare.STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
         return prepare.load_data(run_id)
 
@@ -135,7 +136,8 @@ class _Steps:
         return run_id
 
 
-def _judged(steps: _Steps, preset: str, config: Config, train_run: str, data: DataRef) -> Variant:
+def judged(steps: Steps, preset: str, config: Config, train_run: str, data: DataRef) -> Variant:
+    """Evaluate and export what a train run made, unless that is done."""
     model: FoundModel = find_model(train_run)
     evaluate_run = steps.do(
         evaluate.STEP,
@@ -156,7 +158,8 @@ def _judged(steps: _Steps, preset: str, config: Config, train_run: str, data: Da
     )
 
 
-def _registered(best: Variant, name: str, alias: str) -> str:
+def registered(best: Variant, name: str, alias: str) -> str:
+    """Register what a variant serves; the version."""
     model = LoggedModel(best.served_uri.removeprefix("models:/"), best.served_uri)
     tags = {
         "preset": best.preset,

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -57,6 +57,7 @@ def run_train(
     teachers: Sequence[FoundModel] | None = None,
     reuse: Reuse | None = None,
     on_epoch: OnEpoch | None = None,
+    measure: Callable[[Path], Mapping[str, float]] | None = None,
     log_model: bool = True,
 ) -> str:
     """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
@@ -64,6 +65,7 @@ def run_train(
     Args:
         reuse: what this process's other trainings have read and encoded.
         on_epoch: called with each epoch's validation F1; what it raises ends the training, and its checkpoints go.
+        measure: gives more metrics of the fitted model in a folder.
         log_model: False to log all but the model.
 
     Returns:
@@ -115,6 +117,8 @@ def run_train(
         sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
         run.log_folder(result.adapter_folder, "adapter")
     logged = log_transformers_model(result.model_folder, "model") if log_model else None
+    if measure:
+        run.log_metrics(measure(result.model_folder))
     shutil.rmtree(folder)
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
