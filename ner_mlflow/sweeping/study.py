@@ -4,6 +4,7 @@ Every trial fills a slot, numbered from 0; one whose process ended before its ti
 parameters it had. So no trial is lost, none is run twice, and a study that is called again goes on with the slots left.
 """
 
+import copy
 import gc
 import hashlib
 import itertools
@@ -142,7 +143,6 @@ class SweepStudy:
             )
         except (SQLAlchemyError, StorageInternalError, OSError) as error:
             raise _unusable(spec.config.storage, error) from error
-        self._study_id = self._storage.get_study_id_from_name(spec.name)
 
     @staticmethod
     def attributes_of(spec: StudySpec) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class SweepStudy:
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, those that were lost and run again too."""
-        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return self.study.get_trials(deepcopy=False)
 
     def open_trials(self) -> tuple[int, int]:
         """How many trials wait, and how many run somewhere."""
@@ -203,7 +203,8 @@ class SweepStudy:
         if isinstance(self._storage, RDBStorage):
             fail_stale_trials(self.study)
         with self._one_at_a_time():
-            waiting = self._storage.get_all_trials(self._study_id, deepcopy=False, states=(TrialState.WAITING,))
+            # Asked of the study and not of the storage: what the study has not seen it cannot run.
+            waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             for found in sorted((trial for trial in waiting if self._wanted(trial)), key=lambda trial: (int(trial.user_attrs[SLOT]), trial.number)):
                 try:
                     if not self._storage.set_trial_state_values(found._trial_id, TrialState.RUNNING):
@@ -362,6 +363,7 @@ def _unusable(storage: str, error: Exception) -> TrackingError:
 
 
 def _retry(retries: int | None, study: optuna.Study, trial: FrozenTrial) -> None:
+    trial = copy.deepcopy(trial)  # a journal's is the storage's own
     # What was noted of the lost attempt does not hold for the next.
     trial.user_attrs = {SLOT: trial.user_attrs[SLOT]}
     RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, trial)
