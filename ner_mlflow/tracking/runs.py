@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import requests
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset_source import DatasetSource
+from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +40,7 @@ DIGEST_LIMIT = 36
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
 SERVER_TIMEOUT_S = 5
+METRICS_A_REQUEST = 1000
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
 
@@ -88,11 +91,19 @@ class DataRunSource(DatasetSource):
 class Run:
     """One open run; writes what workflows hand it."""
 
-    def __init__(self, run: MlflowRun, resumed: bool = False) -> None:
-        """``resumed`` says that the run was interrupted: what it logs again is already there."""
+    def __init__(self, run: MlflowRun, resumed: bool = False, delay_s: float = 0) -> None:
+        """
+        Args:
+            run: as MLflow opened it.
+            resumed: the run was interrupted: what it logs again is already there.
+            delay_s: seconds that metrics of a step may wait for others, to be sent in one request; at the latest until the run ends.
+        """
         self.id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
         self._status = "FINISHED"
+        self._delay_s = delay_s
+        self._waiting: list[Metric] = []
+        self._sent = time.monotonic()
         self._resumed = resumed
         self._logged_steps: dict[str, int] = {}
 
@@ -126,8 +137,18 @@ class Run:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
         if self._resumed and step is not None:
             metrics = {name: value for name, value in metrics.items() if step > self._last_step(name)}
-        if metrics:
+        if metrics and step is not None and self._delay_s:
+            self._waiting += [Metric(name, value, time.time_ns() // 1_000_000, step) for name, value in metrics.items()]
+            if time.monotonic() - self._sent >= self._delay_s:
+                self.send_metrics()
+        elif metrics:
             mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
+
+    def send_metrics(self) -> None:
+        """Send the metrics that wait."""
+        waiting, self._waiting, self._sent = self._waiting, [], time.monotonic()
+        for start in range(0, len(waiting), METRICS_A_REQUEST):
+            mlflow.MlflowClient().log_batch(self.id, metrics=waiting[start : start + METRICS_A_REQUEST])
 
     def _last_step(self, name: str) -> int:
         """The last step of a metric when the run was interrupted, -1 where it had none."""
@@ -232,9 +253,13 @@ def open_run(step: str, name: str, resume: str | None = None) -> Iterator[Run]:
 
 
 @contextmanager
-def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: Mapping[str, Any]) -> Iterator[Run]:
-    """Open a run below one that another process opened; ``tags`` (under ``ner.``) are there from its first moment on."""
-    with _opened(step, name, nested=True, parent=parent, experiment_id=experiment_id, tags={f"ner.{key}": str(value) for key, value in tags.items()}) as run:
+def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: Mapping[str, Any], delay_s: float = 0) -> Iterator[Run]:
+    """Open a run below one that another process opened; ``tags`` (under ``ner.``) are there from its first moment on.
+
+    ``delay_s`` is as of :class:`Run`.
+    """
+    ours = {f"ner.{key}": str(value) for key, value in tags.items()}
+    with _opened(step, name, nested=True, parent=parent, experiment_id=experiment_id, tags=ours, delay_s=delay_s) as run:
         yield run
 
 
@@ -367,6 +392,7 @@ def _opened(
     parent: str | None = None,
     experiment_id: str | None = None,
     tags: Mapping[str, str] | None = None,
+    delay_s: float = 0,
 ) -> Iterator[Run]:
     adopted = None if nested else os.environ.get("MLFLOW_RUN_ID")
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "2")
@@ -384,7 +410,7 @@ def _opened(
         )
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
-    run = Run(active, resumed=resume is not None)
+    run = Run(active, resume is not None, delay_s)
     status = "FAILED"
     try:
         if adopted and not resume and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
@@ -405,7 +431,7 @@ def _opened(
         mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {_one_line(error)}"[:5000])
         raise
     finally:
-        _end(status)
+        _end(run, status)
 
 
 def _hand_over(carrier: str, resume: str) -> None:
@@ -424,8 +450,9 @@ def _end_parent(run_id: str) -> None:
         client.set_terminated(parent, "KILLED")
 
 
-def _end(status: str) -> None:
+def _end(run: Run, status: str) -> None:
     try:
+        run.send_metrics()
         mlflow.end_run(status)
     except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
         log.warning("the run could not be marked %s (%s)", status, _one_line(error))

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 STEP = "sweep"
 JOIN_STEP = "sweep join"
 TRIAL = "trial"
+METRICS_DELAY_S = 30
+"""How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
 JOB, KEY = "job", "key"
 """What is noted with a study: what its workers need to know, and what its trials have in common."""
 
@@ -187,7 +189,7 @@ class Trials:
         """Train in a run of its own; the objectives' values."""
         job, pruned = self._job, None
         tags = {"study": job.name, "trial.number": trial.number, "trial.state": "running", "trial.params": json.dumps(trial.chosen)}
-        with open_run_below(job.parent, job.experiment_id, TRIAL, f"trial {trial.number}", tags) as run:
+        with open_run_below(job.parent, job.experiment_id, TRIAL, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
             trial.note(**{RUN: run.id})
             try:
                 self._train(run, trial)
