@@ -176,7 +176,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     postgresql: str, tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
     storage = postgresql.replace("@", ":secret7@")
-    process = started(store, tmp_path, here, *small(tiny_preset, space, "--storage", storage, "--study", "shared", "--epochs", "2"))
+    process = started(store, tmp_path, here, *small(tiny_preset, space, "--storage", storage, "--study", "shared", "--epochs", "20"))
     until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
     elsewhere = {CACHE_VARIABLE: str(tmp_path / "elsewhere")}
     joined = ended(entry_point(store, "sweep", "--join", "shared", "--storage", storage, env=elsewhere))

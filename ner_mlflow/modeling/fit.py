@@ -39,6 +39,8 @@ OnLog = Callable[[Mapping[str, float], int], None]
 """(metrics, step): called as training goes."""
 OnEpoch = Callable[[int, float], None]
 """(epoch, validation F1): called after each epoch, from 1; what it raises ends the training."""
+OnStep = Callable[[], None]
+"""Called after each step; what it raises ends the training."""
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 LOGS_AN_EPOCH = 10
@@ -66,6 +68,7 @@ def fit(
     on_log: OnLog,
     distillation: Distillation | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
     materials: Materials | None = None,
 ) -> TrainResult:
     """Fit the model, keep the epoch with the best validation F1, and write it under ``folder``.
@@ -115,7 +118,7 @@ def fit(
             model=model.network,
             train_dataset=dataset,
             data_collator=_Collator(model.spec.pad_id),
-            callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, on_epoch, config.epochs)],
+            callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, on_epoch, on_step, config.epochs)],
             args=_arguments(model, config, precision, work, len(dataset)),
         )
         trainer.remove_callback(PrinterCallback)
@@ -284,15 +287,20 @@ class _LogCallback(TrainerCallback):
 
     NAMES: ClassVar[dict[str, str]] = {"loss": "train/loss", "learning_rate": "train/learning_rate", "grad_norm": "train/grad_norm"}
 
-    def __init__(self, on_log: OnLog, on_epoch: OnEpoch | None, epochs: int) -> None:
+    def __init__(self, on_log: OnLog, on_epoch: OnEpoch | None, on_step: OnStep | None, epochs: int) -> None:
         self._on_log = on_log
         self._on_epoch = on_epoch
+        self._on_step = on_step
         self._epochs = epochs
         self._loss = float("nan")
         self._started = time.perf_counter()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._on_step:
+            self._on_step()
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any) -> None:
         logs = logs or {}

@@ -217,17 +217,18 @@ class SweepStudy:
                 return optuna.Trial(self.study, found._trial_id)
         return None
 
-    def work(self, objective: TrialObjective, deadline: float | None = None) -> int:
+    def work(self, objective: TrialObjective, deadline: float | None = None, check: Callable[[], None] = lambda: None) -> int:
         """Run trials until none waits, or until ``deadline`` (seconds since 1970) has passed.
 
         A trial whose objective raises is failed with its reason, and the next one begins; a tracking store that fails, or Ctrl-C, ends
-        the work, and the trial waits again.
+        the work, and the trial waits again. What ``check`` raises before a trial ends the work too.
 
         Returns:
             How many it ran.
         """
         count = 0
         while deadline is None or time.time() < deadline:
+            check()
             trial = self.take()
             if trial is None:
                 break

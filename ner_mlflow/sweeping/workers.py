@@ -19,13 +19,16 @@ from .study import SweepStudy
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5
-GRACE_S = 60
+GRACE_S = 30
 """How long a worker may take to end its trial as interrupted before it is killed."""
 
 Target = Callable[..., None]
 """What a worker does; a function of a module, since it is looked up by name in a new process."""
 SetUp = Callable[[], None]
 """What a worker does before that, to log as its parent does; a function of a module too."""
+
+
+_interrupted = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,19 @@ def _run(target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, e
         raise
 
 
+def check_interrupted() -> None:
+    """To be called now and then by what a worker does.
+
+    Raises:
+        KeyboardInterrupt: the worker has been told to stop.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 def _interrupt(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and must not cut off the cleaning up
-    raise KeyboardInterrupt
+    # Not raised from here: amid a transaction, it would leave a database locked.
+    _interrupted.set()
 
 
 def _end_with_parent() -> None:

@@ -25,7 +25,7 @@ from ..provenance import cache_key
 from ..sweeping.report import SweepReport, report
 from ..sweeping.space import Space, read_space
 from ..sweeping.study import RUN, BestTrial, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
-from ..sweeping.workers import SetUp, log_progress, supervise
+from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
 from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs, work_folder
 from . import train
@@ -173,7 +173,7 @@ def work(job: SweepJob) -> None:
     """What each worker process does: read once, then trial after trial."""
     os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
     connect()
-    SweepStudy(job.spec).work(Trials(job, load_data(job.data_run)), _deadline(job.config))
+    SweepStudy(job.spec).work(Trials(job, load_data(job.data_run)), _deadline(job.config), check_interrupted)
 
 
 class Trials:
@@ -220,6 +220,7 @@ class Trials:
             find_teachers(config.distill),
             self._reuse,
             trial.report,
+            check_interrupted,
             self._latency if "latency" in config.sweep.objectives else None,
             config.sweep.log_models,
         )

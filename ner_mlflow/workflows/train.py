@@ -16,7 +16,7 @@ from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
-from ..modeling.fit import OnEpoch, has_checkpoint, resolve_precision
+from ..modeling.fit import OnEpoch, OnStep, has_checkpoint, resolve_precision
 from ..modeling.parallel import fit_in_processes
 from ..modeling.reuse import Materials
 from ..paths import CACHE_VARIABLE, training_folder
@@ -57,6 +57,7 @@ def run_train(
     teachers: Sequence[FoundModel] | None = None,
     reuse: Reuse | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
     measure: Callable[[Path], Mapping[str, float]] | None = None,
     log_model: bool = True,
 ) -> str:
@@ -65,6 +66,7 @@ def run_train(
     Args:
         reuse: what this process's other trainings have read and encoded.
         on_epoch: called with each epoch's validation F1; what it raises ends the training, and its checkpoints go.
+        on_step: called after each step; what it raises ends the training too.
         measure: gives more metrics of the fitted model in a folder.
         log_model: False to log all but the model.
 
@@ -106,6 +108,7 @@ def run_train(
                 run.log_metrics,
                 lesson.distillation,
                 on_epoch,
+                on_step,
                 materials,
             )
         except BaseException:
