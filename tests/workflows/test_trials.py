@@ -74,6 +74,6 @@ def test_memory_after_thirty_trials_is_that_after_three(tiny_preset: Path, tmp_p
     def measure(number: int) -> None:
         resident[number] = psutil.Process().memory_info().rss
 
-    sweep(tiny_preset, tmp_path, monkeypatch, measure, **{"sweep.trials": 30, "sweep.sampler": "random"})
-    print({number: round(size / MIB) for number, size in resident.items()})
+    # In fp32: in bf16 oneDNN keeps a kernel for every shape it has met, and every rank brings new ones (docs/log.md).
+    sweep(tiny_preset, tmp_path, monkeypatch, measure, **{"sweep.trials": 30, "sweep.sampler": "random", "train.precision": "fp32"})
     assert resident[30] - resident[3] < 40 * MIB
