@@ -49,13 +49,13 @@ def setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[...,
     return click.option(f"--{name}", key.replace(".", "__"), default=PRESET, metavar="VALUE", help=f"{_DESCRIPTIONS[key]}  [{key}; base: {_BASE[key]}]")
 
 
-def list_setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option ``--name`` for a setting that is a list: its parts with commas between, ``all`` for the empty list."""
+def list_setting(name: str, key: str, empty: str = "all") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option ``--name`` for a setting that is a list: its parts with commas between, a word (``all``) for the empty list."""
 
     def parts(_context: click.Context, _option: click.Parameter, text: str) -> str | list[str]:
-        return text if text == PRESET else [] if text == "all" else several(text, name)
+        return text if text == PRESET else [] if text == empty else several(text, name)
 
-    help_text = f"{_DESCRIPTIONS[key]}; commas between  [{key}; base: {','.join(_BASE[key]) or 'all'}]"
+    help_text = f"{_DESCRIPTIONS[key]}; commas between  [{key}; base: {','.join(map(str, _BASE[key])) or empty}]"
     return click.option(f"--{name}", key.replace(".", "__"), default=PRESET, metavar="VALUE", callback=parts, help=help_text)
 
 

@@ -27,6 +27,8 @@ Integer = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
+Objective = Literal["validation_f1", "latency", "size", "adapter_size", "trainable_parameters"]
+Seed = Annotated[Integer, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -147,7 +149,7 @@ class EvaluateConfig(Section):
     """What `evaluate` scores and shows."""
 
     split: Literal["train", "validation", "test"] = Field(description="split that is scored; its name prefixes the metrics")
-    batch_tokens: Integer = Field(ge=128, description="padded sub-tokens a batch")
+    batch_tokens: Integer = Field(ge=128, description="padded sub-tokens a batch of a PyTorch model")
     error_pairs: Integer = Field(ge=1, description="rows of the table of frequent errors")
     worst_sentences: Integer = Field(ge=1, description="rows of the table of worst sentences")
     examples: Integer = Field(ge=1, description="sentences shown for each type and category of error")
@@ -248,6 +250,41 @@ class PromoteConfig(Section):
     seed: Integer = Field(ge=0, description="seed of the permutations")
 
 
+class SweepConfig(Section):
+    """Which settings `sweep` tries, how it chooses them, and where trials run."""
+
+    space: str = Field(min_length=1, description="what is tried: lora, full, distill, or a YAML file like ner_mlflow/spaces/lora.yaml")
+    objectives: tuple[Objective, ...] = Field(
+        min_length=1, description="what is sought, the first foremost: validation_f1, latency, size, adapter_size, trainable_parameters"
+    )
+    sampler: Literal["tpe", "random", "grid", "gp", "nsgaii"] = Field(description="how the next trial is chosen: by Optuna's sampler of that name")
+    pruner: Literal["hyperband", "median", "none"] = Field(description="how trials are found that stand badly after an epoch, to be ended; none: never")
+    trials: Integer = Field(ge=1, description="trials of the study, those of earlier calls counted")
+    timeout_s: Float = Field(ge=0, description="seconds after which no trial begins; 0: no limit")
+    jobs: Integer = Field(ge=1, description="processes on this machine that run trials")
+    storage: str = Field(
+        min_length=1,
+        description="where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
+    )
+    study: str = Field(description="name of the study, which goes on where it stopped; empty: one for each space, data and settings")
+    heartbeat_s: Integer = Field(ge=1, description="seconds between signs of life of a trial; after four without, another machine runs it again")
+    retries: Integer = Field(ge=0, description="how often a trial whose process ended before its time is run again")
+    try_preset: bool = Field(description="let the first trial be the preset's own values, where the space holds them")
+    log_models: bool = Field(description="log the model of every trial that is not pruned, not of the final trainings alone")
+    final_seeds: tuple[Seed, ...] = Field(
+        description="seeds to train the best trial's settings with again, export them and register the best; none: not at all"
+    )
+    seed: Integer = Field(ge=0, description="seed of the sampler")
+
+    @model_validator(mode="after")
+    def _pruning_has_one_objective(self) -> Self:
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"objectives {list(self.objectives)} name one twice: name each once")
+        if self.pruner != "none" and self.objectives != ("validation_f1",):
+            raise ValueError(f"pruner={self.pruner} judges by validation F1 alone, but objectives are {list(self.objectives)}: set pruner=none")
+        return self
+
+
 class Config(Section):
     """The whole configuration; core functions take the section they need."""
 
@@ -261,6 +298,8 @@ class Config(Section):
     export: ExportConfig
     promote: PromoteConfig
     predict: PredictConfig
+
+    sweep: SweepConfig
 
     @model_validator(mode="after")
     def _sequences_have_no_word_losses(self) -> Self:
@@ -309,7 +348,20 @@ def load_config(preset: str | None = None, overrides: Mapping[str, Any] | None =
     resolved = _read(PRESETS / "base.yaml")
     if preset is not None:
         _merge(resolved, _read(_preset_path(preset)), where=f"preset {preset}")
-    for key, value in (overrides or {}).items():
+    return _overridden(resolved, overrides or {})
+
+
+def override(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """The configuration with other values by dotted key.
+
+    Raises:
+        ConfigError: an unknown key, or a value that does not fit.
+    """
+    return _overridden(config.model_dump(mode="json"), overrides)
+
+
+def _overridden(resolved: dict[str, Any], overrides: Mapping[str, Any]) -> Config:
+    for key, value in overrides.items():
         *parents, leaf = key.split(".")
         nested: dict[str, Any] = {leaf: value}
         for parent in reversed(parents):

@@ -99,7 +99,9 @@ class Bulk(Protocol):
 class Tagger:
     """Tags sentences of any length in length-sorted batches."""
 
-    def __init__(self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, bulk: Bulk | None = None) -> None:
+    def __init__(
+        self, forward: Forward, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, bulk: Bulk | None = None, encoder: WordEncoder | None = None
+    ) -> None:
         """
         Args:
             forward: computes the logits of a batch.
@@ -107,9 +109,10 @@ class Tagger:
             spec: of the model.
             batch_tokens: bounds the padded sub-tokens of one forward call, and so its memory.
             bulk: computes those of many batches at once, where there are enough of them; None: one after the other.
+            encoder: the model's; None: a new one.
         """
         self._forward = forward
-        self._encoder = spec.encoder(tokenizer)
+        self._encoder = encoder or spec.encoder(tokenizer)
         self._decoder = Iob2Decoder(spec.labels, spec.transitions)
         self._batch_tokens = batch_tokens
         self._bulk = bulk

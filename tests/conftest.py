@@ -1,9 +1,12 @@
 """What many tests share: a tiny backbone, a store of their own, and the commands as a user types them."""
 
+import getpass
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,3 +117,32 @@ def listening(command: Sequence[str], health: str, folder: Path, store: str, **m
     finally:
         process.terminate()
         process.wait(20)
+
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of its own."""
+    if not BINARIES:
+        pytest.skip("PostgreSQL is not installed")
+    binaries, port = BINARIES[-1].parent, free_port()
+    # Not in pytest's folder: it closes that to other users whenever a run begins, and PostgreSQL refuses to run as root; its
+    # package brings a user of its own.
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+    if os.geteuid() == 0:
+        subprocess.run(["chown", user, folder], check=True)
+    data = folder / "data"
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, timeout=60, user=user, cwd=folder)
+
+    try:
+        run(str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", user)
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-p {port} -k {folder}", "start")
+        yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

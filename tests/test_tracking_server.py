@@ -1,15 +1,12 @@
 """The same commands against one tracking server, and against PostgreSQL where it is installed."""
 
-import getpass
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import entry_point, free_port, listening
+from conftest import entry_point, listening
 
 
 @pytest.fixture
@@ -34,35 +31,6 @@ def whole_job(store: str, tiny_preset: Path) -> None:
 
 def test_main_through_a_server_with_proxied_artifacts(server: str, tiny_preset: Path) -> None:
     whole_job(server, tiny_preset)
-
-
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-
-@pytest.fixture
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgresql")
-    binaries, port = BINARIES[-1].parent, free_port()
-    # PostgreSQL refuses to run as root; its package brings a user of its own.
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    if os.geteuid() == 0:
-        for parent in (folder, *folder.parents):
-            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(0o755)
-        subprocess.run(["chown", user, folder], check=True)
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, timeout=60, user=user, cwd=folder)
-
-    run(str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", user)
-    run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-p {port} -k {folder}", "start")
-    try:
-        yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
 
 
 def test_main_on_postgresql(postgresql: str, tiny_preset: Path) -> None:

@@ -9,7 +9,15 @@ import yaml
 from peft import LoraConfig, TaskType, get_peft_model
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import (
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
 
 from ..casing import CASINGS
 from ..config import ModelConfig
@@ -18,6 +26,7 @@ from ..labels import LabelSchema
 from ..tagger import TaggerSpec
 from .backbone import Backbone
 from .crf import CRF, LinearChain
+from .reuse import Materials
 
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout"),
@@ -48,8 +57,10 @@ class BuiltModel:
     takes_from_base: bool = False
 
 
-def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, seed: int) -> BuiltModel:
+def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, seed: int, materials: Materials | None = None) -> BuiltModel:
     """Load the backbone in fp32 and put a freshly initialised classifier, and adapters if asked for, on it.
+
+    With ``materials`` the weights are those it holds, not read again.
 
     Raises:
         ModelError: the architecture is not an encoder with a fast tokenizer, the window is too long, or no layer is a LoRA target.
@@ -71,9 +82,12 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
             if name in settings.to_dict():
                 setattr(settings, name, getattr(config, setting))
     settings.classifier_dropout = config.classifier_dropout
-    network, loading = AutoModelForTokenClassification.from_pretrained(
-        backbone.folder, config=settings, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-    )
+    how = {"config": settings, "dtype": torch.float32, "output_loading_info": True}
+    if materials:
+        kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(settings)]  # the automatic class takes no weights in memory
+        network, loading = kind.from_pretrained(None, state_dict=materials.base_weights(backbone), **how)
+    else:
+        network, loading = AutoModelForTokenClassification.from_pretrained(backbone.folder, use_safetensors=True, **how)
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
     casing_embeddings = _wants_casing(config, tokenizer, network)
     if casing_embeddings:

@@ -29,6 +29,7 @@ from .flops import peak_flops_per_s, training_flops_per_token
 from .memory import keep_freed_memory
 from .objective import Distillation, Loss, TaggingLoss, class_weights
 from .predict import torch_tagger
+from .reuse import Materials
 from .sampling import TokenBatches, repeat_factors
 from .trainer import TEACHER, NerTrainer, last_checkpoint, rank, world_size
 
@@ -36,6 +37,10 @@ log = logging.getLogger(__name__)
 
 OnLog = Callable[[Mapping[str, float], int], None]
 """(metrics, step): called as training goes."""
+OnEpoch = Callable[[int, float], None]
+"""(epoch, validation F1): called after each epoch, from 1; what it raises ends the training."""
+OnStep = Callable[[], None]
+"""Called after each step; what it raises ends the training."""
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 LOGS_AN_EPOCH = 10
@@ -62,6 +67,9 @@ def fit(
     folder: Path,
     on_log: OnLog,
     distillation: Distillation | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+    materials: Materials | None = None,
 ) -> TrainResult:
     """Fit the model, keep the epoch with the best validation F1, and write it under ``folder``.
 
@@ -72,11 +80,13 @@ def fit(
         folder: receives ``model/`` and, for LoRA, ``adapter/``, and checkpoints in ``fit/``. Where there are some, from an
             interrupted call with equal arguments, training goes on from the last whole one, to the same weights.
         distillation: what teachers say about each sentence of ``train``.
+        materials: what other trainings of this process have encoded.
         on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
     keep_freed_memory()
     precision = resolve_precision(config.precision)
-    dataset = _WindowDataset(model.spec.encoder(backend_tokenizer(model.tokenizer)), train, schema, distillation)
+    encoder = (materials or Materials()).encoder(model.spec, backend_tokenizer(model.tokenizer))
+    dataset = _WindowDataset(encoder, train, schema, distillation)
     parameters = count_parameters(model.network)
     log.info(
         "training %d sentences in %d windows, %d of %d weights, %s",
@@ -94,7 +104,11 @@ def fit(
     ):
         trainer = NerTrainer(
             tagger=lambda: torch_tagger(
-                model.network, backend_tokenizer(model.tokenizer), with_transitions(model.spec, model.network), autocast_dtype=DTYPES[precision]
+                model.network,
+                backend_tokenizer(model.tokenizer),
+                with_transitions(model.spec, model.network),
+                autocast_dtype=DTYPES[precision],
+                encoder=encoder,
             ),
             loss=_loss(model, dataset, config, distillation),
             config=config,
@@ -104,7 +118,7 @@ def fit(
             model=model.network,
             train_dataset=dataset,
             data_collator=_Collator(model.spec.pad_id),
-            callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, config.epochs)],
+            callbacks=[EarlyStoppingCallback(config.early_stopping_patience), _LogCallback(on_log, on_epoch, on_step, config.epochs)],
             args=_arguments(model, config, precision, work, len(dataset)),
         )
         trainer.remove_callback(PrinterCallback)
@@ -273,14 +287,20 @@ class _LogCallback(TrainerCallback):
 
     NAMES: ClassVar[dict[str, str]] = {"loss": "train/loss", "learning_rate": "train/learning_rate", "grad_norm": "train/grad_norm"}
 
-    def __init__(self, on_log: OnLog, epochs: int) -> None:
+    def __init__(self, on_log: OnLog, on_epoch: OnEpoch | None, on_step: OnStep | None, epochs: int) -> None:
         self._on_log = on_log
+        self._on_epoch = on_epoch
+        self._on_step = on_step
         self._epochs = epochs
         self._loss = float("nan")
         self._started = time.perf_counter()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._on_step:
+            self._on_step()
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any) -> None:
         logs = logs or {}
@@ -301,3 +321,5 @@ class _LogCallback(TrainerCallback):
             seconds,
             seconds / max(epoch, 1) * (self._epochs - epoch),
         )
+        if self._on_epoch:
+            self._on_epoch(epoch, float((metrics or {})["eval_f1"]))

@@ -18,8 +18,9 @@ from ..errors import ModelError
 from ..labels import LabelSchema
 from ..results import TrainResult
 from .build import BuiltModel
-from .fit import OnLog, fit
+from .fit import OnEpoch, OnLog, OnStep, fit
 from .objective import Distillation
+from .reuse import Materials
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ def fit_in_processes(
     folder: Path,
     on_log: OnLog,
     distillation: Distillation | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+    materials: Materials | None = None,
 ) -> TrainResult:
     """:func:`~ner_mlflow.modeling.fit.fit` in ``config.processes`` processes, started by torchrun's launcher; in this one where
     one device is all there is.
@@ -52,7 +56,9 @@ def fit_in_processes(
     if gpus and processes > gpus:
         raise ModelError(f"train.processes={processes}, but this machine has {gpus} GPU(s), one for each: set {gpus} or less")
     if processes == 1 and gpus <= 1:
-        return fit(build(), train, validation, schema, config, folder, on_log, distillation)
+        return fit(build(), train, validation, schema, config, folder, on_log, distillation, on_epoch, on_step, materials)
+    if on_epoch:
+        raise ModelError(f"train.processes={processes}: a training that may be ended after an epoch runs in one process: set 1, and show it one GPU")
     if 2 * processes > config.batch_size:
         raise ModelError(f"train.batch_size={config.batch_size} is shared by {processes} processes: set {2 * processes} or more, or fewer train.processes")
     log.info("training in %d processes", processes)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
-from ..encoding import Inputs
+from ..encoding import Inputs, WordEncoder
 from ..tagger import Forward, Tagger, TaggerSpec
 
 
@@ -29,6 +29,13 @@ def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None)
     return forward
 
 
-def torch_tagger(network: nn.Module, tokenizer: Tokenizer, spec: TaggerSpec, batch_tokens: int = 4096, autocast_dtype: torch.dtype | None = None) -> Tagger:
+def torch_tagger(
+    network: nn.Module,
+    tokenizer: Tokenizer,
+    spec: TaggerSpec,
+    batch_tokens: int = 4096,
+    autocast_dtype: torch.dtype | None = None,
+    encoder: WordEncoder | None = None,
+) -> Tagger:
     """A tagger over a PyTorch model."""
-    return Tagger(torch_forward(network, autocast_dtype), tokenizer, spec, batch_tokens)
+    return Tagger(torch_forward(network, autocast_dtype), tokenizer, spec, batch_tokens, encoder=encoder)

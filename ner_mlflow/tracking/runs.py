@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import requests
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset_source import DatasetSource
+from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +40,7 @@ DIGEST_LIMIT = 36
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
 SERVER_TIMEOUT_S = 5
+METRICS_A_REQUEST = 1000
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
 
@@ -88,16 +91,34 @@ class DataRunSource(DatasetSource):
 class Run:
     """One open run; writes what workflows hand it."""
 
-    def __init__(self, run: MlflowRun, resumed: bool = False) -> None:
-        """``resumed`` says that the run was interrupted: what it logs again is already there."""
+    def __init__(self, run: MlflowRun, resumed: bool = False, delay_s: float = 0) -> None:
+        """
+        Args:
+            run: as MLflow opened it.
+            resumed: the run was interrupted: what it logs again is already there.
+            delay_s: seconds that metrics of a step may wait for others, to be sent in one request; at the latest until the run ends.
+        """
         self.id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
+        self._status = "FINISHED"
+        self._delay_s = delay_s
+        self._waiting: list[Metric] = []
+        self._sent = time.monotonic()
         self._resumed = resumed
         self._logged_steps: dict[str, int] = {}
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, names under ``ner.``."""
         mlflow.set_tags({f"ner.{name}": str(value) for name, value in tags.items()})
+
+    def end_killed(self) -> None:
+        """Let the run end KILLED: what it did was given up, without an error."""
+        self._status = "KILLED"
+
+    @property
+    def status(self) -> str:
+        """How the run ends where nothing is raised."""
+        return self._status
 
     def describe(self, table: pd.DataFrame) -> None:
         """Show a table as the run's description, which the UI puts on its first page."""
@@ -116,8 +137,18 @@ class Run:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
         if self._resumed and step is not None:
             metrics = {name: value for name, value in metrics.items() if step > self._last_step(name)}
-        if metrics:
+        if metrics and step is not None and self._delay_s:
+            self._waiting += [Metric(name, value, time.time_ns() // 1_000_000, step) for name, value in metrics.items()]
+            if time.monotonic() - self._sent >= self._delay_s:
+                self.send_metrics()
+        elif metrics:
             mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
+
+    def send_metrics(self) -> None:
+        """Send the metrics that wait."""
+        waiting, self._waiting, self._sent = self._waiting, [], time.monotonic()
+        for start in range(0, len(waiting), METRICS_A_REQUEST):
+            mlflow.MlflowClient().log_batch(self.id, metrics=waiting[start : start + METRICS_A_REQUEST])
 
     def _last_step(self, name: str) -> int:
         """The last step of a metric when the run was interrupted, -1 where it had none."""
@@ -143,6 +174,10 @@ class Run:
     def log_markdown(self, name: str, text: str) -> None:
         """Log a text in Markdown."""
         mlflow.log_text(text, f"{name}.md")
+
+    def log_yaml(self, name: str, values: Mapping[str, Any]) -> None:
+        """Log values as YAML."""
+        mlflow.log_text(yaml.safe_dump(dict(values), sort_keys=False), f"{name}.yaml")
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Log a plot."""
@@ -215,6 +250,50 @@ def open_run(step: str, name: str, resume: str | None = None) -> Iterator[Run]:
     connect()
     with _opened(step, name, nested=False, resume=resume) as run:
         yield run
+
+
+@contextmanager
+def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: Mapping[str, Any], delay_s: float = 0) -> Iterator[Run]:
+    """Open a run below one that another process opened; ``tags`` (under ``ner.``) are there from its first moment on.
+
+    ``delay_s`` is as of :class:`Run`.
+    """
+    ours = {f"ner.{key}": str(value) for key, value in tags.items()}
+    with _opened(step, name, nested=True, parent=parent, experiment_id=experiment_id, tags=ours, delay_s=delay_s) as run:
+        yield run
+
+
+def tagged_runs(experiment_id: str, tags: Mapping[str, Any], status: str | None = None) -> list[RunRecord]:
+    """An experiment's runs with all of these tags (ours, without their ``ner.``), and of one status where it is named."""
+    conditions = [f"tags.`ner.{name}` = '{value}'" for name, value in tags.items()] + ([f"attributes.status = '{status}'"] if status else [])
+    found: list[MlflowRun] = mlflow.search_runs([experiment_id], " and ".join(conditions), output_format="list")
+    return [_record(run) for run in found]
+
+
+def end_killed(run_id: str, tags: Mapping[str, Any]) -> None:
+    """End a run KILLED whose process is no more, and say more in tags."""
+    client = mlflow.MlflowClient()
+    for name, value in tags.items():
+        client.set_tag(run_id, f"ner.{name}", str(value))
+    client.set_terminated(run_id, "KILLED")
+
+
+def run_status(run_id: str) -> str:
+    """RUNNING, FINISHED, FAILED or KILLED; gone where there is no such run."""
+    try:
+        return str(mlflow.get_run(run_id).info.status)
+    except MlflowException:
+        return "gone"
+
+
+def store_address() -> str:
+    """Which tracking store runs go to, without its password."""
+    return _without_password(mlflow.get_tracking_uri())
+
+
+def put_below(run_id: str, parent: str) -> None:
+    """Make a run a child of another one than before."""
+    mlflow.MlflowClient().set_tag(run_id, "mlflow.parentRunId", parent)
 
 
 def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str | None:
@@ -305,16 +384,33 @@ def where_to_look(run: Run, artifact: str = "") -> str:
 
 
 @contextmanager
-def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> Iterator[Run]:
+def _opened(
+    step: str,
+    name: str,
+    nested: bool,
+    resume: str | None = None,
+    parent: str | None = None,
+    experiment_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    delay_s: float = 0,
+) -> Iterator[Run]:
     adopted = None if nested else os.environ.get("MLFLOW_RUN_ID")
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "2")
     try:
         if resume and adopted:
             _hand_over(adopted, resume)
-        active = mlflow.start_run(run_id=resume, run_name=None if adopted or resume else name, nested=nested, log_system_metrics=True)
+        active = mlflow.start_run(
+            run_id=resume,
+            run_name=None if adopted or resume else name,
+            nested=nested,
+            log_system_metrics=True,
+            parent_run_id=parent,
+            experiment_id=experiment_id,
+            tags=dict(tags) if tags else None,
+        )
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
-    run = Run(active, resumed=resume is not None)
+    run = Run(active, resume is not None, delay_s)
     status = "FAILED"
     try:
         if adopted and not resume and _RANDOM_NAME.fullmatch(active.info.run_name or ""):
@@ -322,7 +418,7 @@ def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> It
         mlflow.set_tag(STEP_TAG, step)
         _log_provenance()
         yield run
-        status = "FINISHED"
+        status = run.status
     except KeyboardInterrupt:
         status = "KILLED"
         raise
@@ -335,7 +431,7 @@ def _opened(step: str, name: str, nested: bool, resume: str | None = None) -> It
         mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {_one_line(error)}"[:5000])
         raise
     finally:
-        _end(status)
+        _end(run, status)
 
 
 def _hand_over(carrier: str, resume: str) -> None:
@@ -354,8 +450,9 @@ def _end_parent(run_id: str) -> None:
         client.set_terminated(parent, "KILLED")
 
 
-def _end(status: str) -> None:
+def _end(run: Run, status: str) -> None:
     try:
+        run.send_metrics()
         mlflow.end_run(status)
     except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
         log.warning("the run could not be marked %s (%s)", status, _one_line(error))

@@ -60,7 +60,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     variants = []
     for number, (preset, config) in enumerate(configs.items(), start=1):
         log.info("— variant %d of %d: %s —", number, len(configs), preset)
-        steps = _Steps(run, preset)
+        steps = Steps(run, preset)
         data = steps.data(config)
         inputs = (config, data, backbones[preset], teachers[preset])
         train_run = steps.do(
@@ -69,13 +69,13 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
             lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
         )
-        variants.append(_judged(steps, preset, config, train_run, data))
+        variants.append(judged(steps, preset, config, train_run, data))
     best = max(variants, key=lambda variant: variant.metrics["best_validation/f1"])
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
     run.describe(table.drop(columns=["train_run", "fp32_size_mb", "fp32_latency_p50_ms"]))
     run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
-    version = _registered(best, registered_model)
+    version = registered(best, registered_model, None)
     not_promoted = _not_promoted(run, configs[best.preset], registered_model, version, alias)
     run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
     return Comparison(table, best, version, not_promoted)
@@ -104,7 +104,7 @@ def comparison_table(variants: Sequence[Variant], best: Variant) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-class _Steps:
+class Steps:
     """Runs the steps of one variant as child runs, or finds them done."""
 
     def __init__(self, parent: Run, preset: str) -> None:
@@ -112,6 +112,7 @@ class _Steps:
         self._preset = preset
 
     def data(self, config: Config) -> DataRef:
+        """The dataset, as it was prepared before or prepared now."""
         run_id = self.do(prepare.STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
         return prepare.load_data(run_id)
 
@@ -139,7 +140,8 @@ class _Steps:
         return run_id
 
 
-def _judged(steps: _Steps, preset: str, config: Config, train_run: str, data: DataRef) -> Variant:
+def judged(steps: Steps, preset: str, config: Config, train_run: str, data: DataRef) -> Variant:
+    """Evaluate and export what a train run made, unless that is done."""
     model: FoundModel = find_model(train_run)
     evaluate_run = steps.do(
         evaluate.STEP,
@@ -169,7 +171,8 @@ def _not_promoted(run: Run, config: Config, name: str, version: str, alias: str)
         return promote.attempt(child, config, name, version, alias)
 
 
-def _registered(best: Variant, name: str) -> str:
+def registered(best: Variant, name: str, alias: str | None) -> str:
+    """Register what a variant serves, and give it the alias, if there is one; the version."""
     model = LoggedModel(best.served_uri.removeprefix("models:/"), best.served_uri)
     tags = {
         "preset": best.preset,
@@ -182,4 +185,4 @@ def _registered(best: Variant, name: str) -> str:
         f"{best.preset}, {best.served_variant}: F1 {best.metrics['best_validation/f1']:.4f} on validation, {best.metrics['test/f1']:.4f} on test. "
         f"Send texts, get entities with character offsets: {', '.join(best.schema.types)}."
     )
-    return register(model, name, None, tags, description)
+    return register(model, name, alias, tags, description)

@@ -8,8 +8,8 @@ from ..tracking.models import FoundModel
 
 
 def open_tagger(model: FoundModel, batch_tokens: int) -> Tagger:
-    """The tagger of a PyTorch or ONNX model."""
+    """The tagger of a model: of an ONNX one as it is served, of a PyTorch one in batches of ``batch_tokens``."""
     if model.is_onnx:
-        return load_tagger(model.folder, batch_tokens=batch_tokens)
+        return load_tagger(model.folder)
     checkpoint = load_model(model.folder)
     return torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec, batch_tokens)

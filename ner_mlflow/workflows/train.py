@@ -2,26 +2,29 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..config import Config, load_config
+from ..config import Config, DistillConfig, load_config
+from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
-from ..modeling.fit import has_checkpoint, resolve_precision
+from ..modeling.fit import OnEpoch, OnStep, has_checkpoint, resolve_precision
 from ..modeling.parallel import fit_in_processes
+from ..modeling.reuse import Materials
 from ..paths import CACHE_VARIABLE, training_folder
 from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
 from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
 from .prepare import DataRef, load_data
-from .teach import find_teachers, teach
+from .teach import Lesson, find_teachers, teach
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +32,46 @@ STEP = "train"
 CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py", "workflows/teach.py")
 
 
-def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None = None, teachers: Sequence[FoundModel] | None = None) -> str:
+class Reuse:
+    """What one process's trainings on one dataset share: read, encoded and asked for once."""
+
+    def __init__(self) -> None:
+        self.materials = Materials()
+        self._lessons: dict[str, Lesson] = {}
+
+    def lesson(self, config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset) -> Lesson:
+        """What the teachers say, weighed by the configuration."""
+        asked = config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json()
+        if asked not in self._lessons:
+            self._lessons = {asked: teach(config, teachers, dataset)}
+        lesson = self._lessons[asked]
+        weighed = lesson.distillation and replace(lesson.distillation, weight=config.weight, temperature=config.temperature)
+        return replace(lesson, distillation=weighed)
+
+
+def run_train(
+    run: Run,
+    config: Config,
+    data: DataRef,
+    backbone: Backbone | None = None,
+    teachers: Sequence[FoundModel] | None = None,
+    reuse: Reuse | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+    measure: Callable[[Path], Mapping[str, float]] | None = None,
+    log_model: bool = True,
+) -> str:
     """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
 
+    Args:
+        reuse: what this process's other trainings have read and encoded.
+        on_epoch: called with each epoch's validation F1; what it raises ends the training, and its checkpoints go.
+        on_step: called after each step; what it raises ends the training too.
+        measure: gives more metrics of the fitted model in a folder.
+        log_model: False to log all but the model.
+
     Returns:
-        The address of the logged model.
+        The address of the logged model, empty where none was.
 
     Raises:
         TrackingError: the run was interrupted with other code, libraries, settings or data.
@@ -52,42 +90,55 @@ def run_train(run: Run, config: Config, data: DataRef, backbone: Backbone | None
     if not dataset.corpus[VALIDATION]:
         raise DataError(f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split")
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
-    lesson = teach(config.distill, teachers, dataset)
+    lesson = reuse.lesson(config.distill, teachers, dataset) if reuse else teach(config.distill, teachers, dataset)
     run.log_metrics(lesson.metrics)
-    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed)
+    materials = reuse.materials if reuse else None
+    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed, materials)
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         try:
             result = fit_in_processes(
-                build, lesson.sentences, dataset.corpus[VALIDATION], dataset.schema, config.train, folder, run.log_metrics, lesson.distillation
+                build,
+                lesson.sentences,
+                dataset.corpus[VALIDATION],
+                dataset.schema,
+                config.train,
+                folder,
+                run.log_metrics,
+                lesson.distillation,
+                on_epoch,
+                on_step,
+                materials,
             )
         except BaseException:
-            if not has_checkpoint(folder):
+            if on_epoch or not has_checkpoint(folder):
                 shutil.rmtree(folder)
             raise
     sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
     if result.adapter_folder:
         sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
         run.log_folder(result.adapter_folder, "adapter")
-    logged = log_transformers_model(result.model_folder, "model")
+    logged = log_transformers_model(result.model_folder, "model") if log_model else None
+    if measure:
+        run.log_metrics(measure(result.model_folder))
     shutil.rmtree(folder)
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
     run.log_metrics({f"size_bytes/{name}": float(size) for name, size in sizes.items()})
     for part in {name.partition("/")[0] for name in sizes}:
         run.log_metrics({f"size_bytes/{part}": float(sum(size for name, size in sizes.items() if name.startswith(f"{part}/")))})
-    run.log_metrics(result.metrics, model_id=logged.id)
+    run.log_metrics(result.metrics, model_id=logged.id if logged else None)
     run.set_tags(
         {
-            MODEL_URI_TAG: logged.uri,
+            **({MODEL_URI_TAG: logged.uri} if logged else {}),
             "backbone": backbone.name,
             "backbone_revision": backbone.revision,
             "backbone_sha256": backbone.weights_sha256,
             "precision": resolve_precision(config.train.precision),
         }
     )
-    return logged.uri
+    return logged.uri if logged else ""
 
 
 def resumable_run(cache_key: str, experiment_id: str) -> str | None:

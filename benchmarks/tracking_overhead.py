@@ -1,0 +1,181 @@
+"""What share of a trial's wall time is spent in tracking calls, with a local server?
+
+Runs trials of a sweep in this process, against an `mlflow server` of its own (SQLite, proxied artifacts), and adds up the seconds in
+which the trial's thread waits for tracking: opening and ending the run, parameters, metrics, tags, dataset inputs, tables, figures,
+the adapters and the model. What other threads send beside the training (system metrics) costs it no time of its own.
+
+usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--overrides "train.epochs=3 ..."]
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from socket import create_server
+from typing import Any
+from unittest.mock import patch
+
+import mlflow
+import requests
+
+from benchmarks.training import show_progress
+from ner_mlflow.config import load_config, parse_overrides
+from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.provenance import git_commit, hardware
+from ner_mlflow.sweeping.space import read_space
+from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
+from ner_mlflow.tracking.models import log_transformers_model
+from ner_mlflow.tracking.runs import Run, open_run, open_run_below, read_metrics, read_tags
+from ner_mlflow.workflows.inputs import find_data
+from ner_mlflow.workflows.sweep import STEP, SweepJob, Trials
+
+
+class Clock:
+    """Adds up the seconds of calls in the main thread, by name; of nested ones the outermost."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.calls: Counter[str] = Counter()
+        self._inside = False
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Count what happens in here."""
+        if self._inside or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._inside, started = True, time.perf_counter()
+        try:
+            yield
+        finally:
+            self._inside = False
+            self.seconds[name] += time.perf_counter() - started
+            self.calls[name] += 1
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, counted."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self.running(name):
+                return function(*args, **kwargs)
+
+        return call
+
+    @contextmanager
+    def timed_opening(self, opened: AbstractContextManager[Run]) -> Iterator[Run]:
+        """A context manager whose begin and end are counted, what happens between them not."""
+        with self.running("open run"):
+            run = opened.__enter__()
+        try:
+            yield run
+        except BaseException as error:
+            with self.running("end run"):
+                opened.__exit__(type(error), error, error.__traceback__)
+            raise
+        with self.running("end run"):
+            opened.__exit__(None, None, None)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("--preset", default="minilm_lora")
+    parser.add_argument("--trials", type=int, default=2)
+    parser.add_argument("--overrides", default="")
+    arguments = parser.parse_args()
+    show_progress()
+    overrides = {"data.dataset": arguments.dataset, "sweep.trials": arguments.trials, "sweep.pruner": "none", **parse_overrides(arguments.overrides)}
+    config = load_config(arguments.preset, overrides)
+    space = read_space(config.sweep.space, config)
+    clock, trial_seconds = Clock(), 0.0
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
+        os.environ[CACHE_VARIABLE] = folder
+        mlflow.set_tracking_uri(address)
+        with open_run(STEP, "tracking overhead") as parent:
+            data = find_data(parent, config)
+            job = SweepJob("overhead", space, config, data.run_id, parent.id, parent.experiment_id)
+            trials = Trials(job, data)
+
+            def timed_trial(trial: RunningTrial) -> list[float]:
+                nonlocal trial_seconds
+                started = time.perf_counter()
+                values = trials(trial)
+                trial_seconds += time.perf_counter() - started
+                return values
+
+            study = SweepStudy(job.spec)
+            study.fill(space.point(config))
+            with ExitStack() as patches:
+                for name, counted in counted_calls(clock).items():
+                    patches.enter_context(patch(name, counted))
+                study.work(timed_trial)
+    logging.getLogger("ner_mlflow").info(
+        "seconds by call: %s", {name: round(seconds, 2) for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1])}
+    )
+    print(
+        json.dumps(
+            {
+                "share": sum(clock.seconds.values()) / trial_seconds,
+                "tracking_s": sum(clock.seconds.values()),
+                "trial_s": trial_seconds,
+                "trials": arguments.trials,
+                "seconds_by_call": dict(clock.seconds),
+                "calls": dict(clock.calls),
+                "epochs": config.train.epochs,
+                "dataset": data.dataset.name,
+                "preset": arguments.preset,
+                "overrides": arguments.overrides,
+                "commit": git_commit(),
+                "hardware": hardware(),
+            }
+        )
+    )
+
+
+def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
+    """What a trial calls to be tracked, by where it is looked up, counted."""
+    methods = {name: getattr(Run, name) for name in vars(Run) if name.startswith(("log_", "set_", "describe"))}
+    return {
+        **{f"ner_mlflow.tracking.runs.Run.{name}": clock.timed(name, method) for name, method in methods.items()},
+        "ner_mlflow.workflows.train.log_transformers_model": clock.timed("log model", log_transformers_model),
+        "ner_mlflow.workflows.train.read_tags": clock.timed("read", read_tags),
+        "ner_mlflow.workflows.sweep.read_metrics": clock.timed("read", read_metrics),
+        "ner_mlflow.workflows.sweep.open_run_below": lambda *args: clock.timed_opening(open_run_below(*args)),
+    }
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """An MLflow server on this machine, until the block ends."""
+    with create_server(("127.0.0.1", 0)) as socket:
+        port = socket.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", f"{folder}/artifacts", "--workers", "1", "--port", str(port)]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    try:
+        for _ in range(240):
+            try:
+                requests.get(f"{address}/health", timeout=2).raise_for_status()
+                break
+            except requests.RequestException:
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()

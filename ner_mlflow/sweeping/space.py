@@ -1,0 +1,224 @@
+"""What a sweep tries: a YAML file of settings by dotted key, each with the values it may have."""
+
+import itertools
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import yaml
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial, TrialState, create_trial
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from ..config import Config, Float, Integer, Section, flatten, override
+from ..errors import ConfigError
+from ..paths import find_path
+
+SPACES = Path(__file__).parent.parent / "spaces"
+SECTIONS = ("model", "train", "distill")
+"""What a trial may change: what makes a model, not the data it is judged by."""
+NEEDS = {"model.lora_": ("model.adaptation", "lora"), "distill.": ("distill.teachers", "a teacher")}
+"""Beginning of a key -> the setting without which it changes nothing, and what that must be."""
+Scalar = str | bool | int | float
+
+
+class FloatRange(Section):
+    """Numbers between two, both included."""
+
+    type: Literal["float"]
+    low: Float
+    high: Float
+    log: bool = False
+    step: Annotated[Float, Field(gt=0)] | None = None
+    grid_points: Annotated[Integer, Field(ge=2)] = 4
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step is not None)
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """What Optuna samples from."""
+        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Trial, key: str) -> Any:
+        """What Optuna chooses for a trial."""
+        return trial.suggest_float(key, self.low, self.high, log=self.log, step=self.step)
+
+    def grid(self) -> list[Any]:
+        """The values of a grid."""
+        if self.step:
+            return [round(self.low + index * self.step, 12) for index in range(int((self.high - self.low) / self.step + 1e-9) + 1)]
+        points = (np.geomspace if self.log else np.linspace)(self.low, self.high, self.grid_points)
+        return [min(max(float(point), self.low), self.high) for point in points]
+
+    def ends(self) -> list[Any]:
+        """Values whose validity stands for that of all."""
+        return [self.low, self.high]
+
+
+class IntRange(Section):
+    """Whole numbers between two, both included."""
+
+    type: Literal["int"]
+    low: Integer
+    high: Integer
+    log: bool = False
+    step: Annotated[Integer, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step > 1)
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """What Optuna samples from."""
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Trial, key: str) -> Any:
+        """What Optuna chooses for a trial."""
+        return trial.suggest_int(key, self.low, self.high, log=self.log, step=self.step)
+
+    def grid(self) -> list[Any]:
+        """The values of a grid."""
+        if self.log:
+            return [self.low * 2**power for power in range((self.high // self.low).bit_length())]
+        return list(range(self.low, self.high + 1, self.step))
+
+    def ends(self) -> list[Any]:
+        """Values whose validity stands for that of all."""
+        return [self.low, self.high]
+
+
+class Choices(Section):
+    """Some values, in no order; those that are lists have names."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Scalar], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)]
+
+    def distribution(self) -> BaseDistribution:
+        """What Optuna samples from."""
+        return CategoricalDistribution(list(self.choices))
+
+    def suggest(self, trial: Trial, key: str) -> Any:
+        """What Optuna chooses for a trial."""
+        return trial.suggest_categorical(key, list(self.choices))
+
+    def grid(self) -> list[Any]:
+        """The values of a grid."""
+        return list(self.choices)
+
+    def ends(self) -> list[Any]:
+        """Values whose validity stands for that of all."""
+        return list(self.choices)
+
+    def value(self, chosen: Any) -> Any:
+        """What a chosen name stands for."""
+        return self.choices[chosen] if isinstance(self.choices, dict) else chosen
+
+
+Entry = Annotated[FloatRange | IntRange | Choices, Field(discriminator="type")]
+_FILE = TypeAdapter(dict[str, Entry])
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space; ``entries`` by dotted key, in the file's order."""
+
+    name: str
+    entries: Mapping[str, Entry]
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_json` reads."""
+        return {"name": self.name, "entries": {key: entry.model_dump(mode="json") for key, entry in self.entries.items()}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The space that :meth:`to_json` wrote."""
+        return cls(values["name"], _FILE.validate_python(values["entries"]))
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What Optuna samples from, by dotted key."""
+        return {key: entry.distribution() for key, entry in self.entries.items()}
+
+    def overrides(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by dotted key, for what Optuna chose."""
+        return {key: entry.value(chosen[key]) if isinstance(entry, Choices) else chosen[key] for key, entry in self.entries.items()}
+
+    def grid(self, seed: int) -> list[dict[str, Any]]:
+        """All combinations of the entries' grids, in a seeded order."""
+        points = [dict(zip(self.entries, values, strict=True)) for values in itertools.product(*(entry.grid() for entry in self.entries.values()))]
+        random.Random(seed).shuffle(points)
+        return points
+
+    def point(self, config: Config) -> dict[str, Any] | None:
+        """A configuration's own values as Optuna would have chosen them, None where the space does not hold them."""
+        values, found = flatten(config), {}
+        for key, entry in self.entries.items():
+            held = [choice for choice in entry.choices if entry.value(choice) == values[key]] if isinstance(entry, Choices) else [values[key]]
+            if not held:
+                return None
+            found[key] = held[0]
+        try:
+            create_trial(state=TrialState.WAITING, params=found, distributions=self.distributions())
+        except ValueError:  # a number out of its range
+            return None
+        return found
+
+
+def space_names() -> list[str]:
+    """The search spaces that ship with the package."""
+    return sorted(path.stem for path in SPACES.glob("*.yaml"))
+
+
+def read_space(name: str, config: Config) -> Space:
+    """Read a shipped search space, or a YAML file, and check every value it may give against the configuration.
+
+    Raises:
+        ConfigError: no such space, a key that is no setting of a training or would change nothing, or a value that does not fit.
+    """
+    path = find_path(str(SPACES / f"{name}.yaml")) or find_path(name)
+    if path is None or not path.is_file():
+        raise ConfigError(f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = _FILE.validate_python(values)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"search space {path}: not YAML ({' '.join(str(error).split())})") from error
+    except ValidationError as error:
+        raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
+    if not entries:
+        raise ConfigError(f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}")
+    known = [key for key in Config.descriptions() if key.startswith(tuple(f"{section}." for section in SECTIONS))]
+    for key, entry in entries.items():
+        if key not in known:
+            raise ConfigError(f"search space {path}: {key!r} is no setting of a training; known: {', '.join(known)}")
+        for start, (setting, needed) in NEEDS.items():
+            given = flatten(config)[setting]
+            if key.startswith(start) and setting not in entries and given != needed and not (given and setting == "distill.teachers"):
+                raise ConfigError(f"search space {path}: {key} changes nothing while {setting}={given}: set {setting} to {needed}, or take the key out")
+        for value in entry.ends():
+            try:
+                override(config, {key: entry.value(value) if isinstance(entry, Choices) else value})
+            except ConfigError as error:
+                raise ConfigError(f"search space {path}: {key} cannot be {value!r} ({error}): change it there") from error
+    return Space(path.stem, entries)
+
+
+def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
+    if low >= high:
+        raise ValueError(f"low={low} must be below high={high}")
+    if log and low <= 0:
+        raise ValueError(f"low={low} must be above 0 with log")
+    if log and stepped:
+        raise ValueError("log and step exclude each other: leave one")
+
+
+def _explanations(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        yield f"{place}: {message}" if problem["type"] == "value_error" else f"{place}: {message}, not {problem['input']!r}"

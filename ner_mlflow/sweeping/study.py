@@ -1,0 +1,396 @@
+"""A study of Optuna that many processes work on: how many trials it has is settled first, then each is taken by one of them.
+
+Every trial fills a slot, numbered from 0; one whose process ended before its time is run again in the same slot, with the
+parameters it had. So no trial is lost, none is run twice, and a study that is called again goes on with the slots left.
+"""
+
+import copy
+import gc
+import hashlib
+import itertools
+import logging
+import platform
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import psutil
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..config import SweepConfig
+from ..errors import TrackingError
+from ..paths import cache_folder
+from .space import Space
+
+log = logging.getLogger(__name__)
+
+SLOT, WORKER, REASON, RUN = "slot", "worker", "reason", "run"
+"""Attributes of a trial: its slot, the process that runs it, why it was pruned or failed, where it was logged."""
+MISSED_HEARTBEATS = 4
+"""Signs of life that may be missing before a trial counts as lost."""
+SQLITE_TIMEOUT_S = 60
+UNSIGNED_S = 120
+"""A trial that has been running for as long without the name of a process was lost between the two."""
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True),
+    "random": lambda seed: RandomSampler(seed=seed),
+    "grid": lambda seed: RandomSampler(seed=seed),  # the grid's points are put into the slots
+    "gp": lambda seed: GPSampler(seed=seed),
+    "nsgaii": lambda seed: NSGAIISampler(seed=seed),
+}
+PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
+    "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),
+    "median": lambda _: MedianPruner(),
+    "none": lambda _: NopPruner(),
+}
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.simplefilter("ignore", ExperimentalWarning)
+
+
+class TrialPrunedError(Exception):
+    """Says why a trial is not worth going on with."""
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """What makes the same study in every process: its name, the space, each objective's direction, epochs of a trial at most."""
+
+    name: str
+    space: Space
+    directions: tuple[Literal["minimize", "maximize"], ...]
+    epochs: int
+    config: SweepConfig
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The complete trial that stands best: what it tried, the objectives' values, and its run."""
+
+    number: int
+    chosen: dict[str, Any]
+    values: tuple[float, ...]
+    run: str
+
+
+class RunningTrial:
+    """A trial that this process took."""
+
+    def __init__(self, trial: optuna.Trial, spec: StudySpec) -> None:
+        space = spec.space
+        self.number = trial.number
+        self.chosen = {key: entry.suggest(trial, key) for key, entry in space.entries.items()}
+        self.overrides = space.overrides(self.chosen)
+        self._trial = trial
+        self._reports = len(spec.directions) == 1  # with several objectives Optuna takes none
+        self._epochs = self.overrides.get("train.epochs", spec.epochs)
+
+    def note(self, **attributes: Any) -> None:
+        """Keep values with the trial."""
+        for name, value in attributes.items():
+            self._trial.set_user_attr(name, value)
+
+    def report(self, epoch: int, value: float) -> None:
+        """Say how the trial stands after an epoch.
+
+        Raises:
+            TrialPrunedError: others stood better.
+        """
+        if not self._reports:
+            return
+        self._trial.report(value, epoch)
+        if epoch < self._epochs and self._trial.should_prune():  # after the last one there is nothing to save
+            raise TrialPrunedError(f"validation F1 {value:.4f} after epoch {epoch} is too far behind other trials")
+
+
+TrialObjective = Callable[[RunningTrial], Sequence[float]]
+"""Runs a trial; gives a value for each objective."""
+
+
+class SweepStudy:
+    """One process's hold on a study; ``study`` is Optuna's."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        """
+        Raises:
+            TrackingError: the storage cannot be used.
+        """
+        self.spec = spec
+        self._file, self._storage = _open_storage(spec.config)
+        try:
+            self.study = optuna.create_study(
+                storage=self._storage,
+                study_name=spec.name,
+                directions=list(spec.directions),
+                pruner=PRUNERS[spec.config.pruner](spec.epochs),
+                load_if_exists=True,
+            )
+        except (SQLAlchemyError, StorageInternalError, OSError) as error:
+            raise _unusable(spec.config.storage, error) from error
+
+    @staticmethod
+    def attributes_of(spec: StudySpec) -> dict[str, Any]:
+        """What was noted about a study that another process made, nothing where there is none."""
+        _, storage = _open_storage(spec.config)
+        try:
+            return storage.get_study_user_attrs(storage.get_study_id_from_name(spec.name))
+        except KeyError:
+            return {}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What was noted about the study."""
+        attributes: dict[str, Any] = self.study.user_attrs
+        return attributes
+
+    def note(self, **attributes: Any) -> None:
+        """Keep values with the study."""
+        for name, value in attributes.items():
+            self.study.set_user_attr(name, value)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, those that were lost and run again too."""
+        return self.study.get_trials(deepcopy=False)
+
+    def open_trials(self) -> tuple[int, int]:
+        """How many trials wait, and how many run somewhere."""
+        states = [trial.state for trial in self.trials() if self._wanted(trial)]
+        return states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
+
+    def running(self) -> set[int]:
+        """Numbers of the trials that run somewhere."""
+        return {trial.number for trial in self.trials() if trial.state == TrialState.RUNNING}
+
+    def fill(self, first: Mapping[str, Any] | None) -> int:
+        """Add the trials that the study lacks; to be called by one process at a time.
+
+        Args:
+            first: what the very first trial tries, None: what the sampler says. A grid has its own.
+
+        Returns:
+            How many were added.
+        """
+        config = self.spec.config
+        points: list[dict[str, Any] | None] = [None] * config.trials
+        if config.sampler == "grid":
+            points = [*itertools.islice(self.spec.space.grid(config.seed), config.trials)]
+        elif first:
+            points[0] = dict(first)
+        filled = {trial.user_attrs.get(SLOT) for trial in self.trials()}
+        new = [slot for slot in range(len(points)) if slot not in filled]
+        for slot in new:
+            self._add(points[slot] or {}, slot)
+        return len(new)
+
+    def take(self) -> optuna.Trial | None:
+        """The next waiting trial, now this process's; None where there is none."""
+        if isinstance(self._storage, RDBStorage):
+            fail_stale_trials(self.study)
+        with self._one_at_a_time():
+            # Asked of the study and not of the storage: what the study has not seen it cannot run.
+            waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            for found in sorted((trial for trial in waiting if self._wanted(trial)), key=lambda trial: (int(trial.user_attrs[SLOT]), trial.number)):
+                try:
+                    if not self._storage.set_trial_state_values(found._trial_id, TrialState.RUNNING):
+                        continue
+                except UpdateFinishedTrialError:
+                    continue
+                self._storage.set_trial_user_attr(found._trial_id, WORKER, _this_process())
+                # Each trial has a seed of its own: an interrupted study must not draw again what it drew at first.
+                self.study.sampler = SAMPLERS[self.spec.config.sampler](_seed(self.spec.config.seed, found.number))
+                return optuna.Trial(self.study, found._trial_id)
+        return None
+
+    def work(self, objective: TrialObjective, deadline: float | None = None, check: Callable[[], None] = lambda: None) -> int:
+        """Run trials until none waits, or until ``deadline`` (seconds since 1970) has passed.
+
+        A trial whose objective raises is failed with its reason, and the next one begins; a tracking store that fails, or Ctrl-C, ends
+        the work, and the trial waits again. What ``check`` raises before a trial ends the work too.
+
+        Returns:
+            How many it ran.
+        """
+        count = 0
+        while deadline is None or time.time() < deadline:
+            check()
+            trial = self.take()
+            if trial is None:
+                break
+            self._run(trial, objective)
+            count += 1
+            gc.collect()  # a training leaves cycles behind that hold its weights
+        return count
+
+    def _run(self, trial: optuna.Trial, objective: TrialObjective) -> None:
+        try:
+            with self._beating(trial._trial_id):
+                running = RunningTrial(trial, self.spec)
+                log.info("trial %d: %s", trial.number, ", ".join(f"{key}={_short(value)}" for key, value in running.chosen.items()))
+                values = [float(value) for value in objective(running)]
+        except TrialPrunedError as error:
+            trial.set_user_attr(REASON, str(error))
+            self.study.tell(trial, state=TrialState.PRUNED)
+            log.info("trial %d pruned: %s", trial.number, error)
+        except (KeyboardInterrupt, TrackingError) as error:
+            self._give_up(trial._trial_id, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error), retries=None)
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
+            trial.set_user_attr(REASON, reason)
+            self.study.tell(trial, state=TrialState.FAIL)
+            log.warning("trial %d failed: %s", trial.number, reason)
+        else:
+            self.study.tell(trial, values)
+            log.info("trial %d complete: %s", trial.number, ", ".join(f"{value:.4f}" for value in values))
+
+    def reclaim(self) -> list[int]:
+        """Have the trials of this machine's processes that are no more run again, at once; those of other machines need their heartbeat.
+
+        Returns:
+            Their numbers.
+        """
+        if isinstance(self._storage, RDBStorage):
+            fail_stale_trials(self.study)
+        lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and _is_lost(trial)]
+        for trial in lost:
+            log.warning("trial %d was lost with its process", trial.number)
+            self._give_up(trial._trial_id, "its process ended before its time", self.spec.config.retries)
+        return [trial.number for trial in lost]
+
+    def best(self) -> BestTrial | None:
+        """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
+        sign = 1 if self.spec.directions[0] == "maximize" else -1
+        found = max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
+        return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
+
+    def _wanted(self, trial: FrozenTrial) -> bool:
+        return int(trial.user_attrs.get(SLOT, self.spec.config.trials)) < self.spec.config.trials
+
+    def _add(self, params: Mapping[str, Any], slot: int) -> None:
+        distributions = {key: value for key, value in self.spec.space.distributions().items() if key in params}
+        self.study.add_trial(create_trial(state=TrialState.WAITING, params=dict(params), distributions=distributions, user_attrs={SLOT: slot}))
+
+    def _give_up(self, trial_id: int, reason: str, retries: int | None) -> None:
+        """Fail a trial that says nothing about its parameters, and let it wait again."""
+        self._storage.set_trial_user_attr(trial_id, REASON, reason)
+        try:
+            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:  # another process was first
+            return
+        _retry(retries, self.study, self._storage.get_trial(trial_id))
+
+    def _one_at_a_time(self) -> AbstractContextManager[Any]:
+        # SQLite and journals lock no row between reading and writing it; PostgreSQL does.
+        return FileLock(self._file.with_suffix(".take")) if self._file else nullcontext()
+
+    @contextmanager
+    def _beating(self, trial_id: int) -> Iterator[None]:
+        if not isinstance(self._storage, RDBStorage):
+            yield
+            return
+        storage, ended = self._storage, threading.Event()
+
+        def beat() -> None:
+            while True:
+                try:
+                    storage.record_heartbeat(trial_id)
+                except Exception as error:  # the next beat may come through
+                    log.warning("trial %d: no heartbeat (%s)", trial_id, type(error).__name__)
+                if ended.wait(self.spec.config.heartbeat_s):
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def without_password(storage: str) -> str:
+    """A storage's address as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@/]+@", r"\1:***@", storage)
+
+
+def storage_file(config: SweepConfig) -> Path | None:
+    """The file of this machine that keeps the study, None where a server does."""
+    if config.storage in ("sqlite", "journal"):
+        return cache_folder() / "sweeps" / f"studies.{config.storage}"
+    if config.storage.startswith("sqlite:///"):
+        return Path(config.storage.removeprefix("sqlite:///"))
+    return None
+
+
+def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
+    file = storage_file(config)
+    try:
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if config.storage == "journal":
+            return file, JournalStorage(JournalFileBackend(str(file)))
+        settings: dict[str, Any] = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}} if file else {"pool_pre_ping": True}
+        with FileLock(file.with_suffix(".create")) if file else nullcontext():  # processes that create tables at once get in each other's way
+            return file, RDBStorage(
+                f"sqlite:///{file}" if file else config.storage,
+                engine_kwargs=settings,
+                heartbeat_interval=config.heartbeat_s,
+                grace_period=MISSED_HEARTBEATS * config.heartbeat_s,
+                heartbeat_stale_trial_callback=lambda study, trial: _retry(config.retries, study, trial),
+            )
+    except (SQLAlchemyError, StorageInternalError, ImportError, OSError) as error:
+        raise _unusable(config.storage, error) from error
+
+
+def _unusable(storage: str, error: Exception) -> TrackingError:
+    reason = without_password(" ".join(str(error.__cause__ or error).split()))[:300]
+    return TrackingError(f"sweep.storage {without_password(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs")
+
+
+def _retry(retries: int | None, study: optuna.Study, trial: FrozenTrial) -> None:
+    trial = copy.deepcopy(trial)  # a journal's is the storage's own
+    # What was noted of the lost attempt does not hold for the next.
+    trial.user_attrs = {SLOT: trial.user_attrs[SLOT]}
+    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, trial)
+
+
+def _this_process() -> dict[str, Any]:
+    process = psutil.Process()
+    return {"node": platform.node(), "pid": process.pid, "started": process.create_time()}
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    """Whether the process that ran it was one of this machine and is no more, or ended before it could say which it was."""
+    worker = trial.user_attrs.get(WORKER)
+    if worker is None:
+        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > UNSIGNED_S
+    if worker["node"] != platform.node():
+        return False
+    try:
+        return bool(psutil.Process(worker["pid"]).create_time() != worker["started"])
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _seed(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

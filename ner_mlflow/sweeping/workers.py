@@ -1,0 +1,161 @@
+"""Processes of this machine that work on a study, and the one that watches over them."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from ..errors import NerError, TrackingError
+from .study import SweepStudy
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+GRACE_S = 30
+"""How long a worker may take to end its trial as interrupted before it is killed."""
+
+Target = Callable[..., None]
+"""What a worker does; a function of a module, since it is looked up by name in a new process."""
+SetUp = Callable[[], None]
+"""What a worker does before that, to log as its parent does; a function of a module too."""
+
+
+_interrupted = threading.Event()
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: SpawnProcess
+    errors: Connection
+
+
+def log_progress() -> None:
+    """Show what this package says."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+
+
+def supervise(
+    study: SweepStudy,
+    target: Target,
+    arguments: Sequence[Any],
+    jobs: int,
+    deadline: float | None = None,
+    finish: bool = True,
+    set_up: SetUp = log_progress,
+) -> None:
+    """Keep ``jobs`` processes at ``target(*arguments)`` until no trial is left; one that was killed is replaced, its trial run again.
+
+    On Ctrl-C, and when one of them fails, all end their trials as interrupted.
+
+    Args:
+        deadline: seconds since 1970 after which no worker is started.
+        finish: wait for trials that run on other machines too.
+
+    Raises:
+        TrackingError: a worker failed, with its words.
+    """
+    workers: list[_Worker] = []
+    try:
+        while True:
+            for worker in [worker for worker in workers if worker.process.exitcode is not None]:
+                workers.remove(worker)
+                _check(worker)
+            study.reclaim()
+            waiting, running = study.open_trials()
+            late = deadline is not None and time.time() >= deadline
+            if not workers and (late or not waiting) and (not finish or not running):
+                return
+            if not late:
+                while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
+                    workers.append(_start(target, arguments, jobs, set_up))
+            time.sleep(POLL_S)
+    finally:
+        _stop(workers)
+        study.reclaim()
+
+
+def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(target, tuple(arguments), jobs, set_up, sender))
+    # Ctrl-C reaches every process of a terminal: workers leave it to the one that watches over them, from their first moment on.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        sender.close()
+    return _Worker(process, receiver)
+
+
+def _check(worker: _Worker) -> None:
+    status = worker.process.exitcode or 0
+    if status < 0:
+        log.warning("worker %d was killed by signal %d", worker.process.pid, -status)
+    if status > 0:
+        try:
+            reason = str(worker.errors.recv())
+        except EOFError:
+            reason = f"it ended with status {status}, see above"
+        raise TrackingError(f"a worker of the sweep failed: {reason}")
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(GRACE_S)
+        if worker.process.exitcode is None:
+            worker.process.kill()
+            worker.process.join()
+
+
+def _run(target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, errors: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    set_up()
+    if jobs > 1:
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(logging.Formatter("%(asctime)s  [%(process)d] %(message)s", "%H:%M:%S"))
+    try:
+        target(*arguments)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except NerError as error:
+        errors.send(str(error))
+        sys.exit(1)
+    except Exception as error:
+        errors.send(f"{type(error).__name__}: {error}")
+        raise
+
+
+def check_interrupted() -> None:
+    """To be called now and then by what a worker does.
+
+    Raises:
+        KeyboardInterrupt: the worker has been told to stop.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _interrupt(*_: object) -> None:
+    # Not raised from here: amid a transaction, it would leave a database locked.
+    _interrupted.set()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,322 @@
+"""The `sweep` step: a search space and a prepared dataset in; a run for each trial, plots, and the best settings' registered model out."""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from ..config import Config, Objective, override
+from ..data.sentences import VALIDATION
+from ..errors import ConfigError, ModelError, TrackingError
+from ..export.export import fp32_latency
+from ..modeling.backbone import resolve_backbone
+from ..modeling.checkpoint import load_model
+from ..paths import cache_folder, training_folder
+from ..provenance import cache_key
+from ..sweeping.report import SweepReport, report
+from ..sweeping.space import Space, read_space
+from ..sweeping.study import RUN, BestTrial, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
+from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
+from ..tracking.models import check_registered_name
+from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs, work_folder
+from . import train
+from .main import Steps, Variant, comparison_table, judged, registered
+from .prepare import DataRef, load_data
+from .teach import find_teachers
+from .train import Reuse, run_train
+
+log = logging.getLogger(__name__)
+
+STEP = "sweep"
+JOIN_STEP = "sweep join"
+TRIAL = "trial"
+METRICS_DELAY_S = 30
+"""How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
+JOB, KEY = "job", "key"
+"""What is noted with a study: what its workers need to know, and what its trials have in common."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The metric behind an objective, and which way is better."""
+
+    metric: str
+    direction: Literal["minimize", "maximize"]
+
+
+MEASURES: Mapping[Objective, Measure] = {
+    "validation_f1": Measure("best_validation/f1", "maximize"),
+    "latency": Measure("latency/real/p50_ms", "minimize"),
+    "size": Measure("size_bytes/model", "minimize"),
+    "adapter_size": Measure("size_bytes/adapter", "minimize"),
+    "trainable_parameters": Measure("parameters/trainable", "minimize"),
+}
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What a worker must know: the study, the settings that trials start from, the data, and the run they go below."""
+
+    name: str
+    space: Space
+    config: Config
+    data_run: str
+    parent: str
+    experiment_id: str
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study."""
+        directions = tuple(MEASURES[name].direction for name in self.config.sweep.objectives)
+        return StudySpec(self.name, self.space, directions, self.config.train.epochs, self.config.sweep)
+
+    def to_json(self) -> str:
+        """What :meth:`from_json` reads; holds no password."""
+        config = override(self.config, {"sweep.storage": without_password(self.config.sweep.storage)})
+        values = {"space": self.space.to_json(), "config": config.model_dump(mode="json")}
+        return json.dumps({**values, "data_run": self.data_run, "parent": self.parent, "experiment_id": self.experiment_id})
+
+    @classmethod
+    def from_json(cls, name: str, text: str, local: Config) -> "SweepJob":
+        """The job of a study, with the storage and the processes of another configuration."""
+        values = json.loads(text)
+        here = {f"sweep.{key}": getattr(local.sweep, key) for key in ("storage", "jobs", "timeout_s")}
+        config = override(Config.model_validate(values["config"]), here)
+        return cls(name, Space.from_json(values["space"]), config, values["data_run"], values["parent"], values["experiment_id"])
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep ends with; ``version`` is empty where no final model was asked for."""
+
+    study: str
+    table: pd.DataFrame
+    best: Mapping[str, Any]
+    finals: Sequence[Variant]
+    version: str
+
+
+def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, alias: str, set_up: SetUp = log_progress) -> Swept:
+    """Try settings in an open run, a run for each trial below it, and train the best ones again.
+
+    A study that was interrupted goes on: trials that were in flight are run again, and their runs are marked. ``set_up`` makes the
+    worker processes log as this one does.
+
+    Raises:
+        ConfigError: a search space or an objective that does not fit, or a study that was begun with other settings.
+        ModelError: no trial was completed.
+        TrackingError: the study's storage cannot be used, or another process sweeps it.
+    """
+    check_registered_name(registered_model, alias)
+    config = override(config, {"train.processes": config.train.processes or 1})
+    space = read_space(config.sweep.space, config)
+    _check_objectives(config)
+    backbone, teachers = resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill)
+    key = _study_key(config, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
+    name = config.sweep.study or f"{space.name}-{cache_key([key, store_address(), run.experiment_id])[:12]}"
+    job = SweepJob(name, space, config, data.run_id, run.id, run.experiment_id)
+    shown = config.sweep.model_copy(update={"storage": without_password(config.sweep.storage)})
+    run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
+    run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
+    run.set_tags({"study": name, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
+    study = SweepStudy(job.spec)
+    with _alone(name):
+        if study.attributes.get(KEY, key) != key:
+            raise ConfigError(f"sweep.study {name!r} was begun with other settings, space or data: give another name, or none")
+        _take_over(run, study, job)
+        study.note(**{KEY: key, JOB: job.to_json()})
+        added = study.fill(space.point(config) if config.sweep.try_preset else None)
+        log.info("study %s in %s: %d trials, %d of them new", name, without_password(config.sweep.storage), len(study.trials()), added)
+        try:
+            supervise(study, work, [job], config.sweep.jobs, _deadline(config), set_up=set_up)
+        finally:
+            _end_orphans(run.experiment_id, study)
+        found = report(study, config.sweep.objectives)
+        best = _log_report(run, found, study, config)
+        finals = [_final(run, override(config, {**space.overrides(best.chosen), "train.seed": seed}), name, data) for seed in config.sweep.final_seeds]
+    version = _register_best(run, finals, registered_model, alias) if finals else ""
+    return Swept(name, found.table, space.overrides(best.chosen), finals, version)
+
+
+def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress) -> int:
+    """Run trials of a study that another process, here or on another machine, began and will end.
+
+    Returns:
+        How many trials of the study are finished now.
+
+    Raises:
+        TrackingError: there is no such study in the storage, or its data cannot be read from here.
+    """
+    shown = without_password(config.sweep.storage)
+    empty = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
+    text = SweepStudy.attributes_of(empty).get(JOB)
+    if text is None:
+        raise TrackingError(f"join {name!r}: no sweep has begun a study of that name in {shown}: check both")
+    job = SweepJob.from_json(name, text, config)
+    run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
+    run.set_tags({"study": name, "sweep_run": job.parent, "data_run": job.data_run})
+    study = SweepStudy(job.spec)
+    supervise(study, work, [job], config.sweep.jobs, _deadline(config), finish=False, set_up=set_up)
+    return sum(trial.state.is_finished() for trial in study.trials())
+
+
+def work(job: SweepJob) -> None:
+    """What each worker process does: read once, then trial after trial."""
+    os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
+    connect()
+    SweepStudy(job.spec).work(Trials(job, load_data(job.data_run)), _deadline(job.config), check_interrupted)
+
+
+class Trials:
+    """Runs trials of a job, one after the other; what they share is read, encoded and asked for once."""
+
+    def __init__(self, job: SweepJob, data: DataRef) -> None:
+        self._job = job
+        self._data = data
+        self._reuse = Reuse()
+        self._backbone = cache(resolve_backbone)
+
+    def __call__(self, trial: RunningTrial) -> list[float]:
+        """Train in a run of its own; the objectives' values."""
+        job, pruned = self._job, None
+        tags = {"study": job.name, "trial.number": trial.number, "trial.state": "running", "trial.params": json.dumps(trial.chosen)}
+        with open_run_below(job.parent, job.experiment_id, TRIAL, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
+            trial.note(**{RUN: run.id})
+            try:
+                self._train(run, trial)
+            except TrialPrunedError as error:
+                pruned = error
+                run.set_tags({"trial.state": "pruned", "trial.reason": error})
+                run.end_killed()
+            except KeyboardInterrupt:
+                run.set_tags({"trial.state": "interrupted", "trial.reason": "interrupted"})
+                raise
+            except Exception as error:
+                run.set_tags({"trial.state": "failed", "trial.reason": f"{type(error).__name__}: {error}"[:1000]})
+                raise
+            else:
+                run.set_tags({"trial.state": "complete"})
+        if pruned:
+            raise pruned
+        metrics = read_metrics(run.id)
+        return [metrics[MEASURES[name].metric] for name in job.config.sweep.objectives]
+
+    def _train(self, run: Run, trial: RunningTrial) -> None:
+        config = override(self._job.config, trial.overrides)
+        run_train(
+            run,
+            config,
+            self._data,
+            self._backbone(config.model.backbone, config.model.revision),
+            find_teachers(config.distill),
+            self._reuse,
+            trial.report,
+            check_interrupted,
+            self._latency if "latency" in config.sweep.objectives else None,
+            config.sweep.log_models,
+        )
+
+    def _latency(self, model_folder: Path) -> dict[str, float]:
+        sentences = [sentence.tokens for sentence in self._data.dataset.corpus[VALIDATION]]
+        with work_folder() as folder:
+            return fp32_latency(load_model(model_folder), sentences, self._job.config.export, folder)
+
+
+def _check_objectives(config: Config) -> None:
+    if config.train.processes > 1:
+        raise ConfigError(f"train.processes={config.train.processes}: a trial runs in one process: set 1, and sweep.jobs for several trials at once")
+    if "adapter_size" in config.sweep.objectives and config.model.adaptation != "lora":
+        raise ConfigError(f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective")
+
+
+def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str, teachers: Sequence[str]) -> str:
+    """Equal where trials can be compared: what they vary, what they start from, what they are judged by."""
+    sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
+    return cache_key([space.to_json()["entries"], config.sweep.objectives, *sections, data.dataset.fingerprint, weights_sha256, *teachers])
+
+
+def _deadline(config: Config) -> float | None:
+    return time.time() + config.sweep.timeout_s if config.sweep.timeout_s else None
+
+
+def _alone(name: str) -> FileLock:
+    # The system frees the lock of a process that was killed.
+    file = cache_folder() / "sweeps" / f"{cache_key([name])[:16]}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise TrackingError(f"sweep.study {name!r}: another process sweeps it: help it with join={name}, or name another study") from error
+    return lock
+
+
+def _take_over(run: Run, study: SweepStudy, job: SweepJob) -> None:
+    """End what an interrupted sweep of this study left running, and put its trials below this run."""
+    study.reclaim()
+    if text := study.attributes.get(JOB):
+        earlier = SweepJob.from_json(job.name, text, job.config)
+        if earlier.parent != run.id and run_status(earlier.parent) == "RUNNING":
+            end_killed(earlier.parent, {"error": f"interrupted; run {run.id} goes on"})
+    _end_orphans(run.experiment_id, study)
+    for record in tagged_runs(run.experiment_id, {"study": job.name, "step": TRIAL}):
+        put_below(record.id, run.id)
+
+
+def _end_orphans(experiment_id: str, study: SweepStudy) -> None:
+    """Mark the runs of trials whose process is no more."""
+    alive = study.running()
+    for record in tagged_runs(experiment_id, {"study": study.spec.name, "step": TRIAL}, "RUNNING"):
+        if int(record.tags["trial.number"]) not in alive:
+            end_killed(record.id, {"trial.state": "lost", "trial.reason": "its process ended before its time"})
+            shutil.rmtree(training_folder(record.id), ignore_errors=True)
+
+
+def _log_report(run: Run, found: SweepReport, study: SweepStudy, config: Config) -> BestTrial:
+    """Log what came out; the best trial."""
+    run.log_table("trials", found.table)
+    run.log_page("plots", found.page)
+    for name, figure in found.figures.items():
+        run.log_figure(name, figure)
+    run.log_metrics({f"trials/{state}": float(count) for state, count in found.table["state"].value_counts().items()})
+    objectives = config.sweep.objectives
+    best = study.best()
+    if best is None:
+        reasons = [reason for reason in found.table["reason"] if reason]
+        raise ModelError(f"no trial of study {study.spec.name!r} was completed{f' (the first: {reasons[0]})' if reasons else ''}: mend that, and sweep again")
+    ascending = [MEASURES[name].direction == "minimize" for name in objectives]
+    run.describe(found.table.drop(columns=["run", "reason"]).sort_values(list(objectives), ascending=ascending))
+    settings = override(config, study.spec.space.overrides(best.chosen))
+    run.log_yaml("best", {section: getattr(settings, section).model_dump(mode="json") for section in ("model", "train", "distill")})
+    run.log_metrics({MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)})
+    run.set_tags({"best_trial": best.number, "best_trial_run": best.run, "best_params": json.dumps(best.chosen)})
+    return best
+
+
+def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
+    """Train the best settings with one seed, evaluate and export; what was done before is reused."""
+    name = f"{study}-seed{config.train.seed}"
+    steps = Steps(run, name)
+    inputs = (config, data, resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill))
+    train_run = steps.do(train.STEP, train.train_cache_key(*inputs), lambda child: run_train(child, *inputs), find_resumable=train.resumable_run)
+    return judged(steps, name, config, train_run, data)
+
+
+def _register_best(run: Run, finals: Sequence[Variant], registered_model: str, alias: str) -> str:
+    best = max(finals, key=lambda variant: variant.metrics["best_validation/f1"])
+    run.log_table("final", comparison_table(finals, best))
+    for metric in ("best_validation/f1", "test/f1"):
+        values = pd.Series([variant.metrics[metric] for variant in finals if metric in variant.metrics])
+        run.log_metrics({f"final/{metric}": float(values.mean()), **({f"final/{metric}_spread": float(values.std())} if len(values) > 1 else {})})
+    version = registered(best, registered_model, alias)
+    run.set_tags({"best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
+    return version
