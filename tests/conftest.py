@@ -22,8 +22,14 @@ from ner_mlflow.data.sample import generate_sample
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; more threads than cores wait for each other
 
 ROOT = Path(__file__).parent.parent
+LONGEST = ("test_mlproject", "test_sweep", "test_promote", "test_bad_input", "test_study", "test_resume", "test_prompt", "test_tracking_server")
+"""Test files that take minutes, the longest first: they begin first, so that no worker is left alone with one."""
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,13 @@ def write_corpus(folder: Path, types: list[str]) -> None:
         (folder / f"{split}.conll").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("types", [["PER", "Git-Branch", "ДАТА"], [f"Type_{number}" for number in range(30)]], ids=["3 types", "30 types"])
+@pytest.mark.parametrize(
+    "types",
+    [
+        pytest.param(["PER", "Git-Branch", "ДАТА"], id="3 types"),
+        pytest.param([f"Type_{number}" for number in range(30)], id="30 types", marks=pytest.mark.slow),
+    ],
+)
 def test_a_corpus_with_its_own_labels_becomes_a_registered_model(types: list[str], tiny_preset: Path, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     write_corpus(tmp_path / "corpus", types)

@@ -143,7 +143,9 @@ def interrupt_group(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
 
 
-@pytest.mark.parametrize(("stop", "status", "state"), [(kill_driver, -signal.SIGKILL, "interrupted"), (interrupt_group, 130, "interrupted")])
+@pytest.mark.parametrize(
+    ("stop", "status", "state"), [(kill_driver, -signal.SIGKILL, "interrupted"), pytest.param(interrupt_group, 130, "interrupted", marks=pytest.mark.slow)]
+)
 def test_what_was_stopped_is_marked_and_goes_on(
     stop: Callable[[subprocess.Popen[bytes]], None], status: int, state: str, tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
@@ -172,6 +174,7 @@ def test_what_was_stopped_is_marked_and_goes_on(
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {second.info.run_id}
 
 
+@pytest.mark.slow
 def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     postgresql: str, tiny_preset: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
@@ -207,9 +210,6 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
         (["--space", "loar"], "sweep.space 'loar' is neither one of distill, full, lora nor a YAML file"),
         (["--space", "lora", "--preset", "minilm_full"], "model.lora_rank changes nothing while model.adaptation=full"),
         (["--objectives", "validation_f1,size"], "pruner=hyperband judges by validation F1 alone"),
-        (["--objectives", "speed"], "sweep.objectives"),
-        (["--sampler", "cmaes"], "sweep.sampler"),
-        (["--trials", "0"], "sweep.trials"),
         (["--storage", "postgresql://me:secret7@127.0.0.1:1/none"], "sweep.storage postgresql://me:***@127.0.0.1:1/none cannot be used"),
         (["--overrides", "train.processes=2 train.batch_size=16"], "train.processes=2: a trial runs in one process"),
         (["--alias", "latest"], "alias 'latest'"),

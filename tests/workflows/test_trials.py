@@ -68,6 +68,7 @@ def test_weights_are_read_once_and_sentences_encoded_once(tiny_preset: Path, tmp
     assert counts == {"read": 1, "encoded": 2}  # train and validation
 
 
+@pytest.mark.slow
 def test_memory_after_thirty_trials_is_that_after_three(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resident: dict[int, int] = {}
 
