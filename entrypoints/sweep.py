@@ -22,6 +22,7 @@ from ner_mlflow.workflows.sweep import JOIN_STEP, STEP, join_sweep, run_sweep
 @cli.setting("study", "sweep.study")
 @cli.list_setting("final_seeds", "sweep.final_seeds", empty="none")
 @cli.setting("seed", "sweep.seed")
+@cli.setting("trial_epochs", "sweep.trial_epochs")
 @cli.setting("epochs", "train.epochs")
 @cli.data_run_option
 @cli.option("join", "none", "run trials of the study of that name, which another machine sweeps over the same storage; needs no other settings")

@@ -261,7 +261,8 @@ class SweepConfig(Section):
     pruner: Literal["hyperband", "median", "none"] = Field(description="how trials are found that stand badly after an epoch, to be ended; none: never")
     trials: Integer = Field(ge=1, description="trials of the study, those of earlier calls counted")
     timeout_s: Float = Field(ge=0, description="seconds after which no trial begins; 0: no limit")
-    jobs: Integer = Field(ge=1, description="processes on this machine that run trials")
+    trial_epochs: Integer = Field(ge=0, description="epochs of a trial at most, where the space has no train.epochs; 0: train.epochs, as the final trainings have")
+    jobs: Integer = Field(ge=1, description="processes on this machine that run trials, the processor's threads shared out among them")
     storage: str = Field(
         min_length=1,
         description="where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",

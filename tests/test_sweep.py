@@ -111,7 +111,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(tiny_preset: Path, space: 
     assert again.stderr.count("reused") == 6
     assert len(runs(store, "trial")) == 6
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(store, "trial")} == {runs(store, "sweep")[1].info.run_id}
-    other = entry_point(store, "sweep", "--preset", str(tiny_preset), "--space", str(space), "--study", "tiny", "--epochs", "5", env=here)
+    other = entry_point(store, "sweep", "--preset", str(tiny_preset), "--space", str(space), "--study", "tiny", "--epochs", "3", env=here)
     assert other.returncode == 1
     assert "sweep.study 'tiny' was begun with other settings, space or data" in other.stderr
 
@@ -182,7 +182,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     space = tmp_path / "rates.yaml"
     space.write_text("train.learning_rate: {type: float, low: 1.0e-4, high: 4.0e-3, log: true}\n", encoding="utf-8")
     process = started(
-        store, tmp_path, here, *small(tiny_preset, space, "--storage", storage, "--study", "shared", "--trials", "12", "--sampler", "random", "--epochs", "8")
+        store, tmp_path, here, *small(tiny_preset, space, "--storage", storage, "--study", "shared", "--trials", "12", "--sampler", "random", "--epochs", "8", "--trial_epochs", "0")
     )
     until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
     elsewhere = {CACHE_VARIABLE: str(tmp_path / "elsewhere")}

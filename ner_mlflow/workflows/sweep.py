@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
 from filelock import FileLock, Timeout
 
 from ..config import Config, Objective, override
@@ -121,9 +122,10 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
     space = read_space(config.sweep.space, config)
     _check_objectives(config)
     backbone, teachers = resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill)
-    key = _study_key(config, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
+    of_trials = _trial_config(config, space)
+    key = _study_key(of_trials, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
     name = config.sweep.study or f"{space.name}-{cache_key([key, store_address(), run.experiment_id])[:12]}"
-    job = SweepJob(name, space, config, data.run_id, run.id, run.experiment_id)
+    job = SweepJob(name, space, of_trials, data.run_id, run.id, run.experiment_id)
     shown = config.sweep.model_copy(update={"storage": without_password(config.sweep.storage)})
     run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
     run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
@@ -172,6 +174,8 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
 def work(job: SweepJob) -> None:
     """What each worker process does: read once, then trial after trial."""
     os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
+    # Processes of more threads than there are cores spend most of their time waiting for each other (docs/log.md).
+    torch.set_num_threads(max(1, torch.get_num_threads() // job.config.sweep.jobs))
     connect()
     SweepStudy(job.spec).work(Trials(job, load_data(job.data_run)), _deadline(job.config), check_interrupted)
 
@@ -236,6 +240,12 @@ def _check_objectives(config: Config) -> None:
         raise ConfigError(f"train.processes={config.train.processes}: a trial runs in one process: set 1, and sweep.jobs for several trials at once")
     if "adapter_size" in config.sweep.objectives and config.model.adaptation != "lora":
         raise ConfigError(f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective")
+
+
+def _trial_config(config: Config, space: Space) -> Config:
+    if "train.epochs" in space.entries or not config.sweep.trial_epochs:
+        return config
+    return override(config, {"train.epochs": min(config.sweep.trial_epochs, config.train.epochs)})
 
 
 def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str, teachers: Sequence[str]) -> str:
