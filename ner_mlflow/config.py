@@ -263,11 +263,15 @@ class SweepConfig(Section):
     timeout_s: Float = Field(ge=0, description="seconds after which no trial begins; 0: no limit")
     trial_epochs: Integer = Field(ge=0, description="epochs of a trial at most, where the space has no train.epochs; 0: train.epochs, as the final trainings have")
     jobs: Integer = Field(ge=1, description="processes on this machine that run trials, the processor's threads shared out among them")
+    engine: Literal["processes", "spark"] = Field(
+        description="processes: of this machine, and of those that join it; spark: executors of a cluster, a trial a task, with the study in the tracking store"
+    )
+    spark_master: str = Field(min_length=1, description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...")
     storage: str = Field(
         min_length=1,
-        description="where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
+        description="for processes: where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
     )
-    study: str = Field(description="name of the study, which goes on where it stopped; empty: one for each space, data and settings")
+    study: str = Field(pattern="^[^'\"`]*$", description="name of the study, which goes on where it stopped; empty: one for each space, data and settings")
     heartbeat_s: Integer = Field(ge=1, description="seconds between signs of life of a trial; after four without, another machine runs it again")
     retries: Integer = Field(ge=0, description="how often a trial whose process ended before its time is run again")
     try_preset: bool = Field(description="let the first trial be the preset's own values, where the space holds them")
@@ -283,6 +287,12 @@ class SweepConfig(Section):
             raise ValueError(f"objectives {list(self.objectives)} name one twice: name each once")
         if self.pruner != "none" and self.objectives != ("validation_f1",):
             raise ValueError(f"pruner={self.pruner} judges by validation F1 alone, but objectives are {list(self.objectives)}: set pruner=none")
+        return self
+
+    @model_validator(mode="after")
+    def _spark_has_its_storage(self) -> Self:
+        if self.engine == "spark" and self.storage != "sqlite":
+            raise ValueError("engine=spark keeps the study in the tracking store: leave storage as it is, or set engine=processes")
         return self
 
 

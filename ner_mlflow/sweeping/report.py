@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from optuna import visualization
 from optuna.trial import TrialState
 
-from .study import REASON, RUN, STATES, SweepStudy
+from .study import REASON, RUN, STATES, HeldStudy
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class SweepReport:
     figures: dict[str, Figure]
 
 
-def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
+def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
     """Tell what came out; plots that the trials are too few for are left out."""
     table = trials_table(study, objectives)
     complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
@@ -104,7 +104,7 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
     return SweepReport(table, page, figures)
 
 
-def trials_table(study: SweepStudy, objectives: Sequence[str]) -> pd.DataFrame:
+def trials_table(study: HeldStudy, objectives: Sequence[str]) -> pd.DataFrame:
     """One row a trial: number, state, objectives, what it tried, epochs, seconds, why it ended, its run."""
     best, front = study.best(), {trial.number for trial in study.study.best_trials}
     rows = []

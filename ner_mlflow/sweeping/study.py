@@ -6,14 +6,13 @@ parameters it had. So no trial is lost, none is run twice, and a study that is c
 
 import copy
 import gc
-import hashlib
-import itertools
 import logging
 import platform
 import re
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ import optuna
 import psutil
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -35,29 +32,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..config import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
+from .samplers import PRUNERS, SLOT, seeded_sampler, slots
 from .space import Space
 
 log = logging.getLogger(__name__)
 
-SLOT, WORKER, REASON, RUN = "slot", "worker", "reason", "run"
-"""Attributes of a trial: its slot, the process that runs it, why it was pruned or failed, where it was logged."""
+WORKER, REASON, RUN = "worker", "reason", "run"
+"""Attributes of a trial: the process that runs it, why it was pruned or failed, where it was logged."""
 MISSED_HEARTBEATS = 4
 """Signs of life that may be missing before a trial counts as lost."""
 SQLITE_TIMEOUT_S = 60
 UNSIGNED_S = 120
 """A trial that has been running for as long without the name of a process was lost between the two."""
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "grid": lambda seed: RandomSampler(seed=seed),  # the grid's points are put into the slots
-    "gp": lambda seed: GPSampler(seed=seed),
-    "nsgaii": lambda seed: NSGAIISampler(seed=seed),
-}
-PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
-    "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),
-    "median": lambda _: MedianPruner(),
-    "none": lambda _: NopPruner(),
-}
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,8 +109,59 @@ TrialObjective = Callable[[RunningTrial], Sequence[float]]
 """Runs a trial; gives a value for each objective."""
 
 
-class SweepStudy:
-    """One process's hold on a study; ``study`` is Optuna's."""
+class HeldStudy(ABC):
+    """A study, wherever it is kept; ``study`` is Optuna's."""
+
+    spec: StudySpec
+    study: optuna.Study
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What was noted about the study."""
+        attributes: dict[str, Any] = self.study.user_attrs
+        return attributes
+
+    def note(self, **attributes: Any) -> None:
+        """Keep values with the study."""
+        for name, value in attributes.items():
+            self.study.set_user_attr(name, value)
+
+    @abstractmethod
+    def fill(self, first: Mapping[str, Any] | None) -> int:
+        """Have as many slots as the study shall have trials; to be called by one process at a time.
+
+        Args:
+            first: what the very first trial tries, None: what the sampler says. A grid has its own.
+
+        Returns:
+            How many were added.
+        """
+
+    @abstractmethod
+    def reclaim(self) -> list[int]:
+        """Have the slots of trials whose process is no more filled again.
+
+        Returns:
+            The trials' numbers.
+        """
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, those that were lost and run again too."""
+        return self.study.get_trials(deepcopy=False)
+
+    def running(self) -> set[int]:
+        """Numbers of the trials that run somewhere."""
+        return {trial.number for trial in self.trials() if trial.state == TrialState.RUNNING}
+
+    def best(self) -> BestTrial | None:
+        """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
+        sign = 1 if self.spec.directions[0] == "maximize" else -1
+        found = max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
+        return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
+
+
+class SweepStudy(HeldStudy):
+    """One process's hold on a study that is kept in a database or a journal."""
 
     def __init__(self, spec: StudySpec) -> None:
         """
@@ -153,49 +190,17 @@ class SweepStudy:
         except KeyError:
             return {}
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What was noted about the study."""
-        attributes: dict[str, Any] = self.study.user_attrs
-        return attributes
-
-    def note(self, **attributes: Any) -> None:
-        """Keep values with the study."""
-        for name, value in attributes.items():
-            self.study.set_user_attr(name, value)
-
-    def trials(self) -> list[FrozenTrial]:
-        """All trials, those that were lost and run again too."""
-        return self.study.get_trials(deepcopy=False)
-
     def open_trials(self) -> tuple[int, int]:
         """How many trials wait, and how many run somewhere."""
         states = [trial.state for trial in self.trials() if self._wanted(trial)]
         return states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
 
-    def running(self) -> set[int]:
-        """Numbers of the trials that run somewhere."""
-        return {trial.number for trial in self.trials() if trial.state == TrialState.RUNNING}
-
     def fill(self, first: Mapping[str, Any] | None) -> int:
-        """Add the trials that the study lacks; to be called by one process at a time.
-
-        Args:
-            first: what the very first trial tries, None: what the sampler says. A grid has its own.
-
-        Returns:
-            How many were added.
-        """
-        config = self.spec.config
-        points: list[dict[str, Any] | None] = [None] * config.trials
-        if config.sampler == "grid":
-            points = [*itertools.islice(self.spec.space.grid(config.seed), config.trials)]
-        elif first:
-            points[0] = dict(first)
+        """Add the trials that the study lacks, see :meth:`HeldStudy.fill`."""
         filled = {trial.user_attrs.get(SLOT) for trial in self.trials()}
-        new = [slot for slot in range(len(points)) if slot not in filled]
-        for slot in new:
-            self._add(points[slot] or {}, slot)
+        new = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in filled}
+        for slot, point in new.items():
+            self._add(point, slot)
         return len(new)
 
     def take(self) -> optuna.Trial | None:
@@ -212,8 +217,7 @@ class SweepStudy:
                 except UpdateFinishedTrialError:
                     continue
                 self._storage.set_trial_user_attr(found._trial_id, WORKER, _this_process())
-                # Each trial has a seed of its own: an interrupted study must not draw again what it drew at first.
-                self.study.sampler = SAMPLERS[self.spec.config.sampler](_seed(self.spec.config.seed, found.number))
+                self.study.sampler = seeded_sampler(self.spec.config, found.number)
                 return optuna.Trial(self.study, found._trial_id)
         return None
 
@@ -260,11 +264,7 @@ class SweepStudy:
             log.info("trial %d complete: %s", trial.number, ", ".join(f"{value:.4f}" for value in values))
 
     def reclaim(self) -> list[int]:
-        """Have the trials of this machine's processes that are no more run again, at once; those of other machines need their heartbeat.
-
-        Returns:
-            Their numbers.
-        """
+        """Have the trials of this machine's processes that are no more run again, at once; those of other machines need their heartbeat."""
         if isinstance(self._storage, RDBStorage):
             fail_stale_trials(self.study)
         lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and _is_lost(trial)]
@@ -272,12 +272,6 @@ class SweepStudy:
             log.warning("trial %d was lost with its process", trial.number)
             self._give_up(trial._trial_id, "its process ended before its time", self.spec.config.retries)
         return [trial.number for trial in lost]
-
-    def best(self) -> BestTrial | None:
-        """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
-        sign = 1 if self.spec.directions[0] == "maximize" else -1
-        found = max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
-        return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
 
     def _wanted(self, trial: FrozenTrial) -> bool:
         return int(trial.user_attrs.get(SLOT, self.spec.config.trials)) < self.spec.config.trials
@@ -386,10 +380,6 @@ def _is_lost(trial: FrozenTrial) -> bool:
         return bool(psutil.Process(worker["pid"]).create_time() != worker["started"])
     except psutil.NoSuchProcess:
         return True
-
-
-def _seed(seed: int, number: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")
 
 
 def _short(value: Any) -> str:
