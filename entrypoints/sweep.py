@@ -18,6 +18,8 @@ from ner_mlflow.workflows.sweep import JOIN_STEP, STEP, join_sweep, run_sweep
 @cli.setting("trials", "sweep.trials")
 @cli.setting("timeout_s", "sweep.timeout_s")
 @cli.setting("jobs", "sweep.jobs")
+@cli.setting("engine", "sweep.engine")
+@cli.setting("spark_master", "sweep.spark_master")
 @cli.setting("storage", "sweep.storage")
 @cli.setting("study", "sweep.study")
 @cli.list_setting("final_seeds", "sweep.final_seeds", empty="none")

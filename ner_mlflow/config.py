@@ -261,7 +261,9 @@ class SweepConfig(Section):
     pruner: Literal["hyperband", "median", "none"] = Field(description="how trials are found that stand badly after an epoch, to be ended; none: never")
     trials: Integer = Field(ge=1, description="trials of the study, those of earlier calls counted")
     timeout_s: Float = Field(ge=0, description="seconds after which no trial begins; 0: no limit")
-    trial_epochs: Integer = Field(ge=0, description="epochs of a trial at most, where the space has no train.epochs; 0: train.epochs, as the final trainings have")
+    trial_epochs: Integer = Field(
+        ge=0, description="epochs of a trial at most, where the space has no train.epochs; 0: train.epochs, as the final trainings have"
+    )
     jobs: Integer = Field(ge=1, description="processes on this machine that run trials, the processor's threads shared out among them")
     engine: Literal["processes", "spark"] = Field(
         description="processes: of this machine, and of those that join it; spark: executors of a cluster, a trial a task, with the study in the tracking store"

@@ -28,10 +28,10 @@ OWNERS = {
     "mlflow": ("ner_mlflow/tracking/", "ner_mlflow/serving/pyfunc.py"),
     "click": ("entrypoints/",),
     "openai": ("ner_mlflow/prompting/client.py",),
-    "optuna": ("ner_mlflow/sweeping/",),
+    "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
     "onnx": ("ner_mlflow/export/",),
     "onnxruntime": ("ner_mlflow/export/", "ner_mlflow/serving/"),
-    "pyspark": ("ner_mlflow/tracking/spark.py",),
+    "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
     "peft": ("ner_mlflow/modeling/",),
 }
 """Library -> the only places that import it."""

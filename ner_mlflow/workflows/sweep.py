@@ -5,7 +5,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,10 +26,11 @@ from ..paths import cache_folder, training_folder
 from ..provenance import cache_key
 from ..sweeping.report import SweepReport, report
 from ..sweeping.space import Space, read_space
-from ..sweeping.study import RUN, BestTrial, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
+from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
 from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs, work_folder
+from ..tracking.spark_study import SparkStudy, open_spark_study
 from . import train
 from .main import Steps, Variant, comparison_table, judged, registered
 from .prepare import DataRef, load_data
@@ -42,8 +44,8 @@ JOIN_STEP = "sweep join"
 TRIAL = "trial"
 METRICS_DELAY_S = 30
 """How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
-JOB, KEY = "job", "key"
-"""What is noted with a study: what its workers need to know, and what its trials have in common."""
+JOB, KEY, PARENT = "job", "key", "parent"
+"""What is noted with a study: what its workers need to know, what its trials have in common, the run that they are below."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +132,21 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
     run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
     run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
     run.set_tags({"study": name, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
-    study = SweepStudy(job.spec)
     with _alone(name):
-        if study.attributes.get(KEY, key) != key:
-            raise ConfigError(f"sweep.study {name!r} was begun with other settings, space or data: give another name, or none")
-        _take_over(run, study, job)
-        study.note(**{KEY: key, JOB: job.to_json()})
-        added = study.fill(space.point(config) if config.sweep.try_preset else None)
-        log.info("study %s in %s: %d trials, %d of them new", name, without_password(config.sweep.storage), len(study.trials()), added)
-        try:
-            supervise(study, work, [job], config.sweep.jobs, _deadline(config), set_up=set_up)
-        finally:
-            _end_orphans(run.experiment_id, study)
-        found = report(study, config.sweep.objectives)
-        best = _log_report(run, found, study, config)
+        with _held(job) as study:
+            if study.attributes.get(KEY, key) != key:
+                raise ConfigError(f"sweep.study {name!r} was begun with other settings, space or data: give another name, or none")
+            _take_over(run, study)
+            study.note(**{KEY: key, PARENT: run.id})
+            added = study.fill(space.point(config) if config.sweep.try_preset else None)
+            where = config.sweep.spark_master if config.sweep.engine == "spark" else without_password(config.sweep.storage)
+            log.info("study %s on %s: %d trials, %d of them new", name, where, config.sweep.trials, added)
+            try:
+                _run_trials(study, job, set_up)
+            finally:
+                _end_orphans(run.experiment_id, study)
+            found = report(study, config.sweep.objectives)
+            best = _log_report(run, found, study, config)
         finals = [_final(run, override(config, {**space.overrides(best.chosen), "train.seed": seed}), name, data) for seed in config.sweep.final_seeds]
     version = _register_best(run, finals, registered_model, alias) if finals else ""
     return Swept(name, found.table, space.overrides(best.chosen), finals, version)
@@ -156,8 +159,11 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
         How many trials of the study are finished now.
 
     Raises:
+        ConfigError: the engine is Spark.
         TrackingError: there is no such study in the storage, or its data cannot be read from here.
     """
+    if config.sweep.engine == "spark":
+        raise ConfigError(f"join {name!r}: executors of a Spark cluster need not join: leave engine, or join")
     shown = without_password(config.sweep.storage)
     empty = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
     text = SweepStudy.attributes_of(empty).get(JOB)
@@ -173,11 +179,35 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
 
 def work(job: SweepJob) -> None:
     """What each worker process does: read once, then trial after trial."""
-    os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
     # Processes of more threads than there are cores spend most of their time waiting for each other (docs/log.md).
     torch.set_num_threads(max(1, torch.get_num_threads() // job.config.sweep.jobs))
+    SweepStudy(job.spec).work(make_trials(job), _deadline(job.config), check_interrupted)
+
+
+@contextmanager
+def _held(job: SweepJob) -> Iterator[HeldStudy]:
+    if job.config.sweep.engine == "spark":
+        with open_spark_study(job.spec, job.config.sweep.spark_master, job.experiment_id) as study:
+            study.put_below(job.parent)
+            yield study
+    else:
+        yield SweepStudy(job.spec)
+
+
+def _run_trials(study: HeldStudy, job: SweepJob, set_up: SetUp) -> None:
+    deadline = _deadline(job.config)
+    if isinstance(study, SparkStudy):
+        study.run(make_trials, job, deadline, set_up)
+    elif isinstance(study, SweepStudy):
+        study.note(**{JOB: job.to_json()})
+        supervise(study, work, [job], job.config.sweep.jobs, deadline, set_up=set_up)
+
+
+def make_trials(job: SweepJob) -> "Trials":
+    """What a process that runs trials begins with."""
+    os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
     connect()
-    SweepStudy(job.spec).work(Trials(job, load_data(job.data_run)), _deadline(job.config), check_interrupted)
+    return Trials(job, load_data(job.data_run))
 
 
 class Trials:
@@ -270,19 +300,18 @@ def _alone(name: str) -> FileLock:
     return lock
 
 
-def _take_over(run: Run, study: SweepStudy, job: SweepJob) -> None:
+def _take_over(run: Run, study: HeldStudy) -> None:
     """End what an interrupted sweep of this study left running, and put its trials below this run."""
     study.reclaim()
-    if text := study.attributes.get(JOB):
-        earlier = SweepJob.from_json(job.name, text, job.config)
-        if earlier.parent != run.id and run_status(earlier.parent) == "RUNNING":
-            end_killed(earlier.parent, {"error": f"interrupted; run {run.id} goes on"})
+    earlier = study.attributes.get(PARENT, run.id)
+    if earlier != run.id and run_status(earlier) == "RUNNING":
+        end_killed(earlier, {"error": f"interrupted; run {run.id} goes on"})
     _end_orphans(run.experiment_id, study)
-    for record in tagged_runs(run.experiment_id, {"study": job.name, "step": TRIAL}):
+    for record in tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL}):
         put_below(record.id, run.id)
 
 
-def _end_orphans(experiment_id: str, study: SweepStudy) -> None:
+def _end_orphans(experiment_id: str, study: HeldStudy) -> None:
     """Mark the runs of trials whose process is no more."""
     alive = study.running()
     for record in tagged_runs(experiment_id, {"study": study.spec.name, "step": TRIAL}, "RUNNING"):
@@ -291,7 +320,7 @@ def _end_orphans(experiment_id: str, study: SweepStudy) -> None:
             shutil.rmtree(training_folder(record.id), ignore_errors=True)
 
 
-def _log_report(run: Run, found: SweepReport, study: SweepStudy, config: Config) -> BestTrial:
+def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) -> BestTrial:
     """Log what came out; the best trial."""
     run.log_table("trials", found.table)
     run.log_page("plots", found.page)

@@ -1,0 +1,176 @@
+"""A study whose trials run on Spark executors, by MLflow's own study for Optuna on Spark; Optuna's record of it is runs of the tracking store."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+import optuna
+from mlflow.exceptions import ExecutionException
+from mlflow.optuna.storage import MlflowStorage
+from optuna.trial import TrialState
+
+from ..errors import TrackingError
+from ..sweeping.samplers import PRUNERS, SLOT, SlotSampler, slots
+from ..sweeping.study import REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError
+from .runs import put_below, tagged_runs
+from .spark import spark_session
+
+log = logging.getLogger(__name__)
+
+LOST = "lost"
+"""Attribute of a trial that did not end: its slot is open again."""
+PROGRESS_S = 10
+
+_objectives: dict[str, TrialObjective] = {}
+"""What this executor process reads once, by study."""
+
+
+class TrialFailedError(Exception):
+    """A trial failed by itself; the others go on."""
+
+
+class SparkStudy(HeldStudy):
+    """The driver's hold on a study; to be had from :func:`open_spark_study`."""
+
+    def __init__(self, spec: StudySpec, experiment_id: str) -> None:
+        # Imported here: pyspark need not be installed where no sweep runs on Spark.
+        from mlflow.pyspark.optuna.study import MlflowSparkStudy
+
+        self.spec = spec
+        self._experiment_id = experiment_id
+        self._storage = MlflowStorage(experiment_id)
+        name, pruner = f"study {spec.name}", PRUNERS[spec.config.pruner](spec.epochs)  # MLflow looks for a run of that name
+        self._distributed = MlflowSparkStudy(name, self._storage, pruner=pruner, directions=list(spec.directions))
+        self.study = optuna.load_study(study_name=name, storage=self._storage)
+        self._points: dict[int, dict[str, Any]] = {}
+
+    def put_below(self, parent: str) -> None:
+        """Show Optuna's record of the study below a run."""
+        put_below(self._storage.get_study_id_from_name(self.study.study_name), parent)
+
+    def fill(self, first: Mapping[str, Any] | None) -> int:
+        """Find the slots without a trial that ended; :meth:`run` runs one for each. See :meth:`HeldStudy.fill`."""
+        trials = self.trials()
+        ended = {trial.user_attrs.get(SLOT) for trial in trials if trial.state.is_finished() and LOST not in trial.user_attrs}
+        begun = {trial.user_attrs.get(SLOT) for trial in trials}
+        self._points = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in ended}
+        return len(self._points.keys() - begun)
+
+    def reclaim(self) -> list[int]:
+        """See :meth:`HeldStudy.reclaim`; to be called while no executor works on the study."""
+        lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        for trial in lost:
+            log.warning("trial %d was lost with its executor", trial.number)
+            self._storage.set_trial_user_attr(trial._trial_id, REASON, "its executor ended before its time")
+            self._storage.set_trial_user_attr(trial._trial_id, LOST, True)
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        return [trial.number for trial in lost]
+
+    def run(self, make: Callable[[Any], TrialObjective], argument: Any, deadline: float | None, set_up: Callable[[], None]) -> None:
+        """Run a trial for each open slot, each a task of its own; a task whose executor ended is run again by Spark.
+
+        Args:
+            make: called once in each executor process with ``argument``, to make what runs a trial; both are pickled.
+            argument: that.
+            deadline: seconds since 1970 after which no trial begins.
+            set_up: called first in each executor process; a function of a module.
+
+        Raises:
+            TrackingError: an executor cannot work, with its words.
+        """
+        if not self._points:
+            return
+        open_slots = tuple(self._points)
+        self._distributed.sampler = SlotSampler(self.spec.space, self.spec.config, self._points, _SlotOfTask(open_slots))
+        try:
+            with self._saying_progress(len(open_slots)):
+                self._distributed.optimize(
+                    _OnExecutor(self.spec, make, argument, deadline, set_up), n_trials=len(open_slots), n_jobs=len(open_slots), catch=(TrialFailedError,)
+                )
+        except ExecutionException as error:
+            raise TrackingError(f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}") from error
+
+    @contextmanager
+    def _saying_progress(self, count: int) -> Iterator[None]:
+        ended = threading.Event()
+
+        def say() -> None:
+            said: set[str] = set()
+            began = time.time() * 1000
+            while not ended.wait(PROGRESS_S):
+                for record in tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"}):
+                    if record.tags["trial.state"] != "running" and record.id not in said and record.started >= began:
+                        said.add(record.id)
+                        log.info("trial %s %s (%d of %d)", record.tags["trial.number"], record.tags["trial.state"], len(said), count)
+
+        thread = threading.Thread(target=say, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+@contextmanager
+def open_spark_study(spec: StudySpec, master: str, experiment_id: str) -> Iterator[SparkStudy]:
+    """Hold a study on a cluster, which ends with the block, as do the trials that are still running.
+
+    Raises:
+        ConfigError: pyspark is not installed, or there is no such cluster.
+    """
+    settings = {"spark.task.maxFailures": str(spec.config.retries + 1)}
+    try:
+        with spark_session(master, f"ner_mlflow sweep {spec.name}", settings):
+            yield SparkStudy(spec, experiment_id)
+    finally:
+        _objectives.clear()
+
+
+@dataclass(frozen=True)
+class _SlotOfTask:
+    slots: Sequence[int]
+
+    def __call__(self) -> int:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None
+        return self.slots[context.partitionId()]
+
+
+@dataclass(frozen=True)
+class _OnExecutor:
+    spec: StudySpec
+    make: Callable[[Any], TrialObjective]
+    argument: Any
+    deadline: float | None
+    set_up: Callable[[], None]
+
+    def __call__(self, trial: optuna.Trial) -> Sequence[float]:
+        if self.deadline is not None and time.time() >= self.deadline:
+            trial.set_user_attr(LOST, True)
+            raise self._failed(trial, "the time was over before it began")
+        mlflow.MlflowClient().set_tag(trial._trial_id, "mlflow.runName", f"optuna trial {trial.number}")
+        if self.spec.name not in _objectives:
+            self.set_up()
+            _objectives[self.spec.name] = self.make(self.argument)
+        try:
+            return [float(value) for value in _objectives[self.spec.name](RunningTrial(trial, self.spec))]
+        except TrialPrunedError as error:
+            trial.set_user_attr(REASON, str(error))
+            raise optuna.TrialPruned(str(error)) from error
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise self._failed(trial, f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]) from error
+
+    @staticmethod
+    def _failed(trial: optuna.Trial, reason: str) -> TrialFailedError:
+        trial.set_user_attr(REASON, reason)
+        return TrialFailedError(reason)
