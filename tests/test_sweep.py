@@ -181,12 +181,8 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     storage = postgresql.replace("@", ":secret7@")
     space = tmp_path / "rates.yaml"
     space.write_text("train.learning_rate: {type: float, low: 1.0e-4, high: 4.0e-3, log: true}\n", encoding="utf-8")
-    process = started(
-        store,
-        tmp_path,
-        here,
-        *small(tiny_preset, space, "--storage", storage, "--study", "shared", "--trials", "12", "--sampler", "random", "--epochs", "8", "--trial_epochs", "0"),
-    )
+    settings = {"storage": storage, "study": "shared", "trials": 12, "sampler": "random", "epochs": 8, "trial_epochs": 0}
+    process = started(store, tmp_path, here, *small(tiny_preset, space, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))))
     until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
     elsewhere = {CACHE_VARIABLE: str(tmp_path / "elsewhere")}
     joined = ended(entry_point(store, "sweep", "--join", "shared", "--storage", storage, env=elsewhere))

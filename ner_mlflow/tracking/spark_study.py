@@ -141,7 +141,8 @@ class _SlotOfTask:
 
         context = TaskContext.get()
         assert context is not None
-        return self.slots[context.partitionId()]
+        task: int = context.partitionId()
+        return self.slots[task]
 
 
 @dataclass(frozen=True)
