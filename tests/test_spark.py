@@ -1,11 +1,25 @@
-"""The registered model on a Spark cluster of two workers: the same rows as here."""
+"""On a Spark cluster of two workers: a registered model gives the same rows as here, and a sweep ends as one here does."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import mlflow
 import pandas as pd
+import psutil
 import pytest
-from conftest import entry_point, mlflow_run
+import yaml
+from conftest import ROOT, entry_point, free_port, mlflow_run, user_environment
+from mlflow.entities import Run
+
+from ner_mlflow.paths import CACHE_VARIABLE
 
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
@@ -36,3 +50,116 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
             (e["text"], e["label"], e["start"], e["end"]) for e in second["entities"]
         ]
         assert [e["score"] for e in first["entities"]] == pytest.approx([e["score"] for e in second["entities"]], abs=1e-3)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """The address of a standalone master with two workers of one core each, as a team would start them; they work in ``tmp_path/worker-N``."""
+    import pyspark
+
+    launcher, port = Path(pyspark.__file__).parent / "bin" / "spark-class", free_port()
+    address = f"spark://127.0.0.1:{port}"
+    environment = user_environment("", PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
+    with ExitStack() as stack:
+
+        def start(role: str, name: str, *arguments: str) -> Path:
+            log = tmp_path / f"{name}.log"
+            command = [str(launcher), f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1", "--webui-port", "0", *arguments]
+            process = subprocess.Popen(command, env=environment, stdout=stack.enter_context(log.open("w")), stderr=subprocess.STDOUT)
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+            return log
+
+        log = start("master.Master", "master", "--port", str(port))
+        for number in (1, 2):
+            start("worker.Worker", f"worker-{number}", "--cores", "1", "--memory", "1g", "--work-dir", str(tmp_path / f"worker-{number}"), address)
+        deadline = time.monotonic() + 60
+        while log.read_text().count("Registering worker") < 2:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield address
+
+
+def trials(store: str) -> list[Run]:
+    mlflow.set_tracking_uri(store)
+    found: list[Run] = mlflow.search_runs(["0"], "tags.`ner.step` = 'trial'", output_format="list", order_by=["attributes.start_time ASC"])
+    return found
+
+
+def running(store: str) -> list[Run]:
+    mlflow.set_tracking_uri(store)
+    found: list[Run] = mlflow.search_runs(["0"], "attributes.status = 'RUNNING'", output_format="list")
+    return found
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
+    store, space = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "space.yaml"
+    entries = {
+        "train.learning_rate": {"type": "float", "low": 1e-4, "high": 4e-3, "log": True, "grid_points": 3},
+        "model.max_length": {"type": "categorical", "choices": [64, 512]},  # the tiny backbone does not see as many
+    }
+    space.write_text(yaml.safe_dump(entries), encoding="utf-8")
+    wanted = {
+        "preset": tiny_preset,
+        "space": space,
+        "sampler": "grid",
+        "pruner": "none",
+        "engine": "spark",
+        "spark_master": cluster,
+        "study": "far",
+        "epochs": 12,
+        "trial_epochs": 0,
+        "final_seeds": "none",
+    }
+    arguments = [word for name, value in wanted.items() for word in (f"--{name}", str(value))]
+    here = user_environment(store, **{CACHE_VARIABLE: str(tmp_path / "cache"), "PYSPARK_PYTHON": sys.executable})
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "entrypoints.sweep", *arguments], cwd=ROOT, env=here, stdout=log, stderr=log)
+    executors = [tmp_path / "worker-1", tmp_path / "worker-2"]
+    deadline = time.monotonic() + 300
+    while not (found := [file for folder in executors for file in folder.rglob("stderr") if "epoch 2 of 12" in file.read_text()]):
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    (backend,) = [one for one in psutil.process_iter() if found[0].parent == Path(_folder(one)) and "CoarseGrainedExecutorBackend" in " ".join(one.cmdline())]
+    for child in backend.children(recursive=True):
+        os.kill(child.pid, signal.SIGKILL)
+    assert process.wait(300) == 0, (tmp_path / "log").read_text()
+    assert running(store) == []
+    assert all(any("epoch 12 of 12" in file.read_text() for file in folder.rglob("stderr")) for folder in executors)
+    (parent,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'sweep'", output_format="list")
+    states = Counter(run.data.tags["ner.trial.state"] for run in trials(store))
+    assert states == {"complete": 3, "failed": 3, "lost": 1}
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials(store)} == {parent.info.run_id}
+    assert {run.info.status for run in trials(store) if run.data.tags["ner.trial.state"] == "lost"} == {"KILLED"}
+    tried = {run.data.tags["ner.trial.params"] for run in trials(store) if run.data.tags["ner.trial.state"] != "lost"}
+    assert len(tried) == 6
+    best = max(run.data.metrics["best_validation/f1"] for run in trials(store) if run.data.tags["ner.trial.state"] == "complete")
+    assert parent.data.metrics["best_validation/f1"] == best > 0
+    assert parent.data.metrics["trials/complete"] == 3
+    artifacts = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=parent.info.run_id)}
+    assert {"trials.html", "plots.html", "best.yaml", "history.png", "parallel_coordinates.png"} <= artifacts
+
+    again = mlflow_run(store, "-e", "sweep", *(word for name, value in wanted.items() for word in ("-P", f"{name}={value}")), env=here)
+    assert again.returncode == 0, again.stderr
+    assert "6 trials, 0 of them new" in again.stderr
+    assert len(trials(store)) == 7
+    assert running(store) == []
+
+
+def _folder(process: psutil.Process) -> str:
+    try:
+        return process.cwd()
+    except psutil.Error:
+        return ""
+
+
+def test_a_cluster_that_is_not_there_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
+    master = f"spark://127.0.0.1:{free_port()}"
+    here = {CACHE_VARIABLE: str(tmp_path / "cache")}
+    done = entry_point(
+        f"sqlite:///{tmp_path / 'mlflow.db'}", "sweep", "--preset", str(tiny_preset), "--engine", "spark", "--spark_master", master, "--space", "full", env=here
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith(f"error: spark_master '{master}' gives no session")

@@ -106,7 +106,7 @@ def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
 
 def trials_table(study: HeldStudy, objectives: Sequence[str]) -> pd.DataFrame:
     """One row a trial: number, state, objectives, what it tried, epochs, seconds, why it ended, its run."""
-    best, front = study.best(), {trial.number for trial in study.study.best_trials}
+    best, front = study.best(), {trial.number for trial in study.best_trials()}
     rows = []
     for trial in study.trials():
         values = trial.values or [np.nan] * len(objectives)

@@ -46,7 +46,7 @@ UNSIGNED_S = 120
 """A trial that has been running for as long without the name of a process was lost between the two."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what its warnings say of trials, this module says in its own words
 warnings.simplefilter("ignore", ExperimentalWarning)
 
 
@@ -78,9 +78,9 @@ class BestTrial:
 class RunningTrial:
     """A trial that this process took."""
 
-    def __init__(self, trial: optuna.Trial, spec: StudySpec) -> None:
+    def __init__(self, trial: optuna.Trial, spec: StudySpec, number: int | None = None) -> None:
         space = spec.space
-        self.number = trial.number
+        self.number = trial.number if number is None else number
         self.chosen = {key: entry.suggest(trial, key) for key, entry in space.entries.items()}
         self.overrides = space.overrides(self.chosen)
         self._trial = trial
@@ -149,6 +149,10 @@ class HeldStudy(ABC):
         """All trials, those that were lost and run again too."""
         return self.study.get_trials(deepcopy=False)
 
+    def best_trials(self) -> list[FrozenTrial]:
+        """The best complete trial, or the Pareto front of several objectives."""
+        return self.study.best_trials
+
     def running(self) -> set[int]:
         """Numbers of the trials that run somewhere."""
         return {trial.number for trial in self.trials() if trial.state == TrialState.RUNNING}
@@ -156,7 +160,7 @@ class HeldStudy(ABC):
     def best(self) -> BestTrial | None:
         """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
         sign = 1 if self.spec.directions[0] == "maximize" else -1
-        found = max(self.study.best_trials, key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
+        found = max(self.best_trials(), key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
         return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
 
 

@@ -1,5 +1,6 @@
 """A study whose trials run on Spark executors, by MLflow's own study for Optuna on Spark; Optuna's record of it is runs of the tracking store."""
 
+import copy
 import logging
 import threading
 import time
@@ -12,7 +13,7 @@ import mlflow
 import optuna
 from mlflow.exceptions import ExecutionException
 from mlflow.optuna.storage import MlflowStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import TrackingError
 from ..sweeping.samplers import PRUNERS, SLOT, SlotSampler, slots
@@ -35,7 +36,10 @@ class TrialFailedError(Exception):
 
 
 class SparkStudy(HeldStudy):
-    """The driver's hold on a study; to be had from :func:`open_spark_study`."""
+    """The driver's hold on a study; to be had from :func:`open_spark_study`.
+
+    Trials are numbered by their slots: MLflow's storage may give trials that begin together one number.
+    """
 
     def __init__(self, spec: StudySpec, experiment_id: str) -> None:
         # Imported here: pyspark need not be installed where no sweep runs on Spark.
@@ -52,6 +56,14 @@ class SparkStudy(HeldStudy):
     def put_below(self, parent: str) -> None:
         """Show Optuna's record of the study below a run."""
         put_below(self._storage.get_study_id_from_name(self.study.study_name), parent)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, those that were lost and run again too."""
+        return sorted(map(_numbered, super().trials()), key=lambda trial: (trial.number, trial.datetime_start))
+
+    def best_trials(self) -> list[FrozenTrial]:
+        """The best complete trial, or the Pareto front of several objectives."""
+        return [_numbered(trial) for trial in super().best_trials()]
 
     def fill(self, first: Mapping[str, Any] | None) -> int:
         """Find the slots without a trial that ended; :meth:`run` runs one for each. See :meth:`HeldStudy.fill`."""
@@ -85,13 +97,13 @@ class SparkStudy(HeldStudy):
         """
         if not self._points:
             return
-        open_slots = tuple(self._points)
-        self._distributed.sampler = SlotSampler(self.spec.space, self.spec.config, self._points, _SlotOfTask(open_slots))
+        slot_of_task = _SlotOfTask(tuple(self._points))
+        objective = _OnExecutor(self.spec, make, argument, deadline, set_up, slot_of_task)
+        self._distributed.sampler = SlotSampler(self.spec.space, self.spec.config, self._points, slot_of_task)
+        count = len(self._points)
         try:
-            with self._saying_progress(len(open_slots)):
-                self._distributed.optimize(
-                    _OnExecutor(self.spec, make, argument, deadline, set_up), n_trials=len(open_slots), n_jobs=len(open_slots), catch=(TrialFailedError,)
-                )
+            with self._saying_progress(count):
+                self._distributed.optimize(objective, n_trials=count, n_jobs=count, catch=(TrialFailedError,))
         except ExecutionException as error:
             raise TrackingError(f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}") from error
 
@@ -132,6 +144,12 @@ def open_spark_study(spec: StudySpec, master: str, experiment_id: str) -> Iterat
         _objectives.clear()
 
 
+def _numbered(trial: FrozenTrial) -> FrozenTrial:
+    trial = copy.copy(trial)
+    trial.number = trial.user_attrs.get(SLOT, trial.number)
+    return trial
+
+
 @dataclass(frozen=True)
 class _SlotOfTask:
     slots: Sequence[int]
@@ -152,17 +170,20 @@ class _OnExecutor:
     argument: Any
     deadline: float | None
     set_up: Callable[[], None]
+    slot_of_task: "_SlotOfTask"
 
     def __call__(self, trial: optuna.Trial) -> Sequence[float]:
         if self.deadline is not None and time.time() >= self.deadline:
             trial.set_user_attr(LOST, True)
             raise self._failed(trial, "the time was over before it began")
-        mlflow.MlflowClient().set_tag(trial._trial_id, "mlflow.runName", f"optuna trial {trial.number}")
+        slot = self.slot_of_task()
+        mlflow.MlflowClient().set_tag(trial._trial_id, "mlflow.runName", f"optuna trial {slot}")
         if self.spec.name not in _objectives:
             self.set_up()
             _objectives[self.spec.name] = self.make(self.argument)
+        running = RunningTrial(trial, self.spec, slot)
         try:
-            return [float(value) for value in _objectives[self.spec.name](RunningTrial(trial, self.spec))]
+            return [float(value) for value in _objectives[self.spec.name](running)]
         except TrialPrunedError as error:
             trial.set_user_attr(REASON, str(error))
             raise optuna.TrialPruned(str(error)) from error

@@ -25,6 +25,7 @@ from ..modeling.checkpoint import load_model
 from ..paths import cache_folder, training_folder
 from ..provenance import cache_key
 from ..sweeping.report import SweepReport, report
+from ..sweeping.samplers import slots
 from ..sweeping.space import Space, read_space
 from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
@@ -140,7 +141,7 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
             study.note(**{KEY: key, PARENT: run.id})
             added = study.fill(space.point(config) if config.sweep.try_preset else None)
             where = config.sweep.spark_master if config.sweep.engine == "spark" else without_password(config.sweep.storage)
-            log.info("study %s on %s: %d trials, %d of them new", name, where, config.sweep.trials, added)
+            log.info("study %s on %s: %d trials, %d of them new", name, where, len(slots(space, config.sweep, None)), added)
             try:
                 _run_trials(study, job, set_up)
             finally:
