@@ -92,42 +92,48 @@ def running(store: str) -> list[Run]:
     return found
 
 
-@pytest.mark.slow
-def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
-    store, space = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "space.yaml"
+def begin_sweep(tiny_preset: Path, cluster: str, store: str, tmp_path: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
+    """Start a sweep of six trials, three of which fail, and wait until one is at its second epoch; its settings."""
+    space = tmp_path / "space.yaml"
     entries = {
         "train.learning_rate": {"type": "float", "low": 1e-4, "high": 4e-3, "log": True, "grid_points": 3},
         "model.max_length": {"type": "categorical", "choices": [64, 512]},  # the tiny backbone does not see as many
     }
     space.write_text(yaml.safe_dump(entries), encoding="utf-8")
-    wanted = {
-        "preset": tiny_preset,
-        "space": space,
-        "sampler": "grid",
-        "pruner": "none",
-        "engine": "spark",
-        "spark_master": cluster,
-        "study": "far",
-        "epochs": 12,
-        "trial_epochs": 0,
-        "final_seeds": "none",
-    }
-    arguments = [word for name, value in wanted.items() for word in (f"--{name}", str(value))]
-    here = user_environment(store, **{CACHE_VARIABLE: str(tmp_path / "cache"), "PYSPARK_PYTHON": sys.executable})
+    wanted = {"preset": tiny_preset, "space": space, "sampler": "grid", "pruner": "none", "engine": "spark", "spark_master": cluster, "study": "far"}
+    wanted |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "none"}
+    settings = {name: str(value) for name, value in wanted.items()}
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", "entrypoints.sweep", *arguments]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "entrypoints.sweep", *arguments], cwd=ROOT, env=here, stdout=log, stderr=log)
-    executors = [tmp_path / "worker-1", tmp_path / "worker-2"]
+        process = subprocess.Popen(command, cwd=ROOT, env=user_environment(store, **here(tmp_path)), stdout=log, stderr=log, start_new_session=True)
     deadline = time.monotonic() + 300
-    while not (found := [file for folder in executors for file in folder.rglob("stderr") if "epoch 2 of 12" in file.read_text()]):
+    while not training(tmp_path):
         assert process.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.1)
-    (backend,) = [one for one in psutil.process_iter() if found[0].parent == Path(_folder(one)) and "CoarseGrainedExecutorBackend" in " ".join(one.cmdline())]
+    return process, settings
+
+
+def here(tmp_path: Path) -> dict[str, str]:
+    return {CACHE_VARIABLE: str(tmp_path / "cache"), "PYSPARK_PYTHON": sys.executable}
+
+
+def training(tmp_path: Path) -> list[Path]:
+    """Folders of executors that have seen a second epoch."""
+    return [file.parent for file in tmp_path.glob("worker-*/*/*/stderr") if "epoch 2 of 12" in file.read_text()]
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    process, settings = begin_sweep(tiny_preset, cluster, store, tmp_path)
+    (backend,) = [one for one in psutil.process_iter(["cwd", "cmdline"]) if one.info["cwd"] == str(training(tmp_path)[0]) and "java" in one.info["cmdline"][0]]
     for child in backend.children(recursive=True):
         os.kill(child.pid, signal.SIGKILL)
     assert process.wait(300) == 0, (tmp_path / "log").read_text()
     assert running(store) == []
-    assert all(any("epoch 12 of 12" in file.read_text() for file in folder.rglob("stderr")) for folder in executors)
+    assert len({folder.parent.parent for folder in training(tmp_path)}) == 2
     (parent,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'sweep'", output_format="list")
     states = Counter(run.data.tags["ner.trial.state"] for run in trials(store))
     assert states == {"complete": 3, "failed": 3, "lost": 1}
@@ -141,25 +147,31 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny
     artifacts = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=parent.info.run_id)}
     assert {"trials.html", "plots.html", "best.yaml", "history.png", "parallel_coordinates.png"} <= artifacts
 
-    again = mlflow_run(store, "-e", "sweep", *(word for name, value in wanted.items() for word in ("-P", f"{name}={value}")), env=here)
+    again = mlflow_run(store, "-e", "sweep", *(word for name, value in settings.items() for word in ("-P", f"{name}={value}")), env=here(tmp_path))
     assert again.returncode == 0, again.stderr
     assert "6 trials, 0 of them new" in again.stderr
     assert len(trials(store)) == 7
     assert running(store) == []
 
 
-def _folder(process: psutil.Process) -> str:
-    try:
-        return process.cwd()
-    except psutil.Error:
-        return ""
+@pytest.mark.slow
+def test_ctrl_c_ends_a_sweep_on_a_cluster_which_goes_on_later(cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    process, settings = begin_sweep(tiny_preset, cluster, store, tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) == 130, (tmp_path / "log").read_text()
+    assert running(store) == []
+    again = entry_point(store, "sweep", *(word for name, value in settings.items() for word in (f"--{name}", value)), env=here(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert running(store) == []
+    states = Counter(run.data.tags["ner.trial.state"] for run in trials(store))
+    assert (states["complete"], states["failed"]) == (3, 3)
+    assert 1 <= states["lost"] <= 2
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
     master = f"spark://127.0.0.1:{free_port()}"
-    here = {CACHE_VARIABLE: str(tmp_path / "cache")}
-    done = entry_point(
-        f"sqlite:///{tmp_path / 'mlflow.db'}", "sweep", "--preset", str(tiny_preset), "--engine", "spark", "--spark_master", master, "--space", "full", env=here
-    )
+    arguments = ["--preset", str(tiny_preset), "--space", "full", "--engine", "spark", "--spark_master", master]
+    done = entry_point(f"sqlite:///{tmp_path / 'mlflow.db'}", "sweep", *arguments, env=here(tmp_path))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: spark_master '{master}' gives no session")

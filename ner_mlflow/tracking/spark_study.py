@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 LOST = "lost"
 """Attribute of a trial that did not end: its slot is open again."""
 PROGRESS_S = 10
+KILL_S = 5
+"""How long executors take to end the Python of a task that was cancelled, and a bit (``spark.python.task.killTimeout``)."""
 
 _objectives: dict[str, TrialObjective] = {}
 """What this executor process reads once, by study."""
@@ -106,6 +108,16 @@ class SparkStudy(HeldStudy):
                 self._distributed.optimize(objective, n_trials=count, n_jobs=count, catch=(TrialFailedError,))
         except ExecutionException as error:
             raise TrackingError(f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}") from error
+        except KeyboardInterrupt:
+            self._distributed.spark.sparkContext.cancelAllJobs()
+            time.sleep(KILL_S)
+            raise
+        finally:
+            self.reclaim()
+
+    def end(self, status: str) -> None:
+        """End the run that is Optuna's record of the study; MLflow does it only where all went well."""
+        mlflow.MlflowClient().set_terminated(self._storage.get_study_id_from_name(self.study.study_name), status)
 
     @contextmanager
     def _saying_progress(self, count: int) -> Iterator[None]:
@@ -139,7 +151,12 @@ def open_spark_study(spec: StudySpec, master: str, experiment_id: str) -> Iterat
     settings = {"spark.task.maxFailures": str(spec.config.retries + 1)}
     try:
         with spark_session(master, f"ner_mlflow sweep {spec.name}", settings):
-            yield SparkStudy(spec, experiment_id)
+            study, status = SparkStudy(spec, experiment_id), "KILLED"
+            try:
+                yield study
+                status = "FINISHED"
+            finally:
+                study.end(status)
     finally:
         _objectives.clear()
 
