@@ -70,7 +70,9 @@ class ModelConfig(Section):
     lora_rank: Integer = Field(ge=1, description="rank of the low-rank adapters")
     lora_alpha_ratio: Float = Field(gt=0, description="LoRA alpha over rank: adapters are scaled by it")
     lora_dropout: Fraction = Field(description="dropout before the adapters")
-    lora_targets: tuple[str, ...] = Field(description="names of the linear layers that get adapters; none: all of the encoder's, by a table of architectures")
+    lora_targets: tuple[str, ...] = Field(
+        min_length=1, description="linear layers that get adapters: all, attention or query_value, by a table of architectures, or their names"
+    )
     lora_variant: Literal["plain", "dora", "rslora", "pissa"] = Field(
         description="plain; dora: magnitude and direction apart; rslora: scaled by alpha / root of rank; pissa: begins with the principal components"
     )

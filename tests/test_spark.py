@@ -169,6 +169,7 @@ def test_ctrl_c_ends_a_sweep_on_a_cluster_which_goes_on_later(cluster: str, tiny
     assert 1 <= states["lost"] <= 2
 
 
+@pytest.mark.slow  # Spark tries for a minute
 def test_a_cluster_that_is_not_there_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
     master = f"spark://127.0.0.1:{free_port()}"
     arguments = ["--preset", str(tiny_preset), "--space", "full", "--engine", "spark", "--spark_master", master]

@@ -188,12 +188,13 @@ def _wants_casing(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, netwo
 
 def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]) -> nn.Module:
     linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)} - {CLASSIFIER}
-    by_architecture: dict[str, list[str]] = yaml.safe_load(LORA_TARGETS.read_text(encoding="utf-8"))
-    targets = config.lora_targets or by_architecture.get(network.config.model_type, [])
+    by_architecture: dict[str, dict[str, list[str]]] = yaml.safe_load(LORA_TARGETS.read_text(encoding="utf-8"))
+    groups = by_architecture.get(network.config.model_type, {})
+    targets = dict.fromkeys(layer for name in config.lora_targets for layer in groups.get(name, [name]))
     if not targets or set(targets) - linear:
+        known = f"{', '.join(groups)}, or layers: {', '.join(sorted(linear))}" if groups else f"its linear layers: {', '.join(sorted(linear))}"
         raise ModelError(
-            f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): "
-            f"its linear layers are {', '.join(sorted(linear))}: choose among these"
+            f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): choose among {known}"
         )
     adapted: nn.Module = get_peft_model(
         network,

@@ -111,6 +111,17 @@ def test_an_architecture_learns_by_all_weights_and_by_adapters_and_is_exported(a
     assert max_logit_difference(torch_forward(whole.network), exported, windows, whole.spec.pad_id) < 1e-3
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_groups_of_layers_are_of_every_architecture(architecture: str, tiny_backbone: Path, tmp_path: Path) -> None:
+    backbone = resolve_backbone(str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone")))
+    adapted = {}
+    for group in ("all", "attention", "query_value"):
+        config = load_config(overrides={"model.max_length": 48, "model.adaptation": "lora", "model.lora_targets": [group]})
+        network = build_model(backbone, config.model, SCHEMA, 1).network
+        adapted[group] = {name.removesuffix(".lora_A.default.weight") for name, _ in network.named_parameters() if name.endswith(".lora_A.default.weight")}
+    assert adapted["all"] > adapted["attention"] >= adapted["query_value"] > set()
+
+
 @pytest.mark.parametrize("variant", ["dora", "rslora", "pissa"])
 def test_a_variant_of_lora_learns_and_its_adapter_fits_the_untouched_base(variant: str, tiny_backbone: Path, tmp_path: Path) -> None:
     backbone = resolve_backbone(str(tiny_backbone))

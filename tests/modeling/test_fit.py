@@ -126,7 +126,7 @@ def test_what_is_logged_has_steps_and_a_learning_rate_that_rises_and_falls(lora:
         ({"model.max_length": 4096}, "model.max_length=4096, but backbone .* sees 128 sub-tokens: set 128 or less"),
         (
             {"model.adaptation": "lora", "model.lora_targets": ["qkv"]},
-            r"model.lora_targets \['qkv'\] for backbone .*dense, key, .* choose among these",
+            r"model.lora_targets \['qkv'\] for backbone .*: choose among all, attention, query_value, or layers: dense, key, ",
         ),
     ],
 )
