@@ -38,7 +38,7 @@ def test_a_grid_has_every_value(tmp_path: Path) -> None:
         "model.lora_rank": {"type": "int", "low": 4, "high": 20, "log": True},
         "train.batch_size": {"type": "int", "low": 8, "high": 16, "step": 4},
         "model.lora_dropout": {"type": "float", "low": 0.0, "high": 0.2, "step": 0.1},
-        "model.lora_targets": {"type": "categorical", "choices": {"all": [], "two": ["query", "value"]}},
+        "model.lora_targets": {"type": "categorical", "choices": {"all": ["all"], "two": ["query", "value"]}},
     }
     space = written(tmp_path, entries)
     values = {key: sorted({point[key] for point in space.grid(7)}, key=str) for key in entries}
@@ -48,7 +48,7 @@ def test_a_grid_has_every_value(tmp_path: Path) -> None:
     assert values["model.lora_dropout"] == [0.0, 0.1, 0.2]
     assert len(space.grid(7)) == 3 * 3 * 3 * 3 * 2
     assert space.grid(7) == space.grid(7) != space.grid(8)
-    assert {str(space.overrides(point)["model.lora_targets"]) for point in space.grid(7)} == {"[]", "['query', 'value']"}
+    assert {str(space.overrides(point)["model.lora_targets"]) for point in space.grid(7)} == {"['all']", "['query', 'value']"}
 
 
 def written(folder: Path, entries: object) -> Space:
