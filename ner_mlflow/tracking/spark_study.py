@@ -11,7 +11,7 @@ from typing import Any
 
 import mlflow
 import optuna
-from mlflow.exceptions import ExecutionException
+from mlflow.exceptions import ExecutionException, MlflowException
 from mlflow.optuna.storage import MlflowStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -95,10 +95,13 @@ class SparkStudy(HeldStudy):
             set_up: called first in each executor process; a function of a module.
 
         Raises:
-            TrackingError: an executor cannot work, with its words.
+            TrackingError: an executor cannot work, with its words, or a task was lost more often than ``sweep.retries``.
         """
         if not self._points:
             return
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
         slot_of_task = _SlotOfTask(tuple(self._points))
         objective = _OnExecutor(self.spec, make, argument, deadline, set_up, slot_of_task)
         self._distributed.sampler = SlotSampler(self.spec.space, self.spec.config, self._points, slot_of_task)
@@ -108,6 +111,8 @@ class SparkStudy(HeldStudy):
                 self._distributed.optimize(objective, n_trials=count, n_jobs=count, catch=(TrialFailedError,))
         except ExecutionException as error:
             raise TrackingError(f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}") from error
+        except (PySparkException, Py4JError) as error:  # a task failed more often than it is run again
+            raise TrackingError(f"Spark gave the sweep up: {' '.join(str(error).split())[:500]}") from error
         except KeyboardInterrupt:
             self._distributed.spark.sparkContext.cancelAllJobs()
             time.sleep(KILL_S)
@@ -127,7 +132,11 @@ class SparkStudy(HeldStudy):
             said: set[str] = set()
             began = time.time() * 1000
             while not ended.wait(PROGRESS_S):
-                for record in tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"}):
+                try:
+                    found = tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"})
+                except MlflowException:  # the next look may come through
+                    continue
+                for record in found:
                     if record.tags["trial.state"] != "running" and record.id not in said and record.started >= began:
                         said.add(record.id)
                         log.info("trial %s %s (%d of %d)", record.tags["trial.number"], record.tags["trial.state"], len(said), count)
