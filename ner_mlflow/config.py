@@ -29,6 +29,7 @@ Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
 Objective = Literal["validation_f1", "latency", "size", "adapter_size", "trainable_parameters"]
 Seed = Annotated[Integer, Field(ge=0)]
+SparkMaster = Annotated[str, Field(min_length=1, description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...")]
 
 
 class Section(BaseModel):
@@ -233,7 +234,7 @@ class PredictConfig(Section):
 
     text_column: str = Field(min_length=1, description="column, or key of the JSON objects, with the texts")
     engine: Literal["local", "spark"] = Field(description="local: this process, streaming; spark: mlflow.pyfunc.spark_udf on a cluster")
-    spark_master: str = Field(min_length=1, description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...")
+    spark_master: SparkMaster
     batch_rows: Integer = Field(ge=1, description="rows read, tagged and written at a time; bounds the memory")
     threads: Integer = Field(ge=0, description="threads of a process that tags; 0: all cores, or on Spark one")
 
@@ -270,7 +271,7 @@ class SweepConfig(Section):
     engine: Literal["processes", "spark"] = Field(
         description="processes: of this machine, and of those that join it; spark: executors of a cluster, a trial a task, with the study in the tracking store"
     )
-    spark_master: str = Field(min_length=1, description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...")
+    spark_master: SparkMaster
     storage: str = Field(
         min_length=1,
         description="for processes: where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",

@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_server
+from typing import TYPE_CHECKING
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from ner_mlflow.data.sample import generate_sample
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; more threads than cores wait for each other
 
@@ -92,6 +96,23 @@ def entry_point(store: str, name: str, *arguments: str, env: Mapping[str, str] |
     """``python -m entrypoints.NAME ARGUMENTS``."""
     command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
     return subprocess.run(command, cwd=ROOT, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)
+
+
+def runs(store: str, step: str) -> "list[Run]":
+    """The runs of a step, the first begun first."""
+    import mlflow  # here and not above: most tests need not wait for it
+
+    mlflow.set_tracking_uri(store)
+    found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
+    return found
+
+
+def no_run_is_left_running(store: str) -> None:
+    """Assert it."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store)
+    assert mlflow.search_runs(["0"], "attributes.status = 'RUNNING'", output_format="list") == []
 
 
 def free_port() -> int:

@@ -16,8 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from conftest import ROOT, entry_point, free_port, mlflow_run, user_environment
-from mlflow.entities import Run
+from conftest import ROOT, entry_point, free_port, mlflow_run, no_run_is_left_running, runs, user_environment
 
 from ner_mlflow.paths import CACHE_VARIABLE
 
@@ -80,18 +79,6 @@ def cluster(tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-def trials(store: str) -> list[Run]:
-    mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(["0"], "tags.`ner.step` = 'trial'", output_format="list", order_by=["attributes.start_time ASC"])
-    return found
-
-
-def running(store: str) -> list[Run]:
-    mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(["0"], "attributes.status = 'RUNNING'", output_format="list")
-    return found
-
-
 def begin_sweep(tiny_preset: Path, cluster: str, store: str, tmp_path: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start a sweep of six trials, three of which fail, and wait until one is at its second epoch; its settings."""
     space = tmp_path / "space.yaml"
@@ -132,16 +119,16 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny
     for child in backend.children(recursive=True):
         os.kill(child.pid, signal.SIGKILL)
     assert process.wait(300) == 0, (tmp_path / "log").read_text()
-    assert running(store) == []
+    no_run_is_left_running(store)
     assert len({folder.parent.parent for folder in training(tmp_path)}) == 2
-    (parent,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'sweep'", output_format="list")
-    states = Counter(run.data.tags["ner.trial.state"] for run in trials(store))
+    (parent,) = runs(store, "sweep")
+    states = Counter(run.data.tags["ner.trial.state"] for run in runs(store, "trial"))
     assert states == {"complete": 3, "failed": 3, "lost": 1}
-    assert {run.data.tags["mlflow.parentRunId"] for run in trials(store)} == {parent.info.run_id}
-    assert {run.info.status for run in trials(store) if run.data.tags["ner.trial.state"] == "lost"} == {"KILLED"}
-    tried = {run.data.tags["ner.trial.params"] for run in trials(store) if run.data.tags["ner.trial.state"] != "lost"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs(store, "trial")} == {parent.info.run_id}
+    assert {run.info.status for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "lost"} == {"KILLED"}
+    tried = {run.data.tags["ner.trial.params"] for run in runs(store, "trial") if run.data.tags["ner.trial.state"] != "lost"}
     assert len(tried) == 6
-    best = max(run.data.metrics["best_validation/f1"] for run in trials(store) if run.data.tags["ner.trial.state"] == "complete")
+    best = max(run.data.metrics["best_validation/f1"] for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "complete")
     assert parent.data.metrics["best_validation/f1"] == best > 0
     assert parent.data.metrics["trials/complete"] == 3
     artifacts = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=parent.info.run_id)}
@@ -150,8 +137,8 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny
     again = mlflow_run(store, "-e", "sweep", *(word for name, value in settings.items() for word in ("-P", f"{name}={value}")), env=here(tmp_path))
     assert again.returncode == 0, again.stderr
     assert "6 trials, 0 of them new" in again.stderr
-    assert len(trials(store)) == 7
-    assert running(store) == []
+    assert len(runs(store, "trial")) == 7
+    no_run_is_left_running(store)
 
 
 @pytest.mark.slow
@@ -160,11 +147,11 @@ def test_ctrl_c_ends_a_sweep_on_a_cluster_which_goes_on_later(cluster: str, tiny
     process, settings = begin_sweep(tiny_preset, cluster, store, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(120) == 130, (tmp_path / "log").read_text()
-    assert running(store) == []
+    no_run_is_left_running(store)
     again = entry_point(store, "sweep", *(word for name, value in settings.items() for word in (f"--{name}", value)), env=here(tmp_path))
     assert again.returncode == 0, again.stderr
-    assert running(store) == []
-    states = Counter(run.data.tags["ner.trial.state"] for run in trials(store))
+    no_run_is_left_running(store)
+    states = Counter(run.data.tags["ner.trial.state"] for run in runs(store, "trial"))
     assert (states["complete"], states["failed"]) == (3, 3)
     assert 1 <= states["lost"] <= 2
 

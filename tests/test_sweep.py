@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from conftest import ROOT, Completed, entry_point, mlflow_run, user_environment
+from conftest import ROOT, Completed, entry_point, mlflow_run, no_run_is_left_running, runs, user_environment
 from mlflow.entities import Run
 
 from ner_mlflow.paths import CACHE_VARIABLE
@@ -44,12 +44,6 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def runs(store: str, step: str) -> list[Run]:
-    mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
-    return found
-
-
 def artifacts(run: Run) -> set[str]:
     return {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
 
@@ -57,11 +51,6 @@ def artifacts(run: Run) -> set[str]:
 def ended(done: Completed) -> Completed:
     assert done.returncode == 0, done.stderr
     return done
-
-
-def no_run_is_left_running(store: str) -> None:
-    mlflow.set_tracking_uri(store)
-    assert mlflow.search_runs(["0"], "attributes.status = 'RUNNING'", output_format="list") == []
 
 
 def test_a_sweep_from_its_space_to_a_registered_model(tiny_preset: Path, space: Path, store: str, here: dict[str, str]) -> None:

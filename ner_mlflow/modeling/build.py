@@ -191,7 +191,7 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
     by_architecture: dict[str, dict[str, list[str]]] = yaml.safe_load(LORA_TARGETS.read_text(encoding="utf-8"))
     groups = by_architecture.get(network.config.model_type, {})
     targets = dict.fromkeys(layer for name in config.lora_targets for layer in groups.get(name, [name]))
-    if not targets or set(targets) - linear:
+    if set(targets) - linear:
         known = f"{', '.join(groups)}, or layers: {', '.join(sorted(linear))}" if groups else f"its linear layers: {', '.join(sorted(linear))}"
         raise ModelError(
             f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): choose among {known}"

@@ -9,14 +9,14 @@ import gc
 import logging
 import platform
 import re
-import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..config import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
+from .background import repeating
 from .samplers import PRUNERS, SLOT, seeded_sampler, slots
 from .space import Space
 
@@ -259,7 +260,7 @@ class SweepStudy(HeldStudy):
             self._give_up(trial._trial_id, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error), retries=None)
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
+            reason = reason_of(error)
             trial.set_user_attr(REASON, reason)
             self.study.tell(trial, state=TrialState.FAIL)
             log.warning("trial %d failed: %s", trial.number, reason)
@@ -297,29 +298,15 @@ class SweepStudy(HeldStudy):
         # SQLite and journals lock no row between reading and writing it; PostgreSQL does.
         return FileLock(self._file.with_suffix(".take")) if self._file else nullcontext()
 
-    @contextmanager
-    def _beating(self, trial_id: int) -> Iterator[None]:
+    def _beating(self, trial_id: int) -> AbstractContextManager[Any]:
         if not isinstance(self._storage, RDBStorage):
-            yield
-            return
-        storage, ended = self._storage, threading.Event()
+            return nullcontext()
+        return repeating(partial(self._storage.record_heartbeat, trial_id), self.spec.config.heartbeat_s, f"trial {trial_id}: no heartbeat")
 
-        def beat() -> None:
-            while True:
-                try:
-                    storage.record_heartbeat(trial_id)
-                except Exception as error:  # the next beat may come through
-                    log.warning("trial %d: no heartbeat (%s)", trial_id, type(error).__name__)
-                if ended.wait(self.spec.config.heartbeat_s):
-                    return
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+def reason_of(error: Exception) -> str:
+    """Why a trial failed, in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
 
 
 def without_password(storage: str) -> str:

@@ -2,22 +2,22 @@
 
 import copy
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import mlflow
 import optuna
-from mlflow.exceptions import ExecutionException, MlflowException
+from mlflow.exceptions import ExecutionException
 from mlflow.optuna.storage import MlflowStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import TrackingError
+from ..sweeping.background import repeating
 from ..sweeping.samplers import PRUNERS, SLOT, SlotSampler, slots
-from ..sweeping.study import REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError
+from ..sweeping.study import REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError, reason_of
 from .runs import put_below, tagged_runs
 from .spark import spark_session
 
@@ -53,11 +53,12 @@ class SparkStudy(HeldStudy):
         name, pruner = f"study {spec.name}", PRUNERS[spec.config.pruner](spec.epochs)  # MLflow looks for a run of that name
         self._distributed = MlflowSparkStudy(name, self._storage, pruner=pruner, directions=list(spec.directions))
         self.study = optuna.load_study(study_name=name, storage=self._storage)
+        self._run_id: str = self._storage.get_study_id_from_name(name)
         self._points: dict[int, dict[str, Any]] = {}
 
     def put_below(self, parent: str) -> None:
         """Show Optuna's record of the study below a run."""
-        put_below(self._storage.get_study_id_from_name(self.study.study_name), parent)
+        put_below(self._run_id, parent)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, those that were lost and run again too."""
@@ -122,32 +123,19 @@ class SparkStudy(HeldStudy):
 
     def end(self, status: str) -> None:
         """End the run that is Optuna's record of the study; MLflow does it only where all went well."""
-        mlflow.MlflowClient().set_terminated(self._storage.get_study_id_from_name(self.study.study_name), status)
+        mlflow.MlflowClient().set_terminated(self._run_id, status)
 
-    @contextmanager
-    def _saying_progress(self, count: int) -> Iterator[None]:
-        ended = threading.Event()
+    def _saying_progress(self, count: int) -> AbstractContextManager[None]:
+        said: set[str] = set()
+        began = time.time() * 1000
 
         def say() -> None:
-            said: set[str] = set()
-            began = time.time() * 1000
-            while not ended.wait(PROGRESS_S):
-                try:
-                    found = tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"})
-                except MlflowException:  # the next look may come through
-                    continue
-                for record in found:
-                    if record.tags["trial.state"] != "running" and record.id not in said and record.started >= began:
-                        said.add(record.id)
-                        log.info("trial %s %s (%d of %d)", record.tags["trial.number"], record.tags["trial.state"], len(said), count)
+            for record in tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"}):
+                if record.tags["trial.state"] != "running" and record.id not in said and record.started >= began:
+                    said.add(record.id)
+                    log.info("trial %s %s (%d of %d)", record.tags["trial.number"], record.tags["trial.state"], len(said), count)
 
-        thread = threading.Thread(target=say, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return repeating(say, PROGRESS_S, "no look at the trials")
 
 
 @contextmanager
@@ -158,16 +146,13 @@ def open_spark_study(spec: StudySpec, master: str, experiment_id: str) -> Iterat
         ConfigError: pyspark is not installed, or there is no such cluster.
     """
     settings = {"spark.task.maxFailures": str(spec.config.retries + 1)}
-    try:
-        with spark_session(master, f"ner_mlflow sweep {spec.name}", settings):
-            study, status = SparkStudy(spec, experiment_id), "KILLED"
-            try:
-                yield study
-                status = "FINISHED"
-            finally:
-                study.end(status)
-    finally:
-        _objectives.clear()
+    with spark_session(master, f"ner_mlflow sweep {spec.name}", settings):
+        study, status = SparkStudy(spec, experiment_id), "KILLED"
+        try:
+            yield study
+            status = "FINISHED"
+        finally:
+            study.end(status)
 
 
 def _numbered(trial: FrozenTrial) -> FrozenTrial:
@@ -216,7 +201,7 @@ class _OnExecutor:
         except TrackingError:
             raise
         except Exception as error:
-            raise self._failed(trial, f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]) from error
+            raise self._failed(trial, reason_of(error)) from error
 
     @staticmethod
     def _failed(trial: optuna.Trial, reason: str) -> TrialFailedError:
