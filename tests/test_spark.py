@@ -142,18 +142,24 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(cluster: str, tiny
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_sweep_on_a_cluster_which_goes_on_later(cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_on_a_cluster_whose_driver_ended_goes_on_later(end: signal.Signals, cluster: str, tiny_preset: Path, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     process, settings = begin_sweep(tiny_preset, cluster, store, tmp_path)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(120) == 130, (tmp_path / "log").read_text()
-    no_run_is_left_running(store)
+    if end == signal.SIGINT:  # Ctrl-C reaches the driver's JVM too
+        os.killpg(process.pid, end)
+        assert process.wait(120) == 130, (tmp_path / "log").read_text()
+        no_run_is_left_running(store)
+    else:
+        process.kill()
+        process.wait(10)
     again = entry_point(store, "sweep", *(word for name, value in settings.items() for word in (f"--{name}", value)), env=here(tmp_path))
     assert again.returncode == 0, again.stderr
     no_run_is_left_running(store)
     states = Counter(run.data.tags["ner.trial.state"] for run in runs(store, "trial"))
     assert (states["complete"], states["failed"]) == (3, 3)
     assert 1 <= states["lost"] <= 2
+    assert sorted(run.info.status for run in runs(store, "sweep")) == ["FINISHED", "KILLED"]
 
 
 @pytest.mark.slow  # Spark tries for a minute
