@@ -26,7 +26,7 @@ from .crf import SequenceLoss, find_crf, with_transitions
 from .dropout import lane_dropout
 from .embeddings import only_seen_rows
 from .flops import peak_flops_per_s, training_flops_per_token
-from .memory import keep_freed_memory
+from .memory import bound_kernel_caches, keep_freed_memory
 from .objective import Distillation, Loss, TaggingLoss, class_weights
 from .predict import torch_tagger
 from .reuse import Materials
@@ -84,6 +84,7 @@ def fit(
         on_log: gets ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and ``validation/*`` with the step.
     """
     keep_freed_memory()
+    bound_kernel_caches()
     precision = resolve_precision(config.precision)
     encoder = (materials or Materials()).encoder(model.spec, backend_tokenizer(model.tokenizer))
     dataset = _WindowDataset(encoder, train, schema, distillation)
