@@ -125,12 +125,6 @@ def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
     return plot_tradeoff(variants)
 
 
-def fp32_latency(checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path) -> dict[str, float]:
-    """How long a sentence takes once exported, without the other variants and without proof."""
-    write_fp32(checkpoint, folder / "fp32")
-    return _timings(checkpoint, sentences, config.model_copy(update={"variants": ("fp32",)}), folder)["fp32"]
-
-
 def max_logit_difference(reference: Forward, forward: Forward, windows: Sequence[Window], pad_id: int) -> float:
     """The largest difference of a logit, over batches of windows of unequal length, where they are not padding."""
     largest = 0.0

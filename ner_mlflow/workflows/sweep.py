@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,10 @@ from filelock import FileLock, Timeout
 from ..config import Config, Objective, override
 from ..data.sentences import VALIDATION
 from ..errors import ConfigError, ModelError, TrackingError
-from ..export.export import fp32_latency
+from ..export.relative_latency import RelativeLatency
 from ..modeling.backbone import resolve_backbone
-from ..modeling.checkpoint import load_model
+from ..modeling.build import backend_tokenizer, build_model
+from ..modeling.checkpoint import Checkpoint, load_model, merged
 from ..paths import cache_folder, training_folder
 from ..provenance import cache_key
 from ..sweeping.report import SweepReport, report
@@ -30,7 +31,7 @@ from ..sweeping.space import Space, read_space
 from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
-from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs, work_folder
+from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs
 from ..tracking.spark_study import SparkStudy, open_spark_study
 from . import train
 from .main import Steps, Variant, comparison_table, judged, registered
@@ -51,15 +52,21 @@ JOB, KEY, PARENT = "job", "key", "parent"
 
 @dataclass(frozen=True)
 class Measure:
-    """The metric behind an objective, and which way is better."""
+    """The metric behind an objective, which way is better, and below which differences are noise (0: none is)."""
 
     metric: str
     direction: Literal["minimize", "maximize"]
+    step: float = 0.0
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """What the objective is where these were measured."""
+        value = metrics[self.metric]
+        return round(round(value / self.step) * self.step, 6) if self.step else value
 
 
 MEASURES: Mapping[Objective, Measure] = {
     "validation_f1": Measure("best_validation/f1", "maximize"),
-    "latency": Measure("latency/real/p50_ms", "minimize"),
+    "latency": Measure("latency/one_core/p50_ratio", "minimize", step=0.05),
     "size": Measure("size_bytes/model", "minimize"),
     "adapter_size": Measure("size_bytes/adapter", "minimize"),
     "trainable_parameters": Measure("parameters/trainable", "minimize"),
@@ -243,7 +250,7 @@ class Trials:
         if pruned:
             raise pruned
         metrics = read_metrics(run.id)
-        return [metrics[MEASURES[name].metric] for name in job.config.sweep.objectives]
+        return [MEASURES[name].value(metrics) for name in job.config.sweep.objectives]
 
     def _train(self, run: Run, trial: RunningTrial) -> None:
         config = override(self._job.config, trial.overrides)
@@ -261,9 +268,16 @@ class Trials:
         )
 
     def _latency(self, model_folder: Path) -> dict[str, float]:
-        sentences = [sentence.tokens for sentence in self._data.dataset.corpus[VALIDATION]]
-        with work_folder() as folder:
-            return fp32_latency(load_model(model_folder), sentences, self._job.config.export, folder)
+        return self._relative_latency(load_model(model_folder))
+
+    @cached_property
+    def _relative_latency(self) -> RelativeLatency:
+        """Beside the network that trials start from, its weights as they come: how long it takes does not depend on them."""
+        config, dataset = self._job.config, self._data.dataset
+        backbone = self._backbone(config.model.backbone, config.model.revision)
+        built = build_model(backbone, config.model, dataset.schema, config.train.seed)
+        reference = Checkpoint(merged(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec)
+        return RelativeLatency(reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export)
 
 
 def _check_objectives(config: Config) -> None:

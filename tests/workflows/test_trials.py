@@ -68,6 +68,13 @@ def test_weights_are_read_once_and_sentences_encoded_once(tiny_preset: Path, tmp
     assert counts == {"read": 1, "encoded": 2}  # train and validation
 
 
+def test_latency_is_that_of_the_preset_s_network_where_only_adapters_differ(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"sweep.trials": 2, "sweep.objectives": ["validation_f1", "latency"], "sweep.sampler": "nsgaii", "export.latency_runs": 100}
+    study = sweep(tiny_preset, tmp_path, monkeypatch, lambda _: None, **settings)
+    assert [trial.values[1] for trial in study.trials()] == pytest.approx([1.0] * 2, abs=0.15)
+    assert [round(trial.values[1] / 0.05, 6) % 1 for trial in study.trials()] == [0.0] * 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_memory_after_thirty_trials_is_that_after_three(precision: str, tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
