@@ -79,6 +79,10 @@ class Session:
         found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
         return found
 
+    def text(self, run: Run, name: str) -> str:
+        mlflow.set_tracking_uri(self.store)
+        return mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{name}")
+
     def artifacts(self, run: Run) -> set[str]:
         mlflow.set_tracking_uri(self.store)
         return {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
@@ -175,6 +179,9 @@ def test_export_logs_proof_bytes_and_latency_of_each_variant(session: Session) -
         assert {f"{variant}/{name}" for name in names} <= set(run.data.metrics)
     assert run.data.metrics["fp32/max_logit_difference"] < 1e-3
     assert run.data.metrics["int8/model_size_bytes"] < run.data.metrics["fp16/model_size_bytes"] < run.data.metrics["fp32/model_size_bytes"]
+    page = session.text(run, "variants.html")
+    assert re.findall("<th>(fp32|fp16|int8)</th>", page) == ["fp32", "fp16", "int8"]  # side by side, what was measured below each other
+    assert f"<td>{run.data.metrics['fp32/validation_f1']:.4g}</td>" in page
 
 
 def test_an_entry_point_without_parameters_says_what_it_took(session: Session) -> None:

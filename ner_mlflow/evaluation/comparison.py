@@ -27,7 +27,8 @@ class Candidate:
     ``scores`` are metrics of one split without its name (``f1``, ``OS/f1``, ``f1_low``, ...); ``counts`` those of
     :func:`~ner_mlflow.evaluation.counts.entity_counts`, shape (sentences, types, 3); ``confusion`` words by gold and predicted type.
     ``facts`` describe it (backbone, parameters, ...); ``recipe`` is equal for models that differ in their seed alone.
-    ``variants`` has a row for each exported file: ``variant``, ``size_mb``, ``validation_f1``, ``latency_p50_ms`` and others.
+    ``variants`` has a row for each exported file: ``variant``, ``size_mb``, ``validation_f1`` and its ``_low`` and ``_high``,
+    ``latency_p50_ms`` and others.
     """
 
     name: str

@@ -119,11 +119,12 @@ def plot_intervals(results: pd.DataFrame, title: str) -> Figure:
 
 
 def plot_tradeoff(variants: pd.DataFrame) -> Figure:
-    """Validation F1 over latency and over size of every exported file; the files that none beats in both are joined."""
+    """Validation F1 with its interval over latency and over size of every exported file; the files that none beats in both are joined."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, (cost, label) in zip(figure.subplots(1, 2, sharey=True), (("latency_p50_ms", "latency p50, ms"), ("size_mb", "size, MB")), strict=True):
         for model, part in variants.groupby("model", sort=False):
-            axes.scatter(part[cost], part["validation_f1"], label=str(model))
+            interval = [part["validation_f1"] - part["validation_f1_low"], part["validation_f1_high"] - part["validation_f1"]]
+            axes.errorbar(part[cost], part["validation_f1"], yerr=interval, fmt="o", elinewidth=0.6, capsize=2, label=str(model))
             for row in part.to_dict("records"):
                 axes.annotate(str(row["variant"]), (row[cost], row["validation_f1"]), fontsize=7, xytext=(3, 3), textcoords="offset points")
         front = variants[variants[f"pareto_{cost}"]].sort_values(cost)

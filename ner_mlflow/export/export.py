@@ -113,7 +113,7 @@ def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
             {
                 "model": report.name,
                 "variant": report.name,
-                "validation_f1": report.metrics["validation_f1"],
+                **{name: report.metrics[name] for name in ("validation_f1", "validation_f1_low", "validation_f1_high")},
                 "size_mb": report.metrics["size_bytes"] / 1e6,
                 "latency_p50_ms": report.metrics["latency/real/p50_ms"],
             }

@@ -40,6 +40,8 @@ DIGEST_LIMIT = 36
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
 SERVER_TIMEOUT_S = 5
+PAGE_COLUMNS = 16
+"""Columns of a table that a page shows side by side."""
 METRICS_A_REQUEST = 1000
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
@@ -158,8 +160,13 @@ class Run:
         return self._logged_steps[name]
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
-        """Log a table twice: as a page to read and as JSON that ``mlflow.load_table`` reads."""
-        page = table.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}", classes="t")
+        """Log a table twice: as a page to read and as JSON that ``mlflow.load_table`` reads.
+
+        On the page, a few rows of more columns than fit stand side by side.
+        """
+        turned = len(table.columns) > PAGE_COLUMNS >= len(table)
+        shown = table.set_index(table.columns[0]).rename_axis(None).T.rename_axis(table.columns[0], axis="columns") if turned else table
+        page = shown.to_html(index=turned, border=0, float_format=_short, classes="t")
         style = (
             "body{font:14px system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}"
             "td,th{padding:.3em .8em;border-bottom:1px solid #e5e7eb;text-align:left;vertical-align:top}th{background:#f3f4f6;position:sticky;top:0}"
@@ -505,6 +512,10 @@ def _one_line(error: BaseException) -> str:
 
 def _without_password(uri: str) -> str:
     return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.4g}"
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def _variants(metrics: Mapping[str, float]) -> pd.DataFrame:
             {
                 "variant": name,
                 "size_mb": metrics[f"{name}/size_bytes"] / 1e6,
-                "validation_f1": metrics[f"{name}/validation_f1"],
+                **{score: metrics[f"{name}/{score}"] for score in ("validation_f1", "validation_f1_low", "validation_f1_high")},
                 "latency_p50_ms": metrics[f"{name}/latency/real/p50_ms"],
                 "latency_p95_ms": metrics[f"{name}/latency/real/p95_ms"],
                 **{f"latency_{place}_p50_ms": metrics[f"{name}/latency/{place}/p50_ms"] for place in places},

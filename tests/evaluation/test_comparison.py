@@ -19,8 +19,9 @@ def candidate(name: str, recall: float, seed: int, recipe: str = "", latency_ms:
     total = float(f1(counts.sum(axis=(0, 1))))
     scores = {"f1": total, "f1_low": total - 0.02, "f1_high": total + 0.02, "precision": 1.0, "recall": recall, "accuracy": 0.9, "OS/f1": 0.5}
     words = pd.DataFrame([[9, 0, 3], [1, 8, 5], [2, 0, 700]], index=[*TYPES, "O"], columns=[*TYPES, "O"])
-    files = {"variant": ["fp32", "int8"], "size_mb": [90.0, 23.0], "validation_f1": [total, total - 0.01], "latency_p50_ms": [latency_ms, latency_ms / 2]}
-    return Candidate(name, recipe or name, {"backbone": "minilm"}, scores, counts, words, pd.DataFrame(files))
+    files = pd.DataFrame({"variant": ["fp32", "int8"], "size_mb": [90.0, 23.0], "latency_p50_ms": [latency_ms, latency_ms / 2]})
+    files = files.assign(validation_f1=[total, total - 0.01], validation_f1_low=total - 0.03, validation_f1_high=total + 0.02)
+    return Candidate(name, recipe or name, {"backbone": "minilm"}, scores, counts, words, files)
 
 
 def test_the_report_ranks_marks_and_shows() -> None:
@@ -41,6 +42,9 @@ def test_the_report_ranks_marks_and_shows() -> None:
     variants = report.tables["variants"]
     assert set(variants[variants["pareto_latency_p50_ms"]]["model"]) == {"best", "nearly"}
     assert {"intervals", "differences", "tradeoff"} == set(report.figures)
+    low, high = report.figures["tradeoff"].axes[0].get_ylim()
+    assert low <= variants["validation_f1_low"].min()
+    assert high >= variants["validation_f1_high"].max()
     assert report.html.count("<img") == 3
     assert report.markdown.splitlines()[6].startswith("| model | f1 | f1_low |")
     assert report.markdown.splitlines()[8].startswith("| best | 0.")
