@@ -228,6 +228,25 @@ def test_the_registered_model_loads_without_torch_transformers_or_this_package(s
             assert 0 <= entity["score"] <= 1
 
 
+def test_a_service_says_how_many_cores_the_model_takes(session: Session) -> None:
+    code = (
+        "import json, mlflow, psutil\n"
+        "counts = []\n"
+        "for threads in (1, 1, 6):\n"
+        "    before = psutil.Process().num_threads()\n"
+        "    model = mlflow.pyfunc.load_model('models:/it-ner@champion', model_config={'threads': threads})\n"
+        "    model.predict(['I use Ubuntu 22.04 .'])\n"
+        "    counts.append(psutil.Process().num_threads() - before)\n"
+        "print(json.dumps(counts))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", env=user_environment(session.store), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    _, one, six = json.loads(loaded.stdout.splitlines()[-1])  # the first one starts what MLflow itself needs
+    assert (one, six) == (0, 5)
+
+
 def test_a_registered_onnx_model_can_be_evaluated_too(session: Session, tiny_preset: Path) -> None:
     done = entry_point(session.store, "evaluate", "--model", "models:/it-ner@champion", "--preset", str(tiny_preset))
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,8 @@ from .recognizer import BATCH_TOKENS, EntityRecognizer, load_tagger
 
 TEXT_COLUMN = "text"
 AS_JSON = "as_json"
+MODEL_CONFIG: dict[str, int] = {"threads": 0, "batch_tokens": BATCH_TOKENS}
+"""What ``model_config`` may change when the model is loaded; MLflow passes on nothing that was not logged with the model."""
 
 
 class ServedModel(PythonModel):
@@ -19,9 +21,8 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files; ``model_config`` may set ``threads`` (0: all cores) and ``batch_tokens``."""
-        config: dict[str, Any] = context.model_config or {}
-        folder, threads, batch_tokens = Path(context.artifacts["model"]), int(config.get("threads", 0)), int(config.get("batch_tokens", BATCH_TOKENS))
-        self._recognizer = EntityRecognizer(load_tagger(folder, threads, batch_tokens))
+        config = {**MODEL_CONFIG, **(context.model_config or {})}
+        self._recognizer = EntityRecognizer(load_tagger(Path(context.artifacts["model"]), int(config["threads"]), int(config["batch_tokens"])))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]] | list[str]:
         """Entities of each row's text, in row order.

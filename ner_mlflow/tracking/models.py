@@ -22,7 +22,7 @@ from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
 from ..export.onnx_files import read_onnx
 from ..provenance import cache_key, file_sha256
-from ..serving.pyfunc import AS_JSON
+from ..serving.pyfunc import AS_JSON, MODEL_CONFIG
 from ..serving.recognizer import TOKENIZER_FILE
 from ..tagger import TaggerSpec
 from .runs import download, read_tags
@@ -119,6 +119,7 @@ def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list
             artifacts={"model": str(folder)},
             signature=SIGNATURE,
             input_example=EXAMPLE,
+            model_config=MODEL_CONFIG,
             pip_requirements=_pinned(*REQUIREMENTS),
             metadata=metadata,
         )
