@@ -1,7 +1,6 @@
 """An exported model on disk as a function from texts to entities."""
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ from tokenizers import Tokenizer
 from ..bio import to_entities
 from ..encoding import Inputs
 from ..tagger import Forward, Tagger, TaggerSpec
-from .text import split_sentences
+from .text import encodable, split_sentences
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -30,7 +29,6 @@ PART_CHARACTERS = 65_536
 PART_TEXTS = 1024
 PARTS_AHEAD = 2
 """Parts of a stream of texts that are begun before the answers of the first are waited for."""
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TextEntity(NamedTuple):
@@ -120,7 +118,7 @@ class EntityRecognizer:
         cut = [split_sentences(text) for text in texts]
         sentences = [sentence for sentences in cut for sentence in sentences]
         owners = [index for index, sentences in enumerate(cut) for _ in sentences]
-        finish = self._tagger.begin([[_encodable(word.text) for word in sentence] for sentence in sentences], owners)
+        finish = self._tagger.begin([[encodable(word.text) for word in sentence] for sentence in sentences], owners)
 
         def entities() -> Iterator[list[TextEntity]]:
             found: list[list[TextEntity]] = [[] for _ in texts]
@@ -145,8 +143,3 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
             part, characters = [], 0
     if part:
         yield part
-
-
-def _encodable(text: str) -> str:
-    # JSON may carry half a surrogate pair, which UTF-8 cannot; one character for one keeps the offsets.
-    return _LONE_SURROGATE.sub("\ufffd", text)

@@ -25,6 +25,7 @@ ABBREVIATIONS = frozenset(("e.g", "i.e", "etc", "vs", "cf", "resp", "approx", "n
 
 _CHUNK = re.compile(r"\S+")
 _BLANK_LINE = re.compile(r"\n\s*\n")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Word(NamedTuple):
@@ -33,6 +34,11 @@ class Word(NamedTuple):
     text: str
     start: int
     end: int
+
+
+def encodable(text: str) -> str:
+    """The text with a replacement character for each half of a surrogate pair, which JSON may carry and UTF-8 cannot; offsets stay."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def split_words(text: str) -> list[Word]:

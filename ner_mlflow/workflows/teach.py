@@ -17,7 +17,7 @@ from ..errors import ModelError
 from ..modeling.objective import Distillation
 from ..paths import cache_folder
 from ..provenance import cache_key, code_fingerprint
-from ..serving.text import split_sentences
+from ..serving.text import encodable, split_sentences
 from ..tagger import Tagger
 from ..tracking.models import FoundModel, find_model
 from .models import open_tagger
@@ -85,7 +85,7 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
     found: list[tuple[str, ...]] = []
     for text in read_texts(Path(config.unlabelled)):
         for sentence in split_sentences(text):
-            words = tuple(word.text for word in sentence)
+            words = tuple(encodable(word.text) for word in sentence)
             if words not in seen:
                 seen.add(words)
                 found.append(words)

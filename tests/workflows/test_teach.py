@@ -90,12 +90,12 @@ def test_a_student_of_nothing_but_a_teacher_says_what_it_says(tiny_backbone: Pat
 def test_confident_unlabelled_sentences_join_and_known_ones_do_not(tiny_backbone: Path, teachers: list[FoundModel], tmp_path: Path) -> None:
     known = " ".join(CORPUS["test"][0].tokens)
     texts = tmp_path / "texts.jsonl"
-    texts.write_text("\n".join(json.dumps({"text": text}) for text in ("we met at noon", "we met at noon", "we wait", known)), encoding="utf-8")
+    texts.write_text("\n".join(json.dumps({"text": text}) for text in ("we met at noon", "we met at noon", "we wait \ud800", known)), encoding="utf-8")
     overrides = {"distill.teachers": ["named"], "distill.unlabelled": str(texts), "distill.confidence": 0.0}
     lesson = teach(config_of(tiny_backbone, **overrides).distill, teachers, DATASET)
     assert lesson.distillation is not None
     added = lesson.sentences[len(CORPUS["train"]) :]
-    assert [sentence.tokens for sentence in added] == [("we", "met", "at", "noon"), ("we", "wait")]
+    assert [sentence.tokens for sentence in added] == [("we", "met", "at", "noon"), ("we", "wait", "\ufffd")]
     assert len(lesson.distillation.log_probabilities) == len(lesson.sentences)
     assert all(len(said) == len(sentence.tokens) for said, sentence in zip(lesson.distillation.log_probabilities, lesson.sentences, strict=True))
     limited = teach(config_of(tiny_backbone, **overrides, **{"distill.unlabelled_limit": 1}).distill, teachers, DATASET)
