@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import ROOT, Completed, entry_point, listening, mlflow_run, user_environment
+from conftest import ROOT, Completed, entry_point, listening, mlflow_run, runs, user_environment
 from mlflow.entities import Run
 
 from entrypoints.cli import PRESET
@@ -75,9 +75,7 @@ class Session:
     alone: dict[str, Completed]
 
     def runs(self, step: str) -> list[Run]:
-        mlflow.set_tracking_uri(self.store)
-        found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
-        return found
+        return runs(self.store, step)
 
     def text(self, run: Run, name: str) -> str:
         mlflow.set_tracking_uri(self.store)
