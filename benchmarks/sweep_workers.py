@@ -19,11 +19,12 @@ from dataclasses import dataclass
 import mlflow
 from optuna.trial import FrozenTrial
 
+from ner_mlflow.addresses import without_password
 from ner_mlflow.config import load_config
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.sweeping.space import read_space
-from ner_mlflow.sweeping.study import RunningTrial, StudySpec, SweepStudy, without_password
+from ner_mlflow.sweeping.study import RunningTrial, StudySpec, SweepStudy
 from ner_mlflow.sweeping.workers import log_progress, supervise
 from ner_mlflow.tracking.spark_study import open_spark_study
 

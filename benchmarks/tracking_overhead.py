@@ -36,7 +36,7 @@ from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
 from ner_mlflow.tracking.models import log_transformers_model
 from ner_mlflow.tracking.runs import Run, open_run, open_run_below, read_metrics, read_tags
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.sweep import STEP, SweepJob, Trials
+from ner_mlflow.workflows.sweep import STEP, SweepJob, Trials, trial_config
 
 
 class Clock:
@@ -97,6 +97,7 @@ def main() -> None:
     overrides = {"data.dataset": arguments.dataset, "sweep.trials": arguments.trials, "sweep.pruner": "none", **parse_overrides(arguments.overrides)}
     config = load_config(arguments.preset, overrides)
     space = read_space(config.sweep.space, config)
+    config = trial_config(config, space)
     clock, trial_seconds = Clock(), 0.0
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
         os.environ[CACHE_VARIABLE] = folder

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,10 +23,12 @@ _BASE = flatten(load_config())
 
 
 class Command(click.Command):
-    """A command whose errors are one line on standard error and a non-zero exit status."""
+    """A command whose errors are one line on standard error and a non-zero exit status; SIGTERM ends it as Ctrl-C does."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command, then leave the process."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
         try:
             super().main(*args, **{**kwargs, "standalone_mode": False})
         except NerError as error:
@@ -105,6 +108,13 @@ def set_up_logging() -> None:
 
     disable_progress_bar()
     set_verbosity_error()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # On Ctrl-C `mlflow run` sends a SIGTERM after it, which must not end the command amid its last words.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    raise KeyboardInterrupt
 
 
 def _exit(message: str, status: int) -> NoReturn:

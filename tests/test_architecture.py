@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
-    {"__init__", "errors", "paths", "bio", "casing", "labels", "decoding", "encoding"},
+    {"__init__", "addresses", "errors", "paths", "bio", "casing", "labels", "decoding", "encoding"},
     {"config", "provenance", "results", "tagger"},
     {"data", "evaluation"},
     {"modeling", "prompting", "serving", "sweeping"},

@@ -102,7 +102,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(tiny_preset: Path, space: 
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(store, "trial")} == {runs(store, "sweep")[1].info.run_id}
     other = entry_point(store, "sweep", "--preset", str(tiny_preset), "--space", str(space), "--study", "tiny", "--epochs", "3", env=here)
     assert other.returncode == 1
-    assert "sweep.study 'tiny' was begun with other settings, space or data" in other.stderr
+    assert "sweep.study 'tiny' was begun with other code, settings, sampler, space, data or in another experiment" in other.stderr
 
 
 def started(store: str, folder: Path, here: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
@@ -132,11 +132,9 @@ def interrupt_group(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
 
 
-@pytest.mark.parametrize(
-    ("stop", "status", "state"), [(kill_driver, -signal.SIGKILL, "interrupted"), pytest.param(interrupt_group, 130, "interrupted", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("stop", "status"), [(kill_driver, -signal.SIGKILL), pytest.param(interrupt_group, 130, marks=pytest.mark.slow)])
 def test_what_was_stopped_is_marked_and_goes_on(
-    stop: Callable[[subprocess.Popen[bytes]], None], status: int, state: str, tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path
+    stop: Callable[[subprocess.Popen[bytes]], None], status: int, tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = small(tiny_preset, space, "--jobs", "2", "--epochs", "3")
     process = started(store, tmp_path, here, *arguments)
@@ -161,6 +159,20 @@ def test_what_was_stopped_is_marked_and_goes_on(
     first, second = runs(store, "sweep")
     assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {second.info.run_id}
+
+
+def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path) -> None:
+    settings = {"preset": tiny_preset, "space": space, "sampler": "grid", "pruner": "none", "final_seeds": "none", "jobs": 2, "epochs": 4}
+    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", "-e", "sweep", *(w for name, value in settings.items() for w in ("-P", f"{name}={value}"))]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=user_environment(store, **here), stdout=log, stderr=log, start_new_session=True)
+    until(lambda: (tmp_path / "log").read_text().count("validation F1") >= 2, process, tmp_path)
+    interrupt_group(process)
+    assert process.wait(120) != 0
+    no_run_is_left_running(store)
+    (parent,) = runs(store, "sweep")
+    assert parent.info.status == "KILLED"
+    assert {run.info.status for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "interrupted"} == {"KILLED"}
 
 
 @pytest.mark.slow

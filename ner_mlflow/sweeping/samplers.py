@@ -1,7 +1,6 @@
 """What chooses a trial's settings, and what ends a trial early: Optuna's, seeded for each trial."""
 
 import hashlib
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,12 +15,14 @@ from .space import Space
 
 SLOT = "slot"
 """Attribute of a trial: which of the study's it is; one that is run again after a loss has the slot of the lost one."""
-SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "grid": lambda seed: RandomSampler(seed=seed),  # the grid's points are put into the slots
-    "gp": lambda seed: GPSampler(seed=seed),
-    "nsgaii": lambda seed: NSGAIISampler(seed=seed),
+GENERATIONS = 4
+"""Of NSGA-II: with Optuna's population of 50 a study of fewer trials would be drawn at random, all of it."""
+SAMPLERS: Mapping[str, Callable[[SweepConfig, int], BaseSampler]] = {
+    "tpe": lambda _, seed: TPESampler(seed=seed, multivariate=True),
+    "random": lambda _, seed: RandomSampler(seed=seed),
+    "grid": lambda _, seed: RandomSampler(seed=seed),  # the grid's points are put into the slots
+    "gp": lambda _, seed: GPSampler(seed=seed),
+    "nsgaii": lambda config, seed: NSGAIISampler(seed=seed, population_size=min(50, max(4, config.trials // GENERATIONS))),
 }
 PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
     "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),
@@ -32,7 +33,7 @@ PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
 
 def seeded_sampler(config: SweepConfig, number: int) -> BaseSampler:
     """The sampler of one trial: an interrupted study must not draw again what it drew at first."""
-    return SAMPLERS[config.sampler](int.from_bytes(hashlib.sha256(f"{config.seed} {number}".encode()).digest()[:4], "big"))
+    return SAMPLERS[config.sampler](config, int.from_bytes(hashlib.sha256(f"{config.seed} {number}".encode()).digest()[:4], "big"))
 
 
 def slots(space: Space, config: SweepConfig, first: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def slots(space: Space, config: SweepConfig, first: Mapping[str, Any] | None) ->
         first: what the very first trial tries, None: what the sampler says. A grid has its own.
     """
     if config.sampler == "grid":
-        return [*itertools.islice(space.grid(config.seed), config.trials)]
+        return space.grid(config.seed)[: config.trials]
     return [dict(first or {}), *({} for _ in range(config.trials - 1))]
 
 

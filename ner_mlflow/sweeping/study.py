@@ -1,14 +1,15 @@
 """A study of Optuna that many processes work on: how many trials it has is settled first, then each is taken by one of them.
 
-Every trial fills a slot, numbered from 0; one whose process ended before its time is run again in the same slot, with the
-parameters it had. So no trial is lost, none is run twice, and a study that is called again goes on with the slots left.
+Every trial fills a slot, numbered from 0; one that was lost, because its process ended before its time or fell silent, is run
+again in the same slot, with the parameters it had. So no trial is missing, none is run twice, and a study that is called again goes
+on with the slots left.
 """
 
-import copy
 import gc
 import logging
+import math
+import os
 import platform
-import re
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -16,23 +17,24 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-import psutil
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from ..addresses import hide_password, without_password
 from ..config import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
 from .background import repeating
+from .presence import is_gone, presence
 from .samplers import PRUNERS, SLOT, seeded_sampler, slots
 from .space import Space
 
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 
 WORKER, REASON, RUN = "worker", "reason", "run"
 """Attributes of a trial: the process that runs it, why it was pruned or failed, where it was logged."""
+LOST = "lost"
+"""Attribute of a failed trial that says nothing about its parameters: its slot is open again. True where that counts as a try."""
+BEAT = "beat"
+"""Attribute of a trial in a journal: its last sign of life, in seconds since 1970; databases keep their own."""
 MISSED_HEARTBEATS = 4
 """Signs of life that may be missing before a trial counts as lost."""
 SQLITE_TIMEOUT_S = 60
@@ -53,6 +59,10 @@ warnings.simplefilter("ignore", ExperimentalWarning)
 
 class TrialPrunedError(Exception):
     """Says why a trial is not worth going on with."""
+
+
+class TrialLostError(Exception):
+    """A trial that still runs was given up: this process had been silent for too long, and its slot is another's now."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +99,40 @@ class RunningTrial:
         self._epochs = self.overrides.get("train.epochs", spec.epochs)
 
     def note(self, **attributes: Any) -> None:
-        """Keep values with the trial."""
-        for name, value in attributes.items():
-            self._trial.set_user_attr(name, value)
+        """Keep values with the trial.
+
+        Raises:
+            TrialLostError: it was given up.
+        """
+        try:
+            for name, value in attributes.items():
+                self._trial.set_user_attr(name, value)
+        except UpdateFinishedTrialError as error:
+            raise TrialLostError from error
+
+    def check_kept(self) -> None:
+        """To be called before what the trial found is made known.
+
+        Raises:
+            TrialLostError: it was given up.
+        """
+        if self._trial.storage.get_trial(self._trial._trial_id).state.is_finished():
+            raise TrialLostError
 
     def report(self, epoch: int, value: float) -> None:
         """Say how the trial stands after an epoch.
 
         Raises:
             TrialPrunedError: others stood better.
+            TrialLostError: it was given up.
         """
         if not self._reports:
+            self.check_kept()
             return
-        self._trial.report(value, epoch)
+        try:
+            self._trial.report(value, epoch)
+        except UpdateFinishedTrialError as error:
+            raise TrialLostError from error
         if epoch < self._epochs and self._trial.should_prune():  # after the last one there is nothing to save
             raise TrialPrunedError(f"validation F1 {value:.4f} after epoch {epoch} is too far behind other trials")
 
@@ -184,7 +215,7 @@ class SweepStudy(HeldStudy):
                 load_if_exists=True,
             )
         except (SQLAlchemyError, StorageInternalError, OSError) as error:
-            raise _unusable(spec.config.storage, error) from error
+            raise unusable(spec.config.storage, error) from error
 
     @staticmethod
     def attributes_of(spec: StudySpec) -> dict[str, Any]:
@@ -200,18 +231,35 @@ class SweepStudy(HeldStudy):
         states = [trial.state for trial in self.trials() if self._wanted(trial)]
         return states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
 
+    def begun_trials(self) -> int:
+        """How many trials some process has taken, lost ones too."""
+        return sum(trial.state != TrialState.WAITING for trial in self.trials())
+
     def fill(self, first: Mapping[str, Any] | None) -> int:
         """Add the trials that the study lacks, see :meth:`HeldStudy.fill`."""
-        filled = {trial.user_attrs.get(SLOT) for trial in self.trials()}
-        new = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in filled}
+        self.reopen()
+        known = {trial.user_attrs.get(SLOT) for trial in self.trials()}
+        new = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in known}
         for slot, point in new.items():
             self._add(point, slot)
         return len(new)
 
+    def reopen(self) -> int:
+        """Have slots filled again whose trial was lost and which nobody opened: who found that out was killed as well.
+
+        To be called by one process at a time.
+
+        Returns:
+            How many there were.
+        """
+        with self._one_at_a_time():
+            kept = {trial.user_attrs.get(SLOT) for trial in self.trials() if not is_lost(trial)}
+            lost = {trial.user_attrs[SLOT]: trial for trial in self.trials() if is_lost(trial) and trial.user_attrs[SLOT] not in kept}
+            return sum(self._open_again(trial) for trial in lost.values())
+
     def take(self) -> optuna.Trial | None:
         """The next waiting trial, now this process's; None where there is none."""
-        if isinstance(self._storage, RDBStorage):
-            fail_stale_trials(self.study)
+        self._reclaim_silent()
         with self._one_at_a_time():
             # Asked of the study and not of the storage: what the study has not seen it cannot run.
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
@@ -221,7 +269,8 @@ class SweepStudy(HeldStudy):
                         continue
                 except UpdateFinishedTrialError:
                     continue
-                self._storage.set_trial_user_attr(found._trial_id, WORKER, _this_process())
+                worker = {"presence": presence(), "node": platform.node(), "pid": os.getpid()}
+                self._storage.set_trial_user_attr(found._trial_id, WORKER, worker)
                 self.study.sampler = seeded_sampler(self.spec.config, found.number)
                 return optuna.Trial(self.study, found._trial_id)
         return None
@@ -229,8 +278,9 @@ class SweepStudy(HeldStudy):
     def work(self, objective: TrialObjective, deadline: float | None = None, check: Callable[[], None] = lambda: None) -> int:
         """Run trials until none waits, or until ``deadline`` (seconds since 1970) has passed.
 
-        A trial whose objective raises is failed with its reason, and the next one begins; a tracking store that fails, or Ctrl-C, ends
-        the work, and the trial waits again. What ``check`` raises before a trial ends the work too.
+        A trial whose objective raises is failed with its reason, and the next one begins; so it does where a trial was given up because
+        this process had fallen silent. A tracking store that fails, or Ctrl-C, ends the work, and the trial waits again. What ``check``
+        raises before a trial ends the work too.
 
         Returns:
             How many it ran.
@@ -252,31 +302,47 @@ class SweepStudy(HeldStudy):
                 running = RunningTrial(trial, self.spec)
                 log.info("trial %d: %s", trial.number, ", ".join(f"{key}={_short(value)}" for key, value in running.chosen.items()))
                 values = [float(value) for value in objective(running)]
+            kept = self._tell(trial, values)
+            told = f"complete: {', '.join(f'{value:.4f}' for value in values)}"
+        except (TrialLostError, UpdateFinishedTrialError):
+            kept = False
         except TrialPrunedError as error:
-            trial.set_user_attr(REASON, str(error))
-            self.study.tell(trial, state=TrialState.PRUNED)
-            log.info("trial %d pruned: %s", trial.number, error)
+            kept, told = self._tell(trial, state=TrialState.PRUNED, reason=str(error)), f"pruned: {error}"
         except (KeyboardInterrupt, TrackingError) as error:
-            self._give_up(trial._trial_id, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error), retries=None)
+            self._give_up(trial._trial_id, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error), counts=False)
             raise
         except Exception as error:
             reason = reason_of(error)
-            trial.set_user_attr(REASON, reason)
-            self.study.tell(trial, state=TrialState.FAIL)
-            log.warning("trial %d failed: %s", trial.number, reason)
+            kept, told = self._tell(trial, state=TrialState.FAIL, reason=reason), f"failed: {reason}"
+        if kept:
+            log.info("trial %d %s", trial.number, told)
         else:
-            self.study.tell(trial, values)
-            log.info("trial %d complete: %s", trial.number, ", ".join(f"{value:.4f}" for value in values))
+            log.warning("trial %d had been given up: this process was silent for too long, and another runs it again", trial.number)
+
+    def _tell(self, trial: optuna.Trial, values: Sequence[float] | None = None, state: TrialState | None = None, reason: str = "") -> bool:
+        """End a trial that ran; False where it had been given up before."""
+        try:
+            if reason:
+                trial.set_user_attr(REASON, reason)
+            return not is_lost(self.study.tell(trial, values, state, skip_if_finished=True))
+        except UpdateFinishedTrialError:
+            return False
 
     def reclaim(self) -> list[int]:
         """Have the trials of this machine's processes that are no more run again, at once; those of other machines need their heartbeat."""
+        gone = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and _is_orphan(trial)]
+        return self._reclaim_silent() + [trial.number for trial in gone if self._give_up(trial._trial_id, "its process ended before its time", counts=True)]
+
+    def _reclaim_silent(self) -> list[int]:
+        reason = f"no sign of life for {MISSED_HEARTBEATS * self.spec.config.heartbeat_s} s"
+        return [self._storage.get_trial(id_).number for id_ in self._silent() if self._give_up(id_, reason, counts=True)]
+
+    def _silent(self) -> list[int]:
+        """Ids of running trials whose heartbeat has stopped."""
         if isinstance(self._storage, RDBStorage):
-            fail_stale_trials(self.study)
-        lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and _is_lost(trial)]
-        for trial in lost:
-            log.warning("trial %d was lost with its process", trial.number)
-            self._give_up(trial._trial_id, "its process ended before its time", self.spec.config.retries)
-        return [trial.number for trial in lost]
+            return self._storage._get_stale_trial_ids(self.study._study_id)
+        earliest = time.time() - MISSED_HEARTBEATS * self.spec.config.heartbeat_s
+        return [trial._trial_id for trial in self.trials() if trial.state == TrialState.RUNNING and trial.user_attrs.get(BEAT, math.inf) < earliest]
 
     def _wanted(self, trial: FrozenTrial) -> bool:
         return int(trial.user_attrs.get(SLOT, self.spec.config.trials)) < self.spec.config.trials
@@ -285,23 +351,45 @@ class SweepStudy(HeldStudy):
         distributions = {key: value for key, value in self.spec.space.distributions().items() if key in params}
         self.study.add_trial(create_trial(state=TrialState.WAITING, params=dict(params), distributions=distributions, user_attrs={SLOT: slot}))
 
-    def _give_up(self, trial_id: int, reason: str, retries: int | None) -> None:
-        """Fail a trial that says nothing about its parameters, and let it wait again."""
-        self._storage.set_trial_user_attr(trial_id, REASON, reason)
-        try:
-            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        except UpdateFinishedTrialError:  # another process was first
-            return
-        _retry(retries, self.study, self._storage.get_trial(trial_id))
+    def _give_up(self, trial_id: int, reason: str, counts: bool) -> bool:
+        """Fail a trial that says nothing about its parameters, and open its slot again; False where another process was first.
+
+        ``counts`` says that it is one of the tries that ``sweep.retries`` allows.
+        """
+        with self._one_at_a_time():
+            try:
+                # In this order: whoever is killed between two of these leaves a trial that can be found and given up again.
+                self._storage.set_trial_user_attr(trial_id, REASON, reason)
+                self._storage.set_trial_user_attr(trial_id, LOST, counts)
+                if not self._storage.set_trial_state_values(trial_id, TrialState.FAIL):
+                    return False
+            except UpdateFinishedTrialError:
+                return False
+            trial = self._storage.get_trial(trial_id)
+            log.warning("trial %d was lost: %s", trial.number, reason)
+            self._open_again(trial)
+            return True
+
+    def _open_again(self, lost: FrozenTrial) -> bool:
+        """Let a lost trial's slot wait with the parameters it had, unless it was tried too often."""
+        slot = lost.user_attrs[SLOT]
+        tries = sum(is_lost(trial) and trial.user_attrs[SLOT] == slot and trial.user_attrs[LOST] for trial in self.trials())
+        if tries <= self.spec.config.retries:
+            self._add(lost.params, slot)
+        return bool(tries <= self.spec.config.retries)
 
     def _one_at_a_time(self) -> AbstractContextManager[Any]:
         # SQLite and journals lock no row between reading and writing it; PostgreSQL does.
         return FileLock(self._file.with_suffix(".take")) if self._file else nullcontext()
 
     def _beating(self, trial_id: int) -> AbstractContextManager[Any]:
-        if not isinstance(self._storage, RDBStorage):
-            return nullcontext()
-        return repeating(partial(self._storage.record_heartbeat, trial_id), self.spec.config.heartbeat_s, f"trial {trial_id}: no heartbeat")
+        def beat() -> None:
+            if isinstance(self._storage, RDBStorage):
+                self._storage.record_heartbeat(trial_id)
+            else:
+                self._storage.set_trial_user_attr(trial_id, BEAT, time.time())
+
+        return repeating(beat, self.spec.config.heartbeat_s, f"trial {trial_id}: no heartbeat")
 
 
 def reason_of(error: Exception) -> str:
@@ -309,18 +397,28 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
 
 
-def without_password(storage: str) -> str:
-    """A storage's address as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@/]+@", r"\1:***@", storage)
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether a trial was given up before it ended, so that its slot was opened again."""
+    return trial.state == TrialState.FAIL and LOST in trial.user_attrs
 
 
 def storage_file(config: SweepConfig) -> Path | None:
-    """The file of this machine that keeps the study, None where a server does."""
+    """The file of this machine that keeps the study, None where a server does.
+
+    Raises:
+        TrackingError: the storage is no address of a database, or one that lives in the memory of one process.
+    """
     if config.storage in ("sqlite", "journal"):
         return cache_folder() / "sweeps" / f"studies.{config.storage}"
-    if config.storage.startswith("sqlite:///"):
-        return Path(config.storage.removeprefix("sqlite:///"))
-    return None
+    try:
+        url = make_url(config.storage)
+    except ArgumentError as error:
+        raise unusable(config.storage, error) from error
+    if url.get_backend_name() != "sqlite":
+        return None
+    if url.database in (None, "", ":memory:"):
+        raise unusable(config.storage, ValueError("it lives in the memory of one process"))
+    return Path(str(url.database))
 
 
 def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
@@ -333,44 +431,27 @@ def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
         settings: dict[str, Any] = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}} if file else {"pool_pre_ping": True}
         with FileLock(file.with_suffix(".create")) if file else nullcontext():  # processes that create tables at once get in each other's way
             return file, RDBStorage(
-                f"sqlite:///{file}" if file else config.storage,
+                config.storage if not file or "://" in config.storage else f"sqlite:///{file}",
                 engine_kwargs=settings,
                 heartbeat_interval=config.heartbeat_s,
                 grace_period=MISSED_HEARTBEATS * config.heartbeat_s,
-                heartbeat_stale_trial_callback=lambda study, trial: _retry(config.retries, study, trial),
             )
     except (SQLAlchemyError, StorageInternalError, ImportError, OSError) as error:
-        raise _unusable(config.storage, error) from error
+        raise unusable(config.storage, error) from error
 
 
-def _unusable(storage: str, error: Exception) -> TrackingError:
-    reason = without_password(" ".join(str(error.__cause__ or error).split()))[:300]
+def unusable(storage: str, error: Exception) -> TrackingError:
+    """Says that a study cannot be kept there, and why, without the password."""
+    reason = hide_password(" ".join(str(error.__cause__ or error).split()), storage)[:300]
     return TrackingError(f"sweep.storage {without_password(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs")
 
 
-def _retry(retries: int | None, study: optuna.Study, trial: FrozenTrial) -> None:
-    trial = copy.deepcopy(trial)  # a journal's is the storage's own
-    # What was noted of the lost attempt does not hold for the next.
-    trial.user_attrs = {SLOT: trial.user_attrs[SLOT]}
-    RetryHeartbeatStaleTrialCallback(max_retry=retries)(study, trial)
-
-
-def _this_process() -> dict[str, Any]:
-    process = psutil.Process()
-    return {"node": platform.node(), "pid": process.pid, "started": process.create_time()}
-
-
-def _is_lost(trial: FrozenTrial) -> bool:
+def _is_orphan(trial: FrozenTrial) -> bool:
     """Whether the process that ran it was one of this machine and is no more, or ended before it could say which it was."""
     worker = trial.user_attrs.get(WORKER)
     if worker is None:
         return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > UNSIGNED_S
-    if worker["node"] != platform.node():
-        return False
-    try:
-        return bool(psutil.Process(worker["pid"]).create_time() != worker["started"])
-    except psutil.NoSuchProcess:
-        return True
+    return is_gone(worker["presence"])
 
 
 def _short(value: Any) -> str:

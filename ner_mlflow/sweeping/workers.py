@@ -35,6 +35,8 @@ _interrupted = threading.Event()
 class _Worker:
     process: SpawnProcess
     errors: Connection
+    begun: int
+    """Trials of the study that were begun when the process was."""
 
 
 def log_progress() -> None:
@@ -54,50 +56,65 @@ def supervise(
 ) -> None:
     """Keep ``jobs`` processes at ``target(*arguments)`` until no trial is left; one that was killed is replaced, its trial run again.
 
-    On Ctrl-C, and when one of them fails, all end their trials as interrupted.
+    On Ctrl-C, and when one of them fails, all end their trials as interrupted. So they do when one after the other is killed before a
+    trial begins, which the next would not change.
 
     Args:
         deadline: seconds since 1970 after which no worker is started.
         finish: wait for trials that run on other machines too.
 
     Raises:
-        TrackingError: a worker failed, with its words.
+        TrackingError: a worker failed, with its words, or was killed before it began a trial, again and again.
     """
     workers: list[_Worker] = []
+    in_vain = 0
     try:
         while True:
+            begun = study.begun_trials()
             for worker in [worker for worker in workers if worker.process.exitcode is not None]:
                 workers.remove(worker)
-                _check(worker)
+                if _was_killed(worker):
+                    in_vain = in_vain + 1 if worker.begun == begun else 0
+                    if in_vain > study.spec.config.retries:
+                        raise TrackingError(
+                            f"{in_vain} workers of the sweep in a row were killed before they began a trial, the last by signal "
+                            f"{-(worker.process.exitcode or 0)} (9: for want of memory, say): free some, or set fewer sweep.jobs"
+                        )
             study.reclaim()
             waiting, running = study.open_trials()
             late = deadline is not None and time.time() >= deadline
-            if not workers and (late or not waiting) and (not finish or not running):
+            if not workers and (late or not waiting) and (not finish or not running) and (late or not finish or not study.reopen()):
                 return
             if not late:
                 while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
-                    workers.append(_start(target, arguments, jobs, set_up))
+                    workers.append(_start(target, arguments, jobs, set_up, begun))
             time.sleep(POLL_S)
     finally:
         _stop(workers)
         study.reclaim()
 
 
-def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp) -> _Worker:
+def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, begun: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(target, tuple(arguments), jobs, set_up, sender))
     # Ctrl-C reaches every process of a terminal: workers leave it to the one that watches over them, from their first moment on.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Blocked and not ignored, for what is pressed meanwhile is meant for this process, and waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sender.close()
-    return _Worker(process, receiver)
+    return _Worker(process, receiver, begun)
 
 
-def _check(worker: _Worker) -> None:
+def _was_killed(worker: _Worker) -> bool:
+    """Whether a worker that has ended was killed by a signal.
+
+    Raises:
+        TrackingError: it ended with an error.
+    """
     status = worker.process.exitcode or 0
     if status < 0:
         log.warning("worker %d was killed by signal %d", worker.process.pid, -status)
@@ -107,6 +124,7 @@ def _check(worker: _Worker) -> None:
         except EOFError:
             reason = f"it ended with status {status}, see above"
         raise TrackingError(f"a worker of the sweep failed: {reason}")
+    return status < 0
 
 
 def _stop(workers: Sequence[_Worker]) -> None:

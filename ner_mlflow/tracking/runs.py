@@ -23,6 +23,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..addresses import hide_password, without_password
 from ..config import Section, flatten
 from ..data.dataset import PreparedDataset
 from ..errors import NerError, TrackingError
@@ -48,10 +49,13 @@ _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as it was logged; ``tags`` are ours, without their ``ner.``, ``started`` milliseconds since 1970."""
+    """A run as it was logged; ``tags`` are ours, without their ``ner.``, ``started`` milliseconds since 1970, ``parent`` the run that it
+    is below, empty where there is none."""
 
     id: str
     name: str
+    status: str
+    parent: str
     started: int
     params: dict[str, str]
     tags: dict[str, str]
@@ -230,7 +234,7 @@ def connect() -> None:
         TrackingError: it does not.
     """
     uri = mlflow.get_tracking_uri()
-    shown = _without_password(uri)
+    shown = without_password(uri)
     if urlsplit(uri).scheme in ("http", "https"):
         try:
             requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S).raise_for_status()
@@ -241,7 +245,7 @@ def connect() -> None:
     try:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"tracking store {shown} cannot be used ({_one_line(error)}): check MLFLOW_TRACKING_URI") from error
+        raise TrackingError(f"tracking store {shown} cannot be used ({hide_password(_one_line(error), uri)}): check MLFLOW_TRACKING_URI") from error
 
 
 @contextmanager
@@ -270,10 +274,10 @@ def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: 
         yield run
 
 
-def tagged_runs(experiment_id: str, tags: Mapping[str, Any], status: str | None = None) -> list[RunRecord]:
-    """An experiment's runs with all of these tags (ours, without their ``ner.``), and of one status where it is named."""
-    conditions = [f"tags.`ner.{name}` = '{value}'" for name, value in tags.items()] + ([f"attributes.status = '{status}'"] if status else [])
-    found: list[MlflowRun] = mlflow.search_runs([experiment_id], " and ".join(conditions), output_format="list")
+def tagged_runs(experiment_id: str, tags: Mapping[str, Any]) -> list[RunRecord]:
+    """An experiment's runs with all of these tags (ours, without their ``ner.``)."""
+    conditions = " and ".join(f"tags.`ner.{name}` = '{value}'" for name, value in tags.items())
+    found: list[MlflowRun] = mlflow.search_runs([experiment_id], conditions, output_format="list")
     return [_record(run) for run in found]
 
 
@@ -295,7 +299,7 @@ def run_status(run_id: str) -> str:
 
 def store_address() -> str:
     """Which tracking store runs go to, without its password."""
-    return _without_password(mlflow.get_tracking_uri())
+    return without_password(mlflow.get_tracking_uri())
 
 
 def put_below(run_id: str, parent: str) -> None:
@@ -358,7 +362,7 @@ def read_tags(run_id: str) -> dict[str, str]:
     try:
         tags: dict[str, str] = mlflow.get_run(run_id).data.tags
     except MlflowException as error:
-        raise TrackingError(f"run {run_id!r} is not in {_without_password(mlflow.get_tracking_uri())}: give the id of a run there") from error
+        raise TrackingError(f"run {run_id!r} is not in {without_password(mlflow.get_tracking_uri())}: give the id of a run there") from error
     return {name.removeprefix("ner."): value for name, value in tags.items() if name.startswith("ner.")}
 
 
@@ -387,7 +391,7 @@ def where_to_look(run: Run, artifact: str = "") -> str:
     place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "") + "?workflowType=machine_learning"
     if urlsplit(uri).scheme in ("http", "https"):
         return f"{uri.rstrip('/')}/{place}"
-    return f"mlflow ui --backend-store-uri {_without_password(uri)}  then  http://127.0.0.1:5000/{place}"
+    return f"mlflow ui --backend-store-uri {without_password(uri)}  then  http://127.0.0.1:5000/{place}"
 
 
 @contextmanager
@@ -487,7 +491,16 @@ def _log_provenance() -> None:
 
 def _record(run: MlflowRun) -> RunRecord:
     tags = {name.removeprefix("ner."): value for name, value in run.data.tags.items() if name.startswith("ner.")}
-    return RunRecord(run.info.run_id, run.info.run_name, run.info.start_time, dict(run.data.params), tags, dict(run.data.metrics))
+    return RunRecord(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        parent=run.data.tags.get("mlflow.parentRunId", ""),
+        started=run.info.start_time,
+        params=dict(run.data.params),
+        tags=tags,
+        metrics=dict(run.data.metrics),
+    )
 
 
 def _first(condition: str, experiment_id: str, order: str) -> str | None:
@@ -508,10 +521,6 @@ def _param(value: Any) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
 
 
 def _short(value: float) -> str:

@@ -4,27 +4,25 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import mlflow
 import optuna
-from mlflow.exceptions import ExecutionException
+from mlflow.exceptions import ExecutionException, MlflowException
 from mlflow.optuna.storage import MlflowStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import TrackingError
 from ..sweeping.background import repeating
 from ..sweeping.samplers import PRUNERS, SLOT, SlotSampler, slots
-from ..sweeping.study import REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError, reason_of
+from ..sweeping.study import LOST, REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError, is_lost, reason_of
 from .runs import put_below, tagged_runs
 from .spark import spark_session
 
 log = logging.getLogger(__name__)
 
-LOST = "lost"
-"""Attribute of a trial that did not end: its slot is open again."""
 PROGRESS_S = 10
 KILL_S = 5
 """How long executors take to end the Python of a task that was cancelled, and a bit (``spark.python.task.killTimeout``)."""
@@ -71,7 +69,7 @@ class SparkStudy(HeldStudy):
     def fill(self, first: Mapping[str, Any] | None) -> int:
         """Find the slots without a trial that ended; :meth:`run` runs one for each. See :meth:`HeldStudy.fill`."""
         trials = self.trials()
-        ended = {trial.user_attrs.get(SLOT) for trial in trials if trial.state.is_finished() and LOST not in trial.user_attrs}
+        ended = {trial.user_attrs.get(SLOT) for trial in trials if trial.state.is_finished() and not is_lost(trial)}
         begun = {trial.user_attrs.get(SLOT) for trial in trials}
         self._points = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in ended}
         return len(self._points.keys() - begun)
@@ -199,6 +197,8 @@ class _OnExecutor:
             trial.set_user_attr(REASON, str(error))
             raise optuna.TrialPruned(str(error)) from error
         except TrackingError:
+            with suppress(MlflowException):  # where the store does not take even that, the trial is found running later on, and given up
+                trial.set_user_attr(LOST, True)
             raise
         except Exception as error:
             raise self._failed(trial, reason_of(error)) from error

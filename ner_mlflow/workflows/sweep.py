@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,8 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 
+from ..addresses import without_password
 from ..config import Config, Objective, override
 from ..data.sentences import VALIDATION
 from ..errors import ConfigError, ModelError, TrackingError
@@ -23,12 +24,13 @@ from ..export.relative_latency import RelativeLatency
 from ..modeling.backbone import resolve_backbone
 from ..modeling.build import backend_tokenizer, build_model
 from ..modeling.checkpoint import Checkpoint, load_model, merged
-from ..paths import cache_folder, training_folder
-from ..provenance import cache_key
+from ..paths import training_folder
+from ..provenance import cache_key, code_fingerprint, library_versions
+from ..sweeping.exclusive import exclusive
 from ..sweeping.report import SweepReport, report
 from ..sweeping.samplers import slots
 from ..sweeping.space import Space, read_space
-from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialPrunedError, without_password
+from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialLostError, TrialPrunedError
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
 from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs
@@ -48,6 +50,7 @@ METRICS_DELAY_S = 30
 """How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
 JOB, KEY, PARENT = "job", "key", "parent"
 """What is noted with a study: what its workers need to know, what its trials have in common, the run that they are below."""
+_NOT_OF_NAMES = re.compile(r"[^\w.-]")
 
 
 @dataclass(frozen=True)
@@ -128,35 +131,39 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
         TrackingError: the study's storage cannot be used, or another process sweeps it.
     """
     check_registered_name(registered_model, alias)
+    deadline = _deadline(config)
     config = override(config, {"train.processes": config.train.processes or 1})
     space = read_space(config.sweep.space, config)
     _check_objectives(config)
+    _tell_of_grid(config, space)
     backbone, teachers = resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill)
-    of_trials = _trial_config(config, space)
-    key = _study_key(of_trials, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
-    name = config.sweep.study or f"{space.name}-{cache_key([key, store_address(), run.experiment_id])[:12]}"
+    of_trials = trial_config(config, space)
+    key = _study_key(of_trials, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers], run.experiment_id)
+    name = config.sweep.study or f"{_NOT_OF_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
     job = SweepJob(name, space, of_trials, data.run_id, run.id, run.experiment_id)
     shown = config.sweep.model_copy(update={"storage": without_password(config.sweep.storage)})
     run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
     run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
     run.set_tags({"study": name, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
-    with _alone(name):
+    with exclusive(name, config.sweep):
         with _held(job) as study:
             if study.attributes.get(KEY, key) != key:
-                raise ConfigError(f"sweep.study {name!r} was begun with other settings, space or data: give another name, or none")
+                raise ConfigError(
+                    f"sweep.study {name!r} was begun with other code, settings, sampler, space, data or in another experiment: give another name, or none"
+                )
             _take_over(run, study)
             study.note(**{KEY: key, PARENT: run.id})
             added = study.fill(space.point(config) if config.sweep.try_preset else None)
             where = config.sweep.spark_master if config.sweep.engine == "spark" else without_password(config.sweep.storage)
             log.info("study %s on %s: %d trials, %d of them new", name, where, len(slots(space, config.sweep, None)), added)
             try:
-                _run_trials(study, job, set_up)
+                _run_trials(study, job, deadline, set_up)
             finally:
-                _end_orphans(run.experiment_id, study)
+                _gather_trials(run, study)
             found = report(study, config.sweep.objectives)
             best = _log_report(run, found, study, config)
         finals = [_final(run, override(config, {**space.overrides(best.chosen), "train.seed": seed}), name, data) for seed in config.sweep.final_seeds]
-    version = _register_best(run, finals, registered_model, alias) if finals else ""
+        version = _register_best(run, finals, registered_model, alias) if finals else ""
     return Swept(name, found.table, space.overrides(best.chosen), finals, version)
 
 
@@ -185,11 +192,11 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
     return sum(trial.state.is_finished() for trial in study.trials())
 
 
-def work(job: SweepJob) -> None:
-    """What each worker process does: read once, then trial after trial."""
+def work(job: SweepJob, deadline: float | None) -> None:
+    """What each worker process does: read once, then trial after trial, until ``deadline`` (seconds since 1970)."""
     # Processes of more threads than there are cores spend most of their time waiting for each other (docs/log.md).
     torch.set_num_threads(max(1, torch.get_num_threads() // job.config.sweep.jobs))
-    SweepStudy(job.spec).work(make_trials(job), _deadline(job.config), check_interrupted)
+    SweepStudy(job.spec).work(make_trials(job), deadline, check_interrupted)
 
 
 @contextmanager
@@ -202,13 +209,12 @@ def _held(job: SweepJob) -> Iterator[HeldStudy]:
         yield SweepStudy(job.spec)
 
 
-def _run_trials(study: HeldStudy, job: SweepJob, set_up: SetUp) -> None:
-    deadline = _deadline(job.config)
+def _run_trials(study: HeldStudy, job: SweepJob, deadline: float | None, set_up: SetUp) -> None:
     if isinstance(study, SparkStudy):
         study.run(make_trials, job, deadline, set_up)
     elif isinstance(study, SweepStudy):
         study.note(**{JOB: job.to_json()})
-        supervise(study, work, [job], job.config.sweep.jobs, deadline, set_up=set_up)
+        supervise(study, work, [job, deadline], job.config.sweep.jobs, deadline, set_up=set_up)
 
 
 def make_trials(job: SweepJob) -> "Trials":
@@ -226,18 +232,26 @@ class Trials:
         self._data = data
         self._reuse = Reuse()
         self._backbone = cache(resolve_backbone)
+        self._teachers = cache(find_teachers)
 
     def __call__(self, trial: RunningTrial) -> list[float]:
         """Train in a run of its own; the objectives' values."""
-        job, pruned = self._job, None
+        job, metrics = self._job, dict[str, float]()
+        given_up: TrialPrunedError | TrialLostError | None = None
         tags = {"study": job.name, "trial.number": trial.number, "trial.state": "running", "trial.params": json.dumps(trial.chosen)}
         with open_run_below(job.parent, job.experiment_id, TRIAL, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
             trial.note(**{RUN: run.id})
             try:
                 self._train(run, trial)
+                metrics = read_metrics(run.id)
+                trial.check_kept()
             except TrialPrunedError as error:
-                pruned = error
+                given_up = error
                 run.set_tags({"trial.state": "pruned", "trial.reason": error})
+                run.end_killed()
+            except TrialLostError as error:
+                given_up = error
+                run.set_tags({"trial.state": "lost", "trial.reason": "its process was silent for too long, and another runs it again"})
                 run.end_killed()
             except KeyboardInterrupt:
                 run.set_tags({"trial.state": "interrupted", "trial.reason": "interrupted"})
@@ -247,9 +261,8 @@ class Trials:
                 raise
             else:
                 run.set_tags({"trial.state": "complete"})
-        if pruned:
-            raise pruned
-        metrics = read_metrics(run.id)
+        if given_up:
+            raise given_up
         return [MEASURES[name].value(metrics) for name in job.config.sweep.objectives]
 
     def _train(self, run: Run, trial: RunningTrial) -> None:
@@ -259,7 +272,7 @@ class Trials:
             config,
             self._data,
             self._backbone(config.model.backbone, config.model.revision),
-            find_teachers(config.distill),
+            self._teachers(config.distill),
             self._reuse,
             trial.report,
             check_interrupted,
@@ -287,32 +300,32 @@ def _check_objectives(config: Config) -> None:
         raise ConfigError(f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective")
 
 
-def _trial_config(config: Config, space: Space) -> Config:
+def trial_config(config: Config, space: Space) -> Config:
+    """The settings that trials start from: fewer epochs than final trainings have, where the space does not say how many."""
     if "train.epochs" in space.entries or not config.sweep.trial_epochs:
         return config
     return override(config, {"train.epochs": min(config.sweep.trial_epochs, config.train.epochs)})
 
 
-def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str, teachers: Sequence[str]) -> str:
-    """Equal where trials can be compared: what they vary, what they start from, what they are judged by."""
+def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str, teachers: Sequence[str], experiment_id: str) -> str:
+    """Equal where trials can be compared and a study can go on: what they vary and how that is chosen, what they start from, what trains
+    and judges them, where they are logged."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    return cache_key([space.to_json()["entries"], config.sweep.objectives, *sections, data.dataset.fingerprint, weights_sha256, *teachers])
+    chosen_by = [config.sweep.objectives, config.sweep.sampler, config.sweep.pruner, config.sweep.seed]
+    trained_by = [code_fingerprint(*train.CODE), library_versions(), data.dataset.fingerprint, weights_sha256, *teachers]
+    return cache_key([space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id])
+
+
+def _tell_of_grid(config: Config, space: Space) -> None:
+    points = len(space.grid(config.sweep.seed)) if config.sweep.sampler == "grid" else 0
+    if points > config.sweep.trials:
+        log.warning(
+            "the grid has %d points, of which the first %d of a seeded order are tried: set sweep.trials=%d for all", points, config.sweep.trials, points
+        )
 
 
 def _deadline(config: Config) -> float | None:
     return time.time() + config.sweep.timeout_s if config.sweep.timeout_s else None
-
-
-def _alone(name: str) -> FileLock:
-    # The system frees the lock of a process that was killed.
-    file = cache_folder() / "sweeps" / f"{cache_key([name])[:16]}.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise TrackingError(f"sweep.study {name!r}: another process sweeps it: help it with join={name}, or name another study") from error
-    return lock
 
 
 def _take_over(run: Run, study: HeldStudy) -> None:
@@ -321,18 +334,19 @@ def _take_over(run: Run, study: HeldStudy) -> None:
     earlier = study.attributes.get(PARENT, run.id)
     if earlier != run.id and run_status(earlier) == "RUNNING":
         end_killed(earlier, {"error": f"interrupted; run {run.id} goes on"})
-    _end_orphans(run.experiment_id, study)
-    for record in tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL}):
-        put_below(record.id, run.id)
+    _gather_trials(run, study)
 
 
-def _end_orphans(experiment_id: str, study: HeldStudy) -> None:
-    """Mark the runs of trials whose process is no more."""
-    alive = study.running()
-    for record in tagged_runs(experiment_id, {"study": study.spec.name, "step": TRIAL}, "RUNNING"):
-        if int(record.tags["trial.number"]) not in alive:
+def _gather_trials(run: Run, study: HeldStudy) -> None:
+    """Mark the runs of trials whose process is no more, and have all below this run, those too that joined under an earlier one."""
+    records = tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL})
+    alive = study.running()  # asked after the runs: whose run was found had begun before
+    for record in records:
+        if record.status == "RUNNING" and int(record.tags["trial.number"]) not in alive:
             end_killed(record.id, {"trial.state": "lost", "trial.reason": "its process ended before its time"})
             shutil.rmtree(training_folder(record.id), ignore_errors=True)
+        if record.parent != run.id:
+            put_below(record.id, run.id)
 
 
 def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) -> BestTrial:
@@ -346,7 +360,8 @@ def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) 
     best = study.best()
     if best is None:
         reasons = [reason for reason in found.table["reason"] if reason]
-        raise ModelError(f"no trial of study {study.spec.name!r} was completed{f' (the first: {reasons[0]})' if reasons else ''}: mend that, and sweep again")
+        way_out = f" (the first: {reasons[0]}): mend that, and sweep again" if reasons else ": give sweep.timeout_s more time, and sweep again"
+        raise ModelError(f"no trial of study {study.spec.name!r} was completed{way_out}")
     ascending = [MEASURES[name].direction == "minimize" for name in objectives]
     run.describe(found.table.drop(columns=["run", "reason"]).sort_values(list(objectives), ascending=ascending))
     settings = override(config, study.spec.space.overrides(best.chosen))

@@ -41,7 +41,7 @@ class Reuse:
 
     def lesson(self, config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset) -> Lesson:
         """What the teachers say, weighed by the configuration."""
-        asked = config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json()
+        asked = cache_key([config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json(), *(teacher.fingerprint for teacher in teachers)])
         if asked not in self._lessons:
             self._lessons = {asked: teach(config, teachers, dataset)}
         lesson = self._lessons[asked]

@@ -19,6 +19,8 @@ from sqlalchemy import create_engine
 from ner_mlflow.config import load_config
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.sweeping.exclusive import exclusive
+from ner_mlflow.sweeping.report import report
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import SLOT, RunningTrial, StudySpec, SweepStudy
 from ner_mlflow.sweeping.workers import supervise
@@ -47,7 +49,9 @@ def states(study: SweepStudy) -> Counter[str]:
     return Counter(trial.state.name for trial in study.trials())
 
 
-@pytest.mark.parametrize(("sampler", "storage"), [("tpe", "sqlite"), ("tpe", "journal"), ("random", "journal"), ("grid", "journal"), ("gp", "journal")])
+@pytest.mark.parametrize(
+    ("sampler", "storage"), [("tpe", "sqlite"), ("tpe", "journal"), ("random", "journal"), ("grid", "journal"), ("gp", "journal"), ("nsgaii", "journal")]
+)
 def test_every_sampler_gives_different_trials_and_the_same_ones_again(storage: str, sampler: str) -> None:
     tried = []
     for name in ("first", "second"):
@@ -134,6 +138,28 @@ def test_several_objectives_have_a_front() -> None:
     best = study.best()
     assert best is not None
     assert best.values[0] == max(trial.values[0] for trial in study.trials())
+    front = {tuple(trial.values) for trial in study.best_trials()}
+    assert front == {
+        tuple(one.values)
+        for one in study.trials()
+        if not any(other.values[0] >= one.values[0] and other.values[1] <= one.values[1] and other.values != one.values for other in study.trials())
+    }
+    generations = {value for trial in study.trials() for name, value in trial.system_attrs.items() if name.endswith("generation")}
+    assert len(generations) >= 2  # it breeds, and does not draw all of its trials at random
+    found = report(study, ("validation_f1", "size"))
+    assert "pareto_front" in found.figures
+    assert set(found.table.loc[found.table["pareto_front"] == "*", "trial"]) == {trial.number for trial in study.best_trials()}
+
+
+def test_a_report_shows_what_mattered() -> None:
+    study = SweepStudy(spec_of("sqlite", trials=8))
+    study.fill(None)
+    study.work(rate)
+    found = report(study, ("validation_f1",))
+    assert set(found.figures) == {"history", "importance", "parallel_coordinates", "contour"}
+    assert found.page.count("Plotly.newPlot") == 4
+    assert "cdn.plot.ly/plotly" not in found.page.replace("https://cdn.plot.ly/un/", "")
+    assert list(found.table["validation_f1"]) == [trial.values[0] for trial in study.trials()]
 
 
 def test_a_failed_trial_is_marked_and_the_next_one_begins() -> None:
@@ -227,23 +253,121 @@ def test_a_worker_that_cannot_work_ends_the_sweep_with_its_words() -> None:
     assert states(study) == {"WAITING": 8}
 
 
-def test_a_trial_of_another_machine_is_run_again_when_its_heartbeat_stops() -> None:
-    spec = spec_of("sqlite", heartbeat_s=1)
+def reclaim_all(study: SweepStudy) -> None:
+    """Wait until every running trial is given up."""
+    deadline = time.monotonic() + 20
+    while study.open_trials()[1]:
+        assert time.monotonic() < deadline
+        study.reclaim()
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_trial_of_another_machine_is_run_again_when_its_heartbeat_stops(storage: str) -> None:
+    spec = spec_of(storage, heartbeat_s=1)
     study = SweepStudy(spec)
     study.fill(None)
     taken = study.take()
     assert taken is not None
-    taken.set_user_attr("worker", {"node": "elsewhere", "pid": 1, "started": 0.0})
+    taken.set_user_attr("worker", {"presence": "elsewhere", "node": "elsewhere", "pid": os.getpid()})
     with study._beating(taken._trial_id):
         time.sleep(6)
         assert study.reclaim() == []
         assert study.open_trials() == (7, 1)
-    deadline = time.monotonic() + 20
-    while study.open_trials() != (8, 0):
-        assert time.monotonic() < deadline
-        study.reclaim()
-        time.sleep(0.5)
+    reclaim_all(study)
+    assert study.open_trials() == (8, 0)
+    lost = study.trials()[taken.number]
+    assert (lost.state, lost.user_attrs["reason"]) == (TrialState.FAIL, "no sign of life for 4 s")
     assert study.work(rate) == 8
+
+
+@pytest.mark.parametrize("end", ["complete", "pruned", "failed", "noted"])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_worker_that_was_silent_for_too_long_leaves_its_trial_to_another_and_goes_on(storage: str, end: str) -> None:
+    spec = spec_of(storage, trials=3, heartbeat_s=1)
+    study = SweepStudy(spec)
+    study.fill(None)
+
+    def falls_silent(trial: RunningTrial) -> list[float]:
+        if trial.number == 1:
+            assert SweepStudy(spec)._give_up(trial._trial._trial_id, "no sign of life", counts=True)  # as another machine does
+            if end == "failed":
+                raise RuntimeError("too late")
+            if end == "noted":
+                trial.note(run="too late")
+            if end == "pruned":
+                trial.report(1, 0.5)
+                raise AssertionError("told that it goes on")
+        return rate(trial)
+
+    assert study.work(falls_silent) == 4
+    assert states(study) == {"COMPLETE": 3, "FAIL": 1}
+    assert study.trials()[1].user_attrs["reason"] == "no sign of life"
+    again = study.trials()[3]
+    assert (again.user_attrs[SLOT], again.params) == (1, study.trials()[1].params)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_trial_is_lost_once_however_many_find_out(storage: str) -> None:
+    study, other = SweepStudy(spec_of(storage)), SweepStudy(spec_of(storage))
+    study.fill(None)
+    taken = study.take()
+    assert taken is not None
+    assert study._give_up(taken._trial_id, "first", counts=True)
+    assert not other._give_up(taken._trial_id, "second", counts=True)
+    assert other.open_trials() == (8, 0)
+    assert other.trials()[taken.number].user_attrs["reason"] == "first"
+
+
+def test_interruptions_use_up_no_tries_and_losses_do() -> None:
+    study = SweepStudy(spec_of("journal", trials=1, retries=1))
+    study.fill(None)
+
+    def lose(counts: bool) -> None:
+        taken = study.take()
+        assert taken is not None
+        study._give_up(taken._trial_id, "gone", counts=counts)
+
+    for _ in range(4):
+        lose(counts=False)
+    lose(counts=True)
+    assert study.open_trials() == (1, 0)
+    lose(counts=True)
+    assert study.open_trials() == (0, 0)
+    assert study.fill(None) == 0
+    assert study.open_trials() == (0, 0)
+
+
+def test_a_slot_whose_finder_was_killed_too_is_opened_again_with_its_parameters() -> None:
+    study = SweepStudy(spec_of("journal", trials=2))
+    study.fill(None)
+    taken = study.take()
+    assert taken is not None
+    rank = RunningTrial(taken, study.spec).chosen["model.lora_rank"]
+    study._storage.set_trial_user_attr(taken._trial_id, "lost", True)
+    study._storage.set_trial_state_values(taken._trial_id, TrialState.FAIL)  # killed here, before the slot was opened again
+    again = SweepStudy(spec_of("journal", trials=2))
+    assert again.open_trials() == (1, 0)
+    supervise(again, rate_all, (again.spec,), jobs=1)
+    assert states(again) == {"COMPLETE": 2, "FAIL": 1}
+    assert again.trials()[-1].params["model.lora_rank"] == rank
+
+
+def rate_all(spec: StudySpec) -> None:
+    SweepStudy(spec).work(rate)
+
+
+def killed_at_once(_spec: StudySpec) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_that_are_killed_before_they_begin_a_trial_are_not_replaced_for_ever() -> None:
+    spec = spec_of("sqlite", retries=1)
+    study = SweepStudy(spec)
+    study.fill(None)
+    with pytest.raises(TrackingError, match=r"2 workers of the sweep in a row were killed before they began a trial, the last by signal 9"):
+        supervise(study, killed_at_once, (spec,), jobs=1)
+    assert states(study) == {"WAITING": 8}
 
 
 CONCURRENT = """
@@ -281,12 +405,54 @@ def test_sixteen_workers_on_postgresql_lose_no_trial_and_run_none_twice(postgres
         assert connection.exec_driver_sql("select count(*) from trials where state = 'RUNNING'").scalar() == 0
 
 
+HOLD = """
+import sys
+from ner_mlflow.config import load_config
+from ner_mlflow.sweeping.exclusive import exclusive
+with exclusive("study", load_config("minilm_lora", {"sweep.storage": sys.argv[1]}).sweep):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time_sweeps_a_study_on_this_machine(tmp_path: Path) -> None:
+    check_exclusive("sqlite", str(tmp_path / "cache"))
+
+
+def test_one_process_at_a_time_sweeps_a_study_on_machines_that_share_a_database(postgresql: str, tmp_path: Path) -> None:
+    check_exclusive(postgresql, str(tmp_path / "elsewhere"))
+
+
+def check_exclusive(storage: str, here: str) -> None:
+    config = spec_of(storage).config
+    command = [sys.executable, "-c", HOLD, storage]
+    holder = subprocess.Popen(command, cwd=ROOT, env={**os.environ, CACHE_VARIABLE: here}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(TrackingError, match="another process sweeps it"), exclusive("study", config):
+        pass
+    with exclusive("another", config):
+        pass
+    holder.kill()
+    holder.wait()
+    deadline = time.monotonic() + 20
+    while True:  # a server needs a moment to see that a client is gone
+        try:
+            with exclusive("study", config):
+                break
+        except TrackingError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
 @pytest.mark.parametrize(
     ("storage", "words"),
     [
         ("postgresql://me:secret@127.0.0.1:1/none", "postgresql://me:***@127.0.0.1:1/none cannot be used"),
         ("sqlite:////proc/none/studies.db", "cannot be used"),
+        ("postgresql://me@127.0.0.1:1/none?password=secret", "none?password=*** cannot be used"),
         ("somewhere", "somewhere cannot be used"),
+        ("sqlite:///:memory:", "it lives in the memory of one process"),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_named_without_its_password(storage: str, words: str) -> None:
