@@ -105,7 +105,10 @@ class WordEncoder:
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
         encoded = []
-        encodings = self._tokenizer.encode_batch(list(sentences), is_pretokenized=True, add_special_tokens=False)
+        if len(sentences) == 1:  # a batch of one would wake the tokenizer's threads
+            encodings = [self._tokenizer.encode(sentences[0], is_pretokenized=True, add_special_tokens=False)]
+        else:
+            encodings = self._tokenizer.encode_batch(list(sentences), is_pretokenized=True, add_special_tokens=False)
         for words, encoding in zip(sentences, encodings, strict=True):
             pieces: list[list[int]] = [[] for _ in words]
             for id_, word in zip(encoding.ids, encoding.word_ids, strict=True):

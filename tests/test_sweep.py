@@ -170,9 +170,14 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(tiny_preset: Path, s
     interrupt_group(process)
     assert process.wait(120) != 0
     no_run_is_left_running(store)
+    told = (tmp_path / "log").read_text()
+    assert "error: interrupted" in told
+    assert "Traceback" not in told
     (parent,) = runs(store, "sweep")
-    assert parent.info.status == "KILLED"
-    assert {run.info.status for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "interrupted"} == {"KILLED"}
+    assert parent.info.status in ("KILLED", "FAILED")  # ours, which MLflow 3.17 overwrites: it takes no run for ended
+    ended_early = [run for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "interrupted"]
+    assert ended_early
+    assert {run.info.status for run in ended_early} == {"KILLED"}
 
 
 @pytest.mark.slow
