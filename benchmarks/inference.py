@@ -27,6 +27,7 @@ from transformers import pipeline
 from ner_mlflow.data.sentences import TEST
 from ner_mlflow.encoding import Inputs, batches, collate
 from ner_mlflow.export.bundle import write_code_bundle
+from ner_mlflow.export.golden import golden_answers
 from ner_mlflow.provenance import hardware
 from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE, EntityRecognizer, load_tagger, onnx_forward, onnx_session
 from ner_mlflow.tagger import TaggerSpec
@@ -100,8 +101,8 @@ def _served(folder: Path, store: Path) -> str:
     mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
     mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
     mlflow.set_experiment("inference")
-    expected = EntityRecognizer(load_tagger(folder)).recognize_rows(EXAMPLE)
-    return str(download(log_served_model(folder, write_code_bundle(store / "code"), "served_model", expected, {}).uri))
+    golden = golden_answers(EntityRecognizer(load_tagger(folder)), EXAMPLE)
+    return str(download(log_served_model(folder, write_code_bundle(store / "code"), "served_model", golden, {}).uri))
 
 
 def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:

@@ -4,6 +4,7 @@ import click
 
 from entrypoints import cli
 from ner_mlflow.tracking.models import check_registered_name, register
+from ner_mlflow.tracking.registry import check_not_judged
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.export import STEP, run_export
 from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
@@ -17,12 +18,13 @@ from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
 @cli.preset_option
 @cli.overrides_option
 def export(model: str, data_run: str, registered_model: str, alias: str, preset: str, overrides: str) -> None:
-    """Write ONNX fp32, fp16 and int8, prove each on validation, register the one to serve."""
+    """Write the ONNX files that export.variants names, prove each on validation, register the one to serve."""
     cli.set_up_logging()
     with open_run(STEP, f"export {model}") as run:
         config = cli.resolve(preset, {}, overrides)
         if registered_model:
             check_registered_name(registered_model, alias)
+            check_not_judged(registered_model, alias)
         found = find_trained(run, config, model)
         exported = run_export(run, config.export, found, find_data_of_model(run, config, found, data_run))
         click.echo(f"exported {exported.model.uri} ({exported.variant}) in run {run.id}")

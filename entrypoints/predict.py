@@ -13,7 +13,7 @@ from ner_mlflow.workflows.predict import STEP, run_predict
 @cli.command("predict")
 @cli.option("model", "models:/it-ner@champion", "an exported model: models:/NAME@ALIAS, an export run's id, or a folder")
 @cli.option("input", "", "the corpus: .jsonl, .jsonl.gz or .parquet")
-@cli.option("output", "", "a file that does not exist yet, of one of these kinds; on Spark a folder of Parquet files")
+@cli.option("output", "", "a file that does not exist yet, of one of these kinds; on Spark a folder of Parquet files, hdfs:// or s3a:// too")
 @cli.setting("text_column", "predict.text_column")
 @cli.setting("engine", "predict.engine")
 @cli.setting("spark_master", "predict.spark_master")
@@ -26,7 +26,7 @@ def predict(model: str, input: str, output: str, preset: str, overrides: str, **
         raise click.UsageError("give an input and an output: a file with texts, and the name of one that is to be written")
     with open_run(STEP, f"predict {Path(input).name}") as run:
         config = cli.resolve(preset, options, overrides)
-        metrics = run_predict(run, config.predict, find_model(model), Path(input), Path(output))
+        metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(f"{metrics['texts']:.0f} texts in {metrics['seconds']:.1f} s ({metrics['texts_per_s']:.0f} a second): {output}")
         click.echo(f"open next: {where_to_look(run)}")
 

@@ -27,14 +27,15 @@ def promote(registered_model: str, candidate: str, alias: str, dry_run: bool, fo
         config = cli.resolve(preset, options, overrides)
         check_registered_name(registered_model, alias)
         if rollback:
-            before, after = run_rollback(run, config, registered_model, alias, rollback)
-            click.echo(f"{registered_model}@{alias} is version {after.version} again, no longer {before.version}")
+            before, after = run_rollback(run, config, registered_model, alias, rollback, dry_run)
+            state = f"nothing changed: {registered_model}@{alias} would be version {after.version} again" if dry_run else ""
+            click.echo(state or f"{registered_model}@{alias} is version {after.version} again, no longer {before.version}")
         else:
             done = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
             click.echo(done.verdict.table.to_string(index=False))
-            state = f"{done.version.address} is {registered_model}@{alias} now" if done.moved else f"nothing changed: {done.version.address} would be promoted"
-            click.echo(state if done.moved or done.verdict.passed else f"nothing changed: {done.version.address} would not be promoted")
-            click.echo(f"why: {done.verdict.reason}")
+            would = "would be promoted" if done.may else "would not be promoted"
+            click.echo(f"{done.version.address} is {registered_model}@{alias} now" if done.moved else f"nothing changed: {done.version.address} {would}")
+            click.echo(f"why: {f'forced ({force}), although ' if force and not done.verdict.passed else ''}{done.verdict.reason}")
         click.echo(f"open next: {where_to_look(run)}")
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -12,7 +13,7 @@ from ner_mlflow.config import Config, load_config
 from ner_mlflow.errors import ModelError, TrackingError
 from ner_mlflow.tracking.registry import RegisteredVersion, alias_holder, find_version, move_alias
 from ner_mlflow.tracking.runs import open_run
-from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback
+from ner_mlflow.workflows.promote import Promotion, attempt, run_promote, run_rollback
 
 NAME = "it-ner"
 
@@ -77,11 +78,61 @@ def test_the_story_of_a_champion(store: str, config: Config) -> None:
     assert champion().version == "1"
     assert champion().tags["promotion_reason"].startswith("forced (the new one is slow on our machines), although not so: ")
 
-    with open_run("promote", "rollback") as run_:
-        before, after = run_rollback(run_, config, NAME, "champion", "it was not")
-    assert (before.version, after.version) == ("1", "2")
+    asked = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not", "-P", "dry_run=true")
+    assert asked.returncode == 0, asked.stderr
+    assert "nothing changed: it-ner@champion would be version 2 again" in asked.stdout
+    assert champion().version == "1"
+    done = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not")
+    assert done.returncode == 0, done.stderr
+    assert "it-ner@champion is version 2 again, no longer 1" in done.stdout
     assert champion().version == "2"
     assert find_version(NAME, "1").tags["rolled_back_reason"] == "it was not"
+
+    # Before the version that was promoted over the first one, the first one; and before that one none.
+    assert rolled_back(config).version == "1"
+    with pytest.raises(TrackingError, match="no champion before this one is known"):
+        rolled_back(config)
+
+
+def rolled_back(config: Config) -> RegisteredVersion:
+    with open_run("promote", "rollback") as run:
+        run_rollback(run, config, NAME, "champion", "once more")
+    return champion()
+
+
+def test_what_another_alias_was_given_is_no_matter(store: str, config: Config) -> None:
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(NAME, "champion", "1")
+    promote(config, "2", force="try it")
+    client.set_registered_model_alias(NAME, "staging", "2")
+    with open_run("promote", "staging") as run:
+        run_promote(run, config, NAME, "1", "staging", force="that of before")
+    assert rolled_back(config).version == "1"
+
+
+def test_what_promotions_judge_about_is_given_to_nobody_unjudged(store: str, tiny_preset: Path, config: Config) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+    promote(config, "2", force="so that it has a history")
+    done = entry_point(store, "export", "--preset", str(tiny_preset), "--alias", "champion")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: it-ner@champion is moved by promote alone")
+    assert champion().version == "2"
+
+
+def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_did_not(store: str, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+
+    def meanwhile(*arguments: Any, **more: Any) -> None:
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "3")
+        move_alias(*arguments, **more)
+
+    copy = mlflow.MlflowClient().create_model_version(NAME, find_version(NAME, "1").source)
+    assert copy.version == 3
+    monkeypatch.setattr("ner_mlflow.workflows.promote.move_alias", meanwhile)
+    with open_run("promote", "promote") as run:
+        refused = attempt(run, config, NAME, "2", "champion")
+    assert "was moved by somebody else: version 1 had it when version 2 was compared, version 3 has it now" in refused
+    assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "False"
 
 
 def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:
@@ -142,3 +193,5 @@ def test_a_version_that_does_not_exist_is_said(store: str) -> None:
     done = entry_point(store, "promote", "--registered_model", "nobody")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: no version 'candidate' of registered model 'nobody'")
+    with pytest.raises(TrackingError, match="there is no registered model 'nobody'"):
+        alias_holder("nobody", "champion")

@@ -50,6 +50,20 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
         ]
         assert [e["score"] for e in first["entities"]] == pytest.approx([e["score"] for e in second["entities"]], abs=1e-3)
 
+    # What fails says why and leaves nothing; what is there is not written over.
+    (tmp_path / "bad.jsonl").write_text('{"text": "fine"}\n{"text": null}\n' * 4)
+    command = ["--engine", "spark", "--spark_master", CLUSTER]
+    bad = entry_point(store, "predict", "--input", str(tmp_path / "bad.jsonl"), "--output", f"file://{tmp_path}/bad", *command)
+    assert bad.returncode == 1
+    assert "None is not text: send strings only" in bad.stderr.strip().splitlines()[-1]
+    assert not list(tmp_path.glob("bad*[!l]"))
+    again = entry_point(store, "predict", "--input", str(source), "--output", str(tmp_path / "there"), *command)
+    assert again.returncode == 1
+    assert f"output {tmp_path / 'there'} exists" in again.stderr
+    by_scheme = entry_point(store, "predict", "--input", f"file://{source}", "--output", f"file://{tmp_path}/scheme", *command)
+    assert by_scheme.returncode == 0, by_scheme.stderr
+    assert len(pd.read_parquet(tmp_path / "scheme")) == len(rows)
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:

@@ -100,7 +100,14 @@ def _from_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tup
     if text_column not in file.schema_arrow.names:
         raise DataError(f"input {path}: no column {text_column!r} among {', '.join(file.schema_arrow.names)}: give the name of the texts as text_column")
     number = 0
-    for batch in file.iter_batches(batch_rows):
+    batches = file.iter_batches(batch_rows)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"input {path}: broken after row {number} ({' '.join(str(error).split())[:200]}): write it again") from error
+        if batch is None:
+            return
         for row in batch.to_pylist():
             number += 1
             yield f"{path}: row {number}", row

@@ -13,19 +13,33 @@ from .significance import Comparison, paired_permutation_test
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What two models are compared by.
+
+    ``counts`` are those of :func:`~ner_mlflow.evaluation.counts.entity_counts` on the split that decides, shape (sentences, types, 3).
+    """
+
+    counts: NDArray[np.int64]
+    latency_p50_ms: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Contender:
     """What is known of a registered model.
 
-    ``counts`` are those of :func:`~ner_mlflow.evaluation.counts.entity_counts` on the split that decides, shape (sentences, types, 3).
-    ``proof_failures`` says what does not hold of its proof; empty: it holds.
+    ``dataset_fingerprint`` is empty where it is unknown. ``proof_failures`` says what does not hold of its proof; empty: it holds.
+    ``measured`` is needed where there is something to compare with.
     """
 
     name: str
     dataset_fingerprint: str
-    counts: NDArray[np.int64] | None
-    latency_p50_ms: float
-    size_bytes: int
     proof_failures: tuple[str, ...] = ()
+    measured: Measured | None = None
+
+    def shares_dataset_with(self, other: "Contender") -> bool:
+        """Whether both are known to be made from one dataset."""
+        return bool(self.dataset_fingerprint) and self.dataset_fingerprint == other.dataset_fingerprint
 
 
 @dataclass(frozen=True)
@@ -57,16 +71,16 @@ def judge(candidate: Contender, champion: Contender | None, config: PromoteConfi
     if champion is None:
         checks.append(Check("there is no champion yet", True, "nothing to compare with"))
         return _verdict(checks, "the first")
-    same = candidate.dataset_fingerprint == champion.dataset_fingerprint
-    fingerprints = f"{candidate.dataset_fingerprint[:12]} and {champion.dataset_fingerprint[:12]}"
-    checks.append(Check("both were made from one dataset", same, fingerprints))
-    if candidate.counts is None or champion.counts is None:
+    fingerprints = [contender.dataset_fingerprint[:12] or f"unknown of {contender.name}" for contender in (candidate, champion)]
+    checks.append(Check("both were made from one dataset", candidate.shares_dataset_with(champion), " and ".join(fingerprints)))
+    one, two = candidate.measured, champion.measured
+    if one is None or two is None:
         return _verdict(checks, "")
-    found = paired_permutation_test(candidate.counts, champion.counts, config.resamples, config.seed)
+    found = paired_permutation_test(one.counts, two.counts, config.resamples, config.seed)
     worse = found.difference < 0 and found.p_value <= config.significance_level
-    checks.append(Check("F1 is not significantly worse", not worse, _difference(candidate.counts, champion.counts, found)))
-    reasons = _reasons(candidate, champion, found.difference, config)
-    checks.append(Check("it is better, or as good and faster or smaller", bool(reasons), "; ".join(reasons) or _missed(candidate, champion, found, config)))
+    checks.append(Check("F1 is not significantly worse", not worse, _difference(one.counts, two.counts, found)))
+    reasons = _reasons(one, two, found.difference, config)
+    checks.append(Check("it is better, or as good and faster or smaller", bool(reasons), "; ".join(reasons) or _missed(one, two, found, config)))
     return _verdict(checks, "; ".join(reasons))
 
 
@@ -75,7 +89,7 @@ def _verdict(checks: Sequence[Check], reason: str) -> Verdict:
     return Verdict(tuple(checks), not failed, "; ".join(failed) or reason)
 
 
-def _reasons(candidate: Contender, champion: Contender, difference: float, config: PromoteConfig) -> list[str]:
+def _reasons(candidate: Measured, champion: Measured, difference: float, config: PromoteConfig) -> list[str]:
     reasons = []
     if difference >= config.min_f1_gain and difference > 0:
         reasons.append(f"F1 is {difference:.4f} higher")
@@ -88,7 +102,7 @@ def _reasons(candidate: Contender, champion: Contender, difference: float, confi
     return reasons
 
 
-def _missed(candidate: Contender, champion: Contender, found: Comparison, config: PromoteConfig) -> str:
+def _missed(candidate: Measured, champion: Measured, found: Comparison, config: PromoteConfig) -> str:
     latency, size = _ratios(candidate, champion)
     return (
         f"F1 {found.difference:+.4f} where {config.min_f1_gain:+g} is asked for, or {-config.f1_tolerance:+g} with at most {config.max_latency_ratio:g} "
@@ -96,7 +110,7 @@ def _missed(candidate: Contender, champion: Contender, found: Comparison, config
     )
 
 
-def _ratios(candidate: Contender, champion: Contender) -> tuple[float, float]:
+def _ratios(candidate: Measured, champion: Measured) -> tuple[float, float]:
     return candidate.latency_p50_ms / champion.latency_p50_ms, candidate.size_bytes / champion.size_bytes
 
 

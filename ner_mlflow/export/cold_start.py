@@ -1,6 +1,7 @@
-"""From nothing to the first answer: how long a fresh process takes with a model, and how much memory."""
+"""From nothing to the first answer: how long a fresh process takes with a model, and how much memory then and at work."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -11,31 +12,41 @@ import psutil
 from ..errors import ModelError
 
 TEXT = "After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes."
+MANY_TEXTS = 1000
+"""Enough for all that is made when it is first needed."""
 
 
 def cold_start(folder: Path) -> dict[str, float]:
-    """Start a Python process that loads an exported model and answers once.
+    """Start a Python process that loads an exported model, answers once, and then to many texts at once.
 
     Returns:
-        ``cold_start_ms`` from the start of the process to the answer, and the ``cold_memory_bytes`` that it holds then.
+        ``cold_start_ms`` from the start of the process to the first answer, the ``cold_memory_bytes`` that it holds then, and the
+        ``peak_memory_bytes`` that it has held after the others.
 
     Raises:
         ModelError: it did not answer.
     """
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True, check=False)
-    elapsed_ms = (time.perf_counter() - started) * 1000
-    if done.returncode:
-        raise ModelError(f"{folder}: a fresh process cannot answer with it ({' '.join(done.stderr.split())[-300:]})")
-    return {"cold_start_ms": elapsed_ms, **json.loads(done.stdout)}
+    with subprocess.Popen([sys.executable, "-m", __name__, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        last, errors = process.communicate()
+    if process.returncode:
+        raise ModelError(f"{folder}: a fresh process cannot answer with it ({' '.join(errors.split())[-300:]})")
+    return {"cold_start_ms": elapsed_ms, **json.loads(first), **json.loads(last)}
 
 
 def main() -> None:
     """The process that :func:`cold_start` starts."""
     from ..serving.recognizer import EntityRecognizer, load_tagger
 
-    EntityRecognizer(load_tagger(Path(sys.argv[1]))).recognize_rows([TEXT])
-    sys.stdout.write(json.dumps({"cold_memory_bytes": psutil.Process().memory_info().rss}))
+    recognizer = EntityRecognizer(load_tagger(Path(sys.argv[1])))
+    recognizer.recognize_rows([TEXT])
+    sys.stdout.write(json.dumps({"cold_memory_bytes": psutil.Process().memory_info().rss}) + "\n")
+    sys.stdout.flush()
+    recognizer.recognize_rows([TEXT] * MANY_TEXTS)
+    sys.stdout.write(json.dumps({"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 
 
 if __name__ == "__main__":

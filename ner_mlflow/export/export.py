@@ -20,7 +20,7 @@ from ..evaluation.scores import predict, score, score_tagger
 from ..evaluation.significance import bootstrap_intervals
 from ..modeling.checkpoint import Checkpoint
 from ..modeling.predict import torch_forward, torch_tagger
-from ..provenance import folder_sizes
+from ..provenance import folder_sizes, hardware
 from ..results import ExportReport, VariantReport
 from ..serving.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
 from ..tagger import Forward, Tagger
@@ -75,7 +75,10 @@ def export(checkpoint: Checkpoint, train: Sequence[Sentence], validation: Sequen
         reports.append(VariantReport(variant, folder / variant, metrics, _failures(variant, metrics, config)))
         log.info("%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)", variant, metrics["size_bytes"] / 1e6, metrics["validation_f1"], reference_f1)
     served = _served(reports, config)
-    tables["variants"] = pd.DataFrame([{"variant": r.name, **r.metrics, "proof": "; ".join(r.failures) or "holds", "served": r is served} for r in reports])
+    machine = {name: value for name, value in hardware().items() if name in ("cpu", "cpu_cores", "accelerator")}
+    tables["variants"] = pd.DataFrame(
+        [{"variant": r.name, **r.metrics, "proof": "; ".join(r.failures) or "holds", "served": r is served, **machine} for r in reports]
+    )
     return ExportReport(tuple(reports), served, tables, {"tradeoff": _tradeoff(reports)})
 
 

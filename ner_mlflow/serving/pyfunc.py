@@ -8,11 +8,11 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from .recognizer import BATCH_TOKENS, EntityRecognizer, load_tagger
+from .recognizer import BATCH_TOKENS, CPU, EntityRecognizer, load_tagger
 
 TEXT_COLUMN = "text"
 AS_JSON = "as_json"
-MODEL_CONFIG: dict[str, int] = {"threads": 0, "batch_tokens": BATCH_TOKENS}
+MODEL_CONFIG: dict[str, int | str] = {"threads": 0, "batch_tokens": BATCH_TOKENS, "provider": CPU}
 """What ``model_config`` may change when the model is loaded; MLflow passes on nothing that was not logged with the model."""
 
 
@@ -20,9 +20,10 @@ class ServedModel(PythonModel):
     """``models:/NAME@ALIAS`` as people call it; needs what `requirements` name and nothing else."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the exported files; ``model_config`` may set ``threads`` (0: all cores) and ``batch_tokens``."""
+        """Load the exported files; ``model_config`` may set ``threads`` (0: all cores), ``batch_tokens`` and ONNX Runtime's ``provider``."""
         config = {**MODEL_CONFIG, **(context.model_config or {})}
-        self._recognizer = EntityRecognizer(load_tagger(Path(context.artifacts["model"]), int(config["threads"]), int(config["batch_tokens"])))
+        settings = int(config["threads"]), int(config["batch_tokens"]), str(config["provider"])
+        self._recognizer = EntityRecognizer(load_tagger(Path(context.artifacts["model"]), *settings))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[list[dict[str, Any]]] | list[str]:
         """Entities of each row's text, in row order.

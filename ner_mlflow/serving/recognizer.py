@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from ..bio import to_entities
 from ..encoding import Inputs
+from ..errors import ModelError
 from ..tagger import Forward, Tagger, TaggerSpec
 from .text import encodable, split_sentences
 
@@ -23,6 +24,7 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 BATCH_TOKENS = 256
 """Padded sub-tokens a batch; larger ones leave the processor's caches (docs/log.md)."""
+CPU = "CPUExecutionProvider"
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 """Of ONNX Runtime 1.31: the fused kernel takes nine times as long as the layer norm alone, a quarter of an int8 model's time."""
 PART_CHARACTERS = 65_536
@@ -41,11 +43,18 @@ class TextEntity(NamedTuple):
     score: float
 
 
-def onnx_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """A CPU session; ``threads`` of 0 takes all cores."""
+def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxruntime.InferenceSession:
+    """A session on one of ONNX Runtime's providers, what that cannot compute on the CPU; ``threads`` of 0 takes all cores.
+
+    Raises:
+        ModelError: this ONNX Runtime has no such provider.
+    """
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ModelError(f"provider {provider!r} is none of this ONNX Runtime's ({', '.join(available)}): give one of these, or install the build that has it")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS)
+    return onnxruntime.InferenceSession(path, options, providers=list(dict.fromkeys([provider, CPU])), disabled_optimizers=SLOW_FUSIONS)
 
 
 def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
@@ -80,14 +89,21 @@ class OnnxBulk:
         return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(self.workers, "tagger")
 
 
-def load_tagger(folder: Path, threads: int = 0, batch_tokens: int = BATCH_TOKENS) -> Tagger:
+def load_tagger(folder: Path, threads: int = 0, batch_tokens: int = BATCH_TOKENS, provider: str = CPU) -> Tagger:
     """The tagger of an exported model: ``model.onnx``, ``tokenizer.json`` and ``ner_model.json`` in one folder.
 
-    ``threads`` of 0 takes all cores.
+    Args:
+        folder: holds the three files.
+        threads: 0 takes all cores.
+        batch_tokens: padded sub-tokens a batch.
+        provider: of ONNX Runtime; on an accelerator batches are computed one after the other.
+
+    Raises:
+        ModelError: a file is broken or missing, or there is no such provider.
     """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-    bulk = OnnxBulk(folder / MODEL_FILE, threads or os.cpu_count() or 1)
-    return Tagger(onnx_forward(onnx_session(folder / MODEL_FILE, threads)), tokenizer, TaggerSpec.load(folder), batch_tokens, bulk)
+    bulk = OnnxBulk(folder / MODEL_FILE, threads or os.cpu_count() or 1) if provider == CPU else None
+    return Tagger(onnx_forward(onnx_session(folder / MODEL_FILE, threads, provider)), tokenizer, TaggerSpec.load(folder), batch_tokens, bulk)
 
 
 class EntityRecognizer:

@@ -1,5 +1,6 @@
 """Models in the tracking store and the registry: log, find by address, register once proven."""
 
+import json
 import logging
 import re
 import sys
@@ -20,6 +21,7 @@ from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
+from ..export.golden import Golden, answers_alike
 from ..export.onnx_files import read_onnx
 from ..provenance import cache_key, file_sha256
 from ..serving.pyfunc import AS_JSON, MODEL_CONFIG
@@ -30,7 +32,7 @@ from .runs import download, read_tags
 log = logging.getLogger(__name__)
 
 MODEL_URI_TAG = "model_uri"
-SCORE_TOLERANCE = 1e-3
+GOLDEN_FILE = "golden.json"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.string)]),
     outputs=Schema(
@@ -102,21 +104,23 @@ def log_transformers_model(folder: Path, name: str) -> LoggedModel:
     return LoggedModel(info.model_id, info.model_uri)
 
 
-def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list[list[dict[str, Any]]], metadata: dict[str, Any]) -> LoggedModel:
+def log_served_model(folder: Path, bundle: CodeBundle, name: str, golden: Golden, metadata: dict[str, Any]) -> LoggedModel:
     """Log an exported folder as the pyfunc that is served, then load it again and compare its answers.
 
     Args:
-        expected: what the model must answer to ``EXAMPLE``.
+        golden: what the model must answer; logged with it as ``artifacts/golden.json``, to be compared with wherever it is loaded.
 
     Raises:
         ModelError: the logged model does not load, or answers otherwise.
     """
+    golden_file = bundle.entry.with_name(GOLDEN_FILE)
+    golden_file.write_text(json.dumps(golden, indent=1, ensure_ascii=False), encoding="utf-8")
     with _importable(bundle.package.parent):  # MLflow executes the entry file before it has copied the package
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(bundle.entry),
             code_paths=[str(bundle.package)],
-            artifacts={"model": str(folder)},
+            artifacts={"model": str(folder), "golden": str(golden_file)},
             signature=SIGNATURE,
             input_example=EXAMPLE,
             model_config=MODEL_CONFIG,
@@ -124,11 +128,13 @@ def log_served_model(folder: Path, bundle: CodeBundle, name: str, expected: list
             metadata=metadata,
         )
     try:
-        answer = mlflow.pyfunc.load_model(info.model_uri).predict(EXAMPLE)
+        model = mlflow.pyfunc.load_model(info.model_uri)
+        answers = {text: model.predict([text])[0] for text in golden}
     except Exception as error:  # whatever it is, the model does not serve
         raise ModelError(f"the logged model {info.model_uri} does not load and answer ({type(error).__name__}: {error}): not registered") from error
-    if not _alike(answer, expected):
-        raise ModelError(f"the logged model {info.model_uri} answers {answer} where {expected} was proven: not registered")
+    for text, expected in golden.items():
+        if not answers_alike(answers[text], expected):
+            raise ModelError(f"the logged model {info.model_uri} answers {answers[text]} to {text!r} where {expected} was proven: not registered")
     return LoggedModel(info.model_id, info.model_uri)
 
 
@@ -170,6 +176,8 @@ def find_model(address: str) -> FoundModel:
     elif not address.startswith(("runs:/", "models:/")):
         raise ModelError(f"model {address!r}: no such folder, and not a run id, runs:/ID or models:/NAME@ALIAS: give one of these")
     folder = _model_folder(download(uri))
+    if uri.startswith("runs:/"):  # files of a run, an exported variant say, which are no logged model
+        return FoundModel(folder, uri, run_id=uri.removeprefix("runs:/").partition("/")[0])
     info = mlflow.models.get_model_info(uri)
     return FoundModel(folder, uri, info.model_id, info.run_id)
 
@@ -206,16 +214,6 @@ def check_registered_name(name: str, alias: str | None) -> None:
         raise TrackingError(f"registered_model {name!r}: must be a name without / : . % and quotation marks")
     if alias and (alias == "latest" or re.fullmatch(r"v\d+", alias) or not re.fullmatch(r"[\w-]+", alias)):
         raise TrackingError(f"alias {alias!r}: must be letters, digits, - and _, and neither 'latest' nor like 'v1': choose e.g. champion")
-
-
-def _alike(found: list[list[dict[str, Any]]], expected: list[list[dict[str, Any]]]) -> bool:
-    """Whether texts, labels and offsets are equal and scores nearly so: sums in another order differ in their last digits."""
-
-    def without_scores(answer: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-        return [[{**entity, "score": None} for entity in entities] for entities in answer]
-
-    scores = [[entity["score"] for entities in answer for entity in entities] for answer in (found, expected)]
-    return without_scores(found) == without_scores(expected) and all(abs(a - b) <= SCORE_TOLERANCE for a, b in zip(*scores, strict=True))
 
 
 def _model_folder(path: Path) -> Path:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import mlflow
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from ..errors import TrackingError
 from .runs import Run
@@ -20,8 +21,16 @@ log = logging.getLogger(__name__)
 
 LATEST = "latest"
 TURN_TAG = "ner.promotion."
+HISTORY_TAG = "ner.history."
+"""Tag of a registered model, ended by an alias: the versions that had it, the first one first, commas between."""
+HISTORY_LIMIT = 200
+"""Versions of an alias that are remembered."""
 STALE_S = 60
 """A turn taken longer ago is a process's that died: what is done in a turn takes a second."""
+
+
+class AliasMovedError(TrackingError):
+    """Somebody else moved an alias while it was decided who should have it."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,33 @@ def find_version(name: str, which: str) -> RegisteredVersion:
 
 
 def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
-    """The version that has an alias, if one has."""
-    number = mlflow.MlflowClient().get_registered_model(name).aliases.get(alias)
+    """The version that has an alias, if one has.
+
+    Raises:
+        TrackingError: there is no such registered model.
+    """
+    number = _registered_model(name).aliases.get(alias)
     return find_version(name, str(number)) if number else None
+
+
+def holder_before(name: str, alias: str) -> RegisteredVersion | None:
+    """The version that had an alias before the one that has it now, if that is known."""
+    past = _history(_registered_model(name), alias)
+    return find_version(name, past[-2]) if len(past) > 1 else None
+
+
+def check_not_judged(name: str, alias: str) -> None:
+    """Refuse an alias that promotions judge about, before any work whose result would be given it unjudged.
+
+    Raises:
+        TrackingError: it is one.
+    """
+    try:
+        known = mlflow.MlflowClient().get_registered_model(name).tags
+    except MlflowException:  # the first version will make it
+        return
+    if f"{HISTORY_TAG}{alias}" in known:
+        raise TrackingError(f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that")
 
 
 def user_of(run: Run) -> str:
@@ -68,8 +101,12 @@ def user_of(run: Run) -> str:
     return str(mlflow.get_run(run.id).data.tags.get("mlflow.user", "unknown"))
 
 
-def move_alias(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None, tags: Mapping[str, str], note: str, timeout_s: float) -> None:
+def move_alias(
+    alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None, tags: Mapping[str, str], note: str, timeout_s: float, back: bool = False
+) -> None:
     """Give an alias to a version, if it is still where it was when that was decided; ``tags`` and ``note`` are written on the version.
+
+    The registered model keeps the alias's history, which grows by the version, or shrinks to it.
 
     Args:
         alias: the alias to move.
@@ -78,23 +115,27 @@ def move_alias(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | N
         tags: tags of the version.
         note: a line for the version's description.
         timeout_s: seconds to wait for others who move an alias of this model.
+        back: the alias returns to the version that had it before: what came after that is taken out of the history.
 
     Raises:
-        TrackingError: somebody else moved the alias meanwhile, or does not end.
+        AliasMovedError: somebody else moved the alias meanwhile.
+        TrackingError: somebody else does not end.
     """
     client = mlflow.MlflowClient()
     with _turn(to.name, timeout_s):
         holder = alias_holder(to.name, alias)
         if (holder and holder.version) != (held_by and held_by.version):
             was, is_ = (f"version {found.version}" if found else "no version" for found in (held_by, holder))
-            raise TrackingError(
+            raise AliasMovedError(
                 f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
             )
-        for key, value in tags.items():
-            client.set_model_version_tag(to.name, to.version, key, value)
+        past = _history(_registered_model(to.name), alias)
+        mark(to, tags)
         before = client.get_model_version(to.name, to.version).description or ""
         client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
         client.set_registered_model_alias(to.name, alias, to.version)
+        past = past[:-1] if back else [*past, to.version]
+        client.set_registered_model_tag(to.name, f"{HISTORY_TAG}{alias}", ",".join(past[-HISTORY_LIMIT:]))
 
 
 def mark(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
@@ -131,8 +172,24 @@ def _turn(name: str, timeout_s: float) -> Iterator[None]:
         time.sleep(random.uniform(0.1, 1.0))
 
 
+def _registered_model(name: str) -> RegisteredModel:
+    try:
+        return mlflow.MlflowClient().get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        raise TrackingError(f"there is no registered model {name!r}: check the name, or run main or export first") from error
+
+
+def _history(model: RegisteredModel, alias: str) -> list[str]:
+    """The versions that had an alias, the one that has it now last; by whatever hand it came there."""
+    past = [version for version in model.tags.get(f"{HISTORY_TAG}{alias}", "").split(",") if version]
+    now_ = str(model.aliases.get(alias, ""))
+    return [*past, now_] if now_ and past[-1:] != [now_] else past
+
+
 def _others(name: str, own: str) -> list[str]:
-    tags = mlflow.MlflowClient().get_registered_model(name).tags
+    tags = _registered_model(name).tags
     return [key for key, since in tags.items() if key.startswith(TURN_TAG) and key != own and time.time() - float(since) < STALE_S]
 
 

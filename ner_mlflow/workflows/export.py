@@ -8,6 +8,7 @@ from ..data.sentences import TRAIN, VALIDATION
 from ..errors import ModelError
 from ..export.bundle import write_code_bundle
 from ..export.export import export
+from ..export.golden import golden_answers
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, code_fingerprint, library_versions
@@ -20,12 +21,27 @@ from .prepare import DataRef
 log = logging.getLogger(__name__)
 
 STEP = "export"
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "export", "serving", "modeling/checkpoint.py", "tracking/models.py")
+GOLDEN_SENTENCES = 30
+"""Of validation, whose answers are logged with the served model."""
+CODE = (
+    "bio.py",
+    "casing.py",
+    "decoding.py",
+    "encoding.py",
+    "evaluation",
+    "export",
+    "modeling/checkpoint.py",
+    "modeling/predict.py",
+    "serving",
+    "tagger.py",
+    "tracking/models.py",
+    "workflows/export.py",
+)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The logged served model, which variant it is, and the run's metrics."""
+    """The logged served model, and which variant it is."""
 
     model: LoggedModel
     variant: str
@@ -53,9 +69,10 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
         for name, figure in report.figures.items():
             run.log_figure(name, figure)
         run.log_folder(folder / "onnx", "onnx")
-        expected = EntityRecognizer(load_tagger(report.served.folder)).recognize_rows(EXAMPLE)
+        texts = [*EXAMPLE, *(" ".join(sentence.tokens) for sentence in data.dataset.corpus[VALIDATION][:GOLDEN_SENTENCES])]
+        golden = golden_answers(EntityRecognizer(load_tagger(report.served.folder)), texts)
         metadata = {"variant": report.served.name, "types": list(checkpoint.spec.types), "dataset_fingerprint": data.dataset.fingerprint}
-        logged = log_served_model(report.served.folder, write_code_bundle(folder / "code"), "served_model", expected, metadata)
+        logged = log_served_model(report.served.folder, write_code_bundle(folder / "code"), "served_model", golden, metadata)
         onnx_model = log_onnx_model(report.served.folder, "onnx_model")
         served_fingerprint = FoundModel(report.served.folder, logged.uri).fingerprint
     run.set_tags({MODEL_URI_TAG: logged.uri, "served_variant": report.served.name, "served_fingerprint": served_fingerprint})

@@ -1,10 +1,9 @@
 """The `predict` step: a whole corpus through a registered model, streaming here or on a Spark cluster."""
 
 import logging
+import resource
 import time
 from pathlib import Path
-
-import psutil
 
 from ..config import PredictConfig
 from ..data.rows import ENTITIES, file_format, read_rows, writing_rows
@@ -20,14 +19,14 @@ STEP = "predict"
 PROGRESS_S = 10
 
 
-def run_predict(run: Run, config: PredictConfig, model: FoundModel, source: Path, output: Path) -> dict[str, float]:
+def run_predict(run: Run, config: PredictConfig, model: FoundModel, source: str, output: str) -> dict[str, float]:
     """Write the rows of ``source`` with a column :data:`ENTITIES` to ``output``, in an open run.
 
     Args:
         run: receives counts and throughput.
         config: the column with the texts, and the engine.
         model: an exported model; on Spark one that is logged.
-        source: JSONL or Parquet.
+        source: JSONL or Parquet; a path, or on Spark any address that the cluster reads.
         output: the same, or on Spark a folder of Parquet files.
 
     Returns:
@@ -40,8 +39,8 @@ def run_predict(run: Run, config: PredictConfig, model: FoundModel, source: Path
     if not model.is_onnx:
         raise ModelError(f"model {model.address} is not exported: run export on it, and give the registered model")
     run.log_config(predict=config)
-    run.set_tags({"model": model.address, "input": source, "output": output})
-    metrics = _on_spark(config, model, source, output) if config.engine == "spark" else _here(config, model, source, output)
+    run.set_tags({"model": model.address, "model_id": model.model_id or "", "model_fingerprint": model.fingerprint, "input": source, "output": output})
+    metrics = _on_spark(config, model, source, output) if config.engine == "spark" else _here(config, model, Path(source), Path(output))
     run.log_metrics(metrics)
     return metrics
 
@@ -61,7 +60,6 @@ def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) 
                 said = time.perf_counter()
                 log.info("%d texts, %.0f a second", rows, rows / (said - started))
         seconds = time.perf_counter() - started
-    peak = psutil.Process().memory_info().rss
     return {
         "texts": rows,
         "entities": entities,
@@ -69,13 +67,17 @@ def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) 
         "seconds": seconds,
         "texts_per_s": rows / seconds,
         "characters_per_s": characters / seconds,
-        "memory_bytes": peak,
+        "peak_rss_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
     }
 
 
-def _on_spark(config: PredictConfig, model: FoundModel, source: Path, output: Path) -> dict[str, float]:
+def _on_spark(config: PredictConfig, model: FoundModel, source: str, output: str) -> dict[str, float]:
     if model.model_id is None:
         raise ModelError(f"model {model.address} is a folder: on Spark give one that MLflow can load, such as models:/NAME@ALIAS")
-    arguments = (str(source.absolute()), file_format(source), str(output.absolute()), config.text_column, ENTITIES, config.threads)
+    arguments = (_absolute(source), file_format(Path(source)), _absolute(output), config.text_column, ENTITIES, config.threads)
     rows, seconds = predict_on_spark(config.spark_master, model.address, *arguments)
     return {"texts": rows, "seconds": seconds, "texts_per_s": rows / seconds}
+
+
+def _absolute(address: str) -> str:
+    return address if "://" in address else str(Path(address).absolute())

@@ -1,7 +1,7 @@
 """The `promote` step: a candidate takes the champion's place, if it may; or the champion before takes it back."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
@@ -9,13 +9,13 @@ from ..config import Config
 from ..data.sentences import VALIDATION
 from ..errors import ModelError, TrackingError
 from ..evaluation.counts import entity_counts
-from ..evaluation.promotion import Contender, Verdict, judge
+from ..evaluation.promotion import Contender, Measured, Verdict, judge
 from ..export.latency import interleaved_latency_ms, onnx_loader, sentence_inputs, summarize_ms
 from ..provenance import folder_sizes
 from ..serving.recognizer import MODEL_FILE, TOKENIZER_FILE
 from ..tagger import TaggerSpec
 from ..tracking.models import FoundModel, find_model
-from ..tracking.registry import RegisteredVersion, alias_holder, find_version, mark, move_alias, now, user_of
+from ..tracking.registry import AliasMovedError, RegisteredVersion, alias_holder, find_version, holder_before, mark, move_alias, now, user_of
 from ..tracking.runs import Run, read_metrics, read_tags
 from .evaluate import evaluated, read_predictions
 from .prepare import DataRef, load_data
@@ -23,17 +23,17 @@ from .prepare import DataRef, load_data
 log = logging.getLogger(__name__)
 
 STEP = "promote"
-PROMOTED_FROM = "promoted_from"
 WARMUP_RUNS = 10
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came out; ``moved`` says whether the alias was given to ``version``."""
+    """What came out: ``may`` says whether ``version`` may have the alias, by the verdict or by force, ``moved`` whether it was given it."""
 
     version: RegisteredVersion
     champion: RegisteredVersion | None
     verdict: Verdict
+    may: bool
     moved: bool
 
 
@@ -63,43 +63,45 @@ def run_promote(run: Run, config: Config, name: str, candidate: str, alias: str,
     run.describe(verdict.table)
     for check in verdict.checks:
         log.info("%s: %s (%s)", check.question, "yes" if check.passed else "no", check.found)
-    moved = not dry_run and (verdict.passed or bool(force))
-    run.set_tags({"passed": verdict.passed, "reason": verdict.reason, "promoted": moved, "forced": force})
-    if moved:
+    may = verdict.passed or bool(force)
+    run.set_tags({"passed": verdict.passed, "reason": verdict.reason, "promoted": False, "forced": force})
+    if may and not dry_run:
         reason = verdict.reason if verdict.passed else f"forced ({force}), although {verdict.reason}"
         _move(run, config, version, champion, alias, reason)
+        run.set_tags({"promoted": True})
     elif not dry_run:
         raise ModelError(f"{version.address} does not become {name}@{alias}, {verdict.reason}; to promote it all the same: force='the reason why'")
-    return Promotion(version, champion, verdict, moved)
+    return Promotion(version, champion, verdict, may, may and not dry_run)
 
 
 def attempt(run: Run, config: Config, name: str, candidate: str, alias: str) -> str:
-    """:func:`run_promote` where it is no failure that the candidate is refused; the reason, empty where it was promoted."""
+    """:func:`run_promote` where it is no failure that the candidate is refused, or another was faster; the reason, empty where it was promoted."""
     try:
         run_promote(run, config, name, candidate, alias)
-    except ModelError as error:
+    except (ModelError, AliasMovedError) as error:
         return str(error)
     return ""
 
 
-def run_rollback(run: Run, config: Config, name: str, alias: str, reason: str) -> tuple[RegisteredVersion, RegisteredVersion]:
-    """Give an alias back to the version that had it before.
+def run_rollback(run: Run, config: Config, name: str, alias: str, reason: str, dry_run: bool = False) -> tuple[RegisteredVersion, RegisteredVersion]:
+    """Give an alias back to the version that had it before; with ``dry_run`` say only which that is.
 
     Returns:
-        The version that had the alias, and the one that has it now.
+        The version that has, or had, the alias, and the one before it.
 
     Raises:
         TrackingError: nothing is known to have had it before, or somebody else moved it meanwhile.
     """
-    champion = alias_holder(name, alias)
-    if champion is None or not champion.tags.get(PROMOTED_FROM):
+    champion, previous = alias_holder(name, alias), holder_before(name, alias)
+    if champion is None or previous is None:
         raise TrackingError(f"{name}@{alias}: no champion before this one is known, so nothing to roll back to: promote a version with force='the reason why'")
-    previous = find_version(name, champion.tags[PROMOTED_FROM])
-    run.set_tags({"candidate": previous.address, "champion": champion.address, "alias": alias, "reason": reason})
-    who, when = user_of(run), now()
-    note = f"{when}: {alias} again, rolled back from version {champion.version} by {who}: {reason}."
-    move_alias(alias, previous, champion, {"restored_at": when, "restored_by": who}, note, config.promote.lock_timeout_s)
-    mark(champion, {"rolled_back_at": when, "rolled_back_by": who, "rolled_back_reason": reason})
+    run.set_tags({"candidate": previous.address, "champion": champion.address, "alias": alias, "reason": reason, "promoted": False})
+    if not dry_run:
+        who, when = user_of(run), now()
+        note = f"{when}: {alias} again, rolled back from version {champion.version} by {who}: {reason}."
+        move_alias(alias, previous, champion, {"restored_at": when, "restored_by": who}, note, config.promote.lock_timeout_s, back=True)
+        mark(champion, {"rolled_back_at": when, "rolled_back_by": who, "rolled_back_reason": reason})
+        run.set_tags({"promoted": True})
     return champion, previous
 
 
@@ -109,7 +111,7 @@ def _move(run: Run, config: Config, version: RegisteredVersion, champion: Regist
     tags = {
         "promoted_at": when,
         "promoted_by": who,
-        PROMOTED_FROM: champion.version if champion else "",
+        "promoted_from": champion.version if champion else "",
         "promotion_reason": reason,
         "promotion_run": run.id,
     }
@@ -118,28 +120,23 @@ def _move(run: Run, config: Config, version: RegisteredVersion, champion: Regist
 
 
 def _verdict(run: Run, config: Config, version: RegisteredVersion, champion: RegisteredVersion | None) -> Verdict:
-    found = find_model(version.address)
-    export = _export_tags(version)
-    failures = _proof_failures(version, found, export, config)
+    found, export = find_model(version.address), _export_tags(version)
+    candidate = Contender(version.address, export.get("dataset_fingerprint", ""), _proof_failures(version, found, export, config))
     if champion is None:
-        return judge(Contender(version.address, "", None, 1.0, 1, failures), None, config.promote)
-    other = find_model(champion.address)
-    fingerprints = [tags.get("dataset_fingerprint", f"unknown of {one.address}") for one, tags in ((version, export), (champion, _export_tags(champion)))]
-    if fingerprints[0] != fingerprints[1]:
-        contenders = [Contender(one.address, print_, None, 1.0, 1) for one, print_ in zip((version, champion), fingerprints, strict=True)]
-        return judge(Contender(version.address, fingerprints[0], None, 1.0, 1, failures), contenders[1], config.promote)
-    data = load_data(export["data_run"])
-    latencies = _latencies_ms(found, other, data, config.promote.latency_runs)
-    one, two = (
-        _contender(run, config, model, latency, data, reasons) for model, latency, reasons in ((found, latencies[0], failures), (other, latencies[1], ()))
-    )
-    return judge(one, two, config.promote)
+        return judge(candidate, None, config.promote)
+    holder = Contender(champion.address, _export_tags(champion).get("dataset_fingerprint", ""))
+    if not candidate.shares_dataset_with(holder):
+        return judge(candidate, holder, config.promote)
+    models, data = (found, find_model(champion.address)), load_data(export["data_run"])
+    latencies = _latencies_ms(*models, data, config.promote.latency_runs)
+    one, two = (_measured(run, config, model, latency, data) for model, latency in zip(models, latencies, strict=True))
+    return judge(replace(candidate, measured=one), replace(holder, measured=two), config.promote)
 
 
-def _contender(run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: DataRef, failures: tuple[str, ...]) -> Contender:
+def _measured(run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: DataRef) -> Measured:
     predictions = read_predictions(evaluated(run, config.evaluate, model, data))
     counts = entity_counts(predictions["gold"].tolist(), predictions["predicted"].tolist(), data.dataset.schema.types)
-    return Contender(model.address, data.dataset.fingerprint, counts, latency_p50_ms, sum(folder_sizes(model.folder).values()), failures)
+    return Measured(counts, latency_p50_ms, sum(folder_sizes(model.folder).values()))
 
 
 def _export_tags(version: RegisteredVersion) -> dict[str, str]:

@@ -33,6 +33,7 @@ from ..sweeping.space import Space, read_space
 from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialLostError, TrialPrunedError
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
+from ..tracking.registry import check_not_judged
 from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs
 from ..tracking.spark_study import SparkStudy, open_spark_study
 from . import train
@@ -131,6 +132,7 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
         TrackingError: the study's storage cannot be used, or another process sweeps it.
     """
     check_registered_name(registered_model, alias)
+    check_not_judged(registered_model, alias)
     deadline = _deadline(config)
     config = override(config, {"train.processes": config.train.processes or 1})
     space = read_space(config.sweep.space, config)

@@ -97,3 +97,14 @@ def test_rows_that_do_not_fit_a_parquet_table_are_refused(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="do not fit the columns of the first ones"):
         copy(source, tmp_path / "out.parquet", 1)
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_parquet_file_that_breaks_off_is_said_to(tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    pd.DataFrame({"text": [f"text {number} " + "x" * number for number in range(4000)]}).to_parquet(path, row_group_size=1000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4000] = b"\0" * 4000
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"broken after row \d+ \("):
+        for _ in read_rows(path, 100, "text"):
+            pass

@@ -1,6 +1,7 @@
 """Export: the files compute what PyTorch computes, and a file that does not is not served."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,8 @@ def test_every_variant_carries_its_whole_proof(everything: ExportReport) -> None
     assert (table["validation_f1"] <= table["validation_f1_high"]).all()
     measured = ["latency/length_32/p50_ms", "latency/real/p50_ms", "sentences_per_s", "cold_start_ms", "cold_memory_bytes", "size_bytes"]
     assert (table[measured] > 0).all(axis=None)
+    assert (table["peak_memory_bytes"] >= table["cold_memory_bytes"]).all()  # many texts at once need a second session, and threads
+    assert set(table["cpu_cores"]) == {str(os.cpu_count())}
     assert list(table["served"]) == [True, False, False, False, False]
     assert everything.figures["tradeoff"].axes
 
@@ -178,3 +181,8 @@ def test_a_model_that_sees_casing_is_exported_with_it(tiny_backbone: Path, tmp_p
     assert fp32.metrics["max_logit_difference"] < 1e-4
     lower, upper = load_tagger(fp32.folder).log_probabilities([["we", "use", "java"], ["We", "USE", "jaVa"]])
     assert np.abs(lower - upper).max() > 1e-2
+
+
+def test_a_provider_that_onnx_runtime_does_not_have_is_named(everything: ExportReport) -> None:
+    with pytest.raises(ModelError, match=r"provider 'CUDAExecutionProvider' is none of this ONNX Runtime's \(.*CPUExecutionProvider"):
+        load_tagger(everything.variants[0].folder, provider="CUDAExecutionProvider")
