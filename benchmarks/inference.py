@@ -3,18 +3,25 @@
 Takes an export run's model and real sentences (the test split of the dataset it was trained on), all cores, everything in turns:
 
 (a) the transformers token-classification pipeline with the same weights, in batches;
-(b) ONNX Runtime alone on the same file: sentences tokenised beforehand, sorted by length, in batches of the size that is fastest;
-    no decoding, no text: the limit;
+(b) ONNX Runtime alone on the same file: sentences tokenised beforehand, sorted by length, in batches of the size that is fastest, all
+    cores on each batch or a core a batch, whichever is faster; no decoding, no text: the limit;
 ours: `predict` of the served model as MLflow loads it, from texts to entities with offsets.
+
+Also: one sentence a call against (b) with all cores, and what importing MLflow and loading the model takes in a fresh process.
 
 usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3] [--int8 int8] [--fp32 fp32]
 """
 
 import argparse
+import itertools
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +43,7 @@ from ner_mlflow.tracking.runs import download, latest_run, read_tags
 from ner_mlflow.workflows.prepare import load_data
 
 PIPELINE_BATCH_SIZE = 32
-BATCH_TOKENS = (512, 1024, 2048, 4096, 8192)
+BATCH_TOKENS = (128, 256, 512, 1024, 2048, 4096)
 SINGLE_SENTENCES = 200
 DEFAULT_EXPERIMENT = "0"
 
@@ -67,9 +74,9 @@ def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: 
     frame = pd.DataFrame({"text": texts})
     contenders: dict[str, Callable[[], Callable[[], Any]]] = {"pipeline": lambda: _pipeline(torch_folder, texts)}
     for name, folder in folders.items():
-        best = _best_batch_tokens(folder, texts)
-        print(f"{name}: bare ONNX Runtime is fastest in batches of {best} sub-tokens", flush=True)
-        contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, best)  # type: ignore[misc]
+        best = _best_bare(folder, texts)
+        print(f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} sub-tokens, {'a core a batch' if best[1] else 'all cores on each'}", flush=True)
+        contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, *best)  # type: ignore[misc]
         contenders[f"ours_{name}"] = lambda name=name: _predict(served[name], frame)  # type: ignore[misc]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(arguments.rounds):
@@ -80,6 +87,7 @@ def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: 
             seconds[name].append(time.perf_counter() - started)
             print(f"round {round_ + 1}, {name}: {len(texts) / seconds[name][-1]:.0f} sentences per second", flush=True)
     rate = {name: len(texts) / float(np.median(values)) for name, values in seconds.items()}
+    loads = [_load(served["int8"]) for _ in range(arguments.rounds)]
     singles = _single_p50_ms(folders["int8"], served["int8"], texts[:SINGLE_SENTENCES], arguments.rounds)
     return {
         "ratio_int8_to_pipeline": rate["ours_int8"] / rate["pipeline"],
@@ -89,6 +97,8 @@ def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: 
         "ratio_single_p50_to_bare_onnxruntime": singles["ours"] / singles["bare"],
         "sentences_per_s": rate,
         "single_p50_ms": singles,
+        "load_s": float(np.median([load["seconds"] for load in loads])),
+        "load_memory_bytes": max(load["memory_bytes"] for load in loads),
         "sentences": len(texts),
         "variants": {"int8": arguments.int8, "fp32": arguments.fp32},
         "hardware": hardware(),
@@ -123,21 +133,39 @@ def _inputs(folder: Path, texts: Sequence[str], batch_tokens: int) -> list[Input
     return [collate([windows[index] for index in batch], spec.pad_id) for batch in batches(windows, batch_tokens)]
 
 
-def _bare(folder: Path, texts: Sequence[str], batch_tokens: int) -> Callable[[], Any]:
-    forward = onnx_forward(onnx_session(folder / MODEL_FILE))
+def _bare(folder: Path, texts: Sequence[str], batch_tokens: int, core_a_batch: bool) -> Callable[[], Any]:
+    cores = os.cpu_count() or 1
+    forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads=1 if core_a_batch else 0))
     inputs = _inputs(folder, texts, batch_tokens)
     forward(inputs[-1])
-    return lambda: [forward(batch) for batch in inputs]
+    if not core_a_batch:
+        return lambda: [forward(batch) for batch in inputs]
+    pool = ThreadPoolExecutor(cores)
+    list(pool.map(forward, inputs[:cores]))
+    return lambda: list(pool.map(forward, inputs))
 
 
-def _best_batch_tokens(folder: Path, texts: Sequence[str]) -> int:
+def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
     seconds = {}
-    for batch_tokens in BATCH_TOKENS:
-        answer = _bare(folder, texts, batch_tokens)
+    for choice in itertools.product(BATCH_TOKENS, (False, True)):
+        answer = _bare(folder, texts, *choice)
         started = time.perf_counter()
         answer()
-        seconds[batch_tokens] = time.perf_counter() - started
-    return min(seconds, key=lambda batch_tokens: seconds[batch_tokens])
+        seconds[choice] = time.perf_counter() - started
+        del answer
+    return min(seconds, key=lambda choice: seconds[choice])
+
+
+def _load(path: str) -> dict[str, float]:
+    """Seconds and resident bytes of a fresh process that imports MLflow and loads the served model, as a service does."""
+    code = (
+        "import json, resource, sys, time; started = time.perf_counter(); import mlflow; mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "print(json.dumps({'seconds': time.perf_counter() - started, 'memory_bytes': memory}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    loaded: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
 
 
 def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -> dict[str, float]:

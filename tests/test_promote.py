@@ -123,15 +123,18 @@ def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_
     mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
 
     def meanwhile(*arguments: Any, **more: Any) -> None:
-        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "3")
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", copy.version)
         move_alias(*arguments, **more)
 
     copy = mlflow.MlflowClient().create_model_version(NAME, find_version(NAME, "1").source)
-    assert copy.version == 3
     monkeypatch.setattr("ner_mlflow.workflows.promote.move_alias", meanwhile)
-    with open_run("promote", "promote") as run:
-        refused = attempt(run, config, NAME, "2", "champion")
-    assert "was moved by somebody else: version 1 had it when version 2 was compared, version 3 has it now" in refused
+    try:
+        with open_run("promote", "promote") as run:
+            refused = attempt(run, config, NAME, "2", "champion")
+    finally:
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+        mlflow.MlflowClient().delete_model_version(NAME, copy.version)
+    assert "was moved by somebody else: version 1 had it when version 2 was compared" in refused
     assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "False"
 
 

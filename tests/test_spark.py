@@ -55,7 +55,7 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
     command = ["--engine", "spark", "--spark_master", CLUSTER]
     bad = entry_point(store, "predict", "--input", str(tmp_path / "bad.jsonl"), "--output", f"file://{tmp_path}/bad", *command)
     assert bad.returncode == 1
-    assert "None is not text: send strings only" in bad.stderr.strip().splitlines()[-1]
+    assert "row 0: nan is not text: send strings only" in bad.stderr.strip().splitlines()[-1]
     assert not list(tmp_path.glob("bad*[!l]"))
     again = entry_point(store, "predict", "--input", str(source), "--output", str(tmp_path / "there"), *command)
     assert again.returncode == 1
