@@ -1,6 +1,8 @@
 """Trials of one process share what they read and encode, and leave no memory behind."""
 
 import gc
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +77,30 @@ def test_latency_is_that_of_the_preset_s_network_where_only_adapters_differ(tiny
     assert [round(trial.values[1] / 0.05, 6) % 1 for trial in study.trials()] == [0.0] * 2
 
 
+@pytest.fixture
+def wide_backbone(tiny_backbone: Path, tmp_path: Path) -> Path:
+    """The tiny one with weights of 8 MiB, so that 27 of them that stay would be seen."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "wide"
+    shutil.copytree(tiny_backbone, folder)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    wide = BertModel(BertConfig(**{**settings, "hidden_size": 288, "intermediate_size": 1152}), add_pooling_layer=False)
+    wide.save_pretrained(folder)
+    assert (folder / "model.safetensors").stat().st_size > 8 * MIB
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_memory_after_thirty_trials_is_that_after_three(precision: str, tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_after_thirty_trials_is_that_after_three(
+    precision: str, wide_backbone: Path, tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resident: dict[int, int] = {}
 
     def measure(number: int) -> None:
         resident[number] = psutil.Process().memory_info().rss
 
-    sweep(tiny_preset, tmp_path, monkeypatch, measure, **{"sweep.trials": 30, "sweep.sampler": "random", "train.precision": precision})
+    settings = {"sweep.trials": 30, "sweep.sampler": "random", "train.precision": precision, "model.backbone": str(wide_backbone)}
+    sweep(tiny_preset, tmp_path, monkeypatch, measure, **settings)
     assert resident[30] - resident[3] < 40 * MIB
