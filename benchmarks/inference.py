@@ -159,9 +159,9 @@ def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
 def _load(path: str) -> dict[str, float]:
     """Seconds and resident bytes of a fresh process that imports MLflow and loads the served model, as a service does."""
     code = (
-        "import json, resource, sys, time; started = time.perf_counter(); import mlflow; mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
-        "print(json.dumps({'seconds': time.perf_counter() - started, 'memory_bytes': memory}))"
+        "import json, sys, time; started = time.perf_counter(); import mlflow; mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "seconds = time.perf_counter() - started; import psutil\n"
+        "print(json.dumps({'seconds': seconds, 'memory_bytes': psutil.Process().memory_info().rss}))"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     loaded: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import resource
 import subprocess
 from collections.abc import Iterable
 from functools import cache
@@ -71,6 +72,16 @@ def hardware() -> dict[str, str]:
         "platform": platform.platform(),
         "python": platform.python_version(),
     }
+
+
+def peak_rss_bytes() -> int:
+    """The most memory that this process has held; not what a larger one held that started it, which ``getrusage`` counts too on Linux."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) * 1024
 
 
 def provenance() -> dict[str, Any]:

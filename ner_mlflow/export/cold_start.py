@@ -1,7 +1,6 @@
 """From nothing to the first answer: how long a fresh process takes with a model, and how much memory then and at work."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import ModelError
+from ..provenance import peak_rss_bytes
 
 TEXT = "After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes."
 MANY_TEXTS = 1000
@@ -46,7 +46,7 @@ def main() -> None:
     sys.stdout.write(json.dumps({"cold_memory_bytes": psutil.Process().memory_info().rss}) + "\n")
     sys.stdout.flush()
     recognizer.recognize_rows([TEXT] * MANY_TEXTS)
-    sys.stdout.write(json.dumps({"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    sys.stdout.write(json.dumps({"peak_memory_bytes": peak_rss_bytes()}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Fit a model: the transformers Trainer with our validation, length grouping and precision."""
 
 import logging
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from ..config import TrainConfig
 from ..data.sentences import Sentence
 from ..encoding import IGNORED, Window, WordEncoder, collate, label_window, pad
 from ..labels import LabelSchema
+from ..provenance import peak_rss_bytes
 from ..results import TrainResult
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .checkpoint import save_adapter, save_initial_adapter, save_model
@@ -143,7 +143,7 @@ def fit(
         **speed,
         "train/epochs_run": float(len(trainer.validation_scores)),
         "train/best_epoch": float(trainer.validation_scores.index(best) + 1),
-        "train/peak_rss_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+        "train/peak_rss_bytes": float(peak_rss_bytes()),
     }
     return TrainResult(folder / "model", adapter_folder, metrics, {"training_curves": plot_curves(trainer.state.log_history)})
 

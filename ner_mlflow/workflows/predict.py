@@ -1,13 +1,13 @@
 """The `predict` step: a whole corpus through a registered model, streaming here or on a Spark cluster."""
 
 import logging
-import resource
 import time
 from pathlib import Path
 
 from ..config import PredictConfig
 from ..data.rows import ENTITIES, file_format, read_rows, writing_rows
 from ..errors import ModelError
+from ..provenance import peak_rss_bytes
 from ..serving.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run
@@ -67,7 +67,7 @@ def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) 
         "seconds": seconds,
         "texts_per_s": rows / seconds,
         "characters_per_s": characters / seconds,
-        "peak_rss_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+        "peak_rss_bytes": float(peak_rss_bytes()),
     }
 
 

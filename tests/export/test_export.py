@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 import torch
 
@@ -92,6 +93,7 @@ def test_every_variant_carries_its_whole_proof(everything: ExportReport) -> None
     measured = ["latency/length_32/p50_ms", "latency/real/p50_ms", "sentences_per_s", "cold_start_ms", "cold_memory_bytes", "size_bytes"]
     assert (table[measured] > 0).all(axis=None)
     assert (table["peak_memory_bytes"] >= table["cold_memory_bytes"]).all()  # many texts at once need a second session, and threads
+    assert (table["peak_memory_bytes"] < psutil.Process().memory_info().rss).all()  # theirs, not that of this process, which has torch
     assert set(table["cpu_cores"]) == {str(os.cpu_count())}
     assert list(table["served"]) == [True, False, False, False, False]
     assert everything.figures["tradeoff"].axes
