@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -205,11 +204,15 @@ def test_a_deadline_lets_no_trial_begin() -> None:
     assert states(study) == {"WAITING": 8}
 
 
-def worker(spec: StudySpec, log: str, seconds: float) -> None:
+def worker(spec: StudySpec, log: str, seconds: float, killed_at: int | None = None) -> None:
+    """Write down each trial as it begins; die amid the one of the number ``killed_at``."""
+
     def noted(trial: RunningTrial) -> list[float]:
         with Path(log).open("a") as file:
             file.write(f"{trial.number}\n")
         time.sleep(seconds)
+        if trial.number == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         return rate(trial)
 
     SweepStudy(spec).work(noted)
@@ -221,17 +224,7 @@ def test_processes_share_a_study_and_one_that_is_killed_loses_nothing(storage: s
     spec = spec_of(storage, trials=12)
     study = SweepStudy(spec)
     study.fill(None)
-
-    def kill_one() -> None:
-        while not log.exists() or len(log.read_text().split()) < 4:
-            time.sleep(0.05)
-        running = [trial for trial in SweepStudy(spec).trials() if trial.state == TrialState.RUNNING and "worker" in trial.user_attrs]
-        os.kill(running[0].user_attrs["worker"]["pid"], signal.SIGKILL)
-
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    supervise(study, worker, (spec, str(log), 0.3), jobs=2)
-    killer.join()
+    supervise(study, worker, (spec, str(log), 0.3, 4), jobs=2)
     assert states(study) == {"COMPLETE": 12, "FAIL": 1}
     finished = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
     assert sorted(trial.user_attrs[SLOT] for trial in finished) == list(range(12))
