@@ -36,7 +36,8 @@ from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
 from ner_mlflow.tracking.models import log_transformers_model
 from ner_mlflow.tracking.runs import Run, open_run, open_run_below, read_metrics, read_tags
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.sweep import STEP, SweepJob, Trials, trial_config
+from ner_mlflow.workflows.steps import SWEEP_STEP
+from ner_mlflow.workflows.sweep import SweepJob, Trials, trial_config
 
 
 class Clock:
@@ -102,7 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
         os.environ[CACHE_VARIABLE] = folder
         mlflow.set_tracking_uri(address)
-        with open_run(STEP, "tracking overhead") as parent:
+        with open_run(SWEEP_STEP, "tracking overhead") as parent:
             data = find_data(parent, config)
             job = SweepJob("overhead", space, config, data.run_id, parent.id, parent.experiment_id)
             trials = Trials(job, data)

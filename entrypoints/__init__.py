@@ -1,1 +1,7 @@
 """One click command an MLproject entry point: resolve the configuration, open the run, call the workflow."""
+
+import gc
+import sys
+
+if sys.argv[0] == "-m":  # what it is while `python -m entrypoints.NAME` looks for NAME, and never in a process that a command starts
+    gc.disable()  # little that an import makes becomes garbage, and looking for it takes a quarter of the start; cli.Command.main enables it

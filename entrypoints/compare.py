@@ -5,7 +5,8 @@ import click
 from entrypoints import cli
 from ner_mlflow.evaluation.comparison import markdown_table
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.compare import STEP, run_compare
+from ner_mlflow.workflows.compare import run_compare
+from ner_mlflow.workflows.steps import COMPARE_STEP
 
 
 @cli.command("compare")
@@ -16,7 +17,7 @@ from ner_mlflow.workflows.compare import STEP, run_compare
 def compare(runs: str, preset: str, overrides: str, **options: str) -> None:
     """Compare trained models: scores with significance, types, seeds, sizes and latencies, confusions, F1 against cost."""
     cli.set_up_logging()
-    with open_run(STEP, f"compare {runs}") as run:
+    with open_run(COMPARE_STEP, f"compare {runs}") as run:
         config = cli.resolve(preset, options, overrides)
         report = run_compare(run, config.evaluate, cli.several(runs, "runs"))
         columns = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]

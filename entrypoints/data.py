@@ -4,7 +4,8 @@ import click
 
 from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.prepare import STEP, run_data
+from ner_mlflow.workflows.prepare import run_data
+from ner_mlflow.workflows.steps import DATA_STEP
 
 
 @cli.command("data")
@@ -24,7 +25,7 @@ from ner_mlflow.workflows.prepare import STEP, run_data
 def data(preset: str, overrides: str, **options: str) -> None:
     """Prepare a dataset and log it with its statistics."""
     cli.set_up_logging()
-    with open_run(STEP, f"data {options['data__dataset']}") as run:
+    with open_run(DATA_STEP, f"data {options['data__dataset']}") as run:
         config = cli.resolve(preset, options, overrides)
         prepared = run_data(run, config.data)
         click.echo(f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, in run {run.id}")

@@ -4,8 +4,9 @@ import click
 
 from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.evaluate import STEP, run_evaluate, run_evaluate_several
+from ner_mlflow.workflows.evaluate import run_evaluate, run_evaluate_several
 from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
+from ner_mlflow.workflows.steps import EVALUATE_STEP
 
 
 @cli.command("evaluate")
@@ -17,7 +18,7 @@ from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
 def evaluate(model: str, data_run: str, preset: str, overrides: str, **options: str) -> None:
     """Score one model or several: strict scores with intervals, errors by category, slices, calibration, differences."""
     cli.set_up_logging()
-    with open_run(STEP, f"evaluate {model}") as run:
+    with open_run(EVALUATE_STEP, f"evaluate {model}") as run:
         config = cli.resolve(preset, options, overrides)
         models = [find_trained(run, config, address) for address in cli.several(model, "model")]
         data = find_data_of_model(run, config, models[0], data_run)

@@ -6,8 +6,9 @@ from entrypoints import cli
 from ner_mlflow.tracking.models import check_registered_name, register
 from ner_mlflow.tracking.registry import check_not_judged
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.export import STEP, run_export
+from ner_mlflow.workflows.export import run_export
 from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
+from ner_mlflow.workflows.steps import EXPORT_STEP
 
 
 @cli.command("export")
@@ -20,7 +21,7 @@ from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
 def export(model: str, data_run: str, registered_model: str, alias: str, preset: str, overrides: str) -> None:
     """Write the ONNX files that export.variants names, prove each on validation, register the one to serve."""
     cli.set_up_logging()
-    with open_run(STEP, f"export {model}") as run:
+    with open_run(EXPORT_STEP, f"export {model}") as run:
         config = cli.resolve(preset, {}, overrides)
         if registered_model:
             check_registered_name(registered_model, alias)

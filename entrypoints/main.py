@@ -4,7 +4,8 @@ import click
 
 from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.main import STEP, run_main
+from ner_mlflow.workflows.main import run_main
+from ner_mlflow.workflows.steps import MAIN_STEP
 
 
 @cli.command("main")
@@ -19,7 +20,7 @@ from ner_mlflow.workflows.main import STEP, run_main
 def main(presets: str, registered_model: str, alias: str, overrides: str, **options: str) -> None:
     """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
     cli.set_up_logging()
-    with open_run(STEP, "main") as run:
+    with open_run(MAIN_STEP, "main") as run:
         comparison = run_main(run, cli.several(presets, "presets"), cli.given(options, overrides), registered_model, alias)
         columns = comparison.table.drop(columns="train_run").set_index("preset").map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         click.echo(f"\n{columns.T.to_string()}\n")

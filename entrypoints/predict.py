@@ -7,7 +7,8 @@ import click
 from entrypoints import cli
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.predict import STEP, run_predict
+from ner_mlflow.workflows.predict import run_predict
+from ner_mlflow.workflows.steps import PREDICT_STEP
 
 
 @cli.command("predict")
@@ -24,7 +25,7 @@ def predict(model: str, input: str, output: str, preset: str, overrides: str, **
     cli.set_up_logging()
     if not input or not output:
         raise click.UsageError("give an input and an output: a file with texts, and the name of one that is to be written")
-    with open_run(STEP, f"predict {Path(input).name}") as run:
+    with open_run(PREDICT_STEP, f"predict {Path(input).name}") as run:
         config = cli.resolve(preset, options, overrides)
         metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(f"{metrics['texts']:.0f} texts in {metrics['seconds']:.1f} s ({metrics['texts_per_s']:.0f} a second): {output}")

@@ -5,7 +5,8 @@ import click
 from entrypoints import cli
 from ner_mlflow.tracking.models import check_registered_name
 from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.promote import STEP, run_promote, run_rollback
+from ner_mlflow.workflows.promote import run_promote, run_rollback
+from ner_mlflow.workflows.steps import PROMOTE_STEP
 
 
 @cli.command("promote")
@@ -23,7 +24,7 @@ from ner_mlflow.workflows.promote import STEP, run_promote, run_rollback
 def promote(registered_model: str, candidate: str, alias: str, dry_run: bool, force: str, rollback: str, preset: str, overrides: str, **options: str) -> None:
     """Compare a version with the champion on the same sentences, and move the alias if it may take its place; or roll back."""
     cli.set_up_logging()
-    with open_run(STEP, f"promote {registered_model} {'rollback' if rollback else candidate}") as run:
+    with open_run(PROMOTE_STEP, f"promote {registered_model} {'rollback' if rollback else candidate}") as run:
         config = cli.resolve(preset, options, overrides)
         check_registered_name(registered_model, alias)
         if rollback:

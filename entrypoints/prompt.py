@@ -6,7 +6,8 @@ from entrypoints import cli
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.prompt import STEP, run_prompt
+from ner_mlflow.workflows.prompt import run_prompt
+from ner_mlflow.workflows.steps import PROMPT_STEP
 
 
 @cli.command("prompt")
@@ -23,7 +24,7 @@ from ner_mlflow.workflows.prompt import STEP, run_prompt
 def prompt(against: str, data_run: str, preset: str, overrides: str, **options: str | list[str]) -> None:
     """Ask any OpenAI-compatible endpoint by several prompts on a seeded subset, locate its answers, score them as any model."""
     cli.set_up_logging()
-    with open_run(STEP, "prompt") as run:
+    with open_run(PROMPT_STEP, "prompt") as run:
         config = cli.resolve(preset, options, overrides)
         model = None if against == "none" else find_model(against)
         table = run_prompt(run, config.prompt, config.evaluate, find_data(run, config, data_run), model)

@@ -5,7 +5,8 @@ import click
 from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.inputs import find_data_of_model, find_trained
-from ner_mlflow.workflows.robustness import STEP, run_robustness
+from ner_mlflow.workflows.robustness import run_robustness
+from ner_mlflow.workflows.steps import ROBUSTNESS_STEP
 
 
 @cli.command("robustness")
@@ -20,7 +21,7 @@ from ner_mlflow.workflows.robustness import STEP, run_robustness
 def robustness(model: str, data_run: str, preset: str, overrides: str, **options: str | list[str]) -> None:
     """Change sentences in seeded ways, labels kept with their words, and log how much F1 each kind and severity costs."""
     cli.set_up_logging()
-    with open_run(STEP, f"robustness {model}") as run:
+    with open_run(ROBUSTNESS_STEP, f"robustness {model}") as run:
         config = cli.resolve(preset, options, overrides)
         found = find_trained(run, config, model)
         table = run_robustness(run, config.robustness, config.evaluate, found, find_data_of_model(run, config, found, data_run))

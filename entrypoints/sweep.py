@@ -6,7 +6,8 @@ from entrypoints import cli
 from ner_mlflow.config import preset_names
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.sweep import JOIN_STEP, STEP, join_sweep, run_sweep
+from ner_mlflow.workflows.steps import SWEEP_JOIN_STEP, SWEEP_STEP
+from ner_mlflow.workflows.sweep import join_sweep, run_sweep
 
 
 @cli.command("sweep")
@@ -35,7 +36,7 @@ def sweep(preset: str, data_run: str, join: str, registered_model: str, alias: s
     """Try settings of a search space, prune what stands badly, and train, export and register the best; a study goes on where it stopped."""
     cli.set_up_logging()
     config = cli.resolve(preset, options, overrides)
-    with open_run(STEP if join == "none" else JOIN_STEP, f"sweep {preset}" if join == "none" else f"join {join}") as run:
+    with open_run(SWEEP_STEP if join == "none" else SWEEP_JOIN_STEP, f"sweep {preset}" if join == "none" else f"join {join}") as run:
         if join != "none":
             click.echo(f"{join_sweep(run, config, join, cli.set_up_logging)} trials of study {join} are finished")
             return

@@ -1,6 +1,7 @@
 """The floors of the house: imports go strictly down, and some libraries have one owner each."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,12 @@ def test_the_served_modules_need_each_other_and_the_served_libraries_only(module
     for imported in imports(PACKAGE / module):
         top = imported.split(".")[0]
         assert imported in served or top in SERVED_LIBRARIES or top in sys.stdlib_module_names, f"{module} imports {imported}"
+
+
+def test_commands_that_fit_nothing_start_without_pytorch() -> None:
+    code = "import sys, entrypoints.{0}; sys.exit('torch' in sys.modules or 'peft' in sys.modules)"
+    for name in ("compare", "data", "evaluate", "predict", "promote", "prompt", "robustness"):
+        assert subprocess.run([sys.executable, "-c", code.format(name)], cwd=ROOT, check=False).returncode == 0, name
 
 
 def test_the_entry_points_stay_thin() -> None:

@@ -108,11 +108,6 @@ DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {"fused": wri
 """Variants made from fp32 alone: name -> (checkpoint, folder of fp32, folder to write)."""
 
 
-def read_onnx(folder: Path) -> onnx.ModelProto:
-    """The model file of an exported folder, whole."""
-    return onnx.load(folder / MODEL_FILE)
-
-
 class _LogitsOnly(nn.Module):
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
         super().__init__()

@@ -17,12 +17,11 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema, TensorSpec
-from transformers import pipeline
 
 from ..errors import ModelError, TrackingError
 from ..export.bundle import REQUIREMENTS, CodeBundle
 from ..export.golden import Golden, answers_alike
-from ..export.onnx_files import read_onnx
+from ..export.model_file import read_onnx
 from ..provenance import cache_key, file_sha256
 from ..serving.pyfunc import AS_JSON, MODEL_CONFIG
 from ..serving.recognizer import TOKENIZER_FILE
@@ -90,6 +89,8 @@ def log_transformers_model(folder: Path, name: str) -> LoggedModel:
 
     What MLflow leaves out of the folder (tokenizer, ``ner_model.json``) is put beside the weights, last ``ner_model.json``.
     """
+    from transformers import pipeline  # here and not above: it takes seconds, and most commands log no such model
+
     info = mlflow.transformers.log_model(
         pipeline("token-classification", model=str(folder), device="cpu"),
         name=name,

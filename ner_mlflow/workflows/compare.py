@@ -14,13 +14,12 @@ from ..evaluation.counts import entity_counts
 from ..evaluation.errors import token_confusion
 from ..tracking.models import MODEL_URI_TAG
 from ..tracking.runs import Run, RunRecord, finished_runs
-from . import evaluate, export, train
 from .evaluate import read_predictions
 from .prepare import load_data
+from .steps import EVALUATE_STEP, EXPORT_STEP, TRAIN_STEP
 
 log = logging.getLogger(__name__)
 
-STEP = "compare"
 ALL = "all"
 SEED = "train.seed"
 
@@ -37,8 +36,8 @@ def run_compare(run: Run, config: EvaluateConfig, runs: Sequence[str]) -> Compar
         TrackingError: no such runs, a named one was not evaluated on this split, or they were evaluated on different datasets.
     """
     everything = list(runs) == [ALL]
-    trained = finished_runs(train.STEP, run.experiment_id, None if everything else runs)
-    evaluations = [found for found in finished_runs(evaluate.STEP, run.experiment_id) if found.params.get("evaluate.split") == config.split]
+    trained = finished_runs(TRAIN_STEP, run.experiment_id, None if everything else runs)
+    evaluations = [found for found in finished_runs(EVALUATE_STEP, run.experiment_id) if found.params.get("evaluate.split") == config.split]
     by_model = {found.tags["model"]: found for found in reversed(evaluations) if "model" in found.tags}  # the latest wins
     chosen = [(one, by_model[one.tags[MODEL_URI_TAG]]) for one in trained if one.tags.get(MODEL_URI_TAG) in by_model]
     if not everything and len(chosen) < len(trained):
@@ -55,7 +54,7 @@ def run_compare(run: Run, config: EvaluateConfig, runs: Sequence[str]) -> Compar
         log.warning("left out, evaluated on another dataset: %s", ", ".join(others))
     kept = [(one, found) for one, found in chosen if found.tags["dataset_fingerprint"] == fingerprint]
     types = load_data(newest.tags["data_run"]).dataset.schema.types
-    exports = {found.tags["model"]: found for found in reversed(finished_runs(export.STEP, run.experiment_id)) if "model" in found.tags}
+    exports = {found.tags["model"]: found for found in reversed(finished_runs(EXPORT_STEP, run.experiment_id)) if "model" in found.tags}
     names = _names([one for one, _ in kept])
     candidates = [_candidate(names[one.id], one, found, exports.get(one.tags[MODEL_URI_TAG]), config.split, types) for one, found in kept]
     run.log_config(evaluate=config)

@@ -20,10 +20,10 @@ from ..tracking.models import FoundModel
 from ..tracking.runs import Run, download, read_metrics, reusable_run
 from .models import open_tagger
 from .prepare import DataRef
+from .steps import EVALUATE_STEP
 
 log = logging.getLogger(__name__)
 
-STEP = "evaluate"
 CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py", "workflows/evaluate.py")
 PREDICTIONS = "predictions"
 
@@ -97,11 +97,11 @@ def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[Foun
 
 def evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
     """The id of the run that scored a model: an earlier one, or one that is opened below ``run``."""
-    run_id = reusable_run(STEP, evaluate_cache_key(config, model, data), run.experiment_id)
+    run_id = reusable_run(EVALUATE_STEP, evaluate_cache_key(config, model, data), run.experiment_id)
     if run_id:
         log.info("%s: scored before in run %s", model.address, run_id)
         return run_id
-    with run.child(STEP, f"evaluate {model.address}") as child:
+    with run.child(EVALUATE_STEP, f"evaluate {model.address}") as child:
         run_evaluate(child, config, model, data)
     return child.id
 
@@ -122,4 +122,4 @@ def check_schema(tagger: Tagger, data: DataRef) -> None:
 
 def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
     """Equal for equal code, settings, model and data."""
-    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])
+    return cache_key([EVALUATE_STEP, code_fingerprint(*CODE), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])

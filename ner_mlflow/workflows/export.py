@@ -17,10 +17,10 @@ from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, l
 from ..tracking.runs import Run, work_folder
 from .evaluate import check_schema
 from .prepare import DataRef
+from .steps import EXPORT_STEP
 
 log = logging.getLogger(__name__)
 
-STEP = "export"
 GOLDEN_SENTENCES = 30
 """Of validation, whose answers are logged with the served model."""
 CODE = (
@@ -84,4 +84,4 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
 
 def export_cache_key(config: ExportConfig, model: FoundModel, data: DataRef) -> str:
     """Equal for equal code, libraries, settings, model and data."""
-    return cache_key([STEP, code_fingerprint(*CODE), library_versions(), config.model_dump_json(), model.address, data.dataset.fingerprint])
+    return cache_key([EXPORT_STEP, code_fingerprint(*CODE), library_versions(), config.model_dump_json(), model.address, data.dataset.fingerprint])

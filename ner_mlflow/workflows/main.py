@@ -16,11 +16,10 @@ from ..tracking.registry import alias_holder
 from ..tracking.runs import Run, read_metrics, read_tags, reusable_run
 from . import evaluate, export, prepare, promote, train
 from .prepare import DataRef
+from .steps import DATA_STEP, EVALUATE_STEP, EXPORT_STEP, PROMOTE_STEP, TRAIN_STEP
 from .teach import find_teachers
 
 log = logging.getLogger(__name__)
-
-STEP = "main"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
         data = steps.data(config)
         inputs = (config, data, backbones[preset], teachers[preset])
         train_run = steps.do(
-            train.STEP,
+            TRAIN_STEP,
             train.train_cache_key(*inputs),
             lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
@@ -113,7 +112,7 @@ class Steps:
 
     def data(self, config: Config) -> DataRef:
         """The dataset, as it was prepared before or prepared now."""
-        run_id = self.do(prepare.STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
+        run_id = self.do(DATA_STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
         return prepare.load_data(run_id)
 
     def do(
@@ -144,11 +143,11 @@ def judged(steps: Steps, preset: str, config: Config, train_run: str, data: Data
     """Evaluate and export what a train run made, unless that is done."""
     model: FoundModel = find_model(train_run)
     evaluate_run = steps.do(
-        evaluate.STEP,
+        EVALUATE_STEP,
         evaluate.evaluate_cache_key(config.evaluate, model, data),
         lambda child: evaluate.run_evaluate(child, config.evaluate, model, data),
     )
-    export_run = steps.do(export.STEP, export.export_cache_key(config.export, model, data), lambda child: export.run_export(child, config.export, model, data))
+    export_run = steps.do(EXPORT_STEP, export.export_cache_key(config.export, model, data), lambda child: export.run_export(child, config.export, model, data))
     tags = read_tags(export_run)
     return Variant(
         preset=preset,
@@ -167,7 +166,7 @@ def _not_promoted(run: Run, config: Config, name: str, version: str, alias: str)
     holder = alias_holder(name, alias)
     if holder and holder.version == version:
         return ""
-    with run.child(promote.STEP, f"promote {name}/{version}") as child:
+    with run.child(PROMOTE_STEP, f"promote {name}/{version}") as child:
         return promote.attempt(child, config, name, version, alias)
 
 

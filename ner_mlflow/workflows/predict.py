@@ -15,7 +15,6 @@ from ..tracking.spark import predict_on_spark
 
 log = logging.getLogger(__name__)
 
-STEP = "predict"
 PROGRESS_S = 10
 
 

@@ -13,10 +13,10 @@ from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..labels import TABLES
 from ..provenance import cache_key, code_fingerprint, file_sha256
 from ..tracking.runs import Run, download, work_folder
+from .steps import DATA_STEP
 
 log = logging.getLogger(__name__)
 
-STEP = "data"
 CODE = ("bio.py", "labels.py", "data")
 
 
@@ -63,7 +63,7 @@ def data_cache_key(config: DataConfig) -> str:
     paths = [Path(part.strip()) for part in config.dataset.split(",")] + [Path(config.label_table), TABLES / f"{config.label_table}.yaml"]
     files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []) if file.is_file()]
     hashes = [f"{file.name} {file_sha256(file)}" for file in files]
-    return cache_key([STEP, code_fingerprint(*CODE), config.model_dump_json(), *hashes])
+    return cache_key([DATA_STEP, code_fingerprint(*CODE), config.model_dump_json(), *hashes])
 
 
 def _short_name(dataset: str) -> str:

@@ -22,7 +22,6 @@ from .prepare import DataRef, load_data
 
 log = logging.getLogger(__name__)
 
-STEP = "promote"
 WARMUP_RUNS = 10
 
 

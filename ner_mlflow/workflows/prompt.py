@@ -24,10 +24,10 @@ from ..tracking.runs import Run
 from .evaluate import PREDICTIONS, check_schema
 from .models import open_tagger
 from .prepare import DataRef
+from .steps import PROMPT_STEP
 
 log = logging.getLogger(__name__)
 
-STEP = "prompt"
 PREFIX = "ner-"
 UNSURE = ("calibration",)
 """What an answer without probabilities cannot be scored for."""
@@ -61,7 +61,7 @@ def run_prompt(run: Run, config: PromptConfig, evaluation: EvaluateConfig, data:
     run.log_dataset(dataset, (split,), data.run_id)
     rows, predictions = [], {}
     for name in config.prompts:
-        with run.child(STEP, f"prompt {name}") as child:
+        with run.child(PROMPT_STEP, f"prompt {name}") as child:
             child.set_tags({"data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint})
             report, metrics = _asked(child, name, config, evaluation, sentences, data)
             predictions[name] = report

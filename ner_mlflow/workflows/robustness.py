@@ -19,8 +19,6 @@ from .prepare import DataRef
 
 log = logging.getLogger(__name__)
 
-STEP = "robustness"
-
 
 def run_robustness(run: Run, config: RobustnessConfig, evaluation: EvaluateConfig, model: FoundModel, data: DataRef) -> pd.DataFrame:
     """Score a model on changed sentences in an open run.

@@ -39,14 +39,12 @@ from ..tracking.spark_study import SparkStudy, open_spark_study
 from . import train
 from .main import Steps, Variant, comparison_table, judged, registered
 from .prepare import DataRef, load_data
+from .steps import TRAIN_STEP, TRIAL_STEP
 from .teach import find_teachers
 from .train import Reuse, run_train
 
 log = logging.getLogger(__name__)
 
-STEP = "sweep"
-JOIN_STEP = "sweep join"
-TRIAL = "trial"
 METRICS_DELAY_S = 30
 """How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
 JOB, KEY, PARENT = "job", "key", "parent"
@@ -241,7 +239,7 @@ class Trials:
         job, metrics = self._job, dict[str, float]()
         given_up: TrialPrunedError | TrialLostError | None = None
         tags = {"study": job.name, "trial.number": trial.number, "trial.state": "running", "trial.params": json.dumps(trial.chosen)}
-        with open_run_below(job.parent, job.experiment_id, TRIAL, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
+        with open_run_below(job.parent, job.experiment_id, TRIAL_STEP, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
             trial.note(**{RUN: run.id})
             try:
                 self._train(run, trial)
@@ -341,7 +339,7 @@ def _take_over(run: Run, study: HeldStudy) -> None:
 
 def _gather_trials(run: Run, study: HeldStudy) -> None:
     """Mark the runs of trials whose process is no more, and have all below this run, those too that joined under an earlier one."""
-    records = tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL})
+    records = tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL_STEP})
     alive = study.running()  # asked after the runs: whose run was found had begun before
     for record in records:
         if record.status == "RUNNING" and int(record.tags["trial.number"]) not in alive:
@@ -378,7 +376,7 @@ def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
     name = f"{study}-seed{config.train.seed}"
     steps = Steps(run, name)
     inputs = (config, data, resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill))
-    train_run = steps.do(train.STEP, train.train_cache_key(*inputs), lambda child: run_train(child, *inputs), find_resumable=train.resumable_run)
+    train_run = steps.do(TRAIN_STEP, train.train_cache_key(*inputs), lambda child: run_train(child, *inputs), find_resumable=train.resumable_run)
     return judged(steps, name, config, train_run, data)
 
 

@@ -24,11 +24,11 @@ from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes,
 from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
 from .prepare import DataRef, load_data
+from .steps import TRAIN_STEP
 from .teach import Lesson, find_teachers, teach
 
 log = logging.getLogger(__name__)
 
-STEP = "train"
 CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py", "workflows/teach.py")
 
 
@@ -143,7 +143,7 @@ def run_train(
 
 def resumable_run(cache_key: str, experiment_id: str) -> str | None:
     """The last interrupted train run with an equal cache key whose checkpoints are on this machine."""
-    return next((run_id for run_id in interrupted_runs(STEP, cache_key, experiment_id) if _resumable(training_folder(run_id))), None)
+    return next((run_id for run_id in interrupted_runs(TRAIN_STEP, cache_key, experiment_id) if _resumable(training_folder(run_id))), None)
 
 
 def find_interrupted(address: str) -> str:
@@ -153,7 +153,7 @@ def find_interrupted(address: str) -> str:
         TrackingError: there is none.
     """
     connect()
-    runs = interrupted_runs(STEP) if address == "latest" else [address.removeprefix("runs:/")]
+    runs = interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]
     for run_id in runs:
         if _resumable(training_folder(run_id)):
             return run_id
@@ -172,7 +172,7 @@ def train_cache_key(config: Config, data: DataRef, backbone: Backbone, teachers:
     """Equal for equal code, libraries, settings, data, backbone and teachers."""
     return cache_key(
         [
-            STEP,
+            TRAIN_STEP,
             code_fingerprint(*CODE),
             library_versions(),
             config.model.model_dump_json(),
