@@ -1,5 +1,6 @@
 """What many tests share: a tiny backbone, a store of their own, and the commands as a user types them."""
 
+import gc
 import getpass
 import json
 import os
@@ -34,6 +35,10 @@ Command = Callable[..., Completed]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # a sweep collects garbage after each trial: it need not look at every module that tests import, time and again
 
 
 @pytest.fixture(scope="session")
