@@ -63,10 +63,12 @@ def to_entities(tags: Sequence[str]) -> list[Entity]:
     """
     entities: list[Entity] = []
     for position, tag in enumerate(tags):
+        if tag == OUTSIDE:
+            continue
         prefix, type_ = split_tag(tag)
         if prefix == "B":
             entities.append(Entity(position, position + 1, type_))
-        elif prefix == "I":
+        else:
             last = entities[-1] if entities else None
             if last is None or last.end != position or last.type != type_:
                 raise DataError(f"tag {tag!r} at word {position} continues no entity: repair the sequence first")

@@ -57,10 +57,25 @@ class Iob2Decoder:
         Returns:
             Tag ids, shape (words,).
         """
-        best: NDArray[np.int64] = scores.argmax(axis=-1)
-        if len(best) == 0 or (self._independent and self._starts_allowed[best[0]] and self._allowed[best[:-1], best[1:]].all()):
-            return best
-        return self._viterbi(scores)
+        return self.decode_all([scores])[0]
+
+    def decode_all(self, scores: Sequence[NDArray[np.float32]]) -> list[NDArray[np.int64]]:
+        """The same for each of many sentences: together, where their words' best tags are valid."""
+        if not self._independent:
+            return [self._viterbi(values) for values in scores]
+        if not scores:
+            return []
+        lengths = np.array([len(values) for values in scores])
+        ends = np.cumsum(lengths)
+        best = np.concatenate(scores).argmax(axis=-1)
+        valid = np.ones(len(best), dtype=np.bool_)
+        valid[1:] = self._allowed[best[:-1], best[1:]]
+        firsts = (ends - lengths)[lengths > 0]
+        valid[firsts] = self._starts_allowed[best[firsts]]
+        found = np.split(best, ends[:-1])
+        for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
+            found[index] = self._viterbi(scores[index])
+        return found
 
     def log_marginals(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities of each word's tags over all valid sequences of the sentence; arguments and shape as in :meth:`decode`.
@@ -80,6 +95,8 @@ class Iob2Decoder:
         return marginals
 
     def _viterbi(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        if len(scores) == 0:
+            return np.zeros(0, dtype=np.int64)
         total = scores[0] + self._start_scores
         backpointers = np.zeros(scores.shape, dtype=np.int64)
         for word in range(1, len(scores)):

@@ -4,8 +4,9 @@ Training, evaluation, export and the served model all pass here, so a model sees
 `tokenizers` and numpy.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,12 @@ Inputs = dict[str, NDArray[np.int64]]
 """What an encoder takes, by name; each of shape (batch, length)."""
 IGNORED = -100
 """Label of positions without one, as PyTorch's cross entropy expects."""
+KNOWN_WORDS = 65_536
+"""Words whose sub-tokens an encoder remembers, at most."""
+KNOWN_WORD_CHARACTERS = 64
+"""Longer words (encoded data, minified code) do not come again and are not remembered."""
+WORDS_AT_ONCE = 256
+"""Unknown words that the tokenizer gets in one sequence."""
 OVERLAP = 0.25
 """Share of a window that the next one repeats, so that every word is seen with context on both sides."""
 
@@ -82,6 +89,7 @@ class WordEncoder:
         self._unknown_id = next(iter(wrapping), 0) if unknown_id is None else unknown_id
         self._casing_embeddings = casing_embeddings
         self._context_tokens = context_tokens
+        self._known: dict[str, tuple[int, ...]] = {}
         self.max_length = max_length
 
     def windows(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> list[Window]:
@@ -104,21 +112,50 @@ class WordEncoder:
         return windows
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
+        known = self._words(set(chain.from_iterable(sentences)))
         encoded = []
-        if len(sentences) == 1:  # a batch of one would wake the tokenizer's threads
-            encodings = [self._tokenizer.encode(sentences[0], is_pretokenized=True, add_special_tokens=False)]
-        else:
-            encodings = self._tokenizer.encode_batch(list(sentences), is_pretokenized=True, add_special_tokens=False)
-        for words, encoding in zip(sentences, encodings, strict=True):
-            pieces: list[list[int]] = [[] for _ in words]
-            for id_, word in zip(encoding.ids, encoding.word_ids, strict=True):
-                assert word is not None  # only special tokens belong to no word, and none were asked for
-                pieces[word].append(id_)
-            bounded = [(piece or [self._unknown_id])[: self._budget] for piece in pieces]
-            sizes = [len(piece) for piece in bounded]
-            casings = [kind for word, size in zip(words, sizes, strict=True) for kind in [casing(word)] * size] if self._casing_embeddings else []
-            encoded.append(_Pieces(sizes, [id_ for piece in bounded for id_ in piece], casings))
+        for words in sentences:
+            pieces = [known[word] for word in words]
+            sizes = [len(piece) for piece in pieces]
+            casings = [kind for word, size in zip(words, sizes, strict=True) for kind in (casing(word),) * size] if self._casing_embeddings else []
+            encoded.append(_Pieces(sizes, list(chain.from_iterable(pieces)), casings))
         return encoded
+
+    def _words(self, words: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
+        """Each word's sub-tokens. A tokenizer cuts words that are given apart one by one, so a word is the same in any sentence."""
+        known = self._known
+        found: dict[str, tuple[int, ...]] = {}
+        missing: list[str] = []
+        for word in words:
+            if (of_word := known.get(word)) is None:
+                missing.append(word)
+            else:
+                found[word] = of_word
+        if not missing:
+            return found
+        fresh = self._tokenized(missing)
+        kept = {word: of_word for word, of_word in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS}
+        if len(known) + len(kept) > KNOWN_WORDS:
+            known = self._known = {}  # another one: threads that still read the old one lose nothing
+        if len(kept) <= KNOWN_WORDS:
+            known.update(kept)
+        return found | fresh
+
+    def _tokenized(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        parts = [words[first : first + WORDS_AT_ONCE] for first in range(0, len(words), WORDS_AT_ONCE)]
+        if len(parts) == 1:  # a batch of one would wake the tokenizer's threads
+            encodings = [self._tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)]
+        else:
+            encodings = self._tokenizer.encode_batch(parts, is_pretokenized=True, add_special_tokens=False)
+        tokenized = {}
+        for part, encoding in zip(parts, encodings, strict=True):
+            pieces: list[list[int]] = [[] for _ in part]
+            for id_, place in zip(encoding.ids, encoding.word_ids, strict=True):
+                assert place is not None  # only special tokens belong to no word, and none were asked for
+                pieces[place].append(id_)
+            for word, piece in zip(part, pieces, strict=True):
+                tokenized[word] = tuple((piece or [self._unknown_id])[: self._budget])
+        return tokenized
 
     def _context(self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None) -> tuple[_Pieces, _Pieces]:
         """The last sub-tokens before a sentence and the first after it, as many as the window has room for."""
@@ -161,13 +198,12 @@ class WordEncoder:
             first = next_first
 
     def _window(self, sentence: int, first_word: int, pieces: _Pieces, before: _Pieces, after: _Pieces) -> Window:
-        starts = np.cumsum([len(self._before) + len(before.ids), *pieces.sizes[:-1]])
+        starts = list(accumulate(pieces.sizes[:-1], initial=len(self._before) + len(before.ids)))
         ids = [*self._before, *before.ids, *pieces.ids, *after.ids, *self._after]
         casings = None
         if self._casing_embeddings:
-            casings = np.zeros(len(ids), dtype=np.int64)
-            casings[len(self._before) : len(ids) - len(self._after)] = [*before.casings, *pieces.casings, *after.casings]
-        return Window(sentence, first_word, np.array(ids, dtype=np.int64), starts.astype(np.int64), casings)
+            casings = np.array([*[0] * len(self._before), *before.casings, *pieces.casings, *after.casings, *[0] * len(self._after)], dtype=np.int64)
+        return Window(sentence, first_word, np.array(ids, dtype=np.int64), np.array(starts, dtype=np.int64), casings)
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
@@ -197,7 +233,9 @@ def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]
 
 def attention_mask(sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """1 where :func:`pad` keeps a sub-token, 0 where it pads; same shape."""
-    return pad([np.ones_like(sequence) for sequence in sequences], 0)
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask: NDArray[np.int64] = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    return mask
 
 
 def collate(windows: Sequence[Window], pad_id: int) -> Inputs:
@@ -225,6 +263,9 @@ def merge(windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], leng
     margins = [np.full(length, -1) for length in lengths]
     for window, values in zip(windows, scores, strict=True):
         count = len(values)
+        if count == lengths[window.sentence]:  # a whole sentence has one window
+            merged[window.sentence] = values
+            continue
         margin = np.minimum(np.arange(count), np.arange(count)[::-1])
         place = slice(window.first_word, window.first_word + count)
         better = margin > margins[window.sentence][place]

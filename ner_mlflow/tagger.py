@@ -134,14 +134,18 @@ class Tagger:
     def begin(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None) -> Callable[[], list[Tagged]]:
         """Begin to tag; what is returned waits for the tags. Meanwhile the caller can prepare the sentences that come next."""
         scores = self._scores(sentences, documents)
-        return lambda: [self._tagged(values) for values in scores()]
+        return lambda: self._tagged(scores())
 
-    def _tagged(self, scores: NDArray[np.float32]) -> Tagged:
-        ids = self._decoder.decode(scores)
+    def _tagged(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
+        ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
-            scores = self._decoder.log_marginals(scores)
-        probabilities = np.exp(scores[np.arange(len(ids)), ids]) if len(ids) else np.zeros(0, np.float32)
-        return Tagged([self.labels[id_] for id_ in ids], probabilities)
+            scores = [self._decoder.log_marginals(values) for values in scores]
+        if not scores:
+            return []
+        flat = np.concatenate(ids)
+        probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
+        parts = np.split(probabilities, np.cumsum([len(of_sentence) for of_sentence in ids])[:-1])
+        return [Tagged([self.labels[id_] for id_ in of_sentence.tolist()], part) for of_sentence, part in zip(ids, parts, strict=True)]
 
     def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> Callable[[], list[NDArray[np.float32]]]:
         """Log-probabilities of each word by itself, once they are called for."""

@@ -85,6 +85,13 @@ def test_the_order_of_labels_does_not_matter() -> None:
     assert [shuffled.labels[id_] for id_ in shuffled.decode(scores[:, order])] == expected
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(logits(0, 5), max_size=6))
+def test_many_sentences_are_decoded_as_each_alone(scores: list[Scores]) -> None:
+    decoder = Iob2Decoder(LABELS)
+    assert [ids.tolist() for ids in decoder.decode_all(scores)] == [decoder.decode(values).tolist() for values in scores]
+
+
 def test_a_sentence_without_words_has_no_tags() -> None:
     assert Iob2Decoder(LABELS).decode(np.zeros((0, len(LABELS)), np.float32)).tolist() == []
 

@@ -106,6 +106,47 @@ def test_every_word_gets_one_merged_score_its_own(sentences: list[list[str]], ma
         assert found.tolist() == [[index + 1, word] for word in range(len(words))]
 
 
+BYTE_LEVEL = ["a", "b", "c", ".", "Ġ", "Ġa", "ab", "Ġab", "Ã", "©"]
+
+
+def byte_level() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE({piece: id_ for id_, piece in enumerate(BYTE_LEVEL)}, [("Ġ", "a"), ("a", "b"), ("Ġ", "ab")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
+def metaspace() -> Tokenizer:
+    pieces = [("<unk>", 0.0), ("▁", -2.0), ("▁a", -1.5), ("ab", -2.0), *((letter, -3.0) for letter in "abc.")]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    return tokenizer
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, byte_level(), metaspace()], ids=["word piece", "byte level", "unigram"])
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(WORDS.filter(lambda word: DROPPED not in word and "\x00" not in word), min_size=1, max_size=8), max_size=4))
+def test_words_that_are_remembered_are_cut_as_the_tokenizer_cuts_the_sentence(tokenizer: Tokenizer, sentences: list[list[str]]) -> None:
+    encoder = WordEncoder(tokenizer, 512)
+    for _ in range(2):
+        for window in encoder.windows(sentences):
+            whole = tokenizer.encode(sentences[window.sentence], is_pretokenized=True, add_special_tokens=False)
+            words = set(range(len(sentences[window.sentence]))) - {place for place in whole.word_ids if place is not None}
+            if not words:  # each word has sub-tokens
+                wrapping = len(tokenizer.encode("").ids)
+                assert window.input_ids[wrapping // 2 : len(window.input_ids) - wrapping // 2].tolist() == whole.ids
+
+
+def test_an_encoder_remembers_a_bounded_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ner_mlflow.encoding.KNOWN_WORDS", 10)
+    encoder = WordEncoder(TOKENIZER, 16)
+    for number in range(40):
+        words = ["a" * (1 + number % 9), "b" * (1 + number), "c" * 70]
+        found, fresh = (an_encoder.windows([words]) for an_encoder in (encoder, WordEncoder(TOKENIZER, 16)))
+        assert [window.input_ids.tolist() for window in found] == [window.input_ids.tolist() for window in fresh]
+        assert len(encoder._known) <= 10
+    assert all(len(word) <= 64 for word in encoder._known)
+
+
 def test_a_short_sentence_is_one_window() -> None:
     (window,) = WordEncoder(TOKENIZER, 16).windows([["abc", "aab", "."]])
     assert (window.sentence, window.first_word) == (0, 0)

@@ -84,8 +84,8 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
     seen = {sentence.tokens for split in (TRAIN, VALIDATION, TEST) for sentence in dataset.corpus[split]}
     found: list[tuple[str, ...]] = []
     for text in read_texts(Path(config.unlabelled)):
-        for sentence in split_sentences(text):
-            words = tuple(encodable(word.text) for word in sentence)
+        for sentence in split_sentences(encodable(text)):
+            words = tuple(sentence.texts)
             if words not in seen:
                 seen.add(words)
                 found.append(words)

@@ -3,13 +3,12 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.serving.text import LONGEST_CUT, split_sentences, split_words
+from ner_mlflow.serving.text import LONGEST_CUT, Words, split_sentences, split_words
 
 PUNCTUATION = "<>()[]{}.,;:!?\"'`“”‘’«»…-_/#+@ \t\n\r\u00a0\u2028"
 PARTS = ["n't", "'s", "e.g.", "...", "Node.js", "<div>", "foo()", "\n\n", "\n", " ", ".", "No", "(", '"']
@@ -21,11 +20,11 @@ TEXTS = st.one_of(
 
 
 def texts(sentence: str) -> list[str]:
-    return [word.text for word in split_words(sentence)]
+    return split_words(sentence).texts
 
 
 def sentences(text: str) -> list[str]:
-    return [" ".join(word.text for word in words) for words in split_sentences(text)]
+    return [" ".join(words.texts) for words in split_sentences(text)]
 
 
 @contextmanager
@@ -51,25 +50,25 @@ def limit(seconds: float) -> Iterator[None]:
 @example("x" * (LONGEST_CUT + 1) + ",")
 def test_words_are_the_text_without_its_white_space(text: str) -> None:
     words = split_words(text)
-    assert "".join(word.text for word in words) == "".join(text.split())
-    assert all(word.text == text[word.start : word.end] != "" for word in words)
-    assert all(not any(character.isspace() for character in word.text) for word in words)
-    assert all(earlier.end <= later.start for earlier, later in pairwise(words))
+    assert "".join(words.texts) == "".join(text.split())
+    assert all(word == text[start:end] != "" for word, start, end in zip(*words, strict=True))
+    assert all(not any(character.isspace() for character in word) for word in words.texts)
+    assert all(end <= start for end, start in zip(words.ends, words.starts[1:], strict=False))
 
 
 @settings(deadline=None, max_examples=200)
 @given(TEXTS)
 def test_sentences_hold_the_words_in_order(text: str) -> None:
     found = split_sentences(text)
-    assert [word for words in found for word in words] == split_words(text)
-    assert all(found)
+    assert Words(*([value for words in found for value in words[part]] for part in range(3))) == split_words(text)
+    assert all(words.texts for words in found)
 
 
 @settings(deadline=None, max_examples=60)
 @given(TEXTS, TEXTS)
 def test_a_blank_line_always_ends_a_sentence(first: str, second: str) -> None:
-    expected = [[word.text for word in words] for text in (first, second) for words in split_sentences(text)]
-    assert [[word.text for word in words] for words in split_sentences(f"{first}\n\n{second}")] == expected
+    expected = [words.texts for text in (first, second) for words in split_sentences(text)]
+    assert [words.texts for words in split_sentences(f"{first}\n\n{second}")] == expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_words(text: str, words: list[str]) -> None:
 
 
 def test_offsets_count_code_points() -> None:
-    assert [(word.text, word.start, word.end) for word in split_words("🙂 (Node.js),")] == [
+    assert list(zip(*split_words("🙂 (Node.js),"), strict=True)) == [
         ("🙂", 0, 1),
         ("(", 2, 3),
         ("Node.js", 3, 10),
@@ -198,4 +197,4 @@ def test_sentences(text: str, found: list[str]) -> None:
 def test_no_text_takes_long(text: str) -> None:
     with limit(2):
         found = split_sentences(text)
-    assert sum(len(word.text) for words in found for word in words) == len("".join(text.split()))
+    assert sum(len(word) for words in found for word in words.texts) == len("".join(text.split()))
