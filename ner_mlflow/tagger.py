@@ -149,6 +149,20 @@ class Tagger:
 
     def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> Callable[[], list[NDArray[np.float32]]]:
         """Log-probabilities of each word by itself, once they are called for."""
+        if self.spec.context_tokens:
+            return self._computed(sentences, documents)
+        # Boilerplate comes again and again in tickets and logs: without neighbours to look at, it is computed once.
+        places: dict[tuple[str, ...], int] = {}
+        indices = [places.setdefault(tuple(sentence), len(places)) for sentence in sentences]
+        computed = self._computed(list(places), None)
+
+        def repeated() -> list[NDArray[np.float32]]:
+            scores = computed()
+            return [scores[index] for index in indices]
+
+        return repeated
+
+    def _computed(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> Callable[[], list[NDArray[np.float32]]]:
         windows = self._encoder.windows(sentences, documents)
         parts = list(batches(windows, self._batch_tokens))
         work = [partial(self._batch_scores, [windows[index] for index in part]) for part in parts]

@@ -74,6 +74,23 @@ def test_predictions_do_not_depend_on_the_size_of_batches(batch_tokens: int) -> 
     assert same(Tagger(by_window, TOKENIZER, SPEC, batch_tokens).tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
 
 
+@pytest.mark.parametrize(("context_tokens", "times"), [(0, 1), (4, 3)])
+def test_a_sentence_that_comes_again_is_computed_once_unless_its_neighbours_count(context_tokens: int, times: int) -> None:
+    rows = 0
+
+    def counted(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal rows
+        rows += len(inputs["input_ids"])
+        return by_window(inputs)
+
+    short = [words[:2] for words in SENTENCES if words]
+    spec = replace(SPEC, context_tokens=context_tokens)
+    found = Tagger(counted, TOKENIZER, spec).tag([*short, *short, *short])
+    assert rows == times * len({tuple(words) for words in short})
+    expected = Tagger(by_window, TOKENIZER, spec)
+    assert context_tokens or same(found, [expected.tag([words])[0] for words in [*short, *short, *short]])
+
+
 class InThreads:
     """Two workers, and logits of their own."""
 

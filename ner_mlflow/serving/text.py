@@ -81,6 +81,8 @@ def _breaks(text: str, current: Words, start: int) -> bool:
     """Whether the word that begins at ``start`` begins a sentence, ``current`` being the words of this one so far."""
     words = current.texts
     gap = text[current.ends[-1] : start]
+    if gap == " " and words[-1][-1].isalnum():  # most words: no mark that ends a sentence, no line break
+        return False
     if "\n" in gap and (not text[start].islower() or _BLANK_LINE.search(gap)):
         return True
     if not gap or text[start].islower():
