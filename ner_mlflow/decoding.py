@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bio import OUTSIDE, split_tag
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 FORBIDDEN = -1e9
 """Added to the score of a forbidden step; finite, so that a sum of two is still a number."""
@@ -17,6 +20,19 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     result: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
+
+
+def by_sentence(values: NDArray[Scalar], lengths: Sequence[int]) -> list[NDArray[Scalar]]:
+    """Cut what was computed for all words in a row into what belongs to each sentence.
+
+    Args:
+        values: shape (words, ...).
+        lengths: words of each sentence; they sum up to ``values``' first axis.
+
+    Returns:
+        For each sentence, shape (its words, ...); views.
+    """
+    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Iob2Decoder:
         valid[1:] = self._allowed[best[:-1], best[1:]]
         firsts = (ends - lengths)[lengths > 0]
         valid[firsts] = self._starts_allowed[best[firsts]]
-        found = np.split(best, ends[:-1])
+        found = by_sentence(best, lengths.tolist())
         for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
             found[index] = self._viterbi(scores[index])
         return found

@@ -259,16 +259,19 @@ def merge(windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], leng
     Returns:
         For each sentence, shape (its words, labels).
     """
-    merged = [np.zeros((length, labels), dtype=np.float32) for length in lengths]
-    margins = [np.full(length, -1) for length in lengths]
+    merged = [np.empty((0, labels), dtype=np.float32)] * len(lengths)
+    margins: dict[int, NDArray[np.int64]] = {}
     for window, values in zip(windows, scores, strict=True):
-        count = len(values)
-        if count == lengths[window.sentence]:  # a whole sentence has one window
-            merged[window.sentence] = values
+        sentence, count = window.sentence, len(values)
+        if count == lengths[sentence]:  # a whole sentence has one window
+            merged[sentence] = values
             continue
+        if sentence not in margins:
+            merged[sentence] = np.zeros((lengths[sentence], labels), dtype=np.float32)
+            margins[sentence] = np.full(lengths[sentence], -1)
         margin = np.minimum(np.arange(count), np.arange(count)[::-1])
         place = slice(window.first_word, window.first_word + count)
-        better = margin > margins[window.sentence][place]
-        merged[window.sentence][place][better] = values[better]
-        margins[window.sentence][place][better] = margin[better]
+        better = margin > margins[sentence][place]
+        merged[sentence][place][better] = values[better]
+        margins[sentence][place][better] = margin[better]
     return merged

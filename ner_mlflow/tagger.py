@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from .bio import split_tag
-from .decoding import Iob2Decoder, Transitions, log_softmax
+from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
 from .errors import ModelError
 
@@ -144,7 +144,7 @@ class Tagger:
             return []
         flat = np.concatenate(ids)
         probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
-        parts = np.split(probabilities, np.cumsum([len(of_sentence) for of_sentence in ids])[:-1])
+        parts = by_sentence(probabilities, list(map(len, ids)))
         return [Tagged([self.labels[id_] for id_ in of_sentence.tolist()], part) for of_sentence, part in zip(ids, parts, strict=True)]
 
     def _scores(self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None) -> Callable[[], list[NDArray[np.float32]]]:
@@ -186,4 +186,4 @@ class Tagger:
         counts = [len(window.word_positions) for window in windows]
         rows = np.repeat(np.arange(len(windows)), counts)
         scores = log_softmax(logits[rows, np.concatenate([window.word_positions for window in windows])])
-        return np.split(scores, np.cumsum(counts)[:-1])
+        return by_sentence(scores, counts)

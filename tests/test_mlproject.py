@@ -86,6 +86,10 @@ class Session:
         return {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
 
 
+INT8_EXPORT = "export.latency_runs=4 export.latency_warmup_runs=0 export.served=[int8] export.f1_tolerance=0.5"
+"""Main serves fp32 here, for answers equal to PyTorch's; this makes the other kind of file that people serve."""
+
+
 @pytest.fixture(scope="module")
 def session(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("user")
@@ -99,7 +103,7 @@ def session(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Sess
     alone = {}
     for entry in ("data", "train", "evaluate", "export"):
         arguments = ["-P", f"preset={tiny_preset}"] if entry == "train" else []
-        quick = ["-P", "overrides=export.latency_runs=4 export.latency_warmup_runs=0 export.served=[fp32]"] if entry == "export" else []
+        quick = ["-P", f"overrides={INT8_EXPORT}", "-P", "registered_model=it-ner-int8"] if entry == "export" else []
         alone[entry] = mlflow_run(store, "-e", entry, *arguments, *quick, cwd=folder)
         assert alone[entry].returncode == 0, alone[entry].stderr
     return Session(store, main, alone)
@@ -339,9 +343,9 @@ def test_the_same_model_is_there_in_the_flavours_of_onnx_and_of_transformers(ses
     np.testing.assert_allclose(by_onnx, by_torch, atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def served(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = ["mlflow", "models", "serve", "-m", "models:/it-ner@champion", "--env-manager", "local"]
+@pytest.fixture(scope="module", params=["it-ner@champion", "it-ner-int8@candidate"])
+def served(request: pytest.FixtureRequest, session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    command = ["mlflow", "models", "serve", "-m", f"models:/{request.param}", "--env-manager", "local"]
     with listening(command, "/ping", tmp_path_factory.mktemp("served"), session.store) as address:
         yield f"{address}/invocations"
 
@@ -368,11 +372,22 @@ def test_the_served_model_answers_over_http_in_every_format(served: str, body: d
 
 
 @pytest.mark.parametrize(
-    "body", [b"{not json", b'{"dataframe_records": [{"text": null}]}', b'{"dataframe_records": [{"id": "1", "text": "a"}]}', b'{"other": []}']
+    ("body", "reason"),
+    [
+        (b"{not json", "Ensure that input is a valid JSON formatted string"),
+        (b'{"other": []}', "exactly one of the input fields"),
+        (b'["a"]', "The input must be a JSON dictionary"),
+        (b'{"dataframe_split": 3}', "Dataframe split format must be a dictionary"),
+        (b'{"dataframe_records": [{"text": null}]}', "row 0: None is not text: send strings only"),
+        (b'{"dataframe_records": [{"text": "a"}, {"text": 5}]}', "row 1: 5 is not text: send strings only"),
+        (b'{"dataframe_records": [{"id": "1", "text": "a"}]}', "the first column must be 'text', not 'id'"),
+        (b'{"inputs": ["a"], "params": {"as_json": "perhaps"}}', "as_json"),
+    ],
 )
-def test_bad_requests_get_a_4xx(served: str, body: bytes) -> None:
-    status, _ = ask(served, body)
+def test_bad_requests_get_a_4xx_that_says_why(served: str, body: bytes, reason: str) -> None:
+    status, answer = ask(served, body)
     assert 400 <= status < 500
+    assert reason in answer["message"]
 
 
 def test_sixty_four_clients_at_once_get_their_own_answers(served: str) -> None:

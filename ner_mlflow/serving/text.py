@@ -44,14 +44,8 @@ def encodable(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def split_words(text: str) -> Words:
-    """The words of a text, in order; white space belongs to none."""
-    spans = list(_spans(text))
-    return Words([text[start:end] for start, end in spans], [start for start, _ in spans], [end for _, end in spans])
-
-
 def split_sentences(text: str) -> list[Words]:
-    """The sentences of a text.
+    """The sentences of a text, none of them empty; white space belongs to no word.
 
     One ends after a full stop, question or exclamation mark unless the next word begins in lower case or the stop follows an
     abbreviation; at a blank line; and at a line break unless the next line begins in lower case (a wrapped line).

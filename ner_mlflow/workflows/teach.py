@@ -12,7 +12,7 @@ from ..config import DistillConfig
 from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
 from ..data.texts import read_texts
-from ..decoding import Iob2Decoder
+from ..decoding import Iob2Decoder, by_sentence
 from ..errors import ModelError
 from ..modeling.objective import Distillation
 from ..paths import cache_folder
@@ -120,7 +120,7 @@ def _read(path: Path, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.flo
         return None
     with np.load(path, allow_pickle=False) as file:
         values: NDArray[np.float32] = file["log_probabilities"]
-    return np.split(values, np.cumsum([len(words) for words in sentences])[:-1])
+    return by_sentence(values, list(map(len, sentences)))
 
 
 def _write(path: Path, scores: Sequence[NDArray[np.float32]]) -> None:
