@@ -13,7 +13,7 @@ from ner_mlflow.workflows.steps import PROMOTE_STEP
 @cli.option("registered_model", "it-ner", "name in the model registry")
 @cli.option("candidate", "candidate", "the version that is to be promoted: its number, an alias of it, or latest")
 @cli.option("alias", "champion", "the alias that the candidate is to get")
-@cli.setting("split", "evaluate.split")
+@cli.setting("split", "promote.split")
 @cli.setting("min_f1_gain", "promote.min_f1_gain")
 @cli.setting("f1_tolerance", "promote.f1_tolerance")
 @cli.flag("dry_run", "judge and say, change nothing")

@@ -23,6 +23,7 @@ def _number(value: Any) -> Any:
     return value
 
 
+Split = Literal["train", "validation", "test"]
 Integer = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
@@ -151,7 +152,7 @@ class DistillConfig(Section):
 class EvaluateConfig(Section):
     """What `evaluate` scores and shows."""
 
-    split: Literal["train", "validation", "test"] = Field(description="split that is scored; its name prefixes the metrics")
+    split: Split = Field(description="split that is scored; its name prefixes the metrics")
     batch_tokens: Integer = Field(ge=128, description="padded sub-tokens a batch of a PyTorch model")
     error_pairs: Integer = Field(ge=1, description="rows of the table of frequent errors")
     worst_sentences: Integer = Field(ge=1, description="rows of the table of worst sentences")
@@ -240,8 +241,9 @@ class PredictConfig(Section):
 
 
 class PromoteConfig(Section):
-    """When `promote` lets a candidate take the champion's place; the split that decides is that of `evaluate`."""
+    """When `promote` lets a candidate take the champion's place."""
 
+    split: Split = Field(description="split whose F1 decides; a champion chosen on test has a test F1 that flatters it")
     min_f1_gain: Float = Field(ge=0, description="F1 that a better candidate has more than the champion")
     f1_tolerance: Float = Field(ge=0, description="F1 that a faster or smaller candidate may have less than the champion")
     max_latency_ratio: Float = Field(gt=0, lt=1, description="a faster candidate takes at most this share of the champion's time for a sentence")

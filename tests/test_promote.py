@@ -7,7 +7,7 @@ from typing import Any
 
 import mlflow
 import pytest
-from conftest import entry_point, mlflow_run
+from conftest import entry_point, mlflow_run, runs
 
 from ner_mlflow.config import Config, load_config
 from ner_mlflow.errors import ModelError, TrackingError
@@ -64,6 +64,9 @@ def test_the_story_of_a_champion(store: str, config: Config) -> None:
     assert now.tags["promotion_reason"].startswith("F1 is ")
     run = mlflow.get_run(now.tags["promotion_run"])
     assert run.data.tags["ner.step"] == "promote"
+    judged_by = [evaluation for evaluation in runs(store, "evaluate") if evaluation.data.params["evaluate.split"] == "validation"]
+    assert len(judged_by) == 2  # test is for the figures that are reported
+    assert abs(judged_by[0].data.metrics["validation/f1"] - judged_by[1].data.metrics["validation/f1"]) > 0.002
     assert now.tags["promoted_by"] == run.data.tags["mlflow.user"]
     description = mlflow.MlflowClient().get_model_version(NAME, "2").description
     assert "champion after version 1, promoted by" in description

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
-from ..config import Config
+from ..config import Config, EvaluateConfig
 from ..data.sentences import VALIDATION
 from ..errors import ModelError, TrackingError
 from ..evaluation.counts import entity_counts
@@ -41,7 +41,7 @@ def run_promote(run: Run, config: Config, name: str, candidate: str, alias: str,
 
     Args:
         run: receives the verdict; runs of evaluations that are missing are opened below it.
-        config: margins, and the split that decides.
+        config: the split that decides, and the margins.
         name: of the registered model.
         candidate: a version's number or alias, or ``latest``.
         alias: the alias to move.
@@ -53,7 +53,7 @@ def run_promote(run: Run, config: Config, name: str, candidate: str, alias: str,
         ModelError: the candidate may not be promoted, and is not forced.
     """
     version, champion = find_version(name, candidate), alias_holder(name, alias)
-    run.log_config(evaluate=config.evaluate, promote=config.promote)
+    run.log_config(evaluate=_evaluation(config), promote=config.promote)
     run.set_tags({"candidate": version.address, "champion": champion.address if champion else "none", "alias": alias})
     if champion and champion.version == version.version:
         raise TrackingError(f"{version.address} is {name}@{alias} already: name another candidate")
@@ -133,9 +133,14 @@ def _verdict(run: Run, config: Config, version: RegisteredVersion, champion: Reg
 
 
 def _measured(run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: DataRef) -> Measured:
-    predictions = read_predictions(evaluated(run, config.evaluate, model, data))
+    predictions = read_predictions(evaluated(run, _evaluation(config), model, data))
     counts = entity_counts(predictions["gold"].tolist(), predictions["predicted"].tolist(), data.dataset.schema.types)
     return Measured(counts, latency_p50_ms, sum(folder_sizes(model.folder).values()))
+
+
+def _evaluation(config: Config) -> EvaluateConfig:
+    """How the split that decides is scored."""
+    return config.evaluate.model_copy(update={"split": config.promote.split})
 
 
 def _export_tags(version: RegisteredVersion) -> dict[str, str]:
