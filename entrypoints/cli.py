@@ -5,8 +5,10 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -33,7 +35,8 @@ class Command(click.Command):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
         try:
-            super().main(*args, **{**kwargs, "standalone_mode": False})
+            with _temporary_folder():
+                super().main(*args, **{**kwargs, "standalone_mode": False})
         except NerError as error:
             _exit(str(error), 1)
         except click.UsageError as error:
@@ -111,6 +114,23 @@ def set_up_logging() -> None:
 
     disable_progress_bar()
     set_verbosity_error()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """Keep the temporary files of this process, and of those it starts, in one folder that goes with the command: MLflow leaves
+    there a copy of all that it fetches from a server."""
+    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            if variable is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = variable
 
 
 def _interrupt(*_: object) -> NoReturn:

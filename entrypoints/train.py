@@ -6,7 +6,7 @@ from entrypoints import cli
 from ner_mlflow.tracking.runs import open_run, where_to_look
 from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.steps import TRAIN_STEP
-from ner_mlflow.workflows.train import find_interrupted, interrupted_inputs, run_train
+from ner_mlflow.workflows.train import interrupted_inputs, interrupted_run, run_train
 
 
 @cli.command("train")
@@ -25,8 +25,7 @@ from ner_mlflow.workflows.train import find_interrupted, interrupted_inputs, run
 def train(preset: str, data_run: str, resume: str, overrides: str, **options: str) -> None:
     """Fit a model and log it with its curves, counts and sizes."""
     cli.set_up_logging()
-    interrupted = None if resume == "none" else find_interrupted(resume)
-    with open_run(TRAIN_STEP, f"train {preset}", interrupted) as run:
+    with interrupted_run(resume) as interrupted, open_run(TRAIN_STEP, f"train {preset}", interrupted) as run:
         if interrupted:
             click.echo(f"going on with run {interrupted}")
             config, data = interrupted_inputs(interrupted)

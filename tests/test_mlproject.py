@@ -174,6 +174,16 @@ def test_training_learns_and_evaluation_logs_scores_and_errors(session: Session)
     } <= session.artifacts(run)
 
 
+def test_a_model_is_proven_on_the_dataset_that_it_was_trained_on(session: Session) -> None:
+    other = entry_point(session.store, "data", "--seed", "14")
+    assert other.returncode == 0, other.stderr
+    data, trained = session.runs("data")[-1].info.run_id, session.runs("train")[0]
+    done = entry_point(session.store, "export", "--model", trained.info.run_id, "--data_run", data)
+    assert done.returncode == 1
+    assert f"data run {data} is not the dataset that {trained.data.tags['ner.model_uri']} was trained on" in done.stderr
+    mlflow.MlflowClient().delete_run(data)
+
+
 def test_export_logs_proof_bytes_and_latency_of_each_variant(session: Session) -> None:
     run = session.runs("export")[0]
     for variant in ("fp32", "fp16", "int8"):

@@ -7,11 +7,12 @@ from typing import Any
 
 import mlflow
 import pytest
-from conftest import entry_point, mlflow_run, runs
+from conftest import entry_point, free_port, mlflow_run, runs
+from mlflow.exceptions import MlflowException
 
 from ner_mlflow.config import Config, load_config
 from ner_mlflow.errors import ModelError, TrackingError
-from ner_mlflow.tracking.registry import RegisteredVersion, alias_holder, find_version, move_alias
+from ner_mlflow.tracking.registry import RegisteredVersion, alias_holder, check_not_judged, find_version, move_alias
 from ner_mlflow.tracking.runs import open_run
 from ner_mlflow.workflows.promote import Promotion, attempt, run_promote, run_rollback
 
@@ -111,6 +112,35 @@ def test_what_another_alias_was_given_is_no_matter(store: str, config: Config) -
     with open_run("promote", "staging") as run:
         run_promote(run, config, NAME, "1", "staging", force="that of before")
     assert rolled_back(config).version == "1"
+
+
+def test_a_version_that_was_deleted_is_passed_over(store: str, config: Config) -> None:
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(NAME, "passed", "1")
+    deleted = client.create_model_version(NAME, find_version(NAME, "1").source)
+    for version in (deleted.version, "2"):
+        with open_run("promote", "passed") as run:
+            run_promote(run, config, NAME, str(version), "passed", force="in turn")
+    client.delete_model_version(NAME, deleted.version)
+    with open_run("promote", "rollback") as run:
+        run_rollback(run, config, NAME, "passed", "once more")
+    holder = alias_holder(NAME, "passed")
+    assert holder
+    assert holder.version == "1"
+    with open_run("promote", "rollback") as run, pytest.raises(TrackingError, match="no champion before this one is known"):
+        run_rollback(run, config, NAME, "passed", "and once more")
+
+
+def test_a_registry_that_fails_is_not_one_that_knows_nothing(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
+    try:
+        with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
+            check_not_judged(NAME, "champion")
+        with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
+            find_version(NAME, "3")
+    finally:
+        mlflow.set_tracking_uri(store)
 
 
 def test_what_promotions_judge_about_is_given_to_nobody_unjudged(store: str, tiny_preset: Path, config: Config) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from conftest import ROOT, Completed, entry_point, mlflow_run, user_environment
+from filelock import FileLock
 from mlflow.entities import Run
 
 from ner_mlflow.modeling.trainer import COMPLETE
@@ -62,6 +63,11 @@ def test_a_killed_train_goes_on_under_its_run(tiny_preset: Path, tmp_path: Path,
     kill_after_a_checkpoint(store, cache, "entrypoints.train", "--preset", str(tiny_preset))
     (killed,) = train_runs(store)
     assert killed.info.status == "RUNNING"
+    with FileLock(next(cache.rglob(COMPLETE)).parents[2] / "lock"):
+        busy = entry_point(store, "train", "--resume", "latest", env={CACHE_VARIABLE: str(cache)})
+    assert busy.returncode == 1
+    assert "no such interrupted train run with a checkpoint" in busy.stderr
+    assert [run.info.status for run in train_runs(store)] == ["RUNNING"]  # whoever trains it is left alone
     ended(mlflow_run(store, "-e", "train", "-P", "resume=latest", env={CACHE_VARIABLE: str(cache)}))
     (resumed,) = train_runs(store)
     assert (resumed.info.run_id, resumed.info.status) == (killed.info.run_id, "FINISHED")

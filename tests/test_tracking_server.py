@@ -17,10 +17,12 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-def whole_job(store: str, tiny_preset: Path) -> None:
-    done = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
+def whole_job(store: str, tiny_preset: Path, temporary: Path) -> None:
+    temporary.mkdir()
+    done = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1", env={"TMPDIR": str(temporary)})
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(store)
+    assert list(temporary.iterdir()) == []
     version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
     assert version.status == "READY"
     again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
@@ -29,9 +31,9 @@ def whole_job(store: str, tiny_preset: Path) -> None:
     assert len(answer) == 1
 
 
-def test_main_through_a_server_with_proxied_artifacts(server: str, tiny_preset: Path) -> None:
-    whole_job(server, tiny_preset)
+def test_main_through_a_server_with_proxied_artifacts(server: str, tiny_preset: Path, tmp_path: Path) -> None:
+    whole_job(server, tiny_preset, tmp_path / "temporary")
 
 
-def test_main_on_postgresql(postgresql: str, tiny_preset: Path) -> None:
-    whole_job(postgresql, tiny_preset)
+def test_main_on_postgresql(postgresql: str, tiny_preset: Path, tmp_path: Path) -> None:
+    whole_job(postgresql, tiny_preset, tmp_path / "temporary")

@@ -1,7 +1,8 @@
 """The code that travels with a registered model: a copy of the few modules that tagging needs, under a name of its own.
 
-The copy's package name ends in a hash of its content. So a model runs the code it was proven with, wherever this package is
-installed in another version, and two models of different versions can be loaded side by side in one process.
+The copy's package name ends in a hash of its content. So a model that MLflow loads, in a service or on Spark, runs the code it was
+proven with, wherever this package is installed in another version, and two models of different versions can be loaded side by side
+in one process. This package's own steps, local `predict` among them, open a model's files with the code that is installed.
 """
 
 import hashlib

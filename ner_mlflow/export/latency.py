@@ -12,7 +12,7 @@ from ..tagger import Forward
 
 
 def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward], Sequence[Inputs]]], runs: int, warmup_runs: int) -> dict[str, list[float]]:
-    """Milliseconds of each forward call, one sentence a call; each contender has its own inputs.
+    """Milliseconds of each forward call; each contender has its own inputs, one a call, in their order and again from the first.
 
     The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
     since idle thread pools of ONNX Runtime still spin.
@@ -24,7 +24,7 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
             load, inputs = contenders[name]
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
-                chosen = inputs[(run + block * runs) % len(inputs)]
+                chosen = inputs[(len(times[name]) if run >= 0 else run) % len(inputs)]
                 started = time.perf_counter()
                 forward(chosen)
                 if run >= 0:
@@ -34,7 +34,7 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
 
 
 def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, list[Inputs]]:
-    """What latency is measured on, a sentence a batch: words repeated to ``latency_length`` sub-tokens, and sentences as they are."""
+    """What latency is measured on, a window a batch: words repeated to ``latency_length`` sub-tokens, and windows as they are."""
     real = sentence_inputs(windows)
     whole = {}
     for name in real[0]:
@@ -44,7 +44,7 @@ def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, 
 
 
 def sentence_inputs(windows: Sequence[Window]) -> list[Inputs]:
-    """Inputs of one sentence each, without padding."""
+    """Inputs of one window each, without padding."""
     return [collate([window], 0) for window in windows]
 
 

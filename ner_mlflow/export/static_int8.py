@@ -12,6 +12,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from ..encoding import Inputs
+from ..errors import ModelError
 from ..serving.recognizer import onnx_forward, onnx_session
 from ..tagger import Forward
 
@@ -37,6 +38,9 @@ def quantize_static(fp32: Path, target: Path, calibration: Sequence[Inputs], dam
 
     Returns:
         The damage of each layer, by the name of its node, the worst first.
+
+    Raises:
+        ModelError: every layer would stay in fp32.
     """
     ranges = _ranges(fp32, calibration, scratch / "augmented.onnx")
     layers = _layers(fp32)
@@ -49,6 +53,8 @@ def quantize_static(fp32: Path, target: Path, calibration: Sequence[Inputs], dam
         damage[layer] = _difference(onnx_forward(onnx_session(scratch / "alone.onnx")), sentences, expected)
     limit = damage_ratio * float(np.median(list(damage.values())))
     kept = [layer for layer in layers if damage[layer] > limit]
+    if len(kept) == len(layers):
+        raise ModelError(f"static_damage_ratio {damage_ratio:g} leaves no layer to be quantised: set 1 or more")
     log.info("static int8: %d of %d layers stay in fp32, damaged more than %.2g times the median", len(kept), len(layers), damage_ratio)
     _write(fp32, target, ranges, [layer for layer in layers if layer not in kept])
     return dict(sorted(damage.items(), key=lambda item: -item[1]))

@@ -201,7 +201,7 @@ def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Back
         LoraConfig(
             task_type=TaskType.TOKEN_CLS,
             r=config.lora_rank,
-            lora_alpha=round(config.lora_rank * config.lora_alpha_ratio),
+            lora_alpha=config.lora_rank * config.lora_alpha_ratio,
             lora_dropout=config.lora_dropout,
             target_modules=list(targets),
             modules_to_save=sorted(fresh),

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
@@ -65,7 +66,7 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
             f"{folder}: trained on {spec.backbone} {spec.backbone_revision} with weights {spec.base_sha256[:12]}, "
             f"not {backbone.weights_sha256[:12]}: give that backbone"
         )
-    base = _load_network(backbone.folder, spec)
+    base, _ = _load_network(backbone.folder, spec)  # a backbone has no classifier
     if spec.casing_embeddings:
         add_casing_embeddings(base, backbone.name)
     network = PeftModel.from_pretrained(base, folder)
@@ -97,20 +98,25 @@ def load_model(folder: Path) -> Checkpoint:
         ModelError: the folder holds no such model, or not all of it.
     """
     spec = TaggerSpec.load(folder)
-    return Checkpoint(_load_network(folder, spec).eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
+    network, missing = _load_network(folder, spec)
+    if missing:
+        raise ModelError(f"{folder}: the weights lack {', '.join(sorted(missing)[:3])} ({len(missing)} in all): train the model again")
+    return Checkpoint(network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
 
 
-def _load_network(folder: Path, spec: TaggerSpec) -> PreTrainedModel:
+def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[str]]:
+    """The network, and the names of the weights that the folder does not hold."""
     settings = AutoConfig.from_pretrained(
         folder, num_labels=len(spec.labels), id2label=dict(enumerate(spec.labels)), label2id={label: id_ for id_, label in enumerate(spec.labels)}
     )
     try:
-        network: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+        network, found = AutoModelForTokenClassification.from_pretrained(
             folder,
             config=settings,
             dtype=torch.float32,
             use_safetensors=True,
+            output_loading_info=True,
         )
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of other shapes
         raise ModelError(f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again") from error
-    return network
+    return network, set(found["missing_keys"])

@@ -63,7 +63,8 @@ def fit_in_processes(
         raise ModelError(f"train.batch_size={config.batch_size} is shared by {processes} processes: set {2 * processes} or more, or fewer train.processes")
     log.info("training in %d processes", processes)
     logged: SimpleQueue[Logged] = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    forwarder = threading.Thread(target=_forward, args=(logged, on_log), daemon=True)
+    failures: list[Exception] = []
+    forwarder = threading.Thread(target=_forward, args=(logged, on_log, failures), daemon=True)
     forwarder.start()
     launch = elastic_launch(
         LaunchConfig(
@@ -86,6 +87,8 @@ def fit_in_processes(
     finally:
         logged.put(None)
         forwarder.join()
+    if failures:
+        raise failures[0]
     return results[0]
 
 
@@ -110,6 +113,10 @@ def _fit_in_one(
     return fit(build(), train, validation, schema, config, folder, lambda metrics, step: logged.put((dict(metrics), step)) if first else None, distillation)
 
 
-def _forward(logged: "SimpleQueue[Logged]", on_log: OnLog) -> None:
-    while (entry := logged.get()) is not None:
-        on_log(*entry)
+def _forward(logged: "SimpleQueue[Logged]", on_log: OnLog, failures: list[Exception]) -> None:
+    while (entry := logged.get()) is not None:  # to the end: a process that logs into a full pipe waits
+        if not failures:
+            try:
+                on_log(*entry)
+            except Exception as error:
+                failures.append(error)

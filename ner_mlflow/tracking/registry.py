@@ -5,14 +5,14 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from ..errors import TrackingError
 from .runs import Run
@@ -63,6 +63,8 @@ def find_version(name: str, which: str) -> RegisteredVersion:
             return _version(max(versions, key=lambda found: int(found.version)))
         return _version(client.get_model_version(name, which) if which.isdigit() else client.get_model_version_by_alias(name, which))
     except MlflowException as error:
+        if not _says_there_is_none(error):
+            raise
         raise TrackingError(f"no version {which!r} of registered model {name!r}: give a number, an alias or {LATEST!r}, or run main or export first") from error
 
 
@@ -77,9 +79,12 @@ def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
 
 
 def holder_before(name: str, alias: str) -> RegisteredVersion | None:
-    """The version that had an alias before the one that has it now, if that is known."""
+    """The version that had an alias before the one that has it now, if that is known; one that was deleted since had it not."""
     past = _history(_registered_model(name), alias)
-    return find_version(name, past[-2]) if len(past) > 1 else None
+    for version in past[-2::-1]:
+        with suppress(TrackingError):
+            return find_version(name, version)
+    return None
 
 
 def check_not_judged(name: str, alias: str) -> None:
@@ -90,8 +95,10 @@ def check_not_judged(name: str, alias: str) -> None:
     """
     try:
         known = mlflow.MlflowClient().get_registered_model(name).tags
-    except MlflowException:  # the first version will make it
-        return
+    except MlflowException as error:
+        if not _says_there_is_none(error):
+            raise
+        return  # the first version will make it
     if f"{HISTORY_TAG}{alias}" in known:
         raise TrackingError(f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that")
 
@@ -123,19 +130,24 @@ def move_alias(
     """
     client = mlflow.MlflowClient()
     with _turn(to.name, timeout_s):
-        holder = alias_holder(to.name, alias)
-        if (holder and holder.version) != (held_by and held_by.version):
-            was, is_ = (f"version {found.version}" if found else "no version" for found in (held_by, holder))
-            raise AliasMovedError(
-                f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
-            )
+        _check_unmoved(alias, to, held_by)
         past = _history(_registered_model(to.name), alias)
         mark(to, tags)
         before = client.get_model_version(to.name, to.version).description or ""
         client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
+        _check_unmoved(alias, to, held_by)  # who waits long for the registry may have lost the turn
         client.set_registered_model_alias(to.name, alias, to.version)
-        past = past[:-1] if back else [*past, to.version]
+        past = past[: len(past) - past[-2::-1].index(to.version) - 1] if back else [*past, to.version]
         client.set_registered_model_tag(to.name, f"{HISTORY_TAG}{alias}", ",".join(past[-HISTORY_LIMIT:]))
+
+
+def _check_unmoved(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None) -> None:
+    holder = alias_holder(to.name, alias)
+    if (holder and holder.version) != (held_by and held_by.version):
+        was, is_ = (f"version {found.version}" if found else "no version" for found in (held_by, holder))
+        raise AliasMovedError(
+            f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
+        )
 
 
 def mark(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
@@ -176,9 +188,14 @@ def _registered_model(name: str) -> RegisteredModel:
     try:
         return mlflow.MlflowClient().get_registered_model(name)
     except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if not _says_there_is_none(error):
             raise
         raise TrackingError(f"there is no registered model {name!r}: check the name, or run main or export first") from error
+
+
+def _says_there_is_none(error: MlflowException) -> bool:
+    """Whether a registry answered that it has no such model, version or alias, for which it has two codes, and did not just fail."""
+    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
 
 def _history(model: RegisteredModel, alias: str) -> list[str]:

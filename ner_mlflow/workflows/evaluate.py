@@ -14,17 +14,17 @@ from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
 from ..evaluation.report import evaluate
 from ..evaluation.scores import predict
-from ..provenance import cache_key, code_fingerprint
+from ..provenance import cache_key, code_fingerprint, library_versions
 from ..tagger import Tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run, download, read_metrics, reusable_run
-from .models import open_tagger
+from .models import TAGGING_CODE, open_tagger
 from .prepare import DataRef
 from .steps import EVALUATE_STEP
 
 log = logging.getLogger(__name__)
 
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "evaluation", "modeling/predict.py", "workflows/evaluate.py")
+CODE = (*TAGGING_CODE, "evaluation", "workflows/evaluate.py")
 PREDICTIONS = "predictions"
 
 
@@ -121,5 +121,5 @@ def check_schema(tagger: Tagger, data: DataRef) -> None:
 
 
 def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
-    """Equal for equal code, settings, model and data."""
-    return cache_key([EVALUATE_STEP, code_fingerprint(*CODE), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])
+    """Equal for equal code, libraries, settings, model and data."""
+    return cache_key([EVALUATE_STEP, code_fingerprint(*CODE), library_versions(), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])

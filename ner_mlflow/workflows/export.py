@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..config import ExportConfig
 from ..data.sentences import TRAIN, VALIDATION
-from ..errors import ModelError
+from ..errors import DataError, ModelError
 from ..export.bundle import write_code_bundle
 from ..export.export import export
 from ..export.golden import golden_answers
@@ -14,7 +14,7 @@ from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, code_fingerprint, library_versions
 from ..serving.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, log_onnx_model, log_served_model
-from ..tracking.runs import Run, work_folder
+from ..tracking.runs import Run, read_tags, work_folder
 from .evaluate import check_schema
 from .prepare import DataRef
 from .steps import EXPORT_STEP
@@ -52,9 +52,11 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
 
     Raises:
         ModelError: the model is an ONNX model already, or nothing that may be served is proven.
+        DataError: the model was trained on another dataset, or for other types.
     """
     if model.is_onnx:
         raise ModelError(f"model {model.address} is exported already: give the train run or PyTorch model it was made from")
+    _check_trained_on(model, data)
     run.log_config(export=config)
     run.set_tags({"model": model.address, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
     run.log_dataset(data.dataset, (VALIDATION,), data.run_id)
@@ -80,6 +82,16 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
     run.set_tags({"cache_key": export_cache_key(config, model, data)})
     log.info("served variant: %s", report.served.name)
     return Exported(logged, report.served.name)
+
+
+def _check_trained_on(model: FoundModel, data: DataRef) -> None:
+    # A proof, and promotions that build on it, would count sentences that the model may have been trained on.
+    trained_on = read_tags(model.run_id) if model.run_id else {}
+    if trained_on.get("dataset_fingerprint", data.dataset.fingerprint) != data.dataset.fingerprint:
+        raise DataError(
+            f"data run {data.run_id} is not the dataset that {model.address} was trained on, which is that of data run {trained_on['data_run']}: "
+            "give that one, or none"
+        )
 
 
 def export_cache_key(config: ExportConfig, model: FoundModel, data: DataRef) -> str:

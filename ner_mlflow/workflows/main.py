@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +122,7 @@ class Steps:
         cache_key: str,
         work: Callable[[Run], Any],
         name: str | None = None,
-        find_resumable: Callable[[str, str], str | None] | None = None,
+        find_resumable: Callable[[str, str], AbstractContextManager[str | None]] = lambda *_: nullcontext(),
     ) -> str:
         """The id of a finished run of the step: reused, interrupted before and brought to its end, or new."""
         name = f"{step} {name or self._preset}"
@@ -129,11 +130,11 @@ class Steps:
         if run_id:
             log.info("%s: unchanged since run %s, reused", name, run_id)
         else:
-            interrupted = find_resumable(cache_key, self._parent.experiment_id) if find_resumable else None
-            log.info("%s%s", name, f": going on with interrupted run {interrupted}" if interrupted else "")
-            with self._parent.child(step, name, resume=interrupted) as child:
-                child.set_tags({"preset": self._preset})
-                work(child)
+            with find_resumable(cache_key, self._parent.experiment_id) as interrupted:
+                log.info("%s%s", name, f": going on with interrupted run {interrupted}" if interrupted else "")
+                with self._parent.child(step, name, resume=interrupted) as child:
+                    child.set_tags({"preset": self._preset})
+                    work(child)
             run_id = child.id
         self._parent.set_tags({f"child.{name}": run_id})
         return run_id

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
+from ..bio import OUTSIDE
 from ..config import DistillConfig
 from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
@@ -16,16 +18,16 @@ from ..decoding import Iob2Decoder, by_sentence
 from ..errors import ModelError
 from ..modeling.objective import Distillation
 from ..paths import cache_folder
-from ..provenance import cache_key, code_fingerprint
+from ..provenance import cache_key, code_fingerprint, library_versions
 from ..serving.text import encodable, split_sentences
 from ..tagger import Tagger
 from ..tracking.models import FoundModel, find_model
-from .models import open_tagger
+from .models import TAGGING_CODE, open_tagger
 
 log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 4096
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "serving/text.py", "modeling/predict.py", "workflows/teach.py")
+CODE = (*TAGGING_CODE, "serving/text.py", "workflows/teach.py")
 
 
 @dataclass(frozen=True)
@@ -57,38 +59,46 @@ def teach(config: DistillConfig, teachers: Sequence[FoundModel], dataset: Prepar
     if not teachers:
         return Lesson(list(train), None, {})
     unlabelled = unlabelled_sentences(config, dataset)
-    key = cache_key([code_fingerprint(*CODE), *(teacher.fingerprint for teacher in teachers), dataset.fingerprint, *(" ".join(words) for words in unlabelled)])
+    sentences = [*train, *unlabelled]
+    asked = (f"{sentence.document}\t{' '.join(sentence.tokens)}" for sentence in unlabelled)
+    key = cache_key([code_fingerprint(*CODE), library_versions(), *(teacher.fingerprint for teacher in teachers), dataset.fingerprint, *asked])
     path = cache_folder() / "teachers" / f"{key}.npz"
-    sentences = [*(sentence.tokens for sentence in train), *unlabelled]
-    scores = _read(path, sentences)
-    if scores is None:
-        log.info("asking %d teacher(s) about %d sentences", len(teachers), len(sentences))
-        taggers = [open_tagger(teacher, BATCH_TOKENS) for teacher in teachers]
-        for teacher, tagger in zip(teachers, taggers, strict=True):
-            if tagger.labels != dataset.schema.labels:
-                raise ModelError(f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, not {', '.join(dataset.schema.labels)}: give another")
-        scores = mean_log_probabilities(taggers, sentences, [*(sentence.document for sentence in train), *([path] * len(unlabelled))])
-        _write(path, scores)
-    else:
-        log.info("what the teacher(s) say about %d sentences is in %s", len(sentences), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):  # trials side by side have one lesson: one asks, the others wait
+        scores = _read(path, sentences)
+        if scores is None:
+            scores = _ask(teachers, sentences, dataset.schema.labels)
+            _write(path, scores)
+        else:
+            log.info("what the teacher(s) say about %d sentences is in %s", len(sentences), path)
     confident = pseudo_labelled(unlabelled, scores[len(train) :], dataset.schema.labels, config.confidence)
     kept = [*scores[: len(train)], *(scores[len(train) + index] for index, _ in confident)]
     metrics = {"distill/unlabelled_sentences": float(len(unlabelled)), "distill/confident_sentences": float(len(confident))}
     return Lesson([*train, *(sentence for _, sentence in confident)], Distillation(kept, config.weight, config.temperature), metrics)
 
 
-def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> list[tuple[str, ...]]:
-    """Different sentences of the unlabelled texts that stand in no split, in order, ``config.unlabelled_limit`` at most."""
+def _ask(teachers: Sequence[FoundModel], sentences: Sequence[Sentence], labels: tuple[str, ...]) -> list[NDArray[np.float32]]:
+    log.info("asking %d teacher(s) about %d sentences", len(teachers), len(sentences))
+    taggers = [open_tagger(teacher, BATCH_TOKENS) for teacher in teachers]
+    for teacher, tagger in zip(teachers, taggers, strict=True):
+        if tagger.labels != labels:
+            raise ModelError(f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, not {', '.join(labels)}: give another")
+    return mean_log_probabilities(taggers, [sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
+
+
+def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> list[Sentence]:
+    """Different sentences of the unlabelled texts that stand in no split, in order, ``config.unlabelled_limit`` at most; each with its
+    text for a document, and no tag but O."""
     if not config.unlabelled:
         return []
     seen = {sentence.tokens for split in (TRAIN, VALIDATION, TEST) for sentence in dataset.corpus[split]}
-    found: list[tuple[str, ...]] = []
-    for text in read_texts(Path(config.unlabelled)):
+    found: list[Sentence] = []
+    for number, text in enumerate(read_texts(Path(config.unlabelled))):
         for sentence in split_sentences(encodable(text)):
             words = tuple(sentence.texts)
             if words not in seen:
                 seen.add(words)
-                found.append(words)
+                found.append(Sentence(words, (OUTSIDE,) * len(words), f"unlabelled {number}", "unlabelled"))
                 if len(found) == config.unlabelled_limit:
                     return found
     return found
@@ -103,28 +113,27 @@ def mean_log_probabilities(
 
 
 def pseudo_labelled(
-    sentences: Sequence[tuple[str, ...]], scores: Sequence[NDArray[np.float32]], labels: Sequence[str], confidence: float
+    sentences: Sequence[Sentence], scores: Sequence[NDArray[np.float32]], labels: Sequence[str], confidence: float
 ) -> list[tuple[int, Sentence]]:
     """Index and pseudo-labelled sentence where the probability of every word's tag is ``confidence`` or more."""
     decoder = Iob2Decoder(labels)
     kept = []
-    for index, (words, values) in enumerate(zip(sentences, scores, strict=True)):
+    for index, (sentence, values) in enumerate(zip(sentences, scores, strict=True)):
         ids = decoder.decode(values)
         if np.exp(values[np.arange(len(ids)), ids]).min(initial=1.0) >= confidence:
-            kept.append((index, Sentence(words, tuple(labels[id_] for id_ in ids), f"unlabelled {index}", "unlabelled")))
+            kept.append((index, replace(sentence, tags=tuple(labels[id_] for id_ in ids))))
     return kept
 
 
-def _read(path: Path, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.float32]] | None:
+def _read(path: Path, sentences: Sequence[Sentence]) -> list[NDArray[np.float32]] | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:
         values: NDArray[np.float32] = file["log_probabilities"]
-    return by_sentence(values, list(map(len, sentences)))
+    return by_sentence(values, [len(sentence.tokens) for sentence in sentences])
 
 
 def _write(path: Path, scores: Sequence[NDArray[np.float32]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, log_probabilities=np.concatenate(scores))
     part.replace(path)

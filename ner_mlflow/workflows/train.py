@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,14 +115,14 @@ def run_train(
             if on_epoch or not has_checkpoint(folder):
                 shutil.rmtree(folder)
             raise
-    sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
-    if result.adapter_folder:
-        sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
-        run.log_folder(result.adapter_folder, "adapter")
-    logged = log_transformers_model(result.model_folder, "model") if log_model else None
-    if measure:
-        run.log_metrics(measure(result.model_folder))
-    shutil.rmtree(folder)
+        sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
+        if result.adapter_folder:
+            sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
+            run.log_folder(result.adapter_folder, "adapter")
+        logged = log_transformers_model(result.model_folder, "model") if log_model else None
+        if measure:
+            run.log_metrics(measure(result.model_folder))
+        shutil.rmtree(folder)
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
     run.log_metrics({f"size_bytes/{name}": float(size) for name, size in sizes.items()})
@@ -141,26 +141,32 @@ def run_train(
     return logged.uri if logged else ""
 
 
-def resumable_run(cache_key: str, experiment_id: str) -> str | None:
-    """The last interrupted train run with an equal cache key whose checkpoints are on this machine."""
-    return next((run_id for run_id in interrupted_runs(TRAIN_STEP, cache_key, experiment_id) if _resumable(training_folder(run_id))), None)
+@contextmanager
+def resumable_run(cache_key: str, experiment_id: str) -> Iterator[str | None]:
+    """The last interrupted train run with an equal cache key whose checkpoints are on this machine; inside, nobody else goes on with it."""
+    with _first_free(interrupted_runs(TRAIN_STEP, cache_key, experiment_id)) as run_id:
+        yield run_id
 
 
-def find_interrupted(address: str) -> str:
-    """The interrupted train run with checkpoints on this machine that ``address`` names: a run id, or the latest.
+@contextmanager
+def interrupted_run(address: str) -> Iterator[str | None]:
+    """The interrupted train run with checkpoints on this machine that ``address`` names: a run id, the latest, or none, which gives
+    None; inside, nobody else goes on with it.
 
     Raises:
         TrackingError: there is none.
     """
+    if address == "none":
+        yield None
+        return
     connect()
-    runs = interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]
-    for run_id in runs:
-        if _resumable(training_folder(run_id)):
-            return run_id
-    raise TrackingError(
-        f"resume {address!r}: no such interrupted train run with a checkpoint under {training_folder('RUN_ID')} on this machine: "
-        f"name one, set {CACHE_VARIABLE} to where its checkpoints are, or train again"
-    )
+    with _first_free(interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]) as run_id:
+        if run_id is None:
+            raise TrackingError(
+                f"resume {address!r}: no such interrupted train run with a checkpoint under {training_folder('RUN_ID')} on this machine: "
+                f"name one, set {CACHE_VARIABLE} to where its checkpoints are, or train again"
+            )
+        yield run_id
 
 
 def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
@@ -188,19 +194,29 @@ def train_cache_key(config: Config, data: DataRef, backbone: Backbone, teachers:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    # The system frees the lock of a process that was killed.
+    """Hold a training's folder; this process may hold it several times. The system frees it where a process was killed."""
+    lock = FileLock(folder / "lock", blocking=False, is_singleton=True)
     try:
-        with FileLock(folder / "lock", blocking=False):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise TrackingError(f"{folder}: another process trains this run: wait for it") from error
-
-
-def _resumable(folder: Path) -> bool:
-    if not has_checkpoint(folder):
-        return False
     try:
-        with _locked(folder):
-            return True
-    except TrackingError:
-        return False
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _first_free(run_ids: Sequence[str]) -> Iterator[str | None]:
+    """The first of these runs that has checkpoints here and that nobody trains; inside, it is this process's."""
+    with ExitStack() as held:
+        for run_id in run_ids:
+            folder = training_folder(run_id)
+            if has_checkpoint(folder):
+                with suppress(TrackingError):
+                    held.enter_context(_locked(folder))
+                    if has_checkpoint(folder):  # and not brought to its end by another meanwhile
+                        break
+        else:
+            run_id = None
+        yield run_id

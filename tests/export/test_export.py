@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,25 @@ def test_latency_is_timed_as_often_as_asked(exported: ExportReport) -> None:
     times = interleaved_latency_ms(contenders, runs=11, warmup_runs=1)
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(contenders, 11)
     assert all(value > 0 for values in times.values() for value in values)
+
+
+def test_every_input_is_timed_as_often_as_any_other() -> None:
+    inputs = [{"input_ids": np.array([[number]])} for number in range(16)]
+    seen: list[int] = []
+
+    def load() -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+        return lambda chosen: np.array(seen.append(int(chosen["input_ids"][0, 0])))
+
+    interleaved_latency_ms({"one": (load, inputs)}, runs=16, warmup_runs=0)
+    assert seen == list(range(16))
+    seen.clear()
+    interleaved_latency_ms({"one": (load, inputs)}, runs=48, warmup_runs=0)
+    assert Counter(seen) == dict.fromkeys(range(16), 3)
+
+
+def test_layers_that_all_suffer_too_much_are_an_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"static_damage_ratio 0\.01 leaves no layer to be quantised"):
+        export(checkpoint, TRAIN, VALIDATION, settings(variants=["fp32", "int8_static"], static_damage_ratio=0.01), tmp_path)
 
 
 def test_a_model_that_sees_casing_is_exported_with_it(tiny_backbone: Path, tmp_path: Path) -> None:

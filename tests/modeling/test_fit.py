@@ -1,5 +1,6 @@
 """Fitting: it learns, the same seed gives the same weights, what is saved reloads to the same logits."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file, save_file
 
 from ner_mlflow.config import Config, load_config
 from ner_mlflow.data.sample import generate_sample
@@ -226,3 +229,27 @@ def test_the_average_follows_and_gives_the_weights_back() -> None:
         inside = network.weight.clone()
     assert torch.equal(network.weight, before)
     assert 0 < inside[0, 0].item() < 8
+
+
+def test_weights_that_are_not_whole_are_refused(lora: Fitted, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(lora.result.model_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight for name, weight in weights.items() if not name.startswith("classifier.")}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"the weights lack classifier\.bias, classifier\.weight \(2 in all\): train the model again"):
+        load_model(folder)
+    save_file({**weights, "classifier.bias": weights["classifier.bias"][:-1].clone()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="no loadable safetensors weights"):
+        load_model(folder)
+    whole = (lora.result.model_folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="no loadable safetensors weights"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(("rank", "ratio"), [(1, 0.5), (6, 0.25), (51, 0.5)])
+def test_adapters_weigh_what_the_setting_says(rank: int, ratio: float, tiny_backbone: Path) -> None:
+    config = config_of(tiny_backbone, **{"model.adaptation": "lora", "model.lora_rank": rank, "model.lora_alpha_ratio": ratio})
+    model = build_model(resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+    weighed = {module.scaling["default"] for module in model.network.modules() if isinstance(module, LoraLayer)}
+    assert weighed == {ratio}

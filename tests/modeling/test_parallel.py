@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from ner_mlflow.config import load_config
 from ner_mlflow.data.sample import generate_sample
-from ner_mlflow.errors import ConfigError, ModelError
+from ner_mlflow.errors import ConfigError, ModelError, TrackingError
 from ner_mlflow.labels import LabelSchema
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
@@ -70,3 +70,14 @@ def test_more_processes_than_batches_can_feed_are_refused(tiny_backbone: Path, t
         trained(3, tiny_backbone, tmp_path, **{"train.batch_size": 4})
     with pytest.raises(ConfigError, match=r"batch_size=15 cannot be shared by processes=2: set a multiple"):
         trained(2, tiny_backbone, tmp_path, **{"train.batch_size": 15, "train.batching": "sentences"})
+
+
+def test_what_fails_while_two_processes_log_is_not_lost(tiny_backbone: Path, tmp_path: Path) -> None:
+    config = load_config(overrides={"train.processes": 2, "model.max_length": 48, "train.epochs": 1})
+    build = partial(build_model, resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+
+    def on_log(*_: object) -> None:
+        raise TrackingError("the server went away")
+
+    with pytest.raises(TrackingError, match="the server went away"):
+        fit_in_processes(build, CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA, config.train, tmp_path, on_log)

@@ -1,6 +1,8 @@
 """Distillation: teachers are asked once, their words reach the student, and only confident unlabelled sentences are used."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +107,43 @@ def test_confident_unlabelled_sentences_join_and_known_ones_do_not(tiny_backbone
 def test_a_sentence_is_confident_where_its_least_sure_word_is() -> None:
     labels = ("O", "B-OS", "I-OS")
     sure, unsure = np.log([[0.98, 0.01, 0.01], [0.04, 0.95, 0.01]]), np.log([[0.98, 0.01, 0.01], [0.5, 0.4, 0.1]])
-    words = [("on", "Linux"), ("on", "Windows")]
+    sentences = [Sentence(("on", "Linux"), ("O", "O"), "a mail"), Sentence(("on", "Windows"), ("O", "O"), "a mail")]
     scores = [sure.astype(np.float32), unsure.astype(np.float32)]
-    assert pseudo_labelled(words, scores, labels, 0.9) == [(0, Sentence(("on", "Linux"), ("O", "B-OS"), "unlabelled 0", "unlabelled"))]
-    assert len(pseudo_labelled(words, scores, labels, 0.3)) == 2
+    assert pseudo_labelled(sentences, scores, labels, 0.9) == [(0, Sentence(("on", "Linux"), ("O", "B-OS"), "a mail"))]
+    assert len(pseudo_labelled(sentences, scores, labels, 0.3)) == 2
+
+
+def test_sentences_of_one_unlabelled_text_are_neighbours_and_those_of_two_are_not(
+    tiny_backbone: Path, teachers: list[FoundModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "texts.txt").write_text("We met . It rained .\nNobody came .\n", encoding="utf-8")
+    asked: list[object] = []
+
+    def said(_: object, sentences: list[tuple[str, ...]], documents: list[str]) -> list[np.ndarray]:
+        asked.extend(documents[len(CORPUS["train"]) :])
+        return [np.zeros((len(words), len(SCHEMA.labels)), np.float32) for words in sentences]
+
+    monkeypatch.setattr(module, "mean_log_probabilities", said)
+    overrides = {"distill.teachers": ["named"], "distill.unlabelled": str(tmp_path / "texts.txt"), "distill.confidence": 0.0}
+    lesson = teach(config_of(tiny_backbone, **overrides).distill, teachers, DATASET)
+    first, second, third = (sentence.document for sentence in lesson.sentences[len(CORPUS["train"]) :])
+    assert first == second != third
+    assert asked == [first, second, third]
+
+
+def test_two_who_have_one_lesson_at_once_ask_once(tiny_backbone: Path, teachers: list[FoundModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def said(_: object, sentences: list[tuple[str, ...]], __: object) -> list[np.ndarray]:
+        asked.append(len(sentences))
+        time.sleep(0.5)
+        return [np.zeros((len(words), len(SCHEMA.labels)), np.float32) for words in sentences]
+
+    monkeypatch.setattr(module, "mean_log_probabilities", said)
+    with ThreadPoolExecutor(2) as pool:
+        lessons = [pool.submit(teach, config_of(tiny_backbone).distill, teachers, DATASET) for _ in range(2)]
+    assert all(lesson.result().distillation for lesson in lessons)
+    assert len(asked) == 1
 
 
 def test_a_teacher_with_other_labels_is_refused(tiny_backbone: Path, teachers: list[FoundModel]) -> None:

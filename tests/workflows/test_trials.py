@@ -3,6 +3,8 @@
 import gc
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from ner_mlflow.modeling import reuse
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
+from ner_mlflow.tracking.models import log_transformers_model
 from ner_mlflow.tracking.runs import open_run
+from ner_mlflow.workflows import train
 from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.sweep import SweepJob, Trials
 
@@ -50,6 +54,21 @@ def sweep(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, af
         assert study.work(counted) == config.sweep.trials
     assert {trial.state.name for trial in study.trials()} == {"COMPLETE"}
     return study
+
+
+def test_a_training_is_held_until_its_model_is_logged(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[bool] = []
+
+    def taken(folder: Path, name: str) -> Any:
+        code = "import sys; from filelock import FileLock; FileLock(sys.argv[1], blocking=False).acquire()"
+        tried = subprocess.run([sys.executable, "-c", code, folder.parent / "lock"], capture_output=True, text=True, check=False)
+        held.append("Timeout" in tried.stderr)
+        return log_transformers_model(folder, name)
+
+    monkeypatch.setattr(train, "log_transformers_model", taken)
+    sweep(tiny_preset, tmp_path, monkeypatch, lambda _: None, **{"sweep.trials": 1, "sweep.log_models": True})
+    assert held == [True]
+    assert not list((tmp_path / "cache").rglob("lock"))
 
 
 def test_weights_are_read_once_and_sentences_encoded_once(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
