@@ -404,7 +404,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
             raise ConfigError(f"override {word!r} is not key=value: write e.g. train.weight_decay=0.1")
         try:
             overrides[key] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"override {word!r}: {value!r} is not a YAML value") from error
     return overrides
 

@@ -17,12 +17,13 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True)
 class Says:
-    """An answer: a text, or with another ``status`` an error; ``delay_s`` before it, ``headers`` with it."""
+    """An answer: a text, or with another ``status`` an error, or ``raw`` as it is; ``delay_s`` before it, ``headers`` with it."""
 
     text: str = ""
     status: int = 200
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class LlmServer:
                         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": says.text}}],
                         "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
                     }
-                content = json.dumps(answer).encode()
+                content = says.raw or json.dumps(answer).encode()
                 try:
                     self.send_response(says.status)
                     for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **says.headers}.items():

@@ -1,5 +1,6 @@
 """From a source corpus to a prepared one: relabelled, valid, split, without leaks, oversampled; every change counted."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 SHOWN = 5
 """How many places a message names before it only counts."""
+_TYPE = re.compile(r"[\w .:-]+")
+"""What MLflow takes in the name of a metric, but for the slashes that part ours."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ def prepare(corpus: Corpus, config: DataConfig) -> Preparation:
     _check_tags(corpus, table, config, counts)
     source = {split: [_relabel(sentence, table) for sentence in sentences] for split, sentences in _repaired(corpus, config, counts).items()}
     schema = LabelSchema(table.target_types or tuple(_types(source)))
+    if odd := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
+        raise DataError(f"dataset {config.dataset!r}: type {odd[0]!r} must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_table")
     if not schema.types or not any(_types({TRAIN: source[TRAIN]})):
         raise DataError(f"dataset {config.dataset!r}: train holds no entity after relabelling by {config.label_table!r}: check the table")
     prepared = _carved(source, config, counts)
@@ -124,8 +129,8 @@ def _carved(source: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
         kept, carved = _carve(prepared[TRAIN], fraction, Random(f"{config.seed}:{split}"))
         if not carved or not kept:
             raise DataError(
-                f"dataset {config.dataset!r}: no {split} split, and {split}_fraction={fraction} of {len(prepared[TRAIN])} train sentences leaves one "
-                f"of the two empty: give a {split} file or change the fraction"
+                f"dataset {config.dataset!r}: no {split} split, and {split}_fraction={fraction} of {len(prepared[TRAIN])} train sentences, in whole "
+                f"documents, leaves one of the two empty: give a {split} file or change the fraction"
             )
         prepared[TRAIN], prepared[split] = kept, carved
         counts[f"{split}/carved_from_train"] = len(carved)
@@ -138,10 +143,11 @@ def _carve(sentences: list[Sentence], fraction: float, random: Random) -> tuple[
     random.shuffle(names)
     wanted, chosen = round(fraction * len(sentences)), set()
     for name in names:
-        if wanted <= 0:
-            break
-        chosen.add(name)
-        wanted -= groups[name]
+        if groups[name] < 2 * wanted:  # nearer with it than without: one that is too large stays in train
+            chosen.add(name)
+            wanted -= groups[name]
+    if wanted and not chosen:  # all are
+        chosen.add(min(names, key=lambda name: groups[name]))
     parts: tuple[list[Sentence], list[Sentence]] = ([], [])
     for index, sentence in enumerate(sentences):
         parts[(sentence.document or f"\0{index}") in chosen].append(sentence)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -91,7 +92,7 @@ def _from_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path}:{number}", parse_json_line(line, f"{path}:{number}")
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(f"input {path}: not UTF-8, or a broken archive ({error}): convert it") from error
 
 
@@ -141,6 +142,21 @@ def _line(row: Mapping[str, Any]) -> str:
     return line
 
 
+def _unknown_fields(value: Any, type_: pa.Schema | pa.DataType, place: str = "") -> Iterator[str]:
+    """Names of fields, in objects at any depth, that a type has no place for: Arrow would leave them out without a word."""
+    if isinstance(value, Mapping) and (isinstance(type_, pa.Schema) or pa.types.is_struct(type_)):
+        for key, inner in value.items():
+            index = type_.get_field_index(key)
+            name = f"{place}.{key}" if place else str(key)
+            if index < 0:
+                yield name
+            else:
+                yield from _unknown_fields(inner, type_.field(index).type, name)
+    elif isinstance(value, list) and not isinstance(type_, pa.Schema) and pa.types.is_list(type_):
+        for inner in value:
+            yield from _unknown_fields(inner, type_.value_type, f"{place}[]")
+
+
 @contextmanager
 def _parquet_writer(part: Path, path: Path, like: Path) -> Iterator[RowWriter]:
     schema = _open_parquet(like).schema_arrow.append(pa.field(ENTITIES, ENTITY_TYPE)) if file_format(like) == "parquet" else None
@@ -153,14 +169,14 @@ def _parquet_writer(part: Path, path: Path, like: Path) -> Iterator[RowWriter]:
                 if schema is None:  # columns of JSONL are those of its first rows
                     columns = pa.Table.from_pylist([{key: value for key, value in row.items() if key != ENTITIES} for row in rows]).schema
                     schema = columns.append(pa.field(ENTITIES, ENTITY_TYPE))
-                if unknown := {key for row in rows for key in row} - set(schema.names):
+                if unknown := {name for row in rows for name in _unknown_fields({key: row[key] for key in row if key != ENTITIES}, schema)}:
                     raise ValueError(f"new columns {', '.join(sorted(unknown))}")
                 table = pa.Table.from_pylist(list(rows), schema=schema)
-            except (pa.ArrowException, ValueError, UnicodeError) as error:
+                if writer is None:
+                    writer = pq.ParquetWriter(part, schema)
+                writer.write_table(table)
+            except (pa.ArrowException, ValueError, UnicodeError, OverflowError) as error:
                 raise DataError(f"output {path}: rows that do not fit the columns of the first ones ({' '.join(str(error).split())}): write JSONL") from error
-            if writer is None:
-                writer = pq.ParquetWriter(part, schema)
-            writer.write_table(table)
 
     try:
         yield Groups()

@@ -16,6 +16,7 @@ from .sample import generate_sample
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 SAMPLE = "sample"
+HUB_TIMEOUT_S = 20
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 TOKEN_FIELDS = ("tokens", "words")
 TAG_FIELDS = ("ner_tags", "tags", "labels")
@@ -52,10 +53,27 @@ def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> 
         return _read_files(_split_files(found[0]))
     if len(found) == len(parts) and all(path.is_file() for path in found):
         return _read_files(found)
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) and Path(dataset).suffix not in READERS:
+    if _is_hub_id(dataset):
         return _read_hub(dataset, revision)
     missing = next((part for part in parts if find_path(part) is None or not Path(part).is_file()), dataset)
     raise DataError(f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists")
+
+
+def hub_commit(dataset: str, revision: str) -> str | None:
+    """The commit that a revision of a hub dataset stands for now; None where ``dataset`` is no hub id, or the hub does not say."""
+    if find_path(dataset) or not _is_hub_id(dataset):
+        return None
+    from huggingface_hub import HfApi  # here: files do without
+
+    try:
+        commit: str | None = HfApi().dataset_info(dataset, revision=revision, timeout=HUB_TIMEOUT_S).sha
+    except Exception:  # of a dozen kinds; what is in the hub's local cache can be had all the same
+        return None
+    return commit
+
+
+def _is_hub_id(dataset: str) -> bool:
+    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) is not None and Path(dataset).suffix not in READERS
 
 
 def read_conll(path: Path) -> list[Sentence]:
@@ -124,7 +142,7 @@ def parse_json_line(line: str, where: str) -> Any:
     """
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of too many digits
         raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
 
 
@@ -274,7 +292,7 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
         names = _class_names(rows.features)
         if not len(rows):
             raise DataError(f"dataset {dataset!r}: its split {name} is empty: give a dataset with at least one sentence in it")
-        corpus[split] = [_sentence_of_row(row, f"{dataset}, {name}, row {index}", names) for index, row in enumerate(rows)]
+        corpus.setdefault(split, []).extend(_sentence_of_row(row, f"{dataset}, {name}, row {index}", names) for index, row in enumerate(rows))
     if not corpus:
         raise DataError(f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test")
     return corpus

@@ -1,6 +1,7 @@
 """Texts without labels: one a line, or a field of JSONL, gzipped or not, or a column of Parquet."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def _from_lines(path: Path, is_json: bool) -> Iterator[str]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield _text_of(line, f"{path}:{number}") if is_json else line.rstrip("\n")
-        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(f"texts {path}: not UTF-8, or a broken archive ({error}): convert it") from error
 
 

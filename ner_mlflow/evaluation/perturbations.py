@@ -15,7 +15,9 @@ TABLES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="
 DOUBLED_SHARE = 0.4
 """Punctuation is doubled this many times as often as dropped: 0.1 against 0.25 in the reference study."""
 FENCE = "`"
-_PUNCTUATION = re.compile(r"\W+", re.ASCII)
+DROPPED = ""
+"""Stands for a word that is to go; no word is empty."""
+_PUNCTUATION = re.compile(r"\W+")
 _VERSION = re.compile(r"[vV]?\d+(\.\d+)+|[vV]\d+")
 
 Word = tuple[str, str]
@@ -137,16 +139,30 @@ def _punctuated(words: list[Word], rate: float, random: Random) -> list[Word]:
         if _PUNCTUATION.fullmatch(word):
             drawn = random.random()
             if drawn < rate:
+                changed.append((DROPPED, tag))
                 continue
             if drawn < rate * (1 + DOUBLED_SHARE):
                 changed.append((word, tag))
                 tag = _inside(tag)
         changed.append((word, tag))
-    return changed
+    return _kept(changed)
 
 
 def _without_articles(words: list[Word], rate: float, random: Random) -> list[Word]:
-    return [(word, tag) for word, tag in words if not (word.lower() in TABLES["articles"] and random.random() < rate)]
+    return _kept([(DROPPED if word.lower() in TABLES["articles"] and random.random() < rate else word, tag) for word, tag in words])
+
+
+def _kept(words: list[Word]) -> list[Word]:
+    """Without the dropped words; an entity that lost its first word begins with the next one."""
+    kept: list[Word] = []
+    begins = False
+    for word, tag in words:
+        prefix, type_ = split_tag(tag)
+        begins = prefix == "B" or (begins and prefix == "I")
+        if word != DROPPED:
+            kept.append((word, f"B-{type_}" if begins else tag))
+            begins = False
+    return kept
 
 
 def _respaced(words: list[Word], rate: float, random: Random) -> list[Word]:

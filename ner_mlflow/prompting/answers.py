@@ -82,7 +82,9 @@ def locate(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> Locat
         if mention.type not in types:
             foreign.append(mention.text)
             continue
-        places = _places(mention.text, tokens, fold=False) or _places(mention.text, tokens, fold=True)
+        # As written first; sorting is stable, so each kind stays in the order of the sentence.
+        written = _places(mention.text, tokens, fold=False)
+        places = sorted(_places(mention.text, tokens, fold=True), key=lambda place: place not in written)
         free = [(start, end) for start, end in places if all(end <= other.start or other.end <= start for other in found)]
         if free:
             found.append(Entity(*free[0], mention.type))

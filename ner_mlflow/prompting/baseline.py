@@ -72,6 +72,11 @@ def fill(template: Sequence[Message], sentence: Sentence, types: Sequence[str], 
     return [{"role": message["role"], "content": _filled(message["content"], values)} for message in template]
 
 
+def shows_sentence(template: Sequence[Message]) -> bool:
+    """Whether :func:`fill` puts the sentence anywhere."""
+    return any(_filled(message["content"], {"sentence": ""}) != message["content"] for message in template)
+
+
 def ask(
     sentences: Sequence[Sentence], template: Sequence[Message], examples: Sequence[Sentence], types: Sequence[str], complete: Complete, threads: int
 ) -> list[Reply]:

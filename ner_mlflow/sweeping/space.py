@@ -158,7 +158,11 @@ class Space:
         """A configuration's own values as Optuna would have chosen them, None where the space does not hold them."""
         values, found = flatten(config), {}
         for key, entry in self.entries.items():
-            held = [choice for choice in entry.choices if entry.value(choice) == values[key]] if isinstance(entry, Choices) else [values[key]]
+            held = (
+                [choice for choice in entry.choices if _as_set(config, key, entry.value(choice)) == values[key]]
+                if isinstance(entry, Choices)
+                else [values[key]]
+            )
             if not held:
                 return None
             found[key] = held[0]
@@ -167,6 +171,11 @@ class Space:
         except ValueError:  # a number out of its range
             return None
         return found
+
+
+def _as_set(config: Config, key: str, value: Any) -> Any:
+    """A value as the configuration takes it: YAML reads 1e-4 as text, say."""
+    return flatten(override(config, {key: value}))[key]
 
 
 def space_names() -> list[str]:
@@ -186,10 +195,10 @@ def read_space(name: str, config: Config) -> Space:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         entries = _FILE.validate_python(values)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"search space {path}: not YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:
         raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
+        raise ConfigError(f"search space {path}: not YAML ({' '.join(str(error).split())})") from error
     if not entries:
         raise ConfigError(f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}")
     known = [key for key in Config.descriptions() if key.startswith(tuple(f"{section}." for section in SECTIONS))]

@@ -8,13 +8,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import SQLAlchemyError
+
 from ..errors import NerError, TrackingError
-from .study import SweepStudy
+from .study import SweepStudy, unusable
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ def supervise(
         finish: wait for trials that run on other machines too.
 
     Raises:
-        TrackingError: a worker failed, with its words, or was killed before it began a trial, again and again.
+        TrackingError: a worker failed, with its words, or was killed before it began a trial, again and again; or the storage failed.
     """
     workers: list[_Worker] = []
     in_vain = 0
@@ -89,9 +93,12 @@ def supervise(
                 while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
                     workers.append(_start(target, arguments, jobs, set_up, begun))
             time.sleep(POLL_S)
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise unusable(study.spec.config.storage, error) from error
     finally:
         _stop(workers)
-        study.reclaim()
+        with suppress(SQLAlchemyError, StorageInternalError):  # of which the way here has spoken
+            study.reclaim()
 
 
 def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, begun: int) -> _Worker:

@@ -30,7 +30,8 @@ def run_compare(run: Run, config: EvaluateConfig, runs: Sequence[str]) -> Compar
     Args:
         run: receives tables, figures, ``comparison.html`` and ``comparison.md``.
         config: the split whose scores are compared, resamples and seed.
-        runs: ids of train runs; ``all`` stands for those of the run's experiment that were evaluated on the dataset of the latest evaluation.
+        runs: ids of train runs; ``all`` stands for those of the run's experiment that were evaluated on the dataset that most of them
+            were evaluated on, of several the one of the latest evaluation.
 
     Raises:
         TrackingError: no such runs, a named one was not evaluated on this split, or they were evaluated on different datasets.
@@ -38,21 +39,26 @@ def run_compare(run: Run, config: EvaluateConfig, runs: Sequence[str]) -> Compar
     everything = list(runs) == [ALL]
     trained = finished_runs(TRAIN_STEP, run.experiment_id, None if everything else runs)
     evaluations = [found for found in finished_runs(EVALUATE_STEP, run.experiment_id) if found.params.get("evaluate.split") == config.split]
-    by_model = {found.tags["model"]: found for found in reversed(evaluations) if "model" in found.tags}  # the latest wins
+    by_model: dict[str, dict[str, RunRecord]] = {}  # of each model, by dataset, the latest
+    for found in reversed(evaluations):
+        if "model" in found.tags:
+            by_model.setdefault(found.tags["model"], {})[found.tags["dataset_fingerprint"]] = found
     chosen = [(one, by_model[one.tags[MODEL_URI_TAG]]) for one in trained if one.tags.get(MODEL_URI_TAG) in by_model]
     if not everything and len(chosen) < len(trained):
         missing = [one.id for one in trained if one.id not in {kept.id for kept, _ in chosen}]
         raise TrackingError(f"train runs {', '.join(missing)} have no evaluation on {config.split}: run evaluate on them first")
     if not chosen:
         raise TrackingError(f"no finished train run of experiment {run.experiment_id} was evaluated on {config.split}: run train and evaluate, or main, first")
-    newest = max((found for _, found in chosen), key=lambda found: found.started)
+    # Of the datasets on which most of them were evaluated, the one of the latest evaluation.
+    spread = Counter(fingerprint for _, of_model in chosen for fingerprint in of_model)
+    newest = max((found for _, of_model in chosen for found in of_model.values()), key=lambda found: (spread[found.tags["dataset_fingerprint"]], found.started))
     fingerprint = newest.tags["dataset_fingerprint"]
-    others = [one.id for one, found in chosen if found.tags["dataset_fingerprint"] != fingerprint]
+    others = [one.id for one, of_model in chosen if fingerprint not in of_model]
     if others and not everything:
         raise TrackingError(f"train runs {', '.join(others)} were evaluated on another dataset than {newest.tags['model']}: evaluate all on one data_run")
     if others:
         log.warning("left out, evaluated on another dataset: %s", ", ".join(others))
-    kept = [(one, found) for one, found in chosen if found.tags["dataset_fingerprint"] == fingerprint]
+    kept = [(one, of_model[fingerprint]) for one, of_model in chosen if fingerprint in of_model]
     types = load_data(newest.tags["data_run"]).dataset.schema.types
     exports = {found.tags["model"]: found for found in reversed(finished_runs(EXPORT_STEP, run.experiment_id)) if "model" in found.tags}
     names = _names([one for one, _ in kept])

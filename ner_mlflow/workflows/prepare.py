@@ -2,15 +2,15 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..config import DataConfig
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS
-from ..data.sources import read_corpus
+from ..data.sources import hub_commit, read_corpus
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..labels import TABLES
+from ..paths import find_path
 from ..provenance import cache_key, code_fingerprint, file_sha256
 from ..tracking.runs import Run, download, work_folder
 from .steps import DATA_STEP
@@ -59,12 +59,15 @@ def load_data(run_id: str) -> DataRef:
 
 
 def data_cache_key(config: DataConfig) -> str:
-    """Equal for equal code, settings and files."""
-    paths = [Path(part.strip()) for part in config.dataset.split(",")] + [Path(config.label_table), TABLES / f"{config.label_table}.yaml"]
+    """Equal for equal code, settings and files, or commit of a hub dataset."""
+    paths = filter(
+        None, map(find_path, [*(part.strip() for part in config.dataset.split(",")), config.label_table, str(TABLES / f"{config.label_table}.yaml")])
+    )
     files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []) if file.is_file()]
     hashes = [f"{file.name} {file_sha256(file)}" for file in files]
-    return cache_key([DATA_STEP, code_fingerprint(*CODE), config.model_dump_json(), *hashes])
+    return cache_key([DATA_STEP, code_fingerprint(*CODE), config.model_dump_json(), hub_commit(config.dataset, config.revision), *hashes])
 
 
 def _short_name(dataset: str) -> str:
-    return Path(dataset.split(",")[0]).name if Path(dataset.split(",")[0]).exists() else dataset
+    path = find_path(dataset.split(",")[0])
+    return path.name if path else dataset

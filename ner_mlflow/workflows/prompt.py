@@ -8,13 +8,13 @@ import pandas as pd
 
 from ..config import EvaluateConfig, PromptConfig
 from ..data.sentences import TRAIN, Sentence
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, TrackingError
 from ..evaluation.comparison import pairwise_differences
 from ..evaluation.counts import entity_counts
 from ..evaluation.report import evaluate
 from ..evaluation.scores import predict
 from ..prompting.answers import answer_schema
-from ..prompting.baseline import PROMPTS, ask, choose_examples, choose_subset, reply_metrics, reply_table
+from ..prompting.baseline import PROMPTS, ask, choose_examples, choose_subset, reply_metrics, reply_table, shows_sentence
 from ..prompting.client import connect_endpoint
 from ..results import EvalReport
 from ..tagger import Tagged
@@ -94,6 +94,8 @@ def _asked(
     dataset = data.dataset
     types = dataset.schema.types
     prompt = registered_prompt(name if name.startswith("prompts:/") else f"{PREFIX}{name}", PROMPTS.get(name))
+    if not shows_sentence(prompt.template):
+        raise TrackingError(f"prompt {prompt.uri} shows no sentence: write {{{{ sentence }}}} where it is to stand")
     run.set_tags({"prompt": prompt.uri, "language_model": config.model})
     examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
     log.info("asking %s about %d sentences by %s", config.model, len(sentences), prompt.uri)

@@ -25,7 +25,7 @@ from ..modeling.backbone import resolve_backbone
 from ..modeling.build import backend_tokenizer, build_model
 from ..modeling.checkpoint import Checkpoint, load_model, merged
 from ..paths import training_folder
-from ..provenance import cache_key, code_fingerprint, library_versions
+from ..provenance import cache_key, code_fingerprint
 from ..sweeping.exclusive import exclusive
 from ..sweeping.report import SweepReport, report
 from ..sweeping.samplers import slots
@@ -96,12 +96,18 @@ class SweepJob:
         """What :meth:`from_json` reads; holds no password."""
         config = override(self.config, {"sweep.storage": without_password(self.config.sweep.storage)})
         values = {"space": self.space.to_json(), "config": config.model_dump(mode="json")}
-        return json.dumps({**values, "data_run": self.data_run, "parent": self.parent, "experiment_id": self.experiment_id})
+        return json.dumps({**values, "code": code_fingerprint(), "data_run": self.data_run, "parent": self.parent, "experiment_id": self.experiment_id})
 
     @classmethod
     def from_json(cls, name: str, text: str, local: Config) -> "SweepJob":
-        """The job of a study, with the storage and the processes of another configuration."""
+        """The job of a study, with the storage and the processes of another configuration.
+
+        Raises:
+            ConfigError: it was written by other code.
+        """
         values = json.loads(text)
+        if values.get("code") != code_fingerprint():
+            raise ConfigError(f"join {name!r}: the study was begun with other code than that of this machine: install the same commit here")
         here = {f"sweep.{key}": getattr(local.sweep, key) for key in ("storage", "jobs", "timeout_s")}
         config = override(Config.model_validate(values["config"]), here)
         return cls(name, Space.from_json(values["space"]), config, values["data_run"], values["parent"], values["experiment_id"])
@@ -188,7 +194,8 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
     run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
     run.set_tags({"study": name, "sweep_run": job.parent, "data_run": job.data_run})
     study = SweepStudy(job.spec)
-    supervise(study, work, [job], config.sweep.jobs, _deadline(config), finish=False, set_up=set_up)
+    deadline = _deadline(config)
+    supervise(study, work, [job, deadline], config.sweep.jobs, deadline, finish=False, set_up=set_up)
     return sum(trial.state.is_finished() for trial in study.trials())
 
 
@@ -312,7 +319,7 @@ def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str,
     and judges them, where they are logged."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
     chosen_by = [config.sweep.objectives, config.sweep.sampler, config.sweep.pruner, config.sweep.seed]
-    trained_by = [code_fingerprint(*train.CODE), library_versions(), data.dataset.fingerprint, weights_sha256, *teachers]
+    trained_by = train.trained_by(config.distill, data, weights_sha256, teachers)
     return cache_key([space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id])
 
 

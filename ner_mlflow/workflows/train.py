@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,7 @@ from ..modeling.build import build_model
 from ..modeling.fit import OnEpoch, OnStep, has_checkpoint, resolve_precision
 from ..modeling.parallel import fit_in_processes
 from ..modeling.reuse import Materials
-from ..paths import CACHE_VARIABLE, training_folder
+from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
 from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
@@ -29,7 +30,19 @@ from .teach import Lesson, find_teachers, teach
 
 log = logging.getLogger(__name__)
 
-CODE = ("bio.py", "casing.py", "decoding.py", "encoding.py", "tagger.py", "modeling", "evaluation/scores.py", "workflows/teach.py")
+CODE = (
+    "bio.py",
+    "casing.py",
+    "decoding.py",
+    "encoding.py",
+    "tagger.py",
+    "modeling",
+    "evaluation/scores.py",
+    "data/texts.py",
+    "serving",
+    "workflows/models.py",
+    "workflows/teach.py",
+)
 
 
 class Reuse:
@@ -176,20 +189,16 @@ def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
 
 def train_cache_key(config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]) -> str:
     """Equal for equal code, libraries, settings, data, backbone and teachers."""
-    return cache_key(
-        [
-            TRAIN_STEP,
-            code_fingerprint(*CODE),
-            library_versions(),
-            config.model.model_dump_json(),
-            config.train.model_dump_json(),
-            config.distill.model_dump_json(),
-            *(teacher.fingerprint for teacher in teachers),
-            *([file_sha256(Path(config.distill.unlabelled))] if Path(config.distill.unlabelled).is_file() else []),
-            data.dataset.fingerprint,
-            backbone.weights_sha256,
-        ]
-    )
+    sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
+    by = trained_by(config.distill, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
+    return cache_key([TRAIN_STEP, *sections, *by])
+
+
+def trained_by(config: DistillConfig, data: DataRef, weights_sha256: str, teachers: Sequence[str]) -> list[Any]:
+    """What a fitted model depends on beside its settings: code, libraries, data, texts without labels, backbone and teachers."""
+    unlabelled = find_path(config.unlabelled) if config.unlabelled else None
+    texts = [file_sha256(unlabelled)] if unlabelled and unlabelled.is_file() else []
+    return [code_fingerprint(*CODE), library_versions(), data.dataset.fingerprint, *texts, weights_sha256, *teachers]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def answer(dataset, revision):
 
 print(json.dumps([answer(*asked) for asked in json.loads(sys.argv[1])]))
 """
-ASKED = [(f"acme/{name}", "main") for name in ("ids", "strings", "nothing", "other-splits", "ids-1.0")] + [("acme/ids", "v9")]
+ASKED = [(f"acme/{name}", "main") for name in ("ids", "strings", "nothing", "other-splits", "ids-1.0", "two-tests")] + [("acme/ids", "v9")]
 NAMES = ["O", "B-OS", "I-OS"]
 ROWS = {"train": (["Windows", "10", "x"], [1, 2, 0]), "validation": (["Debian"], [1]), "test": (["y", "z"], [0, 0])}
 
@@ -51,6 +51,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     publish(root, "ids", ROWS, as_numbers=True)
     publish(root, "ids-1.0", ROWS, as_numbers=True)
     publish(root, "strings", ROWS, as_numbers=False)
+    publish(root, "two-tests", {"train": ROWS["train"], "test_2020": ROWS["validation"], "test_2021": ROWS["test"]}, as_numbers=False)
     publish(root, "other-splits", {"extra": ROWS["train"]}, as_numbers=False)
     with HubServer(root) as hub:
         environment = {**hub.environment(home), "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -95,3 +96,31 @@ def test_splits_without_a_known_name_are_listed(answers: Answers) -> None:
 
 def test_an_id_may_hold_a_dot(answers: Answers) -> None:
     assert isinstance(answers.corpora["acme/ids-1.0", "main"], dict)
+
+
+def test_splits_of_one_kind_are_joined(answers: Answers) -> None:
+    corpus = answers.corpora["acme/two-tests", "main"]
+    assert isinstance(corpus, dict)
+    assert [sentence[0] for sentence in corpus["test"]] == [["Debian"], ["y", "z"]]
+
+
+def test_a_dataset_that_moved_on_is_another_one_to_the_cache(tmp_path: Path) -> None:
+    publish(tmp_path / "hub", "ids", ROWS, as_numbers=True)
+    code = (
+        "import sys; from ner_mlflow.config import load_config; from ner_mlflow.workflows.prepare import data_cache_key\n"
+        "print(data_cache_key(load_config(overrides={'data.dataset': sys.argv[1]}).data))"
+    )
+    with HubServer(tmp_path / "hub") as hub:
+        environment = {**hub.environment(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])}
+
+        def key(dataset: str) -> str:
+            done = subprocess.run([sys.executable, "-c", code, dataset], env=environment, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        first, unknown = key("acme/ids"), key("acme/nothing")
+        assert key("acme/ids") == first
+        (tmp_path / "hub/datasets/acme/ids/README.md").write_text("Mended.", encoding="utf-8")
+        assert key("acme/ids") != first
+        assert key("acme/nothing") == unknown
+        assert key("x" * 300)

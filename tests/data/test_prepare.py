@@ -188,7 +188,26 @@ def test_documents_are_carved_whole() -> None:
     documents = [{held.document for held in prepared.corpus[split]} for split in SPLITS]
     assert all(documents)
     assert not (documents[0] & documents[1] | documents[0] & documents[2] | documents[1] & documents[2])
-    assert [len(prepared.corpus[split]) for split in SPLITS] == [84, 28, 28]
+    assert [len(prepared.corpus[split]) for split in SPLITS] == [91, 21, 28]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_document_larger_than_a_split_stays_in_train(seed: int) -> None:
+    found = {TRAIN: [*numbered(50, document="large"), *(Sentence((f"s{index}",), ("B-OS",)) for index in range(50))]}
+    prepared = prepare(found, settings_of(seed=seed)).corpus
+    assert [len(prepared[split]) for split in (TEST, VALIDATION, TRAIN)] == [10, 9, 81]
+
+
+def test_where_every_document_is_larger_the_smallest_is_taken() -> None:
+    found = {TRAIN: [Sentence((f"{document}{index}",), ("B-OS",), document) for document, size in zip("abc", (30, 4, 5), strict=True) for index in range(size)]}
+    prepared = prepare(found, settings_of(test_fraction=0.05, validation_fraction=0.05)).corpus
+    assert [len(prepared[split]) for split in (TEST, VALIDATION, TRAIN)] == [4, 5, 30]
+
+
+@pytest.mark.parametrize("type_", ["C&A", "OS/KERNEL"])
+def test_a_type_that_can_name_no_metric_is_refused(type_: str) -> None:
+    with pytest.raises(DataError, match=f"type '{type_}' must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_table"):
+        prepare(corpus("a/B-OS b", test=["c"], validation=["d"]) | {TEST: [Sentence(("x",), (f"B-{type_}",))]}, settings_of())
 
 
 def test_sentences_carved_away_are_no_longer_in_train_even_when_repeated() -> None:

@@ -108,3 +108,29 @@ def test_a_parquet_file_that_breaks_off_is_said_to(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"broken after row \d+ \("):
         for _ in read_rows(path, 100, "text"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"text": "a", "m": {"k": 1}}, {"text": "b", "m": {"z": 2}}], "new columns m.z"),
+        ([{"text": "a", "m": [{"k": 1}]}, {"text": "b", "m": [{"k": 1}, {"z": 2}]}], r"new columns m\[\].z"),
+        ([{"text": "a", "n": 2**70}], "write JSONL"),
+        ([{"text": "a", "m": {}}], "write JSONL"),
+    ],
+)
+def test_nothing_within_a_row_is_left_out(tmp_path: Path, rows: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        copy(write(tmp_path / "in.jsonl", rows), tmp_path / "out.parquet", 1)
+    assert list(tmp_path.iterdir()) == [tmp_path / "in.jsonl"]
+    copy(tmp_path / "in.jsonl", tmp_path / "out.jsonl", 1)
+    assert [{key: value for key, value in row.items() if key != ENTITIES} for row in read_back(tmp_path / "out.jsonl")] == rows
+
+
+def test_an_archive_that_is_damaged_within_is_said_to_be(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.jsonl.gz", [{"text": f"text {number}"} for number in range(500)])
+    damaged = bytearray(path.read_bytes())
+    damaged[40:60] = bytes(20)
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"in\.jsonl\.gz: not UTF-8, or a broken archive"):
+        list(read_rows(path, 10, "text"))

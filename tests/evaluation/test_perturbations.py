@@ -81,6 +81,18 @@ def test_punctuation_inside_an_entity_goes_or_doubles_with_it() -> None:
     }
 
 
+def test_an_entity_that_loses_its_first_word_begins_with_the_next() -> None:
+    named = Sentence(("C#", ".", "NET", "the", "Office", "."), ("B-OS", "B-OS", "I-OS", "B-OS", "I-OS", "I-OS"))
+    without = perturb(named, "punctuation", 1.0, Random(1))
+    assert surfaces(without) == [("C#", "OS"), ("NET", "OS"), ("the Office", "OS")]
+    assert surfaces(perturb(named, "articles", 1.0, Random(1))) == [("C#", "OS"), (". NET", "OS"), ("Office .", "OS")]
+
+
+def test_words_of_any_script_are_no_punctuation() -> None:
+    sentence = Sentence(("Сервер", "падает", "，", "修复", "Ä", "!"), ("O",) * 6)
+    assert perturb(sentence, "punctuation", 1.0, Random(1)).tokens == ("Сервер", "падает", "修复", "Ä")
+
+
 def test_a_sentence_of_which_nothing_would_be_left_stays() -> None:
     assert perturb(Sentence(("!",), ("O",)), "punctuation", 1.0, Random(1)).tokens == ("!",)
 

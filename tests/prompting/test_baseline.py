@@ -12,7 +12,7 @@ from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
 from ner_mlflow.prompting.answers import answer_schema, render_answer
-from ner_mlflow.prompting.baseline import PROMPTS, Reply, ask, choose_examples, choose_subset, fill, reply_metrics, reply_table
+from ner_mlflow.prompting.baseline import PROMPTS, Reply, ask, choose_examples, choose_subset, fill, reply_metrics, reply_table, shows_sentence
 from ner_mlflow.prompting.client import connect_endpoint
 
 CORPUS = generate_sample(13)
@@ -122,6 +122,42 @@ def test_what_no_retry_can_mend_ends_the_run_at_the_first_call(status: int, mess
         with pytest.raises(ModelError, match=message):
             replies_of(server)
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_one_sentence_that_is_refused_after_others_were_answered_does_not_end_the_run(status: int) -> None:
+    stuck = " ".join(SENTENCES[3].tokens)
+    with LlmServer(lambda request, number: Says("content filter", status=status) if asked_about(request) == stuck else knows(request, number)) as server:
+        replies = replies_of(server, concurrency=1)
+    assert [reply.failed for reply in replies] == [place == 3 for place in range(12)]
+    assert "content filter" in replies[3].problem
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
+def test_an_endpoint_of_another_kind_is_told_apart(content_type: str) -> None:
+    with (
+        LlmServer(lambda *_: Says(raw=b"<!doctype html><title>Chat</title>", headers={"Content-Type": content_type})) as server,
+        pytest.raises(ModelError, match=r"answers, but not by OpenAI's protocol: set prompt\.base_url, which most often ends in /v1"),
+    ):
+        replies_of(server)
+
+
+def test_an_error_under_status_200_is_a_failed_call() -> None:
+    with LlmServer(lambda *_: Says(raw=b'{"error": {"message": "overloaded"}}')) as server:
+        replies = replies_of(server, sentences=SENTENCES[:2])
+    assert [reply.failed for reply in replies] == [True, True]
+    assert "overloaded" in replies[0].problem
+
+
+def test_a_key_that_cannot_be_sent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-ключ")
+    with LlmServer(knows) as server, pytest.raises(ModelError, match="OPENAI_API_KEY holds a key with characters outside ASCII"):
+        replies_of(server)
+
+
+def test_a_template_shows_the_sentence_or_does_not() -> None:
+    assert all(shows_sentence(template) for template in PROMPTS.values())
+    assert not shows_sentence([{"role": "user", "content": "Find {{ types }} in {{sentences}}, { sentence }"}])
 
 
 def test_an_endpoint_that_is_not_there_is_named() -> None:

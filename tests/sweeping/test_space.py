@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ner_mlflow.config import load_config
+from ner_mlflow.config import load_config, override
 from ner_mlflow.errors import ConfigError
 from ner_mlflow.sweeping.space import Space, read_space, space_names
 
@@ -30,6 +30,23 @@ def test_a_space_without_the_presets_values_has_no_point_of_it() -> None:
     assert read_space("lora", config).point(config) is None
     config = load_config("minilm_lora", {"model.lora_alpha_ratio": 0.3})
     assert read_space("lora", config).point(config) is None
+
+
+def test_a_number_that_yaml_reads_as_text_is_that_number(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("train.learning_rate: {type: categorical, choices: [1e-4, 8.7e-4]}\n", encoding="utf-8")
+    config = load_config("minilm_lora")
+    space = read_space(str(path), config)
+    point = space.point(config)
+    assert point is not None
+    assert override(config, space.overrides(point)).train.learning_rate == config.train.learning_rate
+
+
+def test_a_date_that_does_not_exist_is_said_to_be_no_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("train.epochs: {type: int, low: 2024-02-30, high: 3}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"space\.yaml: not YAML"):
+        read_space(str(path), load_config("minilm_lora"))
 
 
 def test_a_grid_has_every_value(tmp_path: Path) -> None:
