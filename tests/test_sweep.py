@@ -180,13 +180,14 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(tiny_preset: Path, s
     assert {run.info.status for run in ended_early} == {"KILLED"}
 
 
+@pytest.mark.slow
 def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     postgresql: str, tiny_preset: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
     storage = postgresql.replace("@", ":secret7@")
     space = tmp_path / "rates.yaml"
     space.write_text("train.learning_rate: {type: float, low: 1.0e-4, high: 4.0e-3, log: true}\n", encoding="utf-8")
-    settings = {"storage": storage, "study": "shared", "trials": 6, "sampler": "random", "epochs": 6, "trial_epochs": 0}
+    settings = {"storage": storage, "study": "shared", "trials": 12, "sampler": "random", "epochs": 8, "trial_epochs": 0}
     process = started(store, tmp_path, here, *small(tiny_preset, space, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))))
     until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
     elsewhere = {CACHE_VARIABLE: str(tmp_path / "elsewhere")}
@@ -195,7 +196,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     (parent,) = runs(store, "sweep")
     (helper,) = runs(store, "sweep join")
     trials = runs(store, "trial")
-    assert Counter(run.data.tags["ner.trial.state"] for run in trials) == {"complete": 6}
+    assert Counter(run.data.tags["ner.trial.state"] for run in trials) == {"complete": 12}
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
     assert helper.data.tags["ner.sweep_run"] == parent.info.run_id
     assert "trial " in joined.stderr

@@ -11,9 +11,11 @@ from typing import Any
 import mlflow
 import psutil
 import pytest
+from conftest import runs
 
-from ner_mlflow.config import load_config
+from ner_mlflow.config import Config, load_config
 from ner_mlflow.encoding import WordEncoder
+from ner_mlflow.errors import ConfigError
 from ner_mlflow.modeling import reuse
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.sweeping.space import read_space
@@ -22,13 +24,13 @@ from ner_mlflow.tracking.models import log_transformers_model
 from ner_mlflow.tracking.runs import open_run
 from ner_mlflow.workflows import train
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.sweep import SweepJob, Trials
+from ner_mlflow.workflows.sweep import JOB, SweepJob, Trials, join_sweep
 
 MIB = 2**20
 
 
-def sweep(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Any, **overrides: Any) -> SweepStudy:
-    """Run trials on the first sentences of the sample in this process; ``after`` is called with the number of each."""
+def settings_of(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> Config:
+    """Settings of a sweep over a tiny corpus, with a store of its own."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     corpus = tmp_path / "corpus"
     corpus.mkdir()
@@ -36,8 +38,13 @@ def sweep(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, af
         lines = [f"I\tO\nuse\tO\nUbuntu\tB-OS\n{number}.04\tB-VERSION\n{split}\tO\n" for number in range(40)]
         (corpus / f"{split}.conll").write_text("\n".join(lines), encoding="utf-8")
     settings = {"model.adaptation": "lora", "train.epochs": 1, "data.dataset": str(corpus), "sweep.pruner": "none", "sweep.log_models": False}
-    config = load_config(str(tiny_preset), {**settings, **overrides})
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return load_config(str(tiny_preset), {**settings, **overrides})
+
+
+def sweep(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Any, **overrides: Any) -> SweepStudy:
+    """Run trials in this process; ``after`` is called with the number of each."""
+    config = settings_of(tiny_preset, tmp_path, monkeypatch, **overrides)
     with open_run("sweep", "trials") as parent:
         data = find_data(parent, config)
         job = SweepJob("trials", read_space("lora", config), config, data.run_id, parent.id, parent.experiment_id)
@@ -69,6 +76,23 @@ def test_a_training_is_held_until_its_model_is_logged(tiny_preset: Path, tmp_pat
     sweep(tiny_preset, tmp_path, monkeypatch, lambda _: None, **{"sweep.trials": 1, "sweep.log_models": True})
     assert held == [True]
     assert not list((tmp_path / "cache").rglob("lock"))
+
+
+def test_who_joins_runs_the_trials_that_wait(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings_of(tiny_preset, tmp_path, monkeypatch, **{"sweep.trials": 2, "sweep.jobs": 1})
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
+    with open_run("sweep", "trials") as parent:
+        job = SweepJob("trials", read_space("lora", config), config, find_data(parent, config).run_id, parent.id, parent.experiment_id)
+        study = SweepStudy(job.spec)
+        study.fill(None)
+        study.note(**{JOB: job.to_json()})
+    with open_run("sweep join", "join") as helper:
+        assert join_sweep(helper, config, "trials") == 2
+    trials = runs(mlflow.get_tracking_uri(), "trial")
+    assert {(run.info.status, run.data.tags["mlflow.parentRunId"]) for run in trials} == {("FINISHED", parent.id)}
+    study.note(**{JOB: json.dumps({**json.loads(job.to_json()), "code": "of another commit"})})
+    with open_run("sweep join", "join") as helper, pytest.raises(ConfigError, match="join 'trials': the study was begun with other code"):
+        join_sweep(helper, config, "trials")
 
 
 def test_weights_are_read_once_and_sentences_encoded_once(tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
