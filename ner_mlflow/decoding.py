@@ -88,7 +88,7 @@ class Iob2Decoder:
         valid[1:] = self._allowed[best[:-1], best[1:]]
         firsts = (ends - lengths)[lengths > 0]
         valid[firsts] = self._starts_allowed[best[firsts]]
-        found = by_sentence(best, lengths.tolist())
+        found = np.split(best, ends[:-1])
         for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
             found[index] = self._viterbi(scores[index])
         return found

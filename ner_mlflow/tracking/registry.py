@@ -94,11 +94,9 @@ def check_not_judged(name: str, alias: str) -> None:
         TrackingError: it is one.
     """
     try:
-        known = mlflow.MlflowClient().get_registered_model(name).tags
-    except MlflowException as error:
-        if not _says_there_is_none(error):
-            raise
-        return  # the first version will make it
+        known = _registered_model(name).tags
+    except TrackingError:  # the first version will make it
+        return
     if f"{HISTORY_TAG}{alias}" in known:
         raise TrackingError(f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that")
 

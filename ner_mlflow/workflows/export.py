@@ -16,6 +16,7 @@ from ..serving.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import EXAMPLE, MODEL_URI_TAG, FoundModel, LoggedModel, log_onnx_model, log_served_model
 from ..tracking.runs import Run, read_tags, work_folder
 from .evaluate import check_schema
+from .models import TAGGING_CODE
 from .prepare import DataRef
 from .steps import EXPORT_STEP
 
@@ -23,20 +24,7 @@ log = logging.getLogger(__name__)
 
 GOLDEN_SENTENCES = 30
 """Of validation, whose answers are logged with the served model."""
-CODE = (
-    "bio.py",
-    "casing.py",
-    "decoding.py",
-    "encoding.py",
-    "evaluation",
-    "export",
-    "modeling/checkpoint.py",
-    "modeling/predict.py",
-    "serving",
-    "tagger.py",
-    "tracking/models.py",
-    "workflows/export.py",
-)
+CODE = (*TAGGING_CODE, "evaluation", "export", "serving", "tracking/models.py", "workflows/export.py")
 
 
 @dataclass(frozen=True)

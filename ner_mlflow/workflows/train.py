@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,23 +26,12 @@ from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
 from .prepare import DataRef, load_data
 from .steps import TRAIN_STEP
+from .teach import CODE as TEACH_CODE
 from .teach import Lesson, find_teachers, teach
 
 log = logging.getLogger(__name__)
 
-CODE = (
-    "bio.py",
-    "casing.py",
-    "decoding.py",
-    "encoding.py",
-    "tagger.py",
-    "modeling",
-    "evaluation/scores.py",
-    "data/texts.py",
-    "serving",
-    "workflows/models.py",
-    "workflows/teach.py",
-)
+CODE = (*TEACH_CODE, "modeling", "evaluation/scores.py", "data/texts.py")
 
 
 class Reuse:
@@ -154,11 +143,9 @@ def run_train(
     return logged.uri if logged else ""
 
 
-@contextmanager
-def resumable_run(cache_key: str, experiment_id: str) -> Iterator[str | None]:
+def resumable_run(cache_key: str, experiment_id: str) -> AbstractContextManager[str | None]:
     """The last interrupted train run with an equal cache key whose checkpoints are on this machine; inside, nobody else goes on with it."""
-    with _first_free(interrupted_runs(TRAIN_STEP, cache_key, experiment_id)) as run_id:
-        yield run_id
+    return _first_free(interrupted_runs(TRAIN_STEP, cache_key, experiment_id))
 
 
 @contextmanager
