@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import mlflow
 from optuna.trial import FrozenTrial
 
-from ner_mlflow.addresses import without_password
 from ner_mlflow.config import load_config
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
+from ner_mlflow.redaction import redact_address
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import RunningTrial, StudySpec, SweepStudy
 from ner_mlflow.sweeping.workers import log_progress, supervise
@@ -58,7 +58,7 @@ def main() -> None:
                 "trials": arguments.trials,
                 "sleep_s": arguments.seconds,
                 "engine": arguments.engine,
-                **({} if arguments.engine == "spark" else {"storage": without_password(arguments.storage)}),
+                **({} if arguments.engine == "spark" else {"storage": redact_address(arguments.storage)}),
                 "commit": git_commit(),
                 "hardware": hardware(),
             }

@@ -16,6 +16,8 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from ner_mlflow.config import Config, flatten, load_config, parse_overrides, preset_names
 from ner_mlflow.errors import ConfigError, NerError
+from ner_mlflow.logs import show_progress
+from ner_mlflow.redaction import one_line
 
 PRESET = "preset"
 """Default of every option that stands for a setting: what the preset says."""
@@ -104,8 +106,7 @@ def given(options: Mapping[str, Any], overrides: str) -> dict[str, Any]:
 
 def set_up_logging() -> None:
     """Our progress on standard error; of the libraries only what a user must know."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    show_progress()
     for name in ("onnxscript", "onnx_ir", "torch.onnx", "mlflow.transformers", "mlflow.utils.requirements_utils", "mlflow.system_metrics"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
@@ -141,5 +142,5 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _exit(message: str, status: int) -> NoReturn:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {one_line(message, limit=2000)}", err=True)
     sys.exit(status)

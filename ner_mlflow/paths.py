@@ -1,6 +1,10 @@
-"""Names that may or may not be paths, and where this machine keeps what outlives a process."""
+"""Paths that may not exist, files that appear whole, and where this machine keeps its caches."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CACHE_VARIABLE = "NER_MLFLOW_CACHE"
@@ -8,7 +12,7 @@ CACHE_VARIABLE = "NER_MLFLOW_CACHE"
 
 
 def find_path(name: str) -> Path | None:
-    """The file or folder of that name, None where there is none or no file can be called so."""
+    """Return the file or folder of that name, or None if there is none or the name is impossible."""
     path = Path(name)
     try:
         return path if path.exists() else None
@@ -16,12 +20,44 @@ def find_path(name: str) -> Path | None:
         return None
 
 
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it once the block ends without an error.
+
+    A reader never sees half a file, and an error leaves what was there before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that is renamed to ``folder`` once the block ends without an error.
+
+    Raises:
+        OSError: ``folder`` exists and is not empty.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield part
+        part.chmod(0o755)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def cache_folder() -> Path:
-    """Where checkpoints of unfinished trainings are: ``NER_MLFLOW_CACHE``, by default ``ner_mlflow`` in the user's cache."""
+    """Return ``NER_MLFLOW_CACHE``, or ``ner_mlflow`` in the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ner_mlflow"
     return Path(os.environ.get(CACHE_VARIABLE) or default).absolute()
 
 
 def training_folder(run_id: str) -> Path:
-    """Where the training of a run keeps its checkpoints until it has finished."""
+    """Return where a run keeps its checkpoints until its training has finished."""
     return cache_folder() / "training" / run_id

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from ..labels import LabelSchema
+from ..paths import atomic_folder
 from .sentences import SPLITS, Corpus, Sentence
 
 FORMAT = 1
@@ -52,19 +51,12 @@ def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
 
 def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
     """Write the dataset; ``folder`` appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    schema = {"format": FORMAT, "name": dataset.name, "fingerprint": dataset.fingerprint, "types": dataset.schema.types}
+    with atomic_folder(folder) as part:
         for split in SPLITS:
             rows = [_row(sentence) for sentence in dataset.corpus[split]]
-            pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), work / f"{split}.parquet")
-        schema = {"format": FORMAT, "name": dataset.name, "fingerprint": dataset.fingerprint, "types": dataset.schema.types}
-        (work / SCHEMA_FILE).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
-        work.chmod(0o755)
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+            pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), part / f"{split}.parquet")
+        (part / SCHEMA_FILE).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
 def load_dataset(folder: Path) -> PreparedDataset:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
+from ..paths import atomic_file
 from .sources import parse_json_line
 
 Row = dict[str, Any]
@@ -76,13 +76,11 @@ def writing_rows(path: Path, like: Path) -> Iterator[RowWriter]:
         raise DataError(f"output {path} exists: name another, or remove it")
     if not path.parent.is_dir():
         raise DataError(f"output {path}: no folder {path.parent}: make it")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with _parquet_writer(part, path, like) if file_format(path) == "parquet" else _jsonl_writer(part, path) as writer:
-            yield writer
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        atomic_file(path) as part,
+        _parquet_writer(part, path, like) if file_format(path) == "parquet" else _jsonl_writer(part, path) as writer,
+    ):
+        yield writer
 
 
 def _from_jsonl(path: Path) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,8 @@
 """Make the model that is trained: a backbone with a classifier over words, all weights or low-rank adapters."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     set_seed,
@@ -39,6 +42,8 @@ POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Architectures that keep their first two positions for padding."""
 
 
+NO_FOREIGN_CODE = {"trust_remote_code": False}
+"""Given wherever something is loaded: without it, transformers asks on a terminal whether to run the code in a model's folder."""
 TOKEN_TYPES = "token_type_embeddings"
 CLASSIFIER = "classifier"
 LORA_TARGETS = Path(__file__).with_name("lora_targets.yaml")
@@ -67,12 +72,7 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
     """
     set_seed(seed)
     tokenizer = load_tokenizer(backbone.folder, backbone.name)
-    settings = AutoConfig.from_pretrained(
-        backbone.folder,
-        num_labels=len(schema.labels),
-        id2label=dict(enumerate(schema.labels)),
-        label2id=schema.ids,
-    )
+    settings = load_settings(backbone.folder, backbone.name, schema.labels)
     reserved = 2 if settings.model_type in POSITIONS_AFTER_PADDING else 0
     longest = getattr(settings, "max_position_embeddings", config.max_length) - reserved
     if config.max_length > longest:
@@ -87,7 +87,7 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(settings)]  # the automatic class takes no weights in memory
         network, loading = kind.from_pretrained(None, state_dict=materials.base_weights(backbone), **how)
     else:
-        network, loading = AutoModelForTokenClassification.from_pretrained(backbone.folder, use_safetensors=True, **how)
+        network, loading = AutoModelForTokenClassification.from_pretrained(backbone.folder, use_safetensors=True, **NO_FOREIGN_CODE, **how)
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
     casing_embeddings = _wants_casing(config, tokenizer, network)
     if casing_embeddings:
@@ -111,13 +111,42 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
     return BuiltModel(built, tokenizer, spec, takes_from_base=lora and config.lora_variant == "pissa")
 
 
+def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
+    """The configuration in a folder, set to classify words into ``labels``.
+
+    Raises:
+        ModelError: the architecture of ``name`` is none that transformers has.
+    """
+    with _foreign_code_refused(name):
+        settings: PretrainedConfig = AutoConfig.from_pretrained(
+            folder,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: id_ for id_, label in enumerate(labels)},
+            **NO_FOREIGN_CODE,
+        )
+    return settings
+
+
+@contextmanager
+def _foreign_code_refused(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:  # an unknown architecture, or one whose code lies beside the weights
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"backbone {name!r}: transformers has no such architecture of its own, and code from a folder or hub is never run ({reason}): choose another"
+        ) from error
+
+
 def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     """The fast tokenizer in a folder, set to take words given apart.
 
     Raises:
         ModelError: backbone ``name`` has no fast tokenizer.
     """
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+    with _foreign_code_refused(name):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **NO_FOREIGN_CODE)
     if not tokenizer.is_fast:
         raise ModelError(f"backbone {name!r} has no fast tokenizer (tokenizer.json): save one beside its weights")
     _put_blanks_before_words(backend_tokenizer(tokenizer))

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers import AutoModelForTokenClassification, PreTrainedModel
 
 from ..errors import ModelError
 from ..tagger import TaggerSpec
 from .backbone import Backbone
-from .build import BuiltModel, add_casing_embeddings, backend_tokenizer, load_tokenizer
+from .build import NO_FOREIGN_CODE, BuiltModel, add_casing_embeddings, backend_tokenizer, load_settings, load_tokenizer
 from .crf import CRF, with_transitions
 
 
@@ -106,9 +106,7 @@ def load_model(folder: Path) -> Checkpoint:
 
 def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[str]]:
     """The network, and the names of the weights that the folder does not hold."""
-    settings = AutoConfig.from_pretrained(
-        folder, num_labels=len(spec.labels), id2label=dict(enumerate(spec.labels)), label2id={label: id_ for id_, label in enumerate(spec.labels)}
-    )
+    settings = load_settings(folder, spec.backbone, spec.labels)
     try:
         network, found = AutoModelForTokenClassification.from_pretrained(
             folder,
@@ -116,6 +114,7 @@ def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
+            **NO_FOREIGN_CODE,
         )
     except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of other shapes
         raise ModelError(f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again") from error

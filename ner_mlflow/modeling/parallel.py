@@ -16,6 +16,7 @@ from ..config import TrainConfig
 from ..data.sentences import Sentence
 from ..errors import ModelError
 from ..labels import LabelSchema
+from ..logs import show_progress
 from ..results import TrainResult
 from .build import BuiltModel
 from .fit import OnEpoch, OnLog, OnStep, fit
@@ -106,8 +107,7 @@ def _fit_in_one(
     """What each process does; the first one logs."""
     first = os.environ["RANK"] == "0"
     if first:
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-        logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+        show_progress()
     if not torch.cuda.is_available():
         torch.set_num_threads(threads)
     return fit(build(), train, validation, schema, config, folder, lambda metrics, step: logged.put((dict(metrics), step)) if first else None, distillation)

@@ -22,6 +22,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ..config import TrainConfig
 from ..data.sentences import Sentence
 from ..evaluation.scores import score_tagger
+from ..paths import atomic_file
 from ..tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
 from .crf import CRF
@@ -167,10 +168,8 @@ class NerTrainer(Trainer):
             weight.copy_(weights[name])
 
     def _write(self, path: Path) -> None:
-        # Whole or not there: a kill between the two leaves the old file.
-        part = path.with_suffix(".part")
-        save_file({name: weight.detach().contiguous() for name, weight in trainable_weights(self.model)}, part)
-        part.replace(path)
+        with atomic_file(path) as part:
+            save_file({name: weight.detach().contiguous() for name, weight in trainable_weights(self.model)}, part)
 
 
 def parameter_groups(network: nn.Module, config: TrainConfig, decayed: set[str]) -> list[dict[str, Any]]:

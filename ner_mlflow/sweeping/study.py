@@ -29,10 +29,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ..addresses import hide_password, without_password
 from ..config import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
+from ..redaction import one_line, redact_address
 from .background import repeating
 from .presence import is_gone, presence
 from .samplers import PRUNERS, SLOT, seeded_sampler, slots
@@ -442,8 +442,8 @@ def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
 
 def unusable(storage: str, error: Exception) -> TrackingError:
     """Says that a study cannot be kept there, and why, without the password."""
-    reason = hide_password(" ".join(str(error.__cause__ or error).split()), storage)[:300]
-    return TrackingError(f"sweep.storage {without_password(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs")
+    reason = one_line(error.__cause__ or error, storage)
+    return TrackingError(f"sweep.storage {redact_address(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs")
 
 
 def _is_orphan(trial: FrozenTrial) -> bool:

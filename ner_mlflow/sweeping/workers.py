@@ -18,6 +18,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NerError, TrackingError
+from ..logs import show_progress
 from .study import SweepStudy, unusable
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,7 @@ class _Worker:
 
 def log_progress() -> None:
     """Show what this package says."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
+    show_progress()
 
 
 def supervise(
@@ -150,8 +150,7 @@ def _run(target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, e
     threading.Thread(target=_end_with_parent, daemon=True).start()
     set_up()
     if jobs > 1:
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(logging.Formatter("%(asctime)s  [%(process)d] %(message)s", "%H:%M:%S"))
+        show_progress(name_process=True)
     try:
         target(*arguments)
     except KeyboardInterrupt:

@@ -92,7 +92,7 @@ def log_transformers_model(folder: Path, name: str) -> LoggedModel:
     from transformers import pipeline  # here and not above: it takes seconds, and most commands log no such model
 
     info = mlflow.transformers.log_model(
-        pipeline("token-classification", model=str(folder), device="cpu"),
+        pipeline("token-classification", model=str(folder), device="cpu", trust_remote_code=False),
         name=name,
         task="token-classification",
         pip_requirements=_pinned("mlflow", "torch", "transformers"),

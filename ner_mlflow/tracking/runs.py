@@ -23,12 +23,12 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..addresses import hide_password, without_password
 from ..config import Section, flatten
 from ..data.dataset import PreparedDataset
 from ..errors import NerError, TrackingError
 from ..evaluation.comparison import markdown_table
 from ..provenance import provenance
+from ..redaction import one_line, redact, redact_address
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ CACHE_KEY_TAG = "ner.cache_key"
 ERROR_TAG = "ner.error"
 PARAM_LIMIT = 6000
 """Characters of a parameter's value that MLflow stores; longer ones are cut, the whole stands in config.yaml."""
+ERROR_LIMIT = 4900
 DIGEST_LIMIT = 36
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> context of the dataset input, in MLflow's words."""
@@ -115,7 +116,7 @@ class Run:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, names under ``ner.``."""
-        mlflow.set_tags({f"ner.{name}": str(value) for name, value in tags.items()})
+        mlflow.set_tags({f"ner.{name}": redact(str(value)) for name, value in tags.items()})
 
     def end_killed(self) -> None:
         """Let the run end KILLED: what it did was given up, without an error."""
@@ -137,7 +138,7 @@ class Run:
             params |= flatten(section, name)
         mlflow.log_params({key: _param(value) for key, value in params.items()})
         whole = {name: section.model_dump(mode="json") for name, section in sections.items()}
-        mlflow.log_text(yaml.safe_dump(whole, sort_keys=False), "config.yaml")
+        mlflow.log_text(redact(yaml.safe_dump(whole, sort_keys=False)), "config.yaml")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None) -> None:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
@@ -234,7 +235,7 @@ def connect() -> None:
         TrackingError: it does not.
     """
     uri = mlflow.get_tracking_uri()
-    shown = without_password(uri)
+    shown = redact_address(uri)
     if urlsplit(uri).scheme in ("http", "https"):
         try:
             requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S).raise_for_status()
@@ -245,7 +246,7 @@ def connect() -> None:
     try:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"tracking store {shown} cannot be used ({hide_password(_one_line(error), uri)}): check MLFLOW_TRACKING_URI") from error
+        raise TrackingError(f"tracking store {shown} cannot be used ({one_line(error, uri)}): check MLFLOW_TRACKING_URI") from error
 
 
 @contextmanager
@@ -299,7 +300,7 @@ def run_status(run_id: str) -> str:
 
 def store_address() -> str:
     """Which tracking store runs go to, without its password."""
-    return without_password(mlflow.get_tracking_uri())
+    return redact_address(mlflow.get_tracking_uri())
 
 
 def put_below(run_id: str, parent: str) -> None:
@@ -362,7 +363,7 @@ def read_tags(run_id: str) -> dict[str, str]:
     try:
         tags: dict[str, str] = mlflow.get_run(run_id).data.tags
     except MlflowException as error:
-        raise TrackingError(f"run {run_id!r} is not in {without_password(mlflow.get_tracking_uri())}: give the id of a run there") from error
+        raise TrackingError(f"run {run_id!r} is not in {redact_address(mlflow.get_tracking_uri())}: give the id of a run there") from error
     return {name.removeprefix("ner."): value for name, value in tags.items() if name.startswith("ner.")}
 
 
@@ -381,7 +382,7 @@ def download(uri: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(uri))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"{uri}: no such artifact ({_one_line(error)}): check the address, or run the step that makes it") from error
+        raise TrackingError(f"{uri}: no such artifact ({one_line(error)}): check the address, or run the step that makes it") from error
 
 
 def where_to_look(run: Run, artifact: str = "") -> str:
@@ -390,8 +391,8 @@ def where_to_look(run: Run, artifact: str = "") -> str:
     # Unless it is told, the UI shows an experiment as one of prompts and traces.
     place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "") + "?workflowType=machine_learning"
     if urlsplit(uri).scheme in ("http", "https"):
-        return f"{uri.rstrip('/')}/{place}"
-    return f"mlflow ui --backend-store-uri {without_password(uri)}  then  http://127.0.0.1:5000/{place}"
+        return f"{redact_address(uri).rstrip('/')}/{place}"
+    return f"mlflow ui --backend-store-uri {redact_address(uri)}  then  http://127.0.0.1:5000/{place}"
 
 
 @contextmanager
@@ -420,7 +421,7 @@ def _opened(
             tags=dict(tags) if tags else None,
         )
     except (MlflowException, SQLAlchemyError) as error:
-        raise TrackingError(f"no run can be started ({_one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
+        raise TrackingError(f"no run can be started ({one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
     run = Run(active, resume is not None, delay_s)
     status = "FAILED"
     try:
@@ -434,12 +435,12 @@ def _opened(
         status = "KILLED"
         raise
     except NerError as error:
-        mlflow.set_tag(ERROR_TAG, str(error)[:5000])
+        mlflow.set_tag(ERROR_TAG, one_line(error, limit=ERROR_LIMIT))
         raise
     except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
-        raise TrackingError(f"the tracking store failed while {name!r} ran ({_one_line(error)}): check the server, then run again") from error
+        raise TrackingError(f"the tracking store failed while {name!r} ran ({one_line(error)}): check the server, then run again") from error
     except Exception as error:
-        mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {_one_line(error)}"[:5000])
+        mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {one_line(error, limit=ERROR_LIMIT)}")
         raise
     finally:
         _end(run, status)
@@ -466,7 +467,7 @@ def _end(run: Run, status: str) -> None:
         run.send_metrics()
         mlflow.end_run(status)
     except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
-        log.warning("the run could not be marked %s (%s)", status, _one_line(error))
+        log.warning("the run could not be marked %s (%s)", status, one_line(error))
 
 
 def _log_provenance() -> None:
@@ -484,7 +485,7 @@ def _log_provenance() -> None:
         mlflow.log_text(yaml.safe_dump(values, sort_keys=False), "provenance.yaml")
     except (MlflowException, OSError, requests.RequestException) as error:
         raise TrackingError(
-            f"artifact store {mlflow.get_artifact_uri()} cannot be written ({_one_line(error)}): make it writable, "
+            f"artifact store {redact_address(mlflow.get_artifact_uri())} cannot be written ({one_line(error)}): make it writable, "
             "or create the experiment with another artifact location"
         ) from error
 
@@ -515,12 +516,8 @@ def _first(condition: str, experiment_id: str, order: str) -> str | None:
 
 
 def _param(value: Any) -> str:
-    text = str(value)
+    text = redact(str(value))
     return text if len(text) <= PARAM_LIMIT else text[: PARAM_LIMIT - 1] + "…"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _short(value: float) -> str:

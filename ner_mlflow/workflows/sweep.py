@@ -16,7 +16,6 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from ..addresses import without_password
 from ..config import Config, Objective, override
 from ..data.sentences import VALIDATION
 from ..errors import ConfigError, ModelError, TrackingError
@@ -26,6 +25,7 @@ from ..modeling.build import backend_tokenizer, build_model
 from ..modeling.checkpoint import Checkpoint, load_model, merged
 from ..paths import training_folder
 from ..provenance import cache_key, code_fingerprint
+from ..redaction import redact_address
 from ..sweeping.exclusive import exclusive
 from ..sweeping.report import SweepReport, report
 from ..sweeping.samplers import slots
@@ -94,7 +94,7 @@ class SweepJob:
 
     def to_json(self) -> str:
         """What :meth:`from_json` reads; holds no password."""
-        config = override(self.config, {"sweep.storage": without_password(self.config.sweep.storage)})
+        config = override(self.config, {"sweep.storage": redact_address(self.config.sweep.storage)})
         values = {"space": self.space.to_json(), "config": config.model_dump(mode="json")}
         return json.dumps({**values, "code": code_fingerprint(), "data_run": self.data_run, "parent": self.parent, "experiment_id": self.experiment_id})
 
@@ -147,7 +147,7 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
     key = _study_key(of_trials, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers], run.experiment_id)
     name = config.sweep.study or f"{_NOT_OF_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
     job = SweepJob(name, space, of_trials, data.run_id, run.id, run.experiment_id)
-    shown = config.sweep.model_copy(update={"storage": without_password(config.sweep.storage)})
+    shown = config.sweep.model_copy(update={"storage": redact_address(config.sweep.storage)})
     run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
     run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
     run.set_tags({"study": name, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
@@ -160,7 +160,7 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
             _take_over(run, study)
             study.note(**{KEY: key, PARENT: run.id})
             added = study.fill(space.point(config) if config.sweep.try_preset else None)
-            where = config.sweep.spark_master if config.sweep.engine == "spark" else without_password(config.sweep.storage)
+            where = config.sweep.spark_master if config.sweep.engine == "spark" else redact_address(config.sweep.storage)
             log.info("study %s on %s: %d trials, %d of them new", name, where, len(slots(space, config.sweep, None)), added)
             try:
                 _run_trials(study, job, deadline, set_up)
@@ -185,7 +185,7 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
     """
     if config.sweep.engine == "spark":
         raise ConfigError(f"join {name!r}: executors of a Spark cluster need not join: leave engine, or join")
-    shown = without_password(config.sweep.storage)
+    shown = redact_address(config.sweep.storage)
     empty = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
     text = SweepStudy.attributes_of(empty).get(JOB)
     if text is None:

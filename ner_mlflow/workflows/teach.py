@@ -17,7 +17,7 @@ from ..data.texts import read_texts
 from ..decoding import Iob2Decoder, by_sentence
 from ..errors import ModelError
 from ..modeling.objective import Distillation
-from ..paths import cache_folder
+from ..paths import atomic_file, cache_folder
 from ..provenance import cache_key, code_fingerprint, library_versions
 from ..serving.text import encodable, split_sentences
 from ..tagger import Tagger
@@ -134,6 +134,5 @@ def _read(path: Path, sentences: Sequence[Sentence]) -> list[NDArray[np.float32]
 
 
 def _write(path: Path, scores: Sequence[NDArray[np.float32]]) -> None:
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, log_probabilities=np.concatenate(scores))
-    part.replace(path)
+    with atomic_file(path) as part:
+        np.savez_compressed(part, log_probabilities=np.concatenate(scores))

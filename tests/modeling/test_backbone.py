@@ -1,5 +1,6 @@
 """Finding a backbone: by short name, folder or hub id; weights are what they should be or it is an error."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -64,3 +65,28 @@ def test_a_hub_id_is_fetched_without_pickles_or_code(tiny_backbone: Path, tmp_pa
         assert revision == entry.sha
         assert "model.safetensors" in files
         assert not {"pytorch_model.bin", "modeling_tiny.py"} & set(files)
+
+
+@pytest.mark.parametrize("known_architecture", [True, False])
+def test_code_that_lies_beside_the_weights_is_never_run(tiny_backbone: Path, tmp_path: Path, known_architecture: bool) -> None:
+    folder = tmp_path / "backbone"
+    shutil.copytree(tiny_backbone, folder)
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(
+        f"open({str(ran)!r}, 'w')\nfrom transformers import BertConfig, BertModel\nclass C(BertConfig): pass\nclass M(BertModel): pass\n"
+    )
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"auto_map": {"AutoConfig": "evil.C", "AutoModelForTokenClassification": "evil.M", "AutoTokenizer": ["evil.C", "evil.C"]}}
+    if not known_architecture:
+        config["model_type"] = "evil"
+    (folder / "config.json").write_text(json.dumps(config))
+    code = (
+        "from pathlib import Path; from ner_mlflow.config import load_config; from ner_mlflow.labels import LabelSchema\n"
+        "from ner_mlflow.modeling.backbone import resolve_backbone; from ner_mlflow.modeling.build import build_model\n"
+        f"build_model(resolve_backbone({str(folder)!r}), load_config(overrides={{'model.max_length': 64}}).model, LabelSchema(('OS',)), 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input="y\n" * 9, capture_output=True, text=True, check=False)
+    assert not ran.exists()
+    assert (done.returncode == 0) is known_architecture, done.stderr
+    if not known_architecture:
+        assert "code from a folder or hub is never run" in done.stderr

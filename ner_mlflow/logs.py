@@ -1,0 +1,25 @@
+"""Progress on standard error: one set-up for commands and for the processes they start."""
+
+import logging
+
+from .redaction import redact
+
+TIME_FORMAT = "%H:%M:%S"
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def show_progress(name_process: bool = False) -> None:
+    """Show this package's progress and the warnings of other libraries, without secrets.
+
+    Args:
+        name_process: start each line with the process id, for processes that share a terminal.
+    """
+    prefix = "%(asctime)s  [%(process)d] " if name_process else "%(asctime)s  "
+    handler = logging.StreamHandler()
+    handler.setFormatter(_RedactingFormatter(f"{prefix}%(message)s", TIME_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=name_process)
+    logging.getLogger("ner_mlflow").setLevel(logging.INFO)

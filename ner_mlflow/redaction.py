@@ -1,0 +1,64 @@
+"""Keep secrets out of everything that is printed, logged or tracked."""
+
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+HIDDEN = "***"
+SECRET_VARIABLE = re.compile(r"(?:PASSWORD|PASSWD|TOKEN|SECRET|SECRET_KEY|API_KEY|ACCESS_KEY)$")
+"""Names of environment variables whose values are secrets."""
+SHORTEST_SECRET = 6
+"""Characters; replacing shorter values would garble ordinary text."""
+# Greedy up to the last @: a password may hold any character.
+_PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>.+)(?=@)")
+_PASSWORD_IN_TEXT = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>[^\s'\"]+)(?=@)")
+_PARAMETER = re.compile(r"([?&](?:password|passwd|sslpassword|token)=)(?P<secret>[^&\s'\"]+)", re.IGNORECASE)
+
+
+def redact_address(address: str) -> str:
+    """Replace the password of one address by ``***``, before the host or among the parameters."""
+    for pattern in (_PASSWORD, _PARAMETER):
+        address = pattern.sub(rf"\1{HIDDEN}", address)
+    return address
+
+
+def redact(text: str, *addresses: str) -> str:
+    """Remove every secret from a text that may quote addresses, such as an error message.
+
+    Args:
+        text: any text.
+        addresses: addresses whose passwords may also appear on their own. Passwords and tokens in
+            the environment are always removed.
+    """
+    for address in (*addresses, *_addresses_in_environment()):
+        text = text.replace(address, redact_address(address))
+    secrets = {*_secrets_in_environment()}
+    for address in (*addresses, *_addresses_in_environment()):
+        secrets.update(_passwords(address))
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    for pattern in (_PASSWORD_IN_TEXT, _PARAMETER):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text
+
+
+def one_line(message: object, *addresses: str, limit: int = 300) -> str:
+    """An error or any other value as one redacted line of at most ``limit`` characters."""
+    return " ".join(redact(str(message), *addresses).split())[:limit]
+
+
+def _passwords(address: str) -> Iterator[str]:
+    for pattern in (_PASSWORD, _PARAMETER):
+        for match in pattern.finditer(address):
+            yield from {match["secret"], unquote(match["secret"])} - {HIDDEN}
+
+
+def _addresses_in_environment() -> Iterator[str]:
+    return (value for value in os.environ.values() if "://" in value and any(_passwords(value)))
+
+
+def _secrets_in_environment() -> Iterator[str]:
+    for name, value in os.environ.items():
+        if SECRET_VARIABLE.search(name.upper()) and len(value) >= SHORTEST_SECRET:
+            yield value
