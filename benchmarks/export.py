@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.export.latency import interleaved_latency_ms, latency_inputs, onnx_loader
 from ner_mlflow.provenance import hardware
-from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE
-from ner_mlflow.tagger import TaggerSpec
+from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
+from ner_mlflow.tagging.tagger import TaggerSpec
 from ner_mlflow.tracking.runs import download, latest_run, read_metrics
 
 RUNS = 400
@@ -30,19 +30,30 @@ def main() -> None:
     if len(sys.argv) == 3:
         full, lora = sys.argv[1:]
     else:
-        found = [latest_run("export", DEFAULT_EXPERIMENT, preset) for preset in ("minilm_full", "minilm_lora")]
+        found = [
+            latest_run("export", DEFAULT_EXPERIMENT, preset)
+            for preset in ("minilm_full", "minilm_lora")
+        ]
         if None in found:
-            raise SystemExit("no export runs of minilm_full and minilm_lora here: run main first, or name two export runs")
+            raise SystemExit(
+                "no export runs of minilm_full and minilm_lora here: run main first, or name two export runs"
+            )
         full, lora = (str(run_id) for run_id in found)
     paths = {
         "full_fp32": download(f"runs:/{full}/onnx/fp32"),
         "lora_fp32": download(f"runs:/{lora}/onnx/fp32"),
         "full_int8": download(f"runs:/{full}/onnx/int8"),
     }
-    encoder = TaggerSpec.load(paths["full_fp32"]).encoder(Tokenizer.from_file(str(paths["full_fp32"] / TOKENIZER_FILE)))
+    encoder = TaggerSpec.load(paths["full_fp32"]).encoder(
+        Tokenizer.from_file(str(paths["full_fp32"] / TOKENIZER_FILE))
+    )
     windows = encoder.windows([sentence.tokens for sentence in generate_sample(0)["test"]])
     inputs = latency_inputs(windows, LENGTH)[f"length_{LENGTH}"]
-    times = interleaved_latency_ms({name: (onnx_loader(path / MODEL_FILE), inputs) for name, path in paths.items()}, RUNS, WARMUP_RUNS)
+    times = interleaved_latency_ms(
+        {name: (onnx_loader(path / MODEL_FILE), inputs) for name, path in paths.items()},
+        RUNS,
+        WARMUP_RUNS,
+    )
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
     metrics = read_metrics(full)
     for name, value in p50_ms.items():

@@ -32,18 +32,26 @@ from tokenizers import Tokenizer
 from transformers import pipeline
 
 from ner_mlflow.data.sentences import TEST
-from ner_mlflow.encoding import Inputs, batches, collate
 from ner_mlflow.export.bundle import write_code_bundle
 from ner_mlflow.export.golden import golden_answers
 from ner_mlflow.provenance import hardware
-from ner_mlflow.serving.recognizer import MODEL_FILE, TOKENIZER_FILE, EntityRecognizer, load_tagger, onnx_forward, onnx_session
-from ner_mlflow.tagger import TaggerSpec
-from ner_mlflow.tracking.models import EXAMPLE, find_model, log_served_model
+from ner_mlflow.tagging.encoding import Inputs, batches, collate
+from ner_mlflow.tagging.recognizer import (
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    EntityRecognizer,
+    load_tagger,
+    onnx_forward,
+    onnx_session,
+)
+from ner_mlflow.tagging.tagger import TaggerSpec
+from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
+from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.runs import download, latest_run, read_tags
-from ner_mlflow.workflows.prepare import load_data
+from ner_mlflow.workflows.data import load_data
 
 PIPELINE_BATCH_SIZE = 32
-BATCH_TOKENS = (128, 256, 512, 1024, 2048, 4096)
+BATCH_SUBWORDS = (128, 256, 512, 1024, 2048, 4096)
 SINGLE_SENTENCES = 200
 WARM_UP_SENTENCES = 128
 """Enough to start the threads that long inputs are answered by; each contender answers as many before it is timed."""
@@ -52,7 +60,9 @@ DEFAULT_EXPERIMENT = "0"
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("export_run", nargs="?", default="")
     parser.add_argument("--sentences", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -66,18 +76,32 @@ def main() -> None:
     corpus = load_data(tags["data_run"]).dataset.corpus
     texts = [" ".join(sentence.tokens) for sentence in corpus[TEST]][: arguments.sentences]
     torch_folder = find_model(tags["model"]).folder
-    folders = {name: download(f"runs:/{run_id}/onnx/{variant}") for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))}
+    folders = {
+        name: download(f"runs:/{run_id}/onnx/{variant}")
+        for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))
+    }
     with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as stores:
         served = {name: _served(folder, Path(stores) / name) for name, folder in folders.items()}
         print(json.dumps(_measure(arguments, texts, torch_folder, folders, served)))
 
 
-def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: Path, folders: Mapping[str, Path], served: Mapping[str, str]) -> dict[str, Any]:
+def _measure(
+    arguments: argparse.Namespace,
+    texts: Sequence[str],
+    torch_folder: Path,
+    folders: Mapping[str, Path],
+    served: Mapping[str, str],
+) -> dict[str, Any]:
     frame = pd.DataFrame({"text": texts})
-    contenders: dict[str, Callable[[], Callable[[], Any]]] = {"pipeline": lambda: _pipeline(torch_folder, texts)}
+    contenders: dict[str, Callable[[], Callable[[], Any]]] = {
+        "pipeline": lambda: _pipeline(torch_folder, texts)
+    }
     for name, folder in folders.items():
         best = _best_bare(folder, texts)
-        print(f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} sub-tokens, {'a core a batch' if best[1] else 'all cores on each'}", flush=True)
+        print(
+            f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} subwords, {'a core a batch' if best[1] else 'all cores on each'}",
+            flush=True,
+        )
         contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, *best)  # type: ignore[misc]
         contenders[f"ours_{name}"] = lambda name=name: _predict(served[name], frame)  # type: ignore[misc]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -87,10 +111,15 @@ def _measure(arguments: argparse.Namespace, texts: Sequence[str], torch_folder: 
             started = time.perf_counter()
             answer()
             seconds[name].append(time.perf_counter() - started)
-            print(f"round {round_ + 1}, {name}: {len(texts) / seconds[name][-1]:.0f} sentences per second", flush=True)
+            print(
+                f"round {round_ + 1}, {name}: {len(texts) / seconds[name][-1]:.0f} sentences per second",
+                flush=True,
+            )
     rate = {name: len(texts) / float(np.median(values)) for name, values in seconds.items()}
     loads = [_load(served["int8"]) for _ in range(arguments.rounds)]
-    singles = _single_p50_ms(folders["int8"], served["int8"], texts[:SINGLE_SENTENCES], arguments.rounds)
+    singles = _single_p50_ms(
+        folders["int8"], served["int8"], texts[:SINGLE_SENTENCES], arguments.rounds
+    )
     return {
         "ratio_int8_to_pipeline": rate["ours_int8"] / rate["pipeline"],
         "ratio_fp32_to_pipeline": rate["ours_fp32"] / rate["pipeline"],
@@ -114,7 +143,13 @@ def _served(folder: Path, store: Path) -> str:
     mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
     mlflow.set_experiment("inference")
     golden = golden_answers(EntityRecognizer(load_tagger(folder)), EXAMPLE)
-    return str(download(log_served_model(folder, write_code_bundle(store / "code"), "served_model", golden, {}).uri))
+    return str(
+        download(
+            log_served_model(
+                folder, write_code_bundle(store / "code"), "served_model", golden, {}
+            ).uri
+        )
+    )
 
 
 def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
@@ -124,21 +159,30 @@ def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
 
 
 def _pipeline(folder: Path, texts: Sequence[str]) -> Callable[[], Any]:
-    recognizer = pipeline("token-classification", model=str(folder), device="cpu", aggregation_strategy="simple")
+    recognizer = pipeline(
+        "token-classification", model=str(folder), device="cpu", aggregation_strategy="simple"
+    )
     recognizer(texts[:WARM_UP_SENTENCES], batch_size=PIPELINE_BATCH_SIZE)
     return lambda: recognizer(texts, batch_size=PIPELINE_BATCH_SIZE)
 
 
-def _inputs(folder: Path, texts: Sequence[str], batch_tokens: int) -> list[Inputs]:
+def _inputs(folder: Path, texts: Sequence[str], batch_subwords: int) -> list[Inputs]:
     spec = TaggerSpec.load(folder)
-    windows = spec.encoder(Tokenizer.from_file(str(folder / TOKENIZER_FILE))).windows([text.split(" ") for text in texts])
-    return [collate([windows[index] for index in batch], spec.pad_id) for batch in batches(windows, batch_tokens)]
+    windows = spec.encoder(Tokenizer.from_file(str(folder / TOKENIZER_FILE))).windows(
+        [text.split(" ") for text in texts]
+    )
+    return [
+        collate([windows[index] for index in batch], spec.pad_id)
+        for batch in batches(windows, batch_subwords)
+    ]
 
 
-def _bare(folder: Path, texts: Sequence[str], batch_tokens: int, core_a_batch: bool) -> Callable[[], Any]:
+def _bare(
+    folder: Path, texts: Sequence[str], batch_subwords: int, core_a_batch: bool
+) -> Callable[[], Any]:
     cores = os.cpu_count() or 1
     forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads=1 if core_a_batch else 0))
-    inputs = _inputs(folder, texts, batch_tokens)
+    inputs = _inputs(folder, texts, batch_subwords)
     forward(inputs[-1])
     if not core_a_batch:
         return lambda: [forward(batch) for batch in inputs]
@@ -148,7 +192,7 @@ def _bare(folder: Path, texts: Sequence[str], batch_tokens: int, core_a_batch: b
 
 
 def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
-    seconds = dict.fromkeys(itertools.product(BATCH_TOKENS, (False, True)), float("inf"))
+    seconds = dict.fromkeys(itertools.product(BATCH_SUBWORDS, (False, True)), float("inf"))
     for choice in [*seconds, *seconds]:  # in two turns: one alone may fall into a slow moment
         answer = _bare(folder, texts, *choice)
         started = time.perf_counter()
@@ -165,7 +209,9 @@ def _load(path: str) -> dict[str, float]:
         "seconds = time.perf_counter() - started; import psutil\n"
         "print(json.dumps({'seconds': seconds, 'memory_bytes': psutil.Process().memory_info().rss}))"
     )
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
     loaded: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return loaded
 

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from benchmarks.training import show_progress, this
-from ner_mlflow.config import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config, parse_overrides
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.provenance import git_commit, hardware
@@ -23,7 +23,9 @@ from ner_mlflow.provenance import git_commit, hardware
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset")
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
     parser.add_argument("--only", default="")
@@ -31,7 +33,9 @@ def main() -> None:
     parser.add_argument("--overrides", default="")
     arguments = parser.parse_args()
     show_progress()
-    recipes: dict[str, dict[str, Any]] = yaml.safe_load(arguments.recipes.read_text(encoding="utf-8"))
+    recipes: dict[str, dict[str, Any]] = yaml.safe_load(
+        arguments.recipes.read_text(encoding="utf-8")
+    )
     chosen = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
     for name in chosen:
@@ -44,19 +48,35 @@ def main() -> None:
             "spread": float(np.std(f1, ddof=1)) if len(f1) > 1 else None,
             "error_f1": float(np.mean([run.get("best_validation/ERROR/f1", 0.0) for run in runs])),
             "best_epochs": [int(run["train/best_epoch"]) for run in runs],
-            "tokens_per_s": float(np.mean([run["train/tokens_per_s"] for run in runs])),
+            "subwords_per_s": float(np.mean([run["train/subwords_per_s"] for run in runs])),
             "peak_rss_bytes": max(run["train/peak_rss_bytes"] for run in runs),
         }
         print(row, flush=True)
         results.append(row)
-    print(json.dumps({"recipes": results, "seeds": arguments.seeds, "commit": git_commit(), "hardware": hardware()}))
+    print(
+        json.dumps(
+            {
+                "recipes": results,
+                "seeds": arguments.seeds,
+                "commit": git_commit(),
+                "hardware": hardware(),
+            }
+        )
+    )
 
 
 def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
     """The metrics of one training."""
     settings = {key: value for key, value in recipe.items() if key != "preset"}
-    config = load_config(recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings})
-    return this(config, prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data))
+    config = load_config(
+        recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings}
+    )
+    return this(
+        config,
+        prepare(
+            read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data
+        ),
+    )
 
 
 if __name__ == "__main__":

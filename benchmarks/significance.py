@@ -23,13 +23,18 @@ LOOP_SHARE = 100
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--resamples", type=int, default=10_000)
     parser.add_argument("--sentences", type=int, default=3108)
     arguments = parser.parse_args()
     random = np.random.default_rng(13)
     gold = random.poisson(0.07, (arguments.sentences, TYPES))
-    first, second = (np.stack([correct := random.binomial(gold, recall), correct, gold], axis=-1) for recall in (0.8, 0.79))
+    first, second = (
+        np.stack([correct := random.binomial(gold, recall), correct, gold], axis=-1)
+        for recall in (0.8, 0.79)
+    )
     started = time.perf_counter()
     bootstrap_intervals(with_total(first), arguments.resamples, 0.95, 13)
     bootstrapped = time.perf_counter()
@@ -49,7 +54,10 @@ def main() -> None:
 
 
 def _loop(counts: NDArray[np.int64], resamples: int, random: np.random.Generator) -> list[float]:
-    return [float(f1(counts[random.integers(0, len(counts), len(counts))].sum(axis=(0, 1)))) for _ in range(resamples)]
+    return [
+        float(f1(counts[random.integers(0, len(counts), len(counts))].sum(axis=(0, 1))))
+        for _ in range(resamples)
+    ]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import mlflow
 from optuna.trial import FrozenTrial
 
-from ner_mlflow.config import load_config
+from ner_mlflow.config.loading import load_config
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.redaction import redact_address
@@ -31,7 +31,9 @@ from ner_mlflow.tracking.spark_study import open_spark_study
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--engine", choices=("processes", "spark"), default="processes")
     parser.add_argument("--storage", default="sqlite")
     parser.add_argument("--trials", type=int, default=24)
@@ -44,10 +46,22 @@ def main() -> None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         rates = {}
         for workers in (1, arguments.workers):
-            values = {"sweep.storage": arguments.storage, "sweep.trials": arguments.trials, "sweep.pruner": "none"}
+            values = {
+                "sweep.storage": arguments.storage,
+                "sweep.trials": arguments.trials,
+                "sweep.pruner": "none",
+            }
             config = load_config("minilm_lora", values)
-            spec = StudySpec(f"{time.time()} {workers}", read_space("lora", config), ("maximize",), 1, config.sweep)
-            trials = (on_spark if arguments.engine == "spark" else in_processes)(spec, workers, arguments.seconds)
+            spec = StudySpec(
+                f"{time.time()} {workers}",
+                read_space("lora", config),
+                ("maximize",),
+                1,
+                config.sweep,
+            )
+            trials = (on_spark if arguments.engine == "spark" else in_processes)(
+                spec, workers, arguments.seconds
+            )
             rates[workers] = trials_per_hour(trials)
     print(
         json.dumps(
@@ -58,7 +72,11 @@ def main() -> None:
                 "trials": arguments.trials,
                 "sleep_s": arguments.seconds,
                 "engine": arguments.engine,
-                **({} if arguments.engine == "spark" else {"storage": redact_address(arguments.storage)}),
+                **(
+                    {}
+                    if arguments.engine == "spark"
+                    else {"storage": redact_address(arguments.storage)}
+                ),
                 "commit": git_commit(),
                 "hardware": hardware(),
             }
@@ -103,7 +121,10 @@ class Sleep:
 def trials_per_hour(trials: Sequence[FrozenTrial]) -> float:
     """How many ended an hour, from the first one's begin to the last one's end."""
     times = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
-    begin, end = min(start for start, _ in times if start), max(complete for _, complete in times if complete)
+    begin, end = (
+        min(start for start, _ in times if start),
+        max(complete for _, complete in times if complete),
+    )
     return len(trials) * 3600 / (end - begin).total_seconds()
 
 

@@ -28,12 +28,12 @@ import mlflow
 import requests
 
 from benchmarks.training import show_progress
-from ner_mlflow.config import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config, parse_overrides
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
-from ner_mlflow.tracking.models import log_transformers_model
+from ner_mlflow.tracking.flavors import log_transformers_model
 from ner_mlflow.tracking.runs import Run, open_run, open_run_below, read_metrics, read_tags
 from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.steps import SWEEP_STEP
@@ -88,14 +88,21 @@ class Clock:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset")
     parser.add_argument("--preset", default="minilm_lora")
     parser.add_argument("--trials", type=int, default=2)
     parser.add_argument("--overrides", default="")
     arguments = parser.parse_args()
     show_progress()
-    overrides = {"data.dataset": arguments.dataset, "sweep.trials": arguments.trials, "sweep.pruner": "none", **parse_overrides(arguments.overrides)}
+    overrides = {
+        "data.dataset": arguments.dataset,
+        "sweep.trials": arguments.trials,
+        "sweep.pruner": "none",
+        **parse_overrides(arguments.overrides),
+    }
     config = load_config(arguments.preset, overrides)
     space = read_space(config.sweep.space, config)
     config = trial_config(config, space)
@@ -122,7 +129,11 @@ def main() -> None:
                     patches.enter_context(patch(name, counted))
                 study.work(timed_trial)
     logging.getLogger("ner_mlflow").info(
-        "seconds by call: %s", {name: round(seconds, 2) for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1])}
+        "seconds by call: %s",
+        {
+            name: round(seconds, 2)
+            for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1])
+        },
     )
     print(
         json.dumps(
@@ -146,13 +157,24 @@ def main() -> None:
 
 def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
     """What a trial calls to be tracked, by where it is looked up, counted."""
-    methods = {name: getattr(Run, name) for name in vars(Run) if name.startswith(("log_", "set_", "describe"))}
+    methods = {
+        name: getattr(Run, name)
+        for name in vars(Run)
+        if name.startswith(("log_", "set_", "describe"))
+    }
     return {
-        **{f"ner_mlflow.tracking.runs.Run.{name}": clock.timed(name, method) for name, method in methods.items()},
-        "ner_mlflow.workflows.train.log_transformers_model": clock.timed("log model", log_transformers_model),
+        **{
+            f"ner_mlflow.tracking.runs.Run.{name}": clock.timed(name, method)
+            for name, method in methods.items()
+        },
+        "ner_mlflow.workflows.train.log_transformers_model": clock.timed(
+            "log model", log_transformers_model
+        ),
         "ner_mlflow.workflows.train.read_tags": clock.timed("read", read_tags),
         "ner_mlflow.workflows.sweep.read_metrics": clock.timed("read", read_metrics),
-        "ner_mlflow.workflows.sweep.open_run_below": lambda *args: clock.timed_opening(open_run_below(*args)),
+        "ner_mlflow.workflows.sweep.open_run_below": lambda *args: clock.timed_opening(
+            open_run_below(*args)
+        ),
     }
 
 
@@ -162,10 +184,29 @@ def server(folder: Path) -> Iterator[str]:
     with create_server(("127.0.0.1", 0)) as socket:
         port = socket.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", f"{folder}/artifacts", "--workers", "1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+    ]
+    command += [
+        "--artifacts-destination",
+        f"{folder}/artifacts",
+        "--workers",
+        "1",
+        "--port",
+        str(port),
+    ]
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        )
     try:
         for _ in range(240):
             try:

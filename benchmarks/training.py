@@ -2,7 +2,7 @@
 
 Trains one backbone on one corpus in one process, first by the study's recipe run through the plain transformers Trainer (fp32 on a
 CPU, fp16 on a GPU; batches of 16 in random order, padded to their longest; gradient checkpointing), then by ours, both to the same
-number of epochs and with the learning rate that is ours, and prints real (not padding) sub-tokens per second of training, validation
+number of epochs and with the learning rate that is ours, and prints real (not padding) subwords per second of training, validation
 left out, and the validation F1 of the best epoch of each.
 
 usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--overrides "train.batch_size=32 ..."]
@@ -17,20 +17,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from transformers import DataCollatorForTokenClassification, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    DataCollatorForTokenClassification,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
-from ner_mlflow.config import Config, load_config, parse_overrides
+from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.schema import Config
 from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.data.sources import read_corpus
-from ner_mlflow.encoding import label_window
 from ner_mlflow.evaluation.scores import score_tagger
-from ner_mlflow.labels import LabelSchema
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import backend_tokenizer, build_model
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_tagger
 from ner_mlflow.provenance import hardware
+from ner_mlflow.tagging.encoding import label_window
+from ner_mlflow.tagging.label_schema import LabelSchema
 
 STUDY_BATCH_SIZE = 16
 STUDY_WARMUP_RATIO = 0.06
@@ -38,24 +45,38 @@ STUDY_WARMUP_RATIO = 0.06
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset")
     parser.add_argument("--preset", default="minilm_full")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--overrides", default="")
     arguments = parser.parse_args()
     show_progress()
-    overrides = {"data.dataset": arguments.dataset, "train.epochs": arguments.epochs, **parse_overrides(arguments.overrides)}
+    overrides = {
+        "data.dataset": arguments.dataset,
+        "train.epochs": arguments.epochs,
+        **parse_overrides(arguments.overrides),
+    }
     config = load_config(arguments.preset, overrides)
-    preparation = prepare(read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data)
-    reference = study(config, preparation.corpus["train"], preparation.corpus["validation"], preparation.schema)
+    preparation = prepare(
+        read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data
+    )
+    reference = study(
+        config, preparation.corpus["train"], preparation.corpus["validation"], preparation.schema
+    )
     print("reference:", reference, flush=True)
     metrics = this(config, preparation)
-    ours = {"f1": metrics["best_validation/f1"], "tokens_per_s": metrics["train/tokens_per_s"]}
+    ours = {"f1": metrics["best_validation/f1"], "subwords_per_s": metrics["train/subwords_per_s"]}
     print("ours:", ours, flush=True)
     result = {
-        "ratio": ours["tokens_per_s"] / reference["tokens_per_s"],
-        **{f"{name}_{whose}": values[name] for whose, values in (("ours", ours), ("reference", reference)) for name in ("f1", "tokens_per_s")},
+        "ratio": ours["subwords_per_s"] / reference["subwords_per_s"],
+        **{
+            f"{name}_{whose}": values[name]
+            for whose, values in (("ours", ours), ("reference", reference))
+            for name in ("f1", "subwords_per_s")
+        },
         "epochs": config.train.epochs,
         "preset": arguments.preset,
         "overrides": arguments.overrides,
@@ -66,7 +87,9 @@ def main() -> None:
 
 def show_progress() -> None:
     """Say on standard error how training goes."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S"
+    )
     logging.getLogger("ner_mlflow").setLevel(logging.INFO)
 
 
@@ -76,18 +99,44 @@ def this(config: Config, preparation: Preparation) -> dict[str, float]:
     model = build_model(backbone, config.model, preparation.schema, config.train.seed)
     train, validation = preparation.corpus["train"], preparation.corpus["validation"]
     with tempfile.TemporaryDirectory() as folder:
-        return fit(model, train, validation, preparation.schema, config.train, Path(folder), lambda *_: None).metrics
+        return fit(
+            model,
+            train,
+            validation,
+            preparation.schema,
+            config.train,
+            Path(folder),
+            lambda *_: None,
+        ).metrics
 
 
-def study(config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
+def study(
+    config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema
+) -> dict[str, float]:
     """Train by the study's recipe."""
-    model = build_model(resolve_backbone(config.model.backbone), config.model.model_copy(update={"casing_embeddings": "never"}), schema, config.train.seed)
-    windows = model.spec.encoder(backend_tokenizer(model.tokenizer)).windows([sentence.tokens for sentence in train])
+    model = build_model(
+        resolve_backbone(config.model.backbone),
+        config.model.model_copy(update={"casing_embeddings": "never"}),
+        schema,
+        config.train.seed,
+    )
+    windows = model.spec.encoder(backend_tokenizer(model.tokenizer)).windows(
+        [sentence.tokens for sentence in train]
+    )
     rows = [
-        {"input_ids": window.input_ids.tolist(), "labels": label_window(window, [schema.ids[tag] for tag in train[window.sentence].tags]).tolist()}
+        {
+            "input_ids": window.input_ids.tolist(),
+            "labels": label_window(
+                window, [schema.ids[tag] for tag in train[window.sentence].tags]
+            ).tolist(),
+        }
         for window in windows
     ]
-    scorer = _Scorer(lambda: score_tagger(torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec), validation)["f1"])
+    scorer = _Scorer(
+        lambda: score_tagger(
+            torch_tagger(model.network, backend_tokenizer(model.tokenizer), model.spec), validation
+        )["f1"]
+    )
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model.network,
@@ -117,7 +166,7 @@ def study(config: Config, train: Sequence[Sentence], validation: Sequence[Senten
         trainer.train()
         seconds = time.perf_counter() - started - scorer.seconds
     tokens = config.train.epochs * sum(len(window.input_ids) for window in windows)
-    return {"f1": max(scorer.f1), "tokens_per_s": tokens / seconds}
+    return {"f1": max(scorer.f1), "subwords_per_s": tokens / seconds}
 
 
 class _Scorer(TrainerCallback):  # type: ignore[misc]  # untyped in transformers

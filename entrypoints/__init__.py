@@ -1,10 +1,1 @@
-"""One click command an MLproject entry point: resolve the configuration, open the run, call the workflow."""
-
-import gc
-import os
-import sys
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before anything imports mlflow
-
-if sys.argv[0] == "-m":  # what it is while `python -m entrypoints.NAME` looks for NAME, and never in a process that a command starts
-    gc.disable()  # little that an import makes becomes garbage, and looking for it takes a quarter of the start; cli.Command.main enables it
+"""The scripts that MLproject calls, one an entry point; the commands themselves are in `ner_mlflow.cli`."""

@@ -1,35 +1,6 @@
-"""The main job: from a corpus to a registered model."""
+"""What MLproject's entry point `main` runs."""
 
-import click
-
-from entrypoints import cli
-from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.main import run_main
-from ner_mlflow.workflows.steps import MAIN_STEP
-
-
-@cli.command("main")
-@cli.option("presets", "minilm_full,minilm_lora", "the variants to train and compare, commas between")
-@cli.setting("dataset", "data.dataset")
-@cli.setting("label_table", "data.label_table")
-@cli.setting("epochs", "train.epochs")
-@cli.setting("seed", "train.seed")
-@cli.option("registered_model", "it-ner", "name in the model registry of the best variant")
-@cli.option("alias", "champion", "alias that the best variant gets, if nobody has it or it may take its place as in promote")
-@cli.overrides_option
-def main(presets: str, registered_model: str, alias: str, overrides: str, **options: str) -> None:
-    """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
-    cli.set_up_logging()
-    with open_run(MAIN_STEP, "main") as run:
-        comparison = run_main(run, cli.several(presets, "presets"), cli.given(options, overrides), registered_model, alias)
-        columns = comparison.table.drop(columns="train_run").set_index("preset").map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-        click.echo(f"\n{columns.T.to_string()}\n")
-        registered = f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}"
-        click.echo(registered if comparison.not_promoted else f"{registered}, models:/{registered_model}@{alias}")
-        if comparison.not_promoted:
-            click.echo(f"{registered_model}@{alias} stays with its version: {comparison.not_promoted}")
-        click.echo(f"open next: {where_to_look(run, 'comparison.html')}")
-
+from ner_mlflow.cli.main import main
 
 if __name__ == "__main__":
     main()

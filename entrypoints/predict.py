@@ -1,36 +1,6 @@
-"""Tag a whole corpus with a registered model."""
+"""What MLproject's entry point `predict` runs."""
 
-from pathlib import Path
-
-import click
-
-from entrypoints import cli
-from ner_mlflow.tracking.models import find_model
-from ner_mlflow.tracking.runs import open_run, where_to_look
-from ner_mlflow.workflows.predict import run_predict
-from ner_mlflow.workflows.steps import PREDICT_STEP
-
-
-@cli.command("predict")
-@cli.option("model", "models:/it-ner@champion", "an exported model: models:/NAME@ALIAS, an export run's id, or a folder")
-@cli.option("input", "", "the corpus: .jsonl, .jsonl.gz or .parquet")
-@cli.option("output", "", "a file that does not exist yet, of one of these kinds; on Spark a folder of Parquet files, hdfs:// or s3a:// too")
-@cli.setting("text_column", "predict.text_column")
-@cli.setting("engine", "predict.engine")
-@cli.setting("spark_master", "predict.spark_master")
-@cli.preset_option
-@cli.overrides_option
-def predict(model: str, input: str, output: str, preset: str, overrides: str, **options: str) -> None:  # noqa: A002
-    """Add a column `entities` to a corpus: streaming with bounded memory, or on a Spark cluster."""
-    cli.set_up_logging()
-    if not input or not output:
-        raise click.UsageError("give an input and an output: a file with texts, and the name of one that is to be written")
-    with open_run(PREDICT_STEP, f"predict {Path(input).name}") as run:
-        config = cli.resolve(preset, options, overrides)
-        metrics = run_predict(run, config.predict, find_model(model), input, output)
-        click.echo(f"{metrics['texts']:.0f} texts in {metrics['seconds']:.1f} s ({metrics['texts_per_s']:.0f} a second): {output}")
-        click.echo(f"open next: {where_to_look(run)}")
-
+from ner_mlflow.cli.predict import predict
 
 if __name__ == "__main__":
     predict()

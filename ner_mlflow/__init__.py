@@ -1,3 +1,5 @@
 """From a corpus to a registered named-entity recognition model, every step tracked by MLflow."""
 
-__version__ = "0.1.0"
+from .version import __version__
+
+__all__ = ["__version__"]

@@ -12,10 +12,25 @@ from typing import Any
 
 import psutil
 
-from . import __version__
+from .source_code import PACKAGE, fingerprint, import_closure, source_files
+from .version import __version__
 
-PACKAGE = Path(__file__).parent
-LIBRARIES = ("torch", "transformers", "peft", "datasets", "tokenizers", "seqeval", "onnx", "onnxruntime", "mlflow", "numpy")
+NOT_IN_RESULTS = ("cli", "config", "tracking", "workflows")
+"""Rooms that a step's result does not depend on, beside the step's own module."""
+IN_RESULTS = ("tracking/flavors.py",)
+"""Modules of these rooms that it does depend on."""
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "tokenizers",
+    "seqeval",
+    "onnx",
+    "onnxruntime",
+    "mlflow",
+    "numpy",
+)
 
 
 def file_sha256(path: Path) -> str:
@@ -26,27 +41,48 @@ def file_sha256(path: Path) -> str:
 
 def folder_sizes(folder: Path) -> dict[str, int]:
     """Bytes of every file under a folder, by path relative to it."""
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @cache
-def code_fingerprint(*parts: str) -> str:
-    """SHA-256 (hex) of the package's own source and tables, or of the named files and folders of it."""
-    roots = [PACKAGE / part for part in parts] or [PACKAGE]
-    files = {file for root in roots for file in ([root] if root.is_file() else root.rglob("*")) if file.suffix in (".py", ".yaml")}
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+def code_fingerprint() -> str:
+    """SHA-256 (hex) of the whole package's source and tables."""
+    return fingerprint(source_files())
+
+
+@cache
+def step_fingerprint(module: str) -> str:
+    """SHA-256 (hex) of the files that a step's result depends on.
+
+    These are the step's own module, all of the core that it imports, and how its models are logged.
+    Settings count by their values, which a cache key holds, and not by the source that declares
+    them; how a result is found and written down does not change it.
+
+    Args:
+        module: the ``__file__`` of the step in ``workflows/``.
+    """
+    step = Path(module).relative_to(PACKAGE).as_posix()
+    return fingerprint(import_closure(step, without=NOT_IN_RESULTS, though=IN_RESULTS))
 
 
 @cache
 def git_commit() -> str:
     """The checkout's commit, ``-dirty`` when files differ from it; ``unknown`` outside a checkout."""
     try:
-        options: dict[str, Any] = {"cwd": PACKAGE.parent, "capture_output": True, "text": True, "check": True}
+        options: dict[str, Any] = {
+            "cwd": PACKAGE.parent,
+            "capture_output": True,
+            "text": True,
+            "check": True,
+        }
         commit = subprocess.run(["git", "rev-parse", "HEAD"], **options).stdout.strip()
-        changes = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], **options).stdout.strip()
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], **options
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changes else commit
@@ -105,4 +141,7 @@ def _cpu_model() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

@@ -13,7 +13,9 @@ SHORTEST_SECRET = 6
 # Greedy up to the last @: a password may hold any character.
 _PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>.+)(?=@)")
 _PASSWORD_IN_TEXT = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>[^\s'\"]+)(?=@)")
-_PARAMETER = re.compile(r"([?&](?:password|passwd|sslpassword|token)=)(?P<secret>[^&\s'\"]+)", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"([?&](?:password|passwd|sslpassword|token)=)(?P<secret>[^&\s'\"]+)", re.IGNORECASE
+)
 
 
 def redact_address(address: str) -> str:

@@ -24,17 +24,32 @@ from ner_mlflow.data.sample import generate_sample
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; more threads than cores wait for each other
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # two workers on two cores; more threads than cores wait for each other
 
 ROOT = Path(__file__).parent.parent
-LONGEST = ("test_mlproject", "test_sweep", "test_promote", "test_bad_input", "test_study", "test_resume", "test_prompt", "test_tracking_server")
+LONGEST = (
+    "test_mlproject",
+    "test_sweep",
+    "test_promote",
+    "test_bad_input",
+    "test_study",
+    "test_resume",
+    "test_prompt",
+    "test_tracking_server",
+)
 """Test files that take minutes, the longest first: they begin first, so that no worker is left alone with one."""
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    items.sort(
+        key=lambda item: (
+            LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -48,19 +63,46 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("backbones") / "tiny"
-    words = sorted({token.lower() for sentence in generate_sample(13)["train"] for token in sentence.tokens})
+    words = sorted(
+        {token.lower() for sentence in generate_sample(13)["train"] for token in sentence.tokens}
+    )
     letters = sorted({letter for word in words for letter in word})
-    vocabulary = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)])
-    tokenizer = Tokenizer(models.WordPiece({word: id_ for id_, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    vocabulary = dict.fromkeys(
+        [
+            "[PAD]",
+            "[UNK]",
+            "[CLS]",
+            "[SEP]",
+            "[MASK]",
+            *words,
+            *letters,
+            *(f"##{letter}" for letter in letters),
+        ]
+    )
+    tokenizer = Tokenizer(
+        models.WordPiece({word: id_ for id_, word in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
     ).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, max_position_embeddings=128
+        vocab_size=len(vocabulary),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=128,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
@@ -72,7 +114,12 @@ def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     settings = {
         "model": {"backbone": str(tiny_backbone), "max_length": 64},
-        "train": {"learning_rate": 3e-3, "epochs": 6, "batch_size": 16, "early_stopping_patience": 6},
+        "train": {
+            "learning_rate": 3e-3,
+            "epochs": 6,
+            "batch_size": 16,
+            "early_stopping_patience": 6,
+        },
         "export": {"latency_runs": 8, "latency_warmup_runs": 1, "served": ["fp32"]},
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
@@ -91,16 +138,36 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
     }
 
 
-def mlflow_run(store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Completed:
+def mlflow_run(
+    store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> Completed:
     """``mlflow run ROOT ARGUMENTS --env-manager local``, as a user types it."""
     command = ["mlflow", "run", str(ROOT), "--env-manager", "local", *arguments]
-    return subprocess.run(command, cwd=cwd, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=user_environment(store, **(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
-def entry_point(store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Completed:
+def entry_point(
+    store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Completed:
     """``python -m entrypoints.NAME ARGUMENTS``."""
     command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=user_environment(store, **(env or {})), capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=user_environment(store, **(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 def runs(store: str, step: str) -> "list[Run]":
@@ -108,7 +175,12 @@ def runs(store: str, step: str) -> "list[Run]":
     import mlflow  # here and not above: most tests need not wait for it
 
     mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(["0"], f"tags.`ner.step` = '{step}'", output_format="list", order_by=["attributes.start_time ASC"])
+    found: list[Run] = mlflow.search_runs(
+        ["0"],
+        f"tags.`ner.step` = '{step}'",
+        output_format="list",
+        order_by=["attributes.start_time ASC"],
+    )
     return found
 
 
@@ -128,7 +200,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(command: Sequence[str], health: str, folder: Path, store: str, **more: str) -> Iterator[str]:
+def listening(
+    command: Sequence[str], health: str, folder: Path, store: str, **more: str
+) -> Iterator[str]:
     """Start a server with ``--port`` added, wait until its ``health`` page answers, give its address, and end it.
 
     What it prints goes to ``folder/log``.
@@ -136,7 +210,13 @@ def listening(command: Sequence[str], health: str, folder: Path, store: str, **m
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=user_environment(store, **more), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=folder,
+            env=user_environment(store, **more),
+            stdout=log,
+            stderr=log,
+        )
     try:
         for _ in range(120):
             try:
@@ -173,7 +253,17 @@ def postgresql() -> Iterator[str]:
 
     try:
         run(str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", user)
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-p {port} -k {folder}", "start")
+        run(
+            str(binaries / "pg_ctl"),
+            "-D",
+            str(data),
+            "-w",
+            "-l",
+            str(folder / "log"),
+            "-o",
+            f"-p {port} -k {folder}",
+            "start",
+        )
         yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
         run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
     finally:

@@ -30,8 +30,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote
 
-_API = re.compile(r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?")
-_RESOLVE = re.compile(r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)")
+_API = re.compile(
+    r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
+)
+_RESOLVE = re.compile(
+    r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)"
+)
 _REPOSITORY_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _DATE = "2024-01-01T00:00:00.000Z"
@@ -48,26 +52,67 @@ class _Repository:
 
     @property
     def sha(self) -> str:
-        return hashlib.sha1("".join(f"{path}\0{_blob_id(content)}\n" for path, content in self.files.items()).encode()).hexdigest()
+        return hashlib.sha1(
+            "".join(
+                f"{path}\0{_blob_id(content)}\n" for path, content in self.files.items()
+            ).encode()
+        ).hexdigest()
 
     @property
     def folders(self) -> set[str]:
-        return {str(parent) for path in self.files for parent in PurePosixPath(path).parents} - {"."}
+        return {str(parent) for path in self.files for parent in PurePosixPath(path).parents} - {
+            "."
+        }
 
     def info(self) -> dict[str, Any]:
-        described = {"id": self.id, "author": self.id.split("/")[0], "sha": self.sha, "lastModified": _DATE, "createdAt": _DATE}
-        counted = {"private": False, "gated": False, "disabled": False, "downloads": 0, "likes": 0, "tags": []}
+        described = {
+            "id": self.id,
+            "author": self.id.split("/")[0],
+            "sha": self.sha,
+            "lastModified": _DATE,
+            "createdAt": _DATE,
+        }
+        counted = {
+            "private": False,
+            "gated": False,
+            "disabled": False,
+            "downloads": 0,
+            "likes": 0,
+            "tags": [],
+        }
         return {**described, **counted, "siblings": [{"rfilename": path} for path in self.files]}
 
     def entry(self, path: str, expand: bool) -> dict[str, Any]:
-        commit = {"lastCommit": {"id": self.sha, "title": "Upload", "date": _DATE}} if expand else {}
+        commit = (
+            {"lastCommit": {"id": self.sha, "title": "Upload", "date": _DATE}} if expand else {}
+        )
         if path in self.files:
-            return {"type": "file", "path": path, "oid": _blob_id(self.files[path]), "size": len(self.files[path]), **commit}
-        return {"type": "directory", "path": path, "oid": hashlib.sha1(f"{self.sha}/{path}".encode()).hexdigest(), "size": 0, **commit}
+            return {
+                "type": "file",
+                "path": path,
+                "oid": _blob_id(self.files[path]),
+                "size": len(self.files[path]),
+                **commit,
+            }
+        return {
+            "type": "directory",
+            "path": path,
+            "oid": hashlib.sha1(f"{self.sha}/{path}".encode()).hexdigest(),
+            "size": 0,
+            **commit,
+        }
 
     def tree(self, folder: str, recursive: bool, expand: bool) -> list[dict[str, Any]]:
-        inside = [path for path in sorted({*self.files, *self.folders}) if path.startswith(folder and folder + "/")]
-        return [self.entry(path, expand) for path in inside if recursive or path.rpartition("/")[0] == folder]
+        inside = [
+            path
+            for path in sorted({*self.files, *self.folders})
+            if path.startswith(folder and folder + "/")
+        ]
+        return [
+            self.entry(path, expand)
+            for path in inside
+            if recursive or path.rpartition("/")[0] == folder
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -86,14 +131,26 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _send_json(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
+    def _send_json(
+        self, value: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._send(
+            status,
+            json.dumps(value).encode(),
+            {"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+        )
 
-    def _send_error(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def _send_error(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._send_json({"error": message}, status, {"X-Error-Message": message, **(headers or {})})
 
     def _send_file(self, content: bytes, sha: str) -> None:
-        headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes", "X-Repo-Commit": sha}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Accept-Ranges": "bytes",
+            "X-Repo-Commit": sha,
+        }
         headers["ETag"] = f'"{_blob_id(content)}"'
         asked = _RANGE.fullmatch(self.headers.get("Range", ""))
         if self.command == "HEAD" or asked is None or not any(asked.groups()):
@@ -103,7 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
         stop = min(int(last) + 1, len(content)) if first and last else len(content)
         if start >= stop:
             return self._send(416, b"", {**headers, "Content-Range": f"bytes */{len(content)}"})
-        self._send(206, content[start:stop], {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"})
+        self._send(
+            206,
+            content[start:stop],
+            {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"},
+        )
 
     def do_GET(self) -> None:
         address, _, query = self.path.partition("?")
@@ -112,24 +173,44 @@ class _Handler(BaseHTTPRequestHandler):
         match = _API.fullmatch(address) or _RESOLVE.fullmatch(address)
         if match is None or (self.command == "POST") != (match["call"] == "paths-info"):
             return self._send_error(404, "Not Found")
-        kind, id_, call, revision, path = (unquote(match[name] or "") for name in ("kind", "id", "call", "rev", "path"))
+        kind, id_, call, revision, path = (
+            unquote(match[name] or "") for name in ("kind", "id", "call", "rev", "path")
+        )
         repository = self.server.repository(kind or "models", id_)
         if repository is None:
-            missing = (404, "Repository not found") if "Authorization" in self.headers else (401, "Invalid username or password.")
+            missing = (
+                (404, "Repository not found")
+                if "Authorization" in self.headers
+                else (401, "Invalid username or password.")
+            )
             return self._send_error(*missing, {"X-Error-Code": "RepoNotFound"})
         if revision not in ("", "main", repository.sha):
-            return self._send_error(404, f"Invalid rev id: {revision}", {"X-Error-Code": "RevisionNotFound"})
+            return self._send_error(
+                404, f"Invalid rev id: {revision}", {"X-Error-Code": "RevisionNotFound"}
+            )
         options = parse_qs(body if call == "paths-info" else query)
-        recursive, expand = (options.get(name, [""])[0].lower() in ("true", "1") for name in ("recursive", "expand"))
+        recursive, expand = (
+            options.get(name, [""])[0].lower() in ("true", "1") for name in ("recursive", "expand")
+        )
         if call == "paths-info":
             known = {*repository.files, *repository.folders}
-            self._send_json([repository.entry(asked, expand) for asked in options.get("paths", []) if asked in known])
+            self._send_json(
+                [
+                    repository.entry(asked, expand)
+                    for asked in options.get("paths", [])
+                    if asked in known
+                ]
+            )
         elif call == "tree" and (not path or path in repository.folders):
             self._send_json(repository.tree(path, recursive, expand))
         elif call == "resolve" and path in repository.files:
             self._send_file(repository.files[path], repository.sha)
         elif call in ("tree", "resolve"):
-            self._send_error(404, "Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repository.sha})
+            self._send_error(
+                404,
+                "Entry not found",
+                {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repository.sha},
+            )
         else:
             self._send_json(repository.info())
 
@@ -164,7 +245,9 @@ class HubServer(ThreadingHTTPServer):
         if not _REPOSITORY_ID.fullmatch(id_) or not folder.is_dir():
             return None
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return _Repository(id_, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
+        return _Repository(
+            id_, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        )
 
     def environment(self, home: Path) -> dict[str, str]:
         """This process's environment, changed so that the libraries ask this server and keep their caches under ``home``."""

@@ -50,26 +50,52 @@ class LlmServer:
                     return
                 with outer._lock:
                     number = len(outer.requests)
-                    outer.requests.append(Received(body, {name.lower(): value for name, value in self.headers.items()}, time.monotonic()))
+                    outer.requests.append(
+                        Received(
+                            body,
+                            {name.lower(): value for name, value in self.headers.items()},
+                            time.monotonic(),
+                        )
+                    )
                 says = outer._behave(body, number)
                 time.sleep(says.delay_s)
                 self._send(says)
 
             def _send(self, says: Says) -> None:
-                answer: dict[str, Any] = {"error": {"message": says.text or f"status {says.status}", "type": "error", "code": None}}
+                answer: dict[str, Any] = {
+                    "error": {
+                        "message": says.text or f"status {says.status}",
+                        "type": "error",
+                        "code": None,
+                    }
+                }
                 if says.status == 200:
                     answer = {
                         "id": "chatcmpl-1",
                         "object": "chat.completion",
                         "created": 1,
                         "model": "test",
-                        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": says.text}}],
-                        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+                        "choices": [
+                            {
+                                "index": 0,
+                                "finish_reason": "stop",
+                                "message": {"role": "assistant", "content": says.text},
+                            }
+                        ],
+                        "usage": {
+                            "prompt_tokens": 100,
+                            "completion_tokens": 10,
+                            "total_tokens": 110,
+                        },
                     }
                 content = says.raw or json.dumps(answer).encode()
                 try:
                     self.send_response(says.status)
-                    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **says.headers}.items():
+                    for name, value in {
+                        "Content-Type": "application/json",
+                        "Content-Length": str(len(content)),
+                        **says.headers,
+                    }.items():
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(content)

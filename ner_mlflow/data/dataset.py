@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
-from ..labels import LabelSchema
 from ..paths import atomic_folder
+from ..tagging.label_schema import LabelSchema
 from .sentences import SPLITS, Corpus, Sentence
 
 FORMAT = 1
@@ -51,7 +51,12 @@ def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
 
 def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
     """Write the dataset; ``folder`` appears whole or not at all."""
-    schema = {"format": FORMAT, "name": dataset.name, "fingerprint": dataset.fingerprint, "types": dataset.schema.types}
+    schema = {
+        "format": FORMAT,
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "types": dataset.schema.types,
+    }
     with atomic_folder(folder) as part:
         for split in SPLITS:
             rows = [_row(sentence) for sentence in dataset.corpus[split]]
@@ -71,25 +76,47 @@ def load_dataset(folder: Path) -> PreparedDataset:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if (found_format := values.get("format")) != FORMAT:
-            raise DataError(f"{path}: format {found_format!r}, this version reads {FORMAT}: run the data step again")
-        name, expected, schema = values["name"], values["fingerprint"], LabelSchema(tuple(values["types"]))
+            raise DataError(
+                f"{path}: format {found_format!r}, this version reads {FORMAT}: run the data step again"
+            )
+        name, expected, schema = (
+            values["name"],
+            values["fingerprint"],
+            LabelSchema(tuple(values["types"])),
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path}: broken ({type(error).__name__}): run the data step again") from error
+        raise DataError(
+            f"{path}: broken ({type(error).__name__}): run the data step again"
+        ) from error
     corpus: Corpus = {}
     for split in SPLITS:
         try:
             table = pq.read_table(folder / f"{split}.parquet")
             if table.schema.names != COLUMNS.names:
-                raise pa.ArrowInvalid(f"columns {', '.join(table.schema.names)} instead of {', '.join(COLUMNS.names)}")
+                raise pa.ArrowInvalid(
+                    f"columns {', '.join(table.schema.names)} instead of {', '.join(COLUMNS.names)}"
+                )
             rows = table.cast(COLUMNS).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{folder / f'{split}.parquet'}: cannot be read ({' '.join(str(error).split())[:200]}): run the data step again") from error
-        corpus[split] = [Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "") for row in rows]
+            raise DataError(
+                f"{folder / f'{split}.parquet'}: cannot be read ({' '.join(str(error).split())[:200]}): run the data step again"
+            ) from error
+        corpus[split] = [
+            Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "")
+            for row in rows
+        ]
     found = fingerprint(corpus, schema)
     if found != expected:
-        raise DataError(f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({expected[:12]}): run the data step again")
+        raise DataError(
+            f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({expected[:12]}): run the data step again"
+        )
     return PreparedDataset(name, corpus, schema, found)
 
 
 def _row(sentence: Sentence) -> dict[str, object]:
-    return {"tokens": sentence.tokens, "tags": sentence.tags, "document": sentence.document, "origin": sentence.origin}
+    return {
+        "tokens": sentence.tokens,
+        "tags": sentence.tags,
+        "document": sentence.document,
+        "origin": sentence.origin,
+    }

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from ..bio import OUTSIDE, invalid_positions, repair, split_tag
-from ..config import DataConfig
+from ..config.schema import DataConfig
 from ..errors import DataError
-from ..labels import LabelSchema, LabelTable, load_label_table
+from ..tagging.iob2 import OUTSIDE, invalid_positions, repair, split_tag
+from ..tagging.label_schema import LabelSchema
+from .label_map import LabelMap, load_label_map
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 SHOWN = 5
@@ -39,37 +40,52 @@ def prepare(corpus: Corpus, config: DataConfig) -> Preparation:
         DataError: unknown tags, invalid IOB2 (where these are errors), no train split, an empty split, or no entity at all.
     """
     if not corpus.get(TRAIN):
-        raise DataError(f"dataset {config.dataset!r}: no train split among {', '.join(corpus) or 'none'}: name a file or split train")
-    table = load_label_table(config.label_table)
+        raise DataError(
+            f"dataset {config.dataset!r}: no train split among {', '.join(corpus) or 'none'}: name a file or split train"
+        )
+    table = load_label_map(config.label_map)
     counts: Counter[str] = Counter()
     _check_tags(corpus, table, config, counts)
-    source = {split: [_relabel(sentence, table) for sentence in sentences] for split, sentences in _repaired(corpus, config, counts).items()}
+    source = {
+        split: [_relabel(sentence, table) for sentence in sentences]
+        for split, sentences in _repaired(corpus, config, counts).items()
+    }
     schema = LabelSchema(table.target_types or tuple(_types(source)))
     if odd := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
-        raise DataError(f"dataset {config.dataset!r}: type {odd[0]!r} must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_table")
+        raise DataError(
+            f"dataset {config.dataset!r}: type {odd[0]!r} must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_map"
+        )
     if not schema.types or not any(_types({TRAIN: source[TRAIN]})):
-        raise DataError(f"dataset {config.dataset!r}: train holds no entity after relabelling by {config.label_table!r}: check the table")
+        raise DataError(
+            f"dataset {config.dataset!r}: train holds no entity after relabelling by {config.label_map!r}: check the table"
+        )
     prepared = _carved(source, config, counts)
     prepared[TRAIN] = _without_duplicates(prepared, config, counts)
     prepared[TRAIN] = prepared[TRAIN] + oversample(prepared[TRAIN], config, counts)
     return Preparation({split: prepared[split] for split in SPLITS}, source, schema, dict(counts))
 
 
-def oversample(sentences: list[Sentence], config: DataConfig, counts: Counter[str]) -> list[Sentence]:
+def oversample(
+    sentences: list[Sentence], config: DataConfig, counts: Counter[str]
+) -> list[Sentence]:
     """The sentences to repeat, by a seed and without replacement.
 
     Up to ``(oversample_factor - 1) * len(sentences)`` of those that hold an entity; then, counted among train and these,
     the share ``rare_boost`` of those that hold one of the ``rare_types`` rarest types (by sentences that hold them, ties by name).
     """
     random = Random(config.seed)
-    with_entity = [sentence for sentence in sentences if any(tag != OUTSIDE for tag in sentence.tags)]
+    with_entity = [
+        sentence for sentence in sentences if any(tag != OUTSIDE for tag in sentence.tags)
+    ]
     wanted = round((config.oversample_factor - 1) * len(sentences))
     repeated = random.sample(with_entity, min(wanted, len(with_entity)))
     holders: dict[str, list[Sentence]] = {}
     for sentence in with_entity:
         for type_ in _types({TRAIN: [sentence]}):
             holders.setdefault(type_, []).append(sentence)
-    rarest = set(sorted(holders, key=lambda type_: (len(holders[type_]), type_))[: config.rare_types])
+    rarest = set(
+        sorted(holders, key=lambda type_: (len(holders[type_]), type_))[: config.rare_types]
+    )
     pool = [sentence for sentence in with_entity + repeated if _types({TRAIN: [sentence]}) & rarest]
     boosted = random.sample(pool, min(round(config.rare_boost * len(pool)), len(pool)))
     counts["train/oversampled"] += len(repeated)
@@ -78,7 +94,13 @@ def oversample(sentences: list[Sentence], config: DataConfig, counts: Counter[st
 
 
 def _types(corpus: Corpus) -> set[str]:
-    return {split_tag(tag)[1] for sentences in corpus.values() for sentence in sentences for tag in set(sentence.tags) if tag != OUTSIDE}
+    return {
+        split_tag(tag)[1]
+        for sentences in corpus.values()
+        for sentence in sentences
+        for tag in set(sentence.tags)
+        if tag != OUTSIDE
+    }
 
 
 def _places(places: list[str]) -> str:
@@ -86,17 +108,24 @@ def _places(places: list[str]) -> str:
     return ", ".join(places[:SHOWN]) + more
 
 
-def _check_tags(corpus: Corpus, table: LabelTable, config: DataConfig, counts: Counter[str]) -> None:
+def _check_tags(corpus: Corpus, table: LabelMap, config: DataConfig, counts: Counter[str]) -> None:
     unknown: dict[str, list[str]] = {}
     for split, sentences in corpus.items():
         for sentence in sentences:
             for position, tag in enumerate(sentence.tags):
                 if not table.knows(tag):
-                    unknown.setdefault(tag, []).append(f"{sentence.origin} word {position} {sentence.tokens[position]!r}")
+                    unknown.setdefault(tag, []).append(
+                        f"{sentence.origin} word {position} {sentence.tokens[position]!r}"
+                    )
                     counts[f"{split}/unknown_tags"] += 1
     if unknown and config.unknown_tags == "error":
-        listed = "; ".join(f"{tag} ({len(places)} times: {_places(places)})" for tag, places in sorted(unknown.items()))
-        raise DataError(f"label table {table.name!r} does not know: {listed}. Add the types to the table, or choose unknown_tags=outside")
+        listed = "; ".join(
+            f"{tag} ({len(places)} times: {_places(places)})"
+            for tag, places in sorted(unknown.items())
+        )
+        raise DataError(
+            f"label map {table.name!r} does not know: {listed}. Add the types to the table, or choose unknown_tags=outside"
+        )
 
 
 def _repaired(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
@@ -108,15 +137,20 @@ def _repaired(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpu
         for sentence in sentences:
             if positions := invalid_positions(sentence.tags):
                 counts[f"{split}/iob2_repaired"] += len(positions)
-                broken += [f"{sentence.origin} word {position} {sentence.tags[position]}" for position in positions]
+                broken += [
+                    f"{sentence.origin} word {position} {sentence.tags[position]}"
+                    for position in positions
+                ]
                 sentence = replace(sentence, tags=tuple(repair(sentence.tags)))
             repaired[split].append(sentence)
     if broken and config.invalid_iob2 == "error":
-        raise DataError(f"{len(broken)} I- tags continue no entity of their type: {_places(broken)}. Mend them, or choose invalid_iob2=repair")
+        raise DataError(
+            f"{len(broken)} I- tags continue no entity of their type: {_places(broken)}. Mend them, or choose invalid_iob2=repair"
+        )
     return repaired
 
 
-def _relabel(sentence: Sentence, table: LabelTable) -> Sentence:
+def _relabel(sentence: Sentence, table: LabelMap) -> Sentence:
     return replace(sentence, tags=tuple(table.relabel(tag) for tag in sentence.tags))
 
 
@@ -137,13 +171,19 @@ def _carved(source: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
     return prepared
 
 
-def _carve(sentences: list[Sentence], fraction: float, random: Random) -> tuple[list[Sentence], list[Sentence]]:
-    groups: dict[str, int] = Counter(sentence.document or f"\0{index}" for index, sentence in enumerate(sentences))
+def _carve(
+    sentences: list[Sentence], fraction: float, random: Random
+) -> tuple[list[Sentence], list[Sentence]]:
+    groups: dict[str, int] = Counter(
+        sentence.document or f"\0{index}" for index, sentence in enumerate(sentences)
+    )
     names = list(groups)
     random.shuffle(names)
     wanted, chosen = round(fraction * len(sentences)), set()
     for name in names:
-        if groups[name] < 2 * wanted:  # nearer with it than without: one that is too large stays in train
+        if (
+            groups[name] < 2 * wanted
+        ):  # nearer with it than without: one that is too large stays in train
             chosen.add(name)
             wanted -= groups[name]
     if wanted and not chosen:  # all are
@@ -164,7 +204,9 @@ def _without_duplicates(corpus: Corpus, config: DataConfig, counts: Counter[str]
         return corpus[TRAIN]
     kept = [sentence for sentence in corpus[TRAIN] if sentence.tokens not in held_out]
     if not kept:
-        raise DataError("every train sentence also stands in validation or test: give a train split of its own, or choose cross_split_duplicates=keep")
+        raise DataError(
+            "every train sentence also stands in validation or test: give a train split of its own, or choose cross_split_duplicates=keep"
+        )
     counts["train/duplicates_dropped"] = len(corpus[TRAIN]) - len(kept)
     return kept
 

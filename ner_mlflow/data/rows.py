@@ -18,7 +18,17 @@ from .sources import parse_json_line
 
 Row = dict[str, Any]
 ENTITIES = "entities"
-ENTITY_TYPE = pa.list_(pa.struct({"text": pa.string(), "label": pa.string(), "start": pa.int64(), "end": pa.int64(), "score": pa.float64()}))
+ENTITY_TYPE = pa.list_(
+    pa.struct(
+        {
+            "text": pa.string(),
+            "label": pa.string(),
+            "start": pa.int64(),
+            "end": pa.int64(),
+            "score": pa.float64(),
+        }
+    )
+)
 """What a model answers for a text, as a column."""
 FORMATS = ".jsonl, .jsonl.gz or .parquet"
 
@@ -50,14 +60,22 @@ def read_rows(path: Path, batch_rows: int, text_column: str) -> Iterator[list[Ro
     """
     if not path.is_file():
         raise DataError(f"input {path}: no such file: give one that ends in {FORMATS}")
-    numbered = _from_parquet(path, batch_rows, text_column) if file_format(path) == "parquet" else _from_jsonl(path)
+    numbered = (
+        _from_parquet(path, batch_rows, text_column)
+        if file_format(path) == "parquet"
+        else _from_jsonl(path)
+    )
     while batch := list(islice(numbered, batch_rows)):
         for place, row in batch:
             if not isinstance(row, dict) or not isinstance(row.get(text_column), str):
                 found = repr(row.get(text_column))[:80] if isinstance(row, dict) else repr(row)[:80]
-                raise DataError(f"{place}: no text in {text_column!r} ({found}): give the name of the texts as text_column, and leave out rows without one")
+                raise DataError(
+                    f"{place}: no text in {text_column!r} ({found}): give the name of the texts as text_column, and leave out rows without one"
+                )
             if ENTITIES in row:
-                raise DataError(f"{place}: has {ENTITIES!r} already, which the answers are to be called: rename it")
+                raise DataError(
+                    f"{place}: has {ENTITIES!r} already, which the answers are to be called: rename it"
+                )
         yield [row for _, row in batch]
 
 
@@ -78,7 +96,9 @@ def writing_rows(path: Path, like: Path) -> Iterator[RowWriter]:
         raise DataError(f"output {path}: no folder {path.parent}: make it")
     with (
         atomic_file(path) as part,
-        _parquet_writer(part, path, like) if file_format(path) == "parquet" else _jsonl_writer(part, path) as writer,
+        _parquet_writer(part, path, like)
+        if file_format(path) == "parquet"
+        else _jsonl_writer(part, path) as writer,
     ):
         yield writer
 
@@ -91,20 +111,26 @@ def _from_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
                 if line.strip():
                     yield f"{path}:{number}", parse_json_line(line, f"{path}:{number}")
         except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"input {path}: not UTF-8, or a broken archive ({error}): convert it") from error
+            raise DataError(
+                f"input {path}: not UTF-8, or a broken archive ({error}): convert it"
+            ) from error
 
 
 def _from_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tuple[str, Any]]:
     file = _open_parquet(path)
     if text_column not in file.schema_arrow.names:
-        raise DataError(f"input {path}: no column {text_column!r} among {', '.join(file.schema_arrow.names)}: give the name of the texts as text_column")
+        raise DataError(
+            f"input {path}: no column {text_column!r} among {', '.join(file.schema_arrow.names)}: give the name of the texts as text_column"
+        )
     number = 0
     batches = file.iter_batches(batch_rows)
     while True:
         try:
             batch = next(batches, None)
         except (OSError, pa.ArrowException) as error:
-            raise DataError(f"input {path}: broken after row {number} ({' '.join(str(error).split())[:200]}): write it again") from error
+            raise DataError(
+                f"input {path}: broken after row {number} ({' '.join(str(error).split())[:200]}): write it again"
+            ) from error
         if batch is None:
             return
         for row in batch.to_pylist():
@@ -157,7 +183,11 @@ def _unknown_fields(value: Any, type_: pa.Schema | pa.DataType, place: str = "")
 
 @contextmanager
 def _parquet_writer(part: Path, path: Path, like: Path) -> Iterator[RowWriter]:
-    schema = _open_parquet(like).schema_arrow.append(pa.field(ENTITIES, ENTITY_TYPE)) if file_format(like) == "parquet" else None
+    schema = (
+        _open_parquet(like).schema_arrow.append(pa.field(ENTITIES, ENTITY_TYPE))
+        if file_format(like) == "parquet"
+        else None
+    )
     writer: pq.ParquetWriter | None = None
 
     class Groups:
@@ -165,21 +195,39 @@ def _parquet_writer(part: Path, path: Path, like: Path) -> Iterator[RowWriter]:
             nonlocal writer, schema
             try:
                 if schema is None:  # columns of JSONL are those of its first rows
-                    columns = pa.Table.from_pylist([{key: value for key, value in row.items() if key != ENTITIES} for row in rows]).schema
+                    columns = pa.Table.from_pylist(
+                        [
+                            {key: value for key, value in row.items() if key != ENTITIES}
+                            for row in rows
+                        ]
+                    ).schema
                     schema = columns.append(pa.field(ENTITIES, ENTITY_TYPE))
-                if unknown := {name for row in rows for name in _unknown_fields({key: row[key] for key in row if key != ENTITIES}, schema)}:
+                if unknown := {
+                    name
+                    for row in rows
+                    for name in _unknown_fields(
+                        {key: row[key] for key in row if key != ENTITIES}, schema
+                    )
+                }:
                     raise ValueError(f"new columns {', '.join(sorted(unknown))}")
                 table = pa.Table.from_pylist(list(rows), schema=schema)
                 if writer is None:
                     writer = pq.ParquetWriter(part, schema)
                 writer.write_table(table)
             except (pa.ArrowException, ValueError, UnicodeError, OverflowError) as error:
-                raise DataError(f"output {path}: rows that do not fit the columns of the first ones ({' '.join(str(error).split())}): write JSONL") from error
+                raise DataError(
+                    f"output {path}: rows that do not fit the columns of the first ones ({' '.join(str(error).split())}): write JSONL"
+                ) from error
 
     try:
         yield Groups()
         if writer is None:
-            pq.write_table(pa.Table.from_pylist([], schema=schema or pa.schema([pa.field(ENTITIES, ENTITY_TYPE)])), part)
+            pq.write_table(
+                pa.Table.from_pylist(
+                    [], schema=schema or pa.schema([pa.field(ENTITIES, ENTITY_TYPE)])
+                ),
+                part,
+            )
     finally:
         if writer is not None:
             writer.close()

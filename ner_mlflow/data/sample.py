@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from ..bio import Entity, to_tags
 from ..errors import DataError
+from ..tagging.iob2 import Entity, to_tags
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 TABLES = Path(__file__).parent / "sample_tables.yaml"
@@ -65,7 +65,11 @@ class Template:
     def kind(self) -> str:
         """``hard negative``, or else the rarest entity type, if any: what the splits share out evenly."""
         types = {slot.partition(":")[0] for slot in self.slots}
-        return "hard negative" if self.hard_negative else next((type_ for type_ in _RAREST_FIRST if type_ in types), "")
+        return (
+            "hard negative"
+            if self.hard_negative
+            else next((type_ for type_ in _RAREST_FIRST if type_ in types), "")
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ class Tables:
     @cached_property
     def slots(self) -> frozenset[str]:
         """Every slot a template may name."""
-        groups = (f"{type_}:{group}" for type_, groups in self.gazetteers.items() for group in groups)
+        groups = (
+            f"{type_}:{group}" for type_, groups in self.gazetteers.items() for group in groups
+        )
         return frozenset((ARTICLE, *self.gazetteers, *groups, *self.fillers))
 
 
@@ -113,7 +119,9 @@ def load_tables(path: Path = TABLES) -> Tables:
         )
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: not a table of the sample corpus ({reason}): see sample_tables.yaml for the sections") from error
+        raise DataError(
+            f"{path}: not a table of the sample corpus ({reason}): see sample_tables.yaml for the sections"
+        ) from error
     _check_templates(tables, path)
     _check_entries(tables, path)
     return tables
@@ -123,27 +131,45 @@ def _check_templates(tables: Tables, path: Path) -> None:
     texts: set[str] = set()
     for template in tables.templates:
         if template.text in texts:
-            raise DataError(f"{path}: template {template.text!r} is listed twice: remove one, or two splits could share it")
+            raise DataError(
+                f"{path}: template {template.text!r} is listed twice: remove one, or two splits could share it"
+            )
         texts.add(template.text)
         for word in template.words:
             slot = _SLOT.fullmatch(word)
             if slot and slot[1] not in tables.slots:
-                raise DataError(f"{path}: template {template.text!r}: unknown slot {word}: add {slot[1]!r} to gazetteers or fillers")
+                raise DataError(
+                    f"{path}: template {template.text!r}: unknown slot {word}: add {slot[1]!r} to gazetteers or fillers"
+                )
             if not slot and (not word or "{" in word or "}" in word):
-                raise DataError(f"{path}: template {template.text!r}: {word!r} is no word: put single spaces around words and slots")
+                raise DataError(
+                    f"{path}: template {template.text!r}: {word!r} is no word: put single spaces around words and slots"
+                )
 
 
 def _check_entries(tables: Tables, path: Path) -> None:
-    entries = [entry for groups in tables.gazetteers.values() for group in groups.values() for entry in group]
+    entries = [
+        entry
+        for groups in tables.gazetteers.values()
+        for group in groups.values()
+        for entry in group
+    ]
     folded: set[str] = set()
     for entry in entries:
         if entry.casefold() in folded:
-            raise DataError(f"{path}: gazetteer entry {entry!r} is listed twice: remove one, or training could see a held-out surface")
+            raise DataError(
+                f"{path}: gazetteer entry {entry!r} is listed twice: remove one, or training could see a held-out surface"
+            )
         folded.add(entry.casefold())
-    for pattern in (*entries, *(pattern for patterns in tables.fillers.values() for pattern in patterns)):
+    for pattern in (
+        *entries,
+        *(pattern for patterns in tables.fillers.values() for pattern in patterns),
+    ):
         for name in _SLOT.findall(pattern):
             if name not in tables.numbers:
-                raise DataError(f"{path}: entry {pattern!r}: unknown slot {{{name}}}: add {name!r} to numbers")
+                raise DataError(
+                    f"{path}: entry {pattern!r}: unknown slot {{{name}}}: add {name!r} to numbers"
+                )
 
 
 def split_templates(templates: Sequence[Template], seed: int) -> dict[str, list[Template]]:
@@ -159,7 +185,9 @@ def split_templates(templates: Sequence[Template], seed: int) -> dict[str, list[
     shared: dict[str, list[Template]] = {split: [] for split in SPLITS}
     for kind, members in sorted(kinds.items()):
         if len(members) < len(SPLITS):
-            raise DataError(f"template {members[0].text!r}: only {len(members)} of its kind {kind!r}: write at least {len(SPLITS)}")
+            raise DataError(
+                f"template {members[0].text!r}: only {len(members)} of its kind {kind!r}: write at least {len(SPLITS)}"
+            )
         rng.shuffle(members)
         start = 0
         for split, share in TEMPLATE_SHARES.items():
@@ -187,7 +215,12 @@ def split_gazetteers(tables: Tables, seed: int) -> Lexicon:
     return Lexicon(seen, held_out)
 
 
-def _surfaces(entries: Sequence[str], numbers: Mapping[str, tuple[int, int]], used: set[str], rng: random.Random) -> list[str]:
+def _surfaces(
+    entries: Sequence[str],
+    numbers: Mapping[str, tuple[int, int]],
+    used: set[str],
+    rng: random.Random,
+) -> list[str]:
     """The surfaces of one group, patterns expanded, without those in ``used``, to which they are added."""
     surfaces = []
     for entry in entries:
@@ -239,7 +272,9 @@ class _Writer:
 
     def _pick(self, slot: str) -> str:
         if slot in self.tables.fillers:
-            return _expand(self.rng.choice(self.tables.fillers[slot]), self.tables.numbers, self.rng)
+            return _expand(
+                self.rng.choice(self.tables.fillers[slot]), self.tables.numbers, self.rng
+            )
         held_out = self.lexicon.held_out[slot]
         if held_out and self.rng.random() < self.held_out_rate:
             return self.rng.choice(held_out)
@@ -253,7 +288,10 @@ class _Writer:
 
     def _articles(self, words: list[str]) -> list[str]:
         article = f"{{{ARTICLE}}}"
-        return [self._article(following) if word == article else word for word, following in zip(words, [*words[1:], ""], strict=True)]
+        return [
+            self._article(following) if word == article else word
+            for word, following in zip(words, [*words[1:], ""], strict=True)
+        ]
 
     def _article(self, following: str) -> str:
         word = following.casefold()
@@ -261,7 +299,9 @@ class _Writer:
         return "an" if vowel or word in self.tables.articles["an"] else "a"
 
 
-def _sentences(writer: _Writer, templates: Sequence[Template], written: set[tuple[str, ...]]) -> Iterator[Sentence]:
+def _sentences(
+    writer: _Writer, templates: Sequence[Template], written: set[tuple[str, ...]]
+) -> Iterator[Sentence]:
     """Endless new sentences, the templates in turn; ``written`` holds the words of all before, casing ignored.
 
     Raises:
@@ -278,7 +318,9 @@ def _sentences(writer: _Writer, templates: Sequence[Template], written: set[tupl
                     yield sentence
                     break
         if len(written) == before:
-            raise DataError(f"the {len(templates)} templates of a split are used up: add templates or slots to sample_tables.yaml")
+            raise DataError(
+                f"the {len(templates)} templates of a split are used up: add templates or slots to sample_tables.yaml"
+            )
 
 
 def generate_sample(seed: int) -> Corpus:
@@ -293,7 +335,15 @@ def generate_sample(seed: int) -> Corpus:
     written: set[tuple[str, ...]] = set()
     corpus: Corpus = {}
     for split, size in SIZES.items():
-        writer = _Writer(tables, lexicon, 0.0 if split == TRAIN else HELD_OUT_RATE, random.Random(f"{seed}:{split}"))
+        writer = _Writer(
+            tables,
+            lexicon,
+            0.0 if split == TRAIN else HELD_OUT_RATE,
+            random.Random(f"{seed}:{split}"),
+        )
         sentences = islice(_sentences(writer, templates[split], written), size)
-        corpus[split] = [Sentence(s.tokens, s.tags, origin=f"sample:{split}:{i}") for i, s in enumerate(sentences)]
+        corpus[split] = [
+            Sentence(s.tokens, s.tags, origin=f"sample:{split}:{i}")
+            for i, s in enumerate(sentences)
+        ]
     return corpus

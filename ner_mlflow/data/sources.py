@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..bio import split_tag
 from ..errors import DataError
 from ..paths import find_path
+from ..tagging.iob2 import split_tag
 from .sample import generate_sample
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
@@ -55,8 +55,12 @@ def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> 
         return _read_files(found)
     if _is_hub_id(dataset):
         return _read_hub(dataset, revision)
-    missing = next((part for part in parts if find_path(part) is None or not Path(part).is_file()), dataset)
-    raise DataError(f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists")
+    missing = next(
+        (part for part in parts if find_path(part) is None or not Path(part).is_file()), dataset
+    )
+    raise DataError(
+        f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists"
+    )
 
 
 def hub_commit(dataset: str, revision: str) -> str | None:
@@ -66,14 +70,19 @@ def hub_commit(dataset: str, revision: str) -> str | None:
     from huggingface_hub import HfApi  # here: files do without
 
     try:
-        commit: str | None = HfApi().dataset_info(dataset, revision=revision, timeout=HUB_TIMEOUT_S).sha
+        commit: str | None = (
+            HfApi().dataset_info(dataset, revision=revision, timeout=HUB_TIMEOUT_S).sha
+        )
     except Exception:  # of a dozen kinds; what is in the hub's local cache can be had all the same
         return None
     return commit
 
 
 def _is_hub_id(dataset: str) -> bool:
-    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) is not None and Path(dataset).suffix not in READERS
+    return (
+        re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", dataset) is not None
+        and Path(dataset).suffix not in READERS
+    )
 
 
 def read_conll(path: Path) -> list[Sentence]:
@@ -107,7 +116,9 @@ def read_conll(path: Path) -> list[Sentence]:
             continue
         columns = line.split("\t") if "\t" in line else line.strip(" ").split(" ")
         if len(columns) < 2 or not columns[0].strip():
-            raise DataError(f"{path}:{number}: {line!r} has {len(columns)} column, a token and a tag are needed: add the missing one")
+            raise DataError(
+                f"{path}:{number}: {line!r} has {len(columns)} column, a token and a tag are needed: add the missing one"
+            )
         if not tokens:
             first_line = number
         tokens.append(columns[0])
@@ -129,7 +140,9 @@ def read_jsonl(path: Path) -> list[Sentence]:
         where = f"{path}:{number}"
         row = parse_json_line(line, where)
         if not isinstance(row, dict):
-            raise DataError(f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}")
+            raise DataError(
+                f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}"
+            )
         sentences.append(_sentence_of_row(row, where, names=None))
     return sentences
 
@@ -142,7 +155,10 @@ def parse_json_line(line: str, where: str) -> Any:
     """
     try:
         return json.loads(line)
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of too many digits
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: no JSON, or a number of too many digits
         raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
 
 
@@ -155,9 +171,14 @@ def read_parquet(path: Path) -> list[Sentence]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file ({' '.join(str(error).split())[:200]})") from error
+        raise DataError(
+            f"{path}: not a Parquet file ({' '.join(str(error).split())[:200]})"
+        ) from error
     names = _class_names_of_schema(table.schema)
-    return [_sentence_of_row(row, f"{path}, row {index}", names) for index, row in enumerate(table.to_pylist())]
+    return [
+        _sentence_of_row(row, f"{path}, row {index}", names)
+        for index, row in enumerate(table.to_pylist())
+    ]
 
 
 READERS: dict[str, Callable[[Path], list[Sentence]]] = {
@@ -174,10 +195,16 @@ READERS: dict[str, Callable[[Path], list[Sentence]]] = {
 
 
 def _split_files(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in READERS and _split_of(path.stem)]
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.suffix in READERS and _split_of(path.stem)
+    ]
     if not files:
         names = ", ".join(f"{split}{suffix}" for split in SPLITS for suffix in (".conll",))
-        raise DataError(f"dataset {str(folder)!r}: no file named after a split: expected e.g. {names} (or .jsonl, .parquet)")
+        raise DataError(
+            f"dataset {str(folder)!r}: no file named after a split: expected e.g. {names} (or .jsonl, .parquet)"
+        )
     return files
 
 
@@ -186,13 +213,19 @@ def _read_files(paths: Sequence[Path]) -> Corpus:
     for path in paths:
         reader = READERS.get(path.suffix)
         if reader is None:
-            raise DataError(f"{path}: suffix {path.suffix!r} is none of {', '.join(READERS)}: rename or convert the file")
+            raise DataError(
+                f"{path}: suffix {path.suffix!r} is none of {', '.join(READERS)}: rename or convert the file"
+            )
         split = _split_of(path.stem) or (TRAIN if len(paths) == 1 else None)
         if split is None:
-            raise DataError(f"{path}: its name begins with no split ({', '.join(SPLIT_NAMES)}): rename it")
+            raise DataError(
+                f"{path}: its name begins with no split ({', '.join(SPLIT_NAMES)}): rename it"
+            )
         sentences = reader(path)
         if not sentences:
-            raise DataError(f"{path}: the {split} split is empty: give a file with at least one sentence")
+            raise DataError(
+                f"{path}: the {split} split is empty: give a file with at least one sentence"
+            )
         corpus.setdefault(split, []).extend(sentences)
     return corpus
 
@@ -207,7 +240,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at_line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{at_line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8") from error
+        raise DataError(
+            f"{path}:{at_line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8"
+        ) from error
     for number, line in enumerate(text.split("\n"), start=1):
         yield number, line.removesuffix("\r")
 
@@ -224,7 +259,9 @@ def _field(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
     for name in names:
         if name in row:
             return row[name]
-    raise DataError(f"{where}: no field {' or '.join(map(repr, names))} among {', '.join(map(repr, row)) or 'none'}: rename the field")
+    raise DataError(
+        f"{where}: no field {' or '.join(map(repr, names))} among {', '.join(map(repr, row)) or 'none'}: rename the field"
+    )
 
 
 def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | None) -> Sentence:
@@ -232,24 +269,34 @@ def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | 
     if not isinstance(tokens, list) or not isinstance(tags, list):
         raise DataError(f"{where}: tokens and tags must be lists")
     if len(tokens) != len(tags):
-        raise DataError(f"{where}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token")
+        raise DataError(
+            f"{where}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
+        )
     if not tokens:
         raise DataError(f"{where}: a sentence without tokens: remove it")
     for token in tokens:
         if not isinstance(token, str) or not token.strip():
-            raise DataError(f"{where}: token {token!r} is not text: every token must be a non-empty string")
+            raise DataError(
+                f"{where}: token {token!r} is not text: every token must be a non-empty string"
+            )
     document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
-    sentence = Sentence(tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where)
+    sentence = Sentence(
+        tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where
+    )
     for text in (*sentence.tokens, *sentence.tags, document or ""):
         if _LONE_SURROGATE.search(text):
-            raise DataError(f"{where}: {text!r} is not text: it holds half of a surrogate pair, write the whole character")
+            raise DataError(
+                f"{where}: {text!r} is not text: it holds half of a surrogate pair, write the whole character"
+            )
     return sentence
 
 
 def _tag(tag: Any, names: Sequence[str] | None, where: str) -> str:
     if isinstance(tag, int) and not isinstance(tag, bool):
         if names is None:
-            raise DataError(f"{where}: tag {tag} is a number and nothing names it: give tags as strings, or Parquet with ClassLabel names")
+            raise DataError(
+                f"{where}: tag {tag} is a number and nothing names it: give tags as strings, or Parquet with ClassLabel names"
+            )
         if not 0 <= tag < len(names):
             raise DataError(f"{where}: tag {tag} is outside the {len(names)} class names")
         return _checked_tag(names[tag], where)
@@ -281,9 +328,13 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
 
     try:
         loaded = load_dataset(dataset, revision=revision)
-    except Exception as error:  # the hub's libraries raise a dozen kinds; all mean that it cannot be had
+    except (
+        Exception
+    ) as error:  # the hub's libraries raise a dozen kinds; all mean that it cannot be had
         reason = " ".join(str(error.__cause__ or error).split())[:300]
-        raise DataError(f"dataset {dataset!r}: the hub gave no such dataset ({type(error).__name__}: {reason}): check id, revision and HF_ENDPOINT") from error
+        raise DataError(
+            f"dataset {dataset!r}: the hub gave no such dataset ({type(error).__name__}: {reason}): check id, revision and HF_ENDPOINT"
+        ) from error
     corpus: Corpus = {}
     for name, rows in loaded.items():
         split = _split_of(str(name))
@@ -291,8 +342,15 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
             continue
         names = _class_names(rows.features)
         if not len(rows):
-            raise DataError(f"dataset {dataset!r}: its split {name} is empty: give a dataset with at least one sentence in it")
-        corpus.setdefault(split, []).extend(_sentence_of_row(row, f"{dataset}, {name}, row {index}", names) for index, row in enumerate(rows))
+            raise DataError(
+                f"dataset {dataset!r}: its split {name} is empty: give a dataset with at least one sentence in it"
+            )
+        corpus.setdefault(split, []).extend(
+            _sentence_of_row(row, f"{dataset}, {name}, row {index}", names)
+            for index, row in enumerate(rows)
+        )
     if not corpus:
-        raise DataError(f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test")
+        raise DataError(
+            f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test"
+        )
     return corpus

@@ -5,8 +5,8 @@ from collections import Counter
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..bio import to_entities
-from ..labels import LabelSchema
+from ..tagging.iob2 import to_entities
+from ..tagging.label_schema import LabelSchema
 from .prepare import Preparation
 from .sentences import SPLITS, Sentence
 
@@ -15,7 +15,11 @@ def statistics(preparation: Preparation) -> pd.DataFrame:
     """One row a stage (``source``, ``prepared``) and split: sentences, tokens_mean, tokens_median, entities, one column a type."""
     rows = []
     for stage, corpus in (("source", preparation.source), ("prepared", preparation.corpus)):
-        rows += [{"stage": stage, "split": split, **_row(corpus[split], preparation.schema)} for split in SPLITS if split in corpus]
+        rows += [
+            {"stage": stage, "split": split, **_row(corpus[split], preparation.schema)}
+            for split in SPLITS
+            if split in corpus
+        ]
     return pd.DataFrame(rows)
 
 
@@ -37,12 +41,19 @@ def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
     entities, sentences = figure.subplots(1, 2, width_ratios=(3, 1))
     width = 0.8 / len(prepared)
     for index, (_, row) in enumerate(prepared.iterrows()):
-        places = [position + (index - (len(prepared) - 1) / 2) * width for position in range(len(schema.types))]
-        bars = entities.bar(places, [row[type_] for type_ in schema.types], width, label=row["split"])
+        places = [
+            position + (index - (len(prepared) - 1) / 2) * width
+            for position in range(len(schema.types))
+        ]
+        bars = entities.bar(
+            places, [row[type_] for type_ in schema.types], width, label=row["split"]
+        )
         if len(schema.types) <= 10:
             entities.bar_label(bars, fontsize=7)
     entities.set_yscale("symlog")
-    entities.set_xticks(range(len(schema.types)), schema.types, rotation=0 if len(schema.types) <= 8 else 90)
+    entities.set_xticks(
+        range(len(schema.types)), schema.types, rotation=0 if len(schema.types) <= 8 else 90
+    )
     entities.set_title("Entities by type")
     entities.legend()
     bars = sentences.bar(list(prepared["split"]), list(prepared["sentences"]), color="tab:gray")

@@ -21,7 +21,9 @@ def read_texts(path: Path) -> Iterator[str]:
         DataError: there is no such file, it is of another kind, or a row holds no text.
     """
     if not path.is_file():
-        raise DataError(f"texts {path}: no such file: give a .txt, .jsonl, .jsonl.gz or .parquet file")
+        raise DataError(
+            f"texts {path}: no such file: give a .txt, .jsonl, .jsonl.gz or .parquet file"
+        )
     kind = [suffix for suffix in path.suffixes if suffix != ".gz"][-1:]
     if kind == [".parquet"]:
         yield from _from_parquet(path)
@@ -39,7 +41,9 @@ def _from_lines(path: Path, is_json: bool) -> Iterator[str]:
                 if line.strip():
                     yield _text_of(line, f"{path}:{number}") if is_json else line.rstrip("\n")
         except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"texts {path}: not UTF-8, or a broken archive ({error}): convert it") from error
+            raise DataError(
+                f"texts {path}: not UTF-8, or a broken archive ({error}): convert it"
+            ) from error
 
 
 def _text_of(line: str, place: str) -> str:
@@ -47,7 +51,9 @@ def _text_of(line: str, place: str) -> str:
     for field in TEXT_FIELDS:
         if isinstance(row, dict) and isinstance(row.get(field), str):
             return str(row[field])
-    raise DataError(f"{place}: none of the fields {', '.join(TEXT_FIELDS)} holds a text: rename one")
+    raise DataError(
+        f"{place}: none of the fields {', '.join(TEXT_FIELDS)} holds a text: rename one"
+    )
 
 
 def _from_parquet(path: Path) -> Iterator[str]:
@@ -57,6 +63,8 @@ def _from_parquet(path: Path) -> Iterator[str]:
         raise DataError(f"texts {path}: not Parquet ({error}): convert it") from error
     field = next((name for name in TEXT_FIELDS if name in file.schema_arrow.names), None)
     if field is None:
-        raise DataError(f"texts {path}: none of the columns {', '.join(TEXT_FIELDS)} is there, only {', '.join(file.schema_arrow.names)}: rename one")
+        raise DataError(
+            f"texts {path}: none of the columns {', '.join(TEXT_FIELDS)} is there, only {', '.join(file.schema_arrow.names)}: rename one"
+        )
     for batch in file.iter_batches(columns=[field]):
         yield from (text for text in batch.column(0).to_pylist() if text is not None)

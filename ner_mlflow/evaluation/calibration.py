@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..bio import to_entities
-from ..tagger import Tagged
+from ..tagging.iob2 import to_entities
+from ..tagging.tagger import Tagged
 
 
-def span_confidences(gold: Sequence[Sequence[str]], predicted: Sequence[Tagged]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def span_confidences(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Tagged]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Confidence in each predicted entity, the mean probability of its words' tags, and whether span and type are right; shape (entities,)."""
     confidences, right = [], []
     for gold_tags, tagged in zip(gold, predicted, strict=True):
@@ -21,14 +23,24 @@ def span_confidences(gold: Sequence[Sequence[str]], predicted: Sequence[Tagged])
     return np.array(confidences, dtype=np.float64), np.array(right, dtype=bool)
 
 
-def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_], bins: int) -> pd.DataFrame:
+def reliability(
+    confidences: NDArray[np.float64], right: NDArray[np.bool_], bins: int
+) -> pd.DataFrame:
     """Entities by confidence, in bins of equal width: how many, their mean confidence, and the share that is right."""
     places = np.minimum((confidences * bins).astype(int), bins - 1)
     rows = []
     for place in range(bins):
         inside = places == place
         if inside.any():
-            rows.append((place / bins, (place + 1) / bins, int(inside.sum()), float(confidences[inside].mean()), float(right[inside].mean())))
+            rows.append(
+                (
+                    place / bins,
+                    (place + 1) / bins,
+                    int(inside.sum()),
+                    float(confidences[inside].mean()),
+                    float(right[inside].mean()),
+                )
+            )
     return pd.DataFrame(rows, columns=["from", "to", "entities", "mean_confidence", "precision"])
 
 

@@ -8,10 +8,10 @@ from random import Random
 
 import yaml
 
-from ..bio import OUTSIDE, repair, split_tag, to_entities
 from ..data.sentences import Sentence
+from ..tagging.iob2 import OUTSIDE, repair, split_tag, to_entities
 
-TABLES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+TABLES = yaml.safe_load(Path(__file__).with_name("perturbations.yaml").read_text(encoding="utf-8"))
 DOUBLED_SHARE = 0.4
 """Punctuation is doubled this many times as often as dropped: 0.1 against 0.25 in the reference study."""
 FENCE = "`"
@@ -35,10 +35,15 @@ class Perturbation:
     changes: str
 
 
-PERTURBATIONS = {name: Perturbation(name, tuple(values["rates"]), values["changes"]) for name, values in TABLES["kinds"].items()}
+PERTURBATIONS = {
+    name: Perturbation(name, tuple(values["rates"]), values["changes"])
+    for name, values in TABLES["kinds"].items()
+}
 
 
-def perturb(sentence: Sentence, kind: str, rate: float, random: Random, pools: Pools | None = None) -> Sentence:
+def perturb(
+    sentence: Sentence, kind: str, rate: float, random: Random, pools: Pools | None = None
+) -> Sentence:
     """The sentence with about the share ``rate`` of the places that ``kind`` can change changed; tags are valid and go with their words.
 
     Args:
@@ -49,15 +54,29 @@ def perturb(sentence: Sentence, kind: str, rate: float, random: Random, pools: P
         pools: what ``entities`` takes replacements from; other kinds do not look.
     """
     words = list(zip(sentence.tokens, sentence.tags, strict=True))
-    changed = _entities(words, rate, random, pools or {}) if kind == "entities" else _KINDS[kind](words, rate, random)
+    changed = (
+        _entities(words, rate, random, pools or {})
+        if kind == "entities"
+        else _KINDS[kind](words, rate, random)
+    )
     if not changed:  # every word was dropped
         return sentence
-    return replace(sentence, tokens=tuple(word for word, _ in changed), tags=tuple(repair([tag for _, tag in changed])))
+    return replace(
+        sentence,
+        tokens=tuple(word for word, _ in changed),
+        tags=tuple(repair([tag for _, tag in changed])),
+    )
 
 
-def unseen_entities(train: Sequence[Sentence], others: Sequence[Sentence]) -> dict[str, list[tuple[str, ...]]]:
+def unseen_entities(
+    train: Sequence[Sentence], others: Sequence[Sentence]
+) -> dict[str, list[tuple[str, ...]]]:
     """Entities of other sentences, as words, by type, whose words train does not hold under this type; different ones, in order."""
-    known = {(" ".join(words).lower(), type_) for sentence in train for words, type_ in _entity_words(sentence)}
+    known = {
+        (" ".join(words).lower(), type_)
+        for sentence in train
+        for words, type_ in _entity_words(sentence)
+    }
     pools: dict[str, dict[tuple[str, ...], None]] = {}
     for sentence in others:
         for words, type_ in _entity_words(sentence):
@@ -67,7 +86,10 @@ def unseen_entities(train: Sequence[Sentence], others: Sequence[Sentence]) -> di
 
 
 def _entity_words(sentence: Sentence) -> list[tuple[tuple[str, ...], str]]:
-    return [(sentence.tokens[entity.start : entity.end], entity.type) for entity in to_entities(sentence.tags)]
+    return [
+        (sentence.tokens[entity.start : entity.end], entity.type)
+        for entity in to_entities(sentence.tags)
+    ]
 
 
 def _inside(tag: str) -> str:
@@ -76,11 +98,15 @@ def _inside(tag: str) -> str:
     return f"I-{type_}" if type_ else OUTSIDE
 
 
-def _each(change: Callable[[str, Random], str]) -> Callable[[list[Word], float, Random], list[Word]]:
+def _each(
+    change: Callable[[str, Random], str],
+) -> Callable[[list[Word], float, Random], list[Word]]:
     """Change words one by one; those that cannot be changed stay."""
 
     def changed(words: list[Word], rate: float, random: Random) -> list[Word]:
-        return [(change(word, random) if random.random() < rate else word, tag) for word, tag in words]
+        return [
+            (change(word, random) if random.random() < rate else word, tag) for word, tag in words
+        ]
 
     return changed
 
@@ -90,7 +116,11 @@ def _recased(word: str, random: Random) -> str:
 
 
 def _letters(word: str, table: Mapping[str, str] | None = None) -> list[int]:
-    return [place for place, letter in enumerate(word) if (letter.isalpha() if table is None else letter in table)]
+    return [
+        place
+        for place, letter in enumerate(word)
+        if (letter.isalpha() if table is None else letter in table)
+    ]
 
 
 def _mistyped(word: str, random: Random) -> str:
@@ -100,7 +130,14 @@ def _mistyped(word: str, random: Random) -> str:
     place = random.choice(places)
     before, letter, after = word[:place], word[place], word[place + 1 :]
     swapped = before + after[:1] + letter + after[1:]
-    return random.choice([before + after, before + letter + letter + after, swapped, before + random.choice("abcdefghijklmnopqrstuvwxyz") + after])
+    return random.choice(
+        [
+            before + after,
+            before + letter + letter + after,
+            swapped,
+            before + random.choice("abcdefghijklmnopqrstuvwxyz") + after,
+        ]
+    )
 
 
 def _mistyped_on_keyboard(word: str, random: Random) -> str:
@@ -123,13 +160,26 @@ def _confused(word: str, random: Random) -> str:
 
 
 def _reversioned(words: list[Word], rate: float, random: Random) -> list[Word]:
-    return [(_other_version(word, random) if _VERSION.fullmatch(word) and random.random() < rate else word, tag) for word, tag in words]
+    return [
+        (
+            _other_version(word, random)
+            if _VERSION.fullmatch(word) and random.random() < rate
+            else word,
+            tag,
+        )
+        for word, tag in words
+    ]
 
 
 def _other_version(word: str, random: Random) -> str:
     bare = word.lstrip("vV")
     shorter = bare.rpartition(".")[0]
-    forms = [bare if bare != word else f"v{word}", f"{bare}.0", f"{shorter or bare}.x", *([shorter] if "." in shorter else [])]
+    forms = [
+        bare if bare != word else f"v{word}",
+        f"{bare}.0",
+        f"{shorter or bare}.x",
+        *([shorter] if "." in shorter else []),
+    ]
     return random.choice(forms)
 
 
@@ -149,7 +199,15 @@ def _punctuated(words: list[Word], rate: float, random: Random) -> list[Word]:
 
 
 def _without_articles(words: list[Word], rate: float, random: Random) -> list[Word]:
-    return _kept([(DROPPED if word.lower() in TABLES["articles"] and random.random() < rate else word, tag) for word, tag in words])
+    return _kept(
+        [
+            (
+                DROPPED if word.lower() in TABLES["articles"] and random.random() < rate else word,
+                tag,
+            )
+            for word, tag in words
+        ]
+    )
 
 
 def _kept(words: list[Word]) -> list[Word]:
@@ -181,7 +239,9 @@ def _respaced(words: list[Word], rate: float, random: Random) -> list[Word]:
 
 def _fenced(words: list[Word], rate: float, random: Random) -> list[Word]:
     tags = [tag for _, tag in words]
-    spans = {entity.start: entity.end for entity in to_entities(tags)} | {place: place + 1 for place, tag in enumerate(tags) if tag == OUTSIDE}
+    spans = {entity.start: entity.end for entity in to_entities(tags)} | {
+        place: place + 1 for place, tag in enumerate(tags) if tag == OUTSIDE
+    }
     changed: list[Word] = []
     for start, end in sorted(spans.items()):
         fence = [(FENCE, OUTSIDE)] if random.random() < rate else []

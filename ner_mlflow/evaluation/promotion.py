@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..config import PromoteConfig
+from ..config.schema import PromoteConfig
 from .counts import f1
-from .significance import Comparison, paired_permutation_test
+from .significance import PairedTest, paired_permutation_test
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Contender:
 
     def shares_dataset_with(self, other: "Contender") -> bool:
         """Whether both are known to be made from one dataset."""
-        return bool(self.dataset_fingerprint) and self.dataset_fingerprint == other.dataset_fingerprint
+        return (
+            bool(self.dataset_fingerprint) and self.dataset_fingerprint == other.dataset_fingerprint
+        )
 
 
 @dataclass(frozen=True)
@@ -62,25 +64,60 @@ class Verdict:
     @property
     def table(self) -> pd.DataFrame:
         """One row a check."""
-        return pd.DataFrame([{"check": check.question, "passed": "yes" if check.passed else "no", "found": check.found} for check in self.checks])
+        return pd.DataFrame(
+            [
+                {
+                    "check": check.question,
+                    "passed": "yes" if check.passed else "no",
+                    "found": check.found,
+                }
+                for check in self.checks
+            ]
+        )
 
 
 def judge(candidate: Contender, champion: Contender | None, config: PromoteConfig) -> Verdict:
     """Compare a candidate with the champion, if there is one, by the settings' margins."""
-    checks = [Check("its proof holds", not candidate.proof_failures, "; ".join(candidate.proof_failures) or "the registered files are those that were proven")]
+    checks = [
+        Check(
+            "its proof holds",
+            not candidate.proof_failures,
+            "; ".join(candidate.proof_failures)
+            or "the registered files are those that were proven",
+        )
+    ]
     if champion is None:
         checks.append(Check("there is no champion yet", True, "nothing to compare with"))
         return _verdict(checks, "the first")
-    fingerprints = [contender.dataset_fingerprint[:12] or f"unknown of {contender.name}" for contender in (candidate, champion)]
-    checks.append(Check("both were made from one dataset", candidate.shares_dataset_with(champion), " and ".join(fingerprints)))
+    fingerprints = [
+        contender.dataset_fingerprint[:12] or f"unknown of {contender.name}"
+        for contender in (candidate, champion)
+    ]
+    checks.append(
+        Check(
+            "both were made from one dataset",
+            candidate.shares_dataset_with(champion),
+            " and ".join(fingerprints),
+        )
+    )
     one, two = candidate.measured, champion.measured
     if one is None or two is None:
         return _verdict(checks, "")
     found = paired_permutation_test(one.counts, two.counts, config.resamples, config.seed)
     worse = found.difference < 0 and found.p_value <= config.significance_level
-    checks.append(Check("F1 is not significantly worse", not worse, _difference(one.counts, two.counts, found)))
+    checks.append(
+        Check(
+            "F1 is not significantly worse", not worse, _difference(one.counts, two.counts, found)
+        )
+    )
     reasons = _reasons(one, two, found.difference, config)
-    checks.append(Check("it is better, or as good and faster or smaller", bool(reasons), "; ".join(reasons) or _missed(one, two, found, config)))
+    checks.append(
+        Check(
+            "it is better, or as good and faster or smaller",
+            bool(reasons),
+            "; ".join(reasons) or _missed(one, two, found, config),
+        )
+    )
     return _verdict(checks, "; ".join(reasons))
 
 
@@ -89,7 +126,9 @@ def _verdict(checks: Sequence[Check], reason: str) -> Verdict:
     return Verdict(tuple(checks), not failed, "; ".join(failed) or reason)
 
 
-def _reasons(candidate: Measured, champion: Measured, difference: float, config: PromoteConfig) -> list[str]:
+def _reasons(
+    candidate: Measured, champion: Measured, difference: float, config: PromoteConfig
+) -> list[str]:
     reasons = []
     if difference >= config.min_f1_gain and difference > 0:
         reasons.append(f"F1 is {difference:.4f} higher")
@@ -102,7 +141,9 @@ def _reasons(candidate: Measured, champion: Measured, difference: float, config:
     return reasons
 
 
-def _missed(candidate: Measured, champion: Measured, found: Comparison, config: PromoteConfig) -> str:
+def _missed(
+    candidate: Measured, champion: Measured, found: PairedTest, config: PromoteConfig
+) -> str:
     latency, size = _ratios(candidate, champion)
     return (
         f"F1 {found.difference:+.4f} where {config.min_f1_gain:+g} is asked for, or {-config.f1_tolerance:+g} with at most {config.max_latency_ratio:g} "
@@ -111,9 +152,16 @@ def _missed(candidate: Measured, champion: Measured, found: Comparison, config: 
 
 
 def _ratios(candidate: Measured, champion: Measured) -> tuple[float, float]:
-    return candidate.latency_p50_ms / champion.latency_p50_ms, candidate.size_bytes / champion.size_bytes
+    return (
+        candidate.latency_p50_ms / champion.latency_p50_ms,
+        candidate.size_bytes / champion.size_bytes,
+    )
 
 
-def _difference(candidate: NDArray[np.int64], champion: NDArray[np.int64], found: Comparison) -> str:
+def _difference(
+    candidate: NDArray[np.int64], champion: NDArray[np.int64], found: PairedTest
+) -> str:
     scores = [float(f1(counts.sum(axis=(0, 1)))) for counts in (candidate, champion)]
-    return f"{scores[0]:.4f} against {scores[1]:.4f}: {found.difference:+.4f}, p = {found.p_value:.4f}"
+    return (
+        f"{scores[0]:.4f} against {scores[1]:.4f}: {found.difference:+.4f}, p = {found.p_value:.4f}"
+    )

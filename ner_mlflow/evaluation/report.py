@@ -1,20 +1,21 @@
 """Everything `evaluate` shows of one model on one split."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..bio import to_entities
-from ..config import EvaluateConfig
+from ..config.schema import EvaluateConfig
 from ..data.sentences import Sentence
-from ..labels import LabelSchema
-from ..results import EvalReport
-from ..tagger import Tagged
+from ..tagging.iob2 import to_entities
+from ..tagging.label_schema import LabelSchema
+from ..tagging.tagger import Tagged
 from .calibration import expected_calibration_error, reliability, span_confidences
 from .counts import CORRECT, GOLD, PREDICTED, entity_counts, f1, with_total
-from .errors import (
+from .error_analysis import (
     category_examples,
     category_table,
     entity_confusion,
@@ -31,7 +32,27 @@ from .significance import Interval, bootstrap_intervals
 from .slices import slices, train_surfaces
 
 
-def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: Sequence[Sentence], schema: LabelSchema, config: EvaluateConfig) -> EvalReport:
+@dataclass(frozen=True)
+class EvalReport:
+    """Scores of one split with the tables and plots that explain them; names as logged.
+
+    ``predictions`` has a row for each sentence, columns ``tokens``, ``gold``, ``predicted`` and ``probabilities``, each a list.
+    """
+
+    metrics: dict[str, float]
+    tables: dict[str, pd.DataFrame]
+    pages: dict[str, str]
+    figures: dict[str, Figure]
+    predictions: pd.DataFrame
+
+
+def evaluate(
+    sentences: Sequence[Sentence],
+    predicted: Sequence[Tagged],
+    train: Sequence[Sentence],
+    schema: LabelSchema,
+    config: EvaluateConfig,
+) -> EvalReport:
     """Score predictions, one for each sentence, lay out the errors, and say how far the scores can be trusted.
 
     Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ``test/f1_low``, ...
@@ -52,21 +73,42 @@ def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: 
         return bootstrap_intervals(counts, config.resamples, config.confidence_level, config.seed)
 
     whole, *by_type = intervals_of(with_total(entity_counts(gold, said, schema.types)))
-    intervals = {"": whole, **{f"{type_}/": interval for type_, interval in zip(schema.types, by_type, strict=True) if f"{type_}/f1" in scores}}
+    intervals = {
+        "": whole,
+        **{
+            f"{type_}/": interval
+            for type_, interval in zip(schema.types, by_type, strict=True)
+            if f"{type_}/f1" in scores
+        },
+    }
     by_measure = semeval_counts(gold, said, schema.types)
     semeval = _semeval_table(by_measure, intervals_of(by_measure))
     by_word = token_confusion(gold, said, schema.types)
     by_entity = entity_confusion(outcomes, schema.types)
     worst = worst_sentences(sentences, outcomes, config.worst_sentences)
-    cut = slices(sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges)
+    cut = slices(
+        sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges
+    )
     by_slice = cut.table(intervals_of(cut.counts))
     calibration = reliability(*span_confidences(gold, predicted), config.calibration_bins)
     error = expected_calibration_error(calibration)
     metrics = {
         **scores,
-        **{f"{prefix}f1_{end}": getattr(interval, end) for prefix, interval in intervals.items() for end in ("low", "high")},
-        **{f"semeval/{row['measure']}/{name}": row[name] for row in semeval.to_dict("records") for name in ("precision", "recall", "f1")},
-        **{f"surface/{str(row['slice']).replace(' ', '_')}/f1": row["f1"] for row in by_slice.to_dict("records") if row["by"] == "surface"},
+        **{
+            f"{prefix}f1_{end}": getattr(interval, end)
+            for prefix, interval in intervals.items()
+            for end in ("low", "high")
+        },
+        **{
+            f"semeval/{row['measure']}/{name}": row[name]
+            for row in semeval.to_dict("records")
+            for name in ("precision", "recall", "f1")
+        },
+        **{
+            f"surface/{str(row['slice']).replace(' ', '_')}/f1": row["f1"]
+            for row in by_slice.to_dict("records")
+            if row["by"] == "surface"
+        },
         "calibration_error": error,
     }
     return EvalReport(
@@ -83,17 +125,32 @@ def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: 
             "worst_sentences": sentence_table(sentences, outcomes, worst),
         },
         pages={
-            "worst_sentences": sentences_page(f"Worst sentences of {config.split}", sentences, said, {"": worst}, schema.types),
+            "worst_sentences": sentences_page(
+                f"Worst sentences of {config.split}", sentences, said, {"": worst}, schema.types
+            ),
             "errors": sentences_page(
-                f"Errors on {config.split}, by type and category", sentences, said, category_examples(outcomes, schema.types, config.examples), schema.types
+                f"Errors on {config.split}, by type and category",
+                sentences,
+                said,
+                category_examples(outcomes, schema.types, config.examples),
+                schema.types,
             ),
         },
         figures={
-            "token_confusion": plot_confusion(by_word, f"Words of {config.split}: gold and predicted type"),
-            "entity_confusion": plot_confusion(by_entity, f"Entities of {config.split}: gold and predicted type"),
-            "type_scores": plot_type_scores(scores, schema.types, f"Strict scores by type on {config.split}", intervals),
+            "token_confusion": plot_confusion(
+                by_word, f"Words of {config.split}: gold and predicted type"
+            ),
+            "entity_confusion": plot_confusion(
+                by_entity, f"Entities of {config.split}: gold and predicted type"
+            ),
+            "type_scores": plot_type_scores(
+                scores, schema.types, f"Strict scores by type on {config.split}", intervals
+            ),
             "slices": plot_slices(by_slice, f"Strict F1 on parts of {config.split}"),
-            "calibration": plot_reliability(calibration, f"Confidence and precision of entities of {config.split} (calibration error {error:.3f})"),
+            "calibration": plot_reliability(
+                calibration,
+                f"Confidence and precision of entities of {config.split} (calibration error {error:.3f})",
+            ),
         },
         predictions=pd.DataFrame(
             {
@@ -106,7 +163,9 @@ def evaluate(sentences: Sequence[Sentence], predicted: Sequence[Tagged], train: 
     )
 
 
-def _score_table(scores: dict[str, float], schema: LabelSchema, intervals: dict[str, Interval]) -> pd.DataFrame:
+def _score_table(
+    scores: dict[str, float], schema: LabelSchema, intervals: dict[str, Interval]
+) -> pd.DataFrame:
     rows = [
         {
             "type": prefix.rstrip("/") or "all",

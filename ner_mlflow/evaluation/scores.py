@@ -10,7 +10,7 @@ from seqeval.metrics import accuracy_score, classification_report
 from seqeval.scheme import IOB2
 
 from ..data.sentences import Sentence
-from ..tagger import Tagged, Tagger
+from ..tagging.tagger import Tagged, Tagger
 
 Tags = Sequence[str]
 
@@ -23,8 +23,17 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
     """
     gold_lists, predicted_lists = [list(tags) for tags in gold], [list(tags) for tags in predicted]
     with catch_warnings():
-        simplefilter("ignore")  # seqeval warns of every type without a prediction; the 0 it gives says so
-        report = classification_report(gold_lists, predicted_lists, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
+        simplefilter(
+            "ignore"
+        )  # seqeval warns of every type without a prediction; the 0 it gives says so
+        report = classification_report(
+            gold_lists,
+            predicted_lists,
+            mode="strict",
+            scheme=IOB2,
+            output_dict=True,
+            zero_division=0,
+        )
     scores = _named(report["micro avg"], "")
     scores["accuracy"] = float(accuracy_score(gold_lists, predicted_lists))
     for type_, values in report.items():
@@ -37,7 +46,9 @@ SEMEVAL = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "
 """Measures of SemEval-2013 task 9 -> what nervaluate calls them."""
 
 
-def semeval_counts(gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]) -> NDArray[np.float64]:
+def semeval_counts(
+    gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]
+) -> NDArray[np.float64]:
     """Points, predicted and gold entities of each sentence by the measures of :data:`SEMEVAL`, by nervaluate; shape (sentences, 4, 3).
 
     ``exact`` asks for the span alone, ``partial`` gives half a point for an overlap, ``type`` asks for the type of what overlaps
@@ -45,20 +56,31 @@ def semeval_counts(gold: Sequence[Tags], predicted: Sequence[Tags], types: Seque
     """
     counts = np.zeros((len(gold), len(SEMEVAL), 3))
     for row, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
-        found = Evaluator([list(gold_tags)], [list(predicted_tags)], tags=list(types), loader="list").evaluate()["overall"]
+        found = Evaluator(
+            [list(gold_tags)], [list(predicted_tags)], tags=list(types), loader="list"
+        ).evaluate()["overall"]
         for place, name in enumerate(SEMEVAL.values()):
-            counts[row, place] = found[name].correct + 0.5 * found[name].partial * (name == "partial"), found[name].actual, found[name].possible
+            counts[row, place] = (
+                found[name].correct + 0.5 * found[name].partial * (name == "partial"),
+                found[name].actual,
+                found[name].possible,
+            )
     return counts
 
 
 def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Tagged]:
     """What the tagger says each word's tag is, and how sure it is."""
-    return tagger.tag([sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences])
+    return tagger.tag(
+        [sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences]
+    )
 
 
 def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Tag the sentences and :func:`score` what comes out."""
-    return score([sentence.tags for sentence in sentences], [tagged.tags for tagged in predict(tagger, sentences)])
+    return score(
+        [sentence.tags for sentence in sentences],
+        [tagged.tags for tagged in predict(tagger, sentences)],
+    )
 
 
 def _named(values: dict[str, float], prefix: str) -> dict[str, float]:

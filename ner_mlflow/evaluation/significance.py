@@ -21,14 +21,16 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedTest:
     """F1 of the first model less that of the second, and how often chance alone gives a difference as large."""
 
     difference: float
     p_value: float
 
 
-def bootstrap_intervals(counts: NDArray[np.number], resamples: int, confidence: float, seed: int) -> list[Interval]:
+def bootstrap_intervals(
+    counts: NDArray[np.number], resamples: int, confidence: float, seed: int
+) -> list[Interval]:
     """Percentile bootstrap intervals of the F1 of each group of entities (a type, all types, a slice, ...).
 
     Sentences are drawn with replacement, as many as there are (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
@@ -43,12 +45,16 @@ def bootstrap_intervals(counts: NDArray[np.number], resamples: int, confidence: 
     sentences, groups = counts.shape[:2]
     flat = counts.reshape(sentences, -1).astype(np.float32)
     random = np.random.default_rng(seed)
-    sums = np.concatenate([_drawn(random, size, sentences) @ flat for size in _chunks(resamples)]).reshape(resamples, groups, 3)
+    sums = np.concatenate(
+        [_drawn(random, size, sentences) @ flat for size in _chunks(resamples)]
+    ).reshape(resamples, groups, 3)
     lows, highs = np.quantile(f1(sums), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
 
 
-def paired_permutation_test(first: NDArray[np.int64], second: NDArray[np.int64], resamples: int, seed: int) -> Comparison:
+def paired_permutation_test(
+    first: NDArray[np.int64], second: NDArray[np.int64], resamples: int, seed: int
+) -> PairedTest:
     """Two-sided test of the hypothesis that two models' answers to each sentence could be swapped (approximate randomisation).
 
     Yeh, "More accurate tests for the statistical significance of result differences", COLING 2000. The observed assignment counts
@@ -72,16 +78,25 @@ def paired_permutation_test(first: NDArray[np.int64], second: NDArray[np.int64],
     random = np.random.default_rng(seed)
     as_extreme = 1
     for size in _chunks(resamples):
-        moved = random.integers(0, 2, (size, len(change)), dtype=np.int8).astype(np.float32) @ change
+        moved = (
+            random.integers(0, 2, (size, len(change)), dtype=np.int8).astype(np.float32) @ change
+        )
         differences = f1(one.sum(axis=0) + moved) - f1(other.sum(axis=0) - moved)
         as_extreme += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
-    return Comparison(observed, as_extreme / (resamples + 1))
+    return PairedTest(observed, as_extreme / (resamples + 1))
 
 
 def _drawn(random: np.random.Generator, samples: int, sentences: int) -> NDArray[np.float32]:
     """How often each sentence is in each sample; shape (samples, sentences)."""
-    drawn = random.integers(0, sentences, (samples, sentences)) + sentences * np.arange(samples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=samples * sentences).reshape(samples, sentences).astype(np.float32)
+    drawn = (
+        random.integers(0, sentences, (samples, sentences))
+        + sentences * np.arange(samples)[:, None]
+    )
+    return (
+        np.bincount(drawn.ravel(), minlength=samples * sentences)
+        .reshape(samples, sentences)
+        .astype(np.float32)
+    )
 
 
 def _chunks(total: int) -> Iterator[int]:

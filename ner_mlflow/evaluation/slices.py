@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..bio import Entity, to_entities
 from ..data.sentences import Sentence
+from ..tagging.iob2 import Entity, to_entities
 from .counts import CORRECT, GOLD, PREDICTED, f1, group_counts
 from .significance import Interval
 
@@ -26,7 +26,11 @@ def surface(sentence: Sentence, entity: Entity) -> str:
 
 def train_surfaces(train: Iterable[Sentence]) -> Surfaces:
     """The entities of train by words and type."""
-    return Counter((surface(sentence, entity), entity.type) for sentence in train for entity in to_entities(sentence.tags))
+    return Counter(
+        (surface(sentence, entity), entity.type)
+        for sentence in train
+        for entity in to_entities(sentence.tags)
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,11 @@ class Slices:
 
 
 def slices(
-    sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]], known: Surfaces, length_edges: Sequence[int], frequency_edges: Sequence[int]
+    sentences: Sequence[Sentence],
+    predicted: Sequence[Sequence[str]],
+    known: Surfaces,
+    length_edges: Sequence[int],
+    frequency_edges: Sequence[int],
 ) -> Slices:
     """Entities by slice; each gold and each predicted entity counts in the slice that it is in itself.
 
@@ -79,21 +87,39 @@ def slices(
 
     def seen(place: int, entity: Entity) -> str:
         text = surface(sentences[place], entity)
-        return "seen" if (text, entity.type) in known else "seen as another type" if text in words else "unseen"
+        return (
+            "seen"
+            if (text, entity.type) in known
+            else "seen as another type"
+            if text in words
+            else "unseen"
+        )
 
     def frequency(place: int, entity: Entity) -> str:
-        return frequencies[bisect_right(frequency_edges, known[(surface(sentences[place], entity), entity.type)])]
+        return frequencies[
+            bisect_right(frequency_edges, known[(surface(sentences[place], entity), entity.type)])
+        ]
 
     gold = [sentence.tags for sentence in sentences]
-    kinds = {"words": (lengths, length), "surface": (["seen", "seen as another type", "unseen"], seen), "train count": (frequencies, frequency)}
+    kinds = {
+        "words": (lengths, length),
+        "surface": (["seen", "seen as another type", "unseen"], seen),
+        "train count": (frequencies, frequency),
+    }
     return Slices(
         [by for by, (names, _) in kinds.items() for _ in names],
         [name for names, _ in kinds.values() for name in names],
-        np.concatenate([group_counts(gold, predicted, names, slice_of) for names, slice_of in kinds.values()], axis=1),
+        np.concatenate(
+            [group_counts(gold, predicted, names, slice_of) for names, slice_of in kinds.values()],
+            axis=1,
+        ),
     )
 
 
 def _ranges(first: int, edges: Sequence[int]) -> list[str]:
     """Names of the ranges from ``first`` that begin anew at each edge."""
-    bounded = [str(start) if start == end - 1 else f"{start} to {end - 1}" for start, end in pairwise([first, *edges])]
+    bounded = [
+        str(start) if start == end - 1 else f"{start} to {end - 1}"
+        for start, end in pairwise([first, *edges])
+    ]
     return [*bounded, f"{edges[-1] if edges else first} or more"]

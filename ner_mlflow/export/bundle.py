@@ -5,26 +5,14 @@ proven with, wherever this package is installed in another version, and two mode
 in one process. This package's own steps, local `predict` among them, open a model's files with the code that is installed.
 """
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..provenance import PACKAGE
+from ..source_code import PACKAGE, fingerprint, import_closure
 
-SERVED_MODULES = (
-    "bio.py",
-    "casing.py",
-    "decoding.py",
-    "encoding.py",
-    "errors.py",
-    "serving/__init__.py",
-    "serving/pyfunc.py",
-    "serving/recognizer.py",
-    "serving/text.py",
-    "tagger.py",
-)
-"""They import each other relatively, and beside that the standard library and the served model's requirements alone."""
+SERVED_MODULE = "tagging/pyfunc.py"
+"""What MLflow loads; the bundle holds it and all that it imports."""
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pandas")
 """Distributions that the served model runs on."""
@@ -39,19 +27,20 @@ class CodeBundle:
 
 
 def write_code_bundle(folder: Path) -> CodeBundle:
-    """Copy the served modules under ``folder``."""
-    digest = hashlib.sha256()
-    for module in SERVED_MODULES:
-        digest.update(module.encode() + b"\0" + (PACKAGE / module).read_bytes())
-    package = folder / f"ner_mlflow_{digest.hexdigest()[:12]}"
-    for module in SERVED_MODULES:
-        (package / module).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PACKAGE / module, package / module)
-    (package / "__init__.py").write_text('"""The part of ner_mlflow that this model runs on."""\n', encoding="utf-8")
+    """Copy the served module and its imports under ``folder``."""
+    files = import_closure(SERVED_MODULE)
+    package = folder / f"ner_mlflow_{fingerprint(files)[:12]}"
+    for file in files:
+        copy = package / file.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    (package / "__init__.py").write_text(
+        '"""The part of ner_mlflow that this model runs on."""\n', encoding="utf-8"
+    )
     entry = folder / "served_model.py"
     entry.write_text(
         f'"""What MLflow executes to load this model."""\n\nfrom mlflow.models import set_model\n\n'
-        f"from {package.name}.serving.pyfunc import ServedModel\n\nset_model(ServedModel())\n",
+        f"from {package.name}.tagging.pyfunc import ServedModel\n\nset_model(ServedModel())\n",
         encoding="utf-8",
     )
     return CodeBundle(entry, package)

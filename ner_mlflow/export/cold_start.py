@@ -27,19 +27,26 @@ def cold_start(folder: Path) -> dict[str, float]:
         ModelError: it did not answer.
     """
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", __name__, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         elapsed_ms = (time.perf_counter() - started) * 1000
         last, errors = process.communicate()
     if process.returncode:
-        raise ModelError(f"{folder}: a fresh process cannot answer with it ({' '.join(errors.split())[-300:]})")
+        raise ModelError(
+            f"{folder}: a fresh process cannot answer with it ({' '.join(errors.split())[-300:]})"
+        )
     return {"cold_start_ms": elapsed_ms, **json.loads(first), **json.loads(last)}
 
 
 def main() -> None:
     """The process that :func:`cold_start` starts."""
-    from ..serving.recognizer import EntityRecognizer, load_tagger
+    from ..tagging.recognizer import EntityRecognizer, load_tagger
 
     recognizer = EntityRecognizer(load_tagger(Path(sys.argv[1])))
     recognizer.recognize_rows([TEXT])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..serving.recognizer import EntityRecognizer
+from ..tagging.recognizer import EntityRecognizer
 
 Golden = dict[str, list[dict[str, Any]]]
 """Texts and their entities, as served."""
@@ -18,6 +18,7 @@ def golden_answers(recognizer: EntityRecognizer, texts: Sequence[str]) -> Golden
 def answers_alike(found: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]]) -> bool:
     """Whether texts, labels and offsets are equal and scores nearly so: sums in another order differ in their last digits."""
     return len(found) == len(expected) and all(
-        {**one, "score": None} == {**other, "score": None} and abs(one["score"] - other["score"]) <= SCORE_TOLERANCE
+        {**one, "score": None} == {**other, "score": None}
+        and abs(one["score"] - other["score"]) <= SCORE_TOLERANCE
         for one, other in zip(found, expected, strict=True)
     )

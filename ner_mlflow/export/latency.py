@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..encoding import Inputs, Window, collate
-from ..serving.recognizer import onnx_forward, onnx_session
-from ..tagger import Forward
+from ..tagging.encoding import Inputs, Window, collate
+from ..tagging.recognizer import onnx_forward, onnx_session
+from ..tagging.tagger import Forward
 
 
-def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward], Sequence[Inputs]]], runs: int, warmup_runs: int) -> dict[str, list[float]]:
+def interleaved_latency_ms(
+    contenders: Mapping[str, tuple[Callable[[], Forward], Sequence[Inputs]]],
+    runs: int,
+    warmup_runs: int,
+) -> dict[str, list[float]]:
     """Milliseconds of each forward call; each contender has its own inputs, one a call, in their order and again from the first.
 
     The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
@@ -20,7 +24,9 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
     blocks = min(8, runs)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks):
-        for name in list(contenders)[:: 1 if block % 2 else -1]:  # nobody always follows the same one
+        for name in list(contenders)[
+            :: 1 if block % 2 else -1
+        ]:  # nobody always follows the same one
             load, inputs = contenders[name]
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
@@ -34,12 +40,14 @@ def interleaved_latency_ms(contenders: Mapping[str, tuple[Callable[[], Forward],
 
 
 def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, list[Inputs]]:
-    """What latency is measured on, a window a batch: words repeated to ``latency_length`` sub-tokens, and windows as they are."""
+    """What latency is measured on, a window a batch: words repeated to ``latency_length`` subwords, and windows as they are."""
     real = sentence_inputs(windows)
     whole = {}
     for name in real[0]:
         body = np.concatenate([inputs[name][0, 1:-1] for inputs in real])
-        whole[name] = np.concatenate([real[0][name][0, :1], np.resize(body, latency_length - 2), real[0][name][0, -1:]])[None, :]
+        whole[name] = np.concatenate(
+            [real[0][name][0, :1], np.resize(body, latency_length - 2), real[0][name][0, -1:]]
+        )[None, :]
     return {f"length_{latency_length}": [whole], "real": real}
 
 
@@ -50,7 +58,11 @@ def sentence_inputs(windows: Sequence[Window]) -> list[Inputs]:
 
 def summarize_ms(times: Sequence[float]) -> dict[str, float]:
     """Mean, median and 95th percentile."""
-    return {"mean_ms": float(np.mean(times)), "p50_ms": float(np.percentile(times, 50)), "p95_ms": float(np.percentile(times, 95))}
+    return {
+        "mean_ms": float(np.mean(times)),
+        "p50_ms": float(np.percentile(times, 50)),
+        "p95_ms": float(np.percentile(times, 95)),
+    }
 
 
 def onnx_loader(model_file: Path) -> Callable[[], Forward]:

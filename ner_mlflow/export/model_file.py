@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 
-from ..serving.recognizer import MODEL_FILE
+from ..tagging.recognizer import MODEL_FILE
 
 
 def read_onnx(folder: Path) -> onnx.ModelProto:

@@ -14,10 +14,10 @@ from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from torch import Tensor, nn
 
-from ..config import Variant
-from ..encoding import Window
+from ..config.schema import Variant
 from ..modeling.checkpoint import Checkpoint
-from ..serving.recognizer import MODEL_FILE, TOKENIZER_FILE
+from ..tagging.encoding import Window
+from ..tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
 from .latency import sentence_inputs
 from .static_int8 import quantize_static
 
@@ -30,16 +30,26 @@ def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
     """Export the network as it is, batch and length dynamic, weights inside ``model.onnx``."""
     _prepare(checkpoint, folder)
     shape = (2, min(16, checkpoint.spec.max_length))
-    names = ["input_ids", "attention_mask", *(["token_type_ids"] if checkpoint.spec.casing_embeddings else [])]
-    example = tuple(torch.ones(shape, dtype=torch.int64) for _ in names)  # one tensor given twice becomes one input
+    names = [
+        "input_ids",
+        "attention_mask",
+        *(["token_type_ids"] if checkpoint.spec.casing_embeddings else []),
+    ]
+    example = tuple(
+        torch.ones(shape, dtype=torch.int64) for _ in names
+    )  # one tensor given twice becomes one input
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
-    checkpoint.network.set_attn_implementation("eager")  # exports to fewer nodes than sdpa, and runs faster quantised
+    checkpoint.network.set_attn_implementation(
+        "eager"
+    )  # exports to fewer nodes than sdpa, and runs faster quantised
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level
     exporter_log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter's own internals, none of which a user can mend
+            warnings.simplefilter(
+                "ignore"
+            )  # of the exporter's own internals, none of which a user can mend
             torch.onnx.export(
                 _LogitsOnly(checkpoint.network, names).eval(),
                 example,
@@ -60,7 +70,9 @@ def write_fp16(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     """Weights and arithmetic in half precision, inputs and outputs as before."""
     _prepare(checkpoint, folder)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one for each weight too small for half precision; parity shows what it costs
+        warnings.simplefilter(
+            "ignore"
+        )  # one for each weight too small for half precision; parity shows what it costs
         model = convert_float_to_float16(onnx.load(fp32 / MODEL_FILE), keep_io_types=True)
     onnx.save(model, folder / MODEL_FILE)
 
@@ -70,9 +82,13 @@ def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     _prepare(checkpoint, folder)
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # the quantiser recommends a pre-processing that the exporter has done
+    root.setLevel(
+        logging.ERROR
+    )  # the quantiser recommends a pre-processing that the exporter has done
     try:
-        quantize_dynamic(fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True)
+        quantize_dynamic(
+            fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True
+        )
     finally:
         root.setLevel(level)
 
@@ -87,13 +103,33 @@ def write_fused(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     options = FusionOptions("bert")
     options.enable_skip_layer_norm = False
     optimised = optimize_model(
-        str(fp32 / MODEL_FILE), "bert", config.num_attention_heads, config.hidden_size, optimization_options=options, opt_level=0, use_gpu=False
+        str(fp32 / MODEL_FILE),
+        "bert",
+        config.num_attention_heads,
+        config.hidden_size,
+        optimization_options=options,
+        opt_level=0,
+        use_gpu=False,
     )
-    log.info("fused: %s", ", ".join(f"{count} {name}" for name, count in optimised.get_fused_operator_statistics().items() if count) or "nothing")
+    log.info(
+        "fused: %s",
+        ", ".join(
+            f"{count} {name}"
+            for name, count in optimised.get_fused_operator_statistics().items()
+            if count
+        )
+        or "nothing",
+    )
     optimised.save_model_to_file(str(folder / MODEL_FILE))
 
 
-def write_int8_static(checkpoint: Checkpoint, fp32: Path, folder: Path, calibration: Sequence[Window], damage_ratio: float) -> dict[str, float]:
+def write_int8_static(
+    checkpoint: Checkpoint,
+    fp32: Path,
+    folder: Path,
+    calibration: Sequence[Window],
+    damage_ratio: float,
+) -> dict[str, float]:
     """Weights and activations in 8 bits, scales from calibration sentences: answers that do not depend on what else is in a batch.
 
     Returns:
@@ -101,10 +137,20 @@ def write_int8_static(checkpoint: Checkpoint, fp32: Path, folder: Path, calibrat
     """
     _prepare(checkpoint, folder)
     with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as scratch:
-        return quantize_static(fp32 / MODEL_FILE, folder / MODEL_FILE, sentence_inputs(calibration), damage_ratio, Path(scratch))
+        return quantize_static(
+            fp32 / MODEL_FILE,
+            folder / MODEL_FILE,
+            sentence_inputs(calibration),
+            damage_ratio,
+            Path(scratch),
+        )
 
 
-DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {"fused": write_fused, "fp16": write_fp16, "int8": write_int8}
+DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {
+    "fused": write_fused,
+    "fp16": write_fp16,
+    "int8": write_int8,
+}
 """Variants made from fp32 alone: name -> (checkpoint, folder of fp32, folder to write)."""
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import ExportConfig
-from ..encoding import Inputs
+from ..config.schema import ExportConfig
 from ..modeling.checkpoint import Checkpoint
-from ..serving.recognizer import MODEL_FILE, onnx_forward, onnx_session
-from ..tagger import Forward
+from ..tagging.encoding import Inputs
+from ..tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ..tagging.tagger import Forward
 from .latency import sentence_inputs
 from .onnx_files import write_fp32
 
@@ -24,7 +24,9 @@ class RelativeLatency:
     While trainings keep the machine busy, time by the clock says more of them than of a network.
     """
 
-    def __init__(self, reference: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig) -> None:
+    def __init__(
+        self, reference: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig
+    ) -> None:
         self._sentences = sentences[: config.latency_runs]
         self._config = config
         self._reference = self._contender(reference)
@@ -34,12 +36,17 @@ class RelativeLatency:
         contenders = [self._reference, self._contender(checkpoint)]
         times: list[list[float]] = [[], []]
         for run in range(-self._config.latency_warmup_runs, self._config.latency_runs):
-            for which in (0, 1) if run % 2 else (1, 0):  # neither always finds what the other left in the core's caches
+            for which in (
+                (0, 1) if run % 2 else (1, 0)
+            ):  # neither always finds what the other left in the core's caches
                 core_ms = _core_ms(contenders[which], run)
                 if run >= 0:
                     times[which].append(core_ms)
         reference_ms, this_ms = (float(np.median(values)) for values in times)
-        return {"latency/one_core/p50_ms": this_ms, "latency/one_core/p50_ratio": this_ms / reference_ms}
+        return {
+            "latency/one_core/p50_ms": this_ms,
+            "latency/one_core/p50_ratio": this_ms / reference_ms,
+        }
 
     def _contender(self, checkpoint: Checkpoint) -> Contender:
         with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:

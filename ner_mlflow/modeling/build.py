@@ -22,14 +22,14 @@ from transformers import (
     set_seed,
 )
 
-from ..casing import CASINGS
-from ..config import ModelConfig
+from ..config.schema import ModelConfig
 from ..errors import ModelError
-from ..labels import LabelSchema
-from ..tagger import TaggerSpec
+from ..tagging.casing import CASINGS
+from ..tagging.label_schema import LabelSchema
+from ..tagging.tagger import TaggerSpec
 from .backbone import Backbone
+from .cache import TrainingCache
 from .crf import CRF, LinearChain
-from .reuse import Materials
 
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout"),
@@ -62,10 +62,16 @@ class BuiltModel:
     takes_from_base: bool = False
 
 
-def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, seed: int, materials: Materials | None = None) -> BuiltModel:
+def build_model(
+    backbone: Backbone,
+    config: ModelConfig,
+    schema: LabelSchema,
+    seed: int,
+    cache: TrainingCache | None = None,
+) -> BuiltModel:
     """Load the backbone in fp32 and put a freshly initialised classifier, and adapters if asked for, on it.
 
-    With ``materials`` the weights are those it holds, not read again.
+    With ``cache`` the weights are those it holds, not read again.
 
     Raises:
         ModelError: the architecture is not an encoder with a fast tokenizer, the window is too long, or no layer is a LoRA target.
@@ -76,18 +82,26 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
     reserved = 2 if settings.model_type in POSITIONS_AFTER_PADDING else 0
     longest = getattr(settings, "max_position_embeddings", config.max_length) - reserved
     if config.max_length > longest:
-        raise ModelError(f"model.max_length={config.max_length}, but backbone {backbone.name!r} sees {longest} sub-tokens: set {longest} or less")
+        raise ModelError(
+            f"model.max_length={config.max_length}, but backbone {backbone.name!r} sees {longest} subwords: set {longest} or less"
+        )
     for setting, names in DROPOUTS.items():
         for name in names:
             if name in settings.to_dict():
                 setattr(settings, name, getattr(config, setting))
     settings.classifier_dropout = config.classifier_dropout
     how = {"config": settings, "dtype": torch.float32, "output_loading_info": True}
-    if materials:
-        kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(settings)]  # the automatic class takes no weights in memory
-        network, loading = kind.from_pretrained(None, state_dict=materials.base_weights(backbone), **how)
+    if cache:
+        kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[
+            type(settings)
+        ]  # the automatic class takes no weights in memory
+        network, loading = kind.from_pretrained(
+            None, state_dict=cache.base_weights(backbone), **how
+        )
     else:
-        network, loading = AutoModelForTokenClassification.from_pretrained(backbone.folder, use_safetensors=True, **NO_FOREIGN_CODE, **how)
+        network, loading = AutoModelForTokenClassification.from_pretrained(
+            backbone.folder, use_safetensors=True, **NO_FOREIGN_CODE, **how
+        )
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
     casing_embeddings = _wants_casing(config, tokenizer, network)
     if casing_embeddings:
@@ -102,13 +116,15 @@ def build_model(backbone: Backbone, config: ModelConfig, schema: LabelSchema, se
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
         casing_embeddings=casing_embeddings,
-        context_tokens=config.context_tokens,
+        context_subwords=config.context_subwords,
     )
     lora = config.adaptation == "lora"
     built: nn.Module = _with_adapters(network, config, backbone, fresh) if lora else network
     if config.head == "crf":
         built.add_module(CRF, LinearChain(len(schema.labels)))
-    return BuiltModel(built, tokenizer, spec, takes_from_base=lora and config.lora_variant == "pissa")
+    return BuiltModel(
+        built, tokenizer, spec, takes_from_base=lora and config.lora_variant == "pissa"
+    )
 
 
 def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
@@ -132,7 +148,9 @@ def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedC
 def _foreign_code_refused(name: str) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:  # an unknown architecture, or one whose code lies beside the weights
+    except (
+        ValueError
+    ) as error:  # an unknown architecture, or one whose code lies beside the weights
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"backbone {name!r}: transformers has no such architecture of its own, and code from a folder or hub is never run ({reason}): choose another"
@@ -146,9 +164,13 @@ def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
         ModelError: backbone ``name`` has no fast tokenizer.
     """
     with _foreign_code_refused(name):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **NO_FOREIGN_CODE)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, **NO_FOREIGN_CODE
+        )
     if not tokenizer.is_fast:
-        raise ModelError(f"backbone {name!r} has no fast tokenizer (tokenizer.json): save one beside its weights")
+        raise ModelError(
+            f"backbone {name!r} has no fast tokenizer (tokenizer.json): save one beside its weights"
+        )
     _put_blanks_before_words(backend_tokenizer(tokenizer))
     return tokenizer
 
@@ -161,8 +183,12 @@ def _put_blanks_before_words(tokenizer: Tokenizer) -> None:
     """
     description = json.loads(tokenizer.to_str())
     whole = description["pre_tokenizer"] or {"type": None}
-    for place, part in enumerate(whole["pretokenizers"] if whole["type"] == "Sequence" else [whole]):
-        if part["type"] == "ByteLevel" and place == 0:  # behind another, it would put blanks inside words
+    for place, part in enumerate(
+        whole["pretokenizers"] if whole["type"] == "Sequence" else [whole]
+    ):
+        if (
+            part["type"] == "ByteLevel" and place == 0
+        ):  # behind another, it would put blanks inside words
             part["add_prefix_space"] = True
         if part["type"] == "Metaspace":
             part["prepend_scheme"] = "always"
@@ -179,7 +205,9 @@ def count_parameters(network: nn.Module) -> dict[str, float]:
     """Numbers of weights: ``parameters/total`` and ``parameters/trainable``."""
     return {
         "parameters/total": sum(weight.numel() for weight in network.parameters()),
-        "parameters/trainable": sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
+        "parameters/trainable": sum(
+            weight.numel() for weight in network.parameters() if weight.requires_grad
+        ),
     }
 
 
@@ -191,7 +219,9 @@ def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
     """
     place = _token_types(network)
     if place is None:
-        raise ModelError(f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=never")
+        raise ModelError(
+            f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=never"
+        )
     parent, old = place
     new = nn.Embedding(len(CASINGS), old.embedding_dim)
     with torch.no_grad():
@@ -207,7 +237,9 @@ def _token_types(network: PreTrainedModel) -> tuple[nn.Module, nn.Embedding] | N
     return None
 
 
-def _wants_casing(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> bool:
+def _wants_casing(
+    config: ModelConfig, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
+) -> bool:
     if config.casing_embeddings != "auto":
         return config.casing_embeddings == "always"
     # A lower-casing tokenizer cuts both in the same pieces.
@@ -215,13 +247,27 @@ def _wants_casing(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, netwo
     return alike and _token_types(network) is not None
 
 
-def _with_adapters(network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]) -> nn.Module:
-    linear = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)} - {CLASSIFIER}
-    by_architecture: dict[str, dict[str, list[str]]] = yaml.safe_load(LORA_TARGETS.read_text(encoding="utf-8"))
+def _with_adapters(
+    network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]
+) -> nn.Module:
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear)
+    } - {CLASSIFIER}
+    by_architecture: dict[str, dict[str, list[str]]] = yaml.safe_load(
+        LORA_TARGETS.read_text(encoding="utf-8")
+    )
     groups = by_architecture.get(network.config.model_type, {})
-    targets = dict.fromkeys(layer for name in config.lora_targets for layer in groups.get(name, [name]))
+    targets = dict.fromkeys(
+        layer for name in config.lora_targets for layer in groups.get(name, [name])
+    )
     if set(targets) - linear:
-        known = f"{', '.join(groups)}, or layers: {', '.join(sorted(linear))}" if groups else f"its linear layers: {', '.join(sorted(linear))}"
+        known = (
+            f"{', '.join(groups)}, or layers: {', '.join(sorted(linear))}"
+            if groups
+            else f"its linear layers: {', '.join(sorted(linear))}"
+        )
         raise ModelError(
             f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): choose among {known}"
         )

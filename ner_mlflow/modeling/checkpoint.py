@@ -13,9 +13,16 @@ from torch import nn
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 
 from ..errors import ModelError
-from ..tagger import TaggerSpec
+from ..tagging.tagger import TaggerSpec
 from .backbone import Backbone
-from .build import NO_FOREIGN_CODE, BuiltModel, add_casing_embeddings, backend_tokenizer, load_settings, load_tokenizer
+from .build import (
+    NO_FOREIGN_CODE,
+    BuiltModel,
+    add_casing_embeddings,
+    backend_tokenizer,
+    load_settings,
+    load_tokenizer,
+)
 from .crf import CRF, with_transitions
 
 
@@ -46,10 +53,24 @@ def save_adapter(model: BuiltModel, folder: Path, initial: Path | None = None) -
     model.network.peft_config["default"].base_model_name_or_path = model.spec.backbone
     model.network.peft_config["default"].revision = model.spec.backbone_revision
     state = get_peft_model_state_dict(model.network, save_embedding_layers=False)
-    model.network.save_pretrained(folder, save_embedding_layers=False, path_initial_model_for_weight_conversion=initial and str(initial))
+    model.network.save_pretrained(
+        folder,
+        save_embedding_layers=False,
+        path_initial_model_for_weight_conversion=initial and str(initial),
+    )
     if initial:  # peft's conversion keeps the low-rank matrices alone (0.21)
         path = folder / SAFETENSORS_WEIGHTS_NAME
-        save_file({**{name: weight.contiguous() for name, weight in state.items() if "lora_" not in name}, **load_file(path)}, path)
+        save_file(
+            {
+                **{
+                    name: weight.contiguous()
+                    for name, weight in state.items()
+                    if "lora_" not in name
+                },
+                **load_file(path),
+            },
+            path,
+        )
     model.tokenizer.save_pretrained(folder)
     with_transitions(model.spec, model.network).save(folder)
 
@@ -70,7 +91,9 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
     if spec.casing_embeddings:
         add_casing_embeddings(base, backbone.name)
     network = PeftModel.from_pretrained(base, folder)
-    return Checkpoint(network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
+    return Checkpoint(
+        network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec
+    )
 
 
 def merged(network: nn.Module) -> PreTrainedModel:
@@ -86,7 +109,14 @@ def save_model(model: BuiltModel, folder: Path) -> None:
     conditional random field learned."""
     spec = with_transitions(model.spec, model.network)
     network = merged(model.network)
-    network.save_pretrained(folder, state_dict={name: weight for name, weight in network.state_dict().items() if not name.startswith(f"{CRF}.")})
+    network.save_pretrained(
+        folder,
+        state_dict={
+            name: weight
+            for name, weight in network.state_dict().items()
+            if not name.startswith(f"{CRF}.")
+        },
+    )
     model.tokenizer.save_pretrained(folder)
     spec.save(folder)
 
@@ -100,8 +130,12 @@ def load_model(folder: Path) -> Checkpoint:
     spec = TaggerSpec.load(folder)
     network, missing = _load_network(folder, spec)
     if missing:
-        raise ModelError(f"{folder}: the weights lack {', '.join(sorted(missing)[:3])} ({len(missing)} in all): train the model again")
-    return Checkpoint(network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec)
+        raise ModelError(
+            f"{folder}: the weights lack {', '.join(sorted(missing)[:3])} ({len(missing)} in all): train the model again"
+        )
+    return Checkpoint(
+        network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec
+    )
 
 
 def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[str]]:
@@ -117,5 +151,7 @@ def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[
             **NO_FOREIGN_CODE,
         )
     except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of other shapes
-        raise ModelError(f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again") from error
+        raise ModelError(
+            f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again"
+        ) from error
     return network, set(found["missing_keys"])

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..decoding import Transitions
-from ..encoding import IGNORED
-from ..tagger import TaggerSpec
+from ..tagging.decoding import Transitions
+from ..tagging.encoding import IGNORED
+from ..tagging.tagger import TaggerSpec
 
 CRF = "crf"
 """What a network calls its field."""
@@ -36,7 +36,11 @@ class LinearChain(nn.Module):
         """
         inside = torch.arange(logits.shape[1], device=logits.device)[None, :] < lengths[:, None]
         chosen = logits.gather(2, tags[:, :, None])[:, :, 0] * inside
-        path = self.starts[tags[:, 0]] + chosen.sum(1) + (self.steps[tags[:, :-1], tags[:, 1:]] * inside[:, 1:]).sum(1)
+        path = (
+            self.starts[tags[:, 0]]
+            + chosen.sum(1)
+            + (self.steps[tags[:, :-1], tags[:, 1:]] * inside[:, 1:]).sum(1)
+        )
         total = self.starts + logits[:, 0]
         for word in range(1, logits.shape[1]):
             longer = torch.logsumexp(total[:, :, None] + self.steps, dim=1) + logits[:, word]
@@ -67,18 +71,28 @@ class SequenceLoss:
     def __init__(self, crf: LinearChain) -> None:
         self._crf = crf
 
-    def __call__(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None, teacher: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        outputs: Any,
+        labels: Tensor,
+        num_items_in_batch: Tensor | None = None,
+        teacher: Tensor | None = None,
+    ) -> Tensor:
         """The mean over ``num_items_in_batch`` words (of all batches of a step), by default those of ``labels``.
 
         Args:
             outputs: holds ``logits`` of shape (batch, length, classes).
-            labels: shape (batch, length), IGNORED but on the first sub-token of a word.
+            labels: shape (batch, length), IGNORED but on the first subword of a word.
             teacher: none; it speaks of words, not of sequences.
         """
         assert teacher is None
         lengths = (labels != IGNORED).sum(1)
-        # Sub-tokens that carry a label first, in their order.
-        places = torch.argsort((labels == IGNORED).int(), dim=1, stable=True)[:, : int(lengths.max())]
-        logits = outputs.logits.float().gather(1, places[:, :, None].expand(-1, -1, outputs.logits.shape[2]))
+        # Subwords that carry a label first, in their order.
+        places = torch.argsort((labels == IGNORED).int(), dim=1, stable=True)[
+            :, : int(lengths.max())
+        ]
+        logits = outputs.logits.float().gather(
+            1, places[:, :, None].expand(-1, -1, outputs.logits.shape[2])
+        )
         losses: Tensor = self._crf(logits, labels.gather(1, places).clamp(min=0), lengths)
         return losses.sum() / (lengths.sum() if num_items_in_batch is None else num_items_in_batch)

@@ -32,7 +32,14 @@ class LaneDropout(nn.Dropout):
 
 
 def lane_dropout_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, scaling: float | None = None, dropout: float = 0.0, **_: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Attention in plain matrix products, as transformers' own, on short sentences faster than its fused CPU kernels.
 
@@ -58,7 +65,12 @@ def lane_dropout(network: PreTrainedModel) -> Iterator[None]:
     before = network.config._attn_implementation
     # Architectures without a choice of attention hold a dropout module there.
     network.set_attn_implementation(ATTENTION if network._supports_attention_backend else "eager")
-    places = [(module, name, child) for module in network.modules() for name, child in module.named_children() if type(child) is nn.Dropout]
+    places = [
+        (module, name, child)
+        for module in network.modules()
+        for name, child in module.named_children()
+        if type(child) is nn.Dropout
+    ]
     for module, name, child in places:
         setattr(module, name, LaneDropout(child.p).train(child.training))
     try:

@@ -1,6 +1,6 @@
 """Train only the word embeddings that training sees.
 
-No gradient ever reaches the rows of sub-tokens that training sentences do not hold, yet clearing gradients, clipping and the
+No gradient ever reaches the rows of subwords that training sentences do not hold, yet clearing gradients, clipping and the
 optimiser pass over the whole table at every step; for a small encoder it is half of the weights.
 """
 
@@ -33,14 +33,18 @@ class SeenEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Embeddings of shape (*ids.shape, width)."""
         slots = self.slots[ids]
-        known = functional.embedding(slots.clamp(min=0), self.weight, padding_idx=self._padding_slot)
+        known = functional.embedding(
+            slots.clamp(min=0), self.weight, padding_idx=self._padding_slot
+        )
         if self.training:  # training sees no other
             return known
         return torch.where((slots >= 0)[..., None], known, functional.embedding(ids, self.table))
 
 
 @contextmanager
-def only_seen_rows(network: PreTrainedModel, input_ids: Iterable[NDArray[np.int64]], pad_id: int) -> Iterator[None]:
+def only_seen_rows(
+    network: PreTrainedModel, input_ids: Iterable[NDArray[np.int64]], pad_id: int
+) -> Iterator[None]:
     """Inside, the network trains the embeddings of these ids alone; after it, it has its own table again, with what they learnt.
 
     Nothing changes where the embeddings are not trained at all.

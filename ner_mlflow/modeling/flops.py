@@ -10,8 +10,8 @@ SIDE = {"cpu": 1536, "cuda": 8192}
 ROUNDS = 5
 
 
-def training_flops_per_token(network: nn.Module) -> float:
-    """Floating-point operations of a forward and a backward pass through the linear layers, for each sub-token.
+def training_flops_per_subword(network: nn.Module) -> float:
+    """Floating-point operations of a forward and a backward pass through the linear layers, for each subword.
 
     Two for each weight forward, two backward for what came in, two for the weight itself where it is trained (Chowdhery et al.,
     "PaLM", 2022, appendix B). Attention scores are left out: on sentences of tens of words they are a hundredth.

@@ -12,16 +12,15 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from ..config import TrainConfig
+from ..config.schema import TrainConfig
 from ..data.sentences import Sentence
 from ..errors import ModelError
-from ..labels import LabelSchema
 from ..logs import show_progress
-from ..results import TrainResult
+from ..tagging.label_schema import LabelSchema
 from .build import BuiltModel
-from .fit import OnEpoch, OnLog, OnStep, fit
+from .cache import TrainingCache
+from .fit import OnEpoch, OnLog, OnStep, TrainResult, fit
 from .objective import Distillation
-from .reuse import Materials
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def fit_in_processes(
     distillation: Distillation | None = None,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
-    materials: Materials | None = None,
+    cache: TrainingCache | None = None,
 ) -> TrainResult:
     """:func:`~ner_mlflow.modeling.fit.fit` in ``config.processes`` processes, started by torchrun's launcher; in this one where
     one device is all there is.
@@ -55,13 +54,31 @@ def fit_in_processes(
     gpus = torch.cuda.device_count()
     processes = config.processes or max(1, gpus)
     if gpus and processes > gpus:
-        raise ModelError(f"train.processes={processes}, but this machine has {gpus} GPU(s), one for each: set {gpus} or less")
+        raise ModelError(
+            f"train.processes={processes}, but this machine has {gpus} GPU(s), one for each: set {gpus} or less"
+        )
     if processes == 1 and gpus <= 1:
-        return fit(build(), train, validation, schema, config, folder, on_log, distillation, on_epoch, on_step, materials)
+        return fit(
+            build(),
+            train,
+            validation,
+            schema,
+            config,
+            folder,
+            on_log,
+            distillation,
+            on_epoch,
+            on_step,
+            cache,
+        )
     if on_epoch:
-        raise ModelError(f"train.processes={processes}: a training that may be ended after an epoch runs in one process: set 1, and show it one GPU")
+        raise ModelError(
+            f"train.processes={processes}: a training that may be ended after an epoch runs in one process: set 1, and show it one GPU"
+        )
     if 2 * processes > config.batch_size:
-        raise ModelError(f"train.batch_size={config.batch_size} is shared by {processes} processes: set {2 * processes} or more, or fewer train.processes")
+        raise ModelError(
+            f"train.batch_size={config.batch_size} is shared by {processes} processes: set {2 * processes} or more, or fewer train.processes"
+        )
     log.info("training in %d processes", processes)
     logged: SimpleQueue[Logged] = torch.multiprocessing.get_context("spawn").SimpleQueue()
     failures: list[Exception] = []
@@ -82,9 +99,13 @@ def fit_in_processes(
     )
     threads = max(1, torch.get_num_threads() // processes)
     try:
-        results: dict[int, TrainResult] = launch(logged, threads, build, train, validation, schema, config, folder, distillation)
+        results: dict[int, TrainResult] = launch(
+            logged, threads, build, train, validation, schema, config, folder, distillation
+        )
     except ChildFailedError as error:
-        raise ModelError(f"training in {processes} processes: one ended before its time, see above: {error.get_first_failure()[1].message}") from error
+        raise ModelError(
+            f"training in {processes} processes: one ended before its time, see above: {error.get_first_failure()[1].message}"
+        ) from error
     finally:
         logged.put(None)
         forwarder.join()
@@ -110,11 +131,22 @@ def _fit_in_one(
         show_progress()
     if not torch.cuda.is_available():
         torch.set_num_threads(threads)
-    return fit(build(), train, validation, schema, config, folder, lambda metrics, step: logged.put((dict(metrics), step)) if first else None, distillation)
+    return fit(
+        build(),
+        train,
+        validation,
+        schema,
+        config,
+        folder,
+        lambda metrics, step: logged.put((dict(metrics), step)) if first else None,
+        distillation,
+    )
 
 
 def _forward(logged: "SimpleQueue[Logged]", on_log: OnLog, failures: list[Exception]) -> None:
-    while (entry := logged.get()) is not None:  # to the end: a process that logs into a full pipe waits
+    while (
+        entry := logged.get()
+    ) is not None:  # to the end: a process that logs into a full pipe waits
         if not failures:
             try:
                 on_log(*entry)

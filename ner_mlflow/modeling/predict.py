@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
-from ..encoding import Inputs, WordEncoder
-from ..tagger import Forward, Tagger, TaggerSpec
+from ..tagging.encoding import Inputs, WordEncoder
+from ..tagging.tagger import Forward, Tagger, TaggerSpec
 
 
 def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None) -> Forward:
@@ -21,7 +21,9 @@ def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None)
         network.eval()
         context = torch.autocast(device.type, autocast_dtype) if autocast_dtype else nullcontext()
         with torch.inference_mode(), context:
-            output = network(**{name: torch.from_numpy(values).to(device) for name, values in inputs.items()})
+            output = network(
+                **{name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
+            )
         network.train(training)
         logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
         return logits
@@ -33,9 +35,11 @@ def torch_tagger(
     network: nn.Module,
     tokenizer: Tokenizer,
     spec: TaggerSpec,
-    batch_tokens: int = 4096,
+    batch_subwords: int = 4096,
     autocast_dtype: torch.dtype | None = None,
     encoder: WordEncoder | None = None,
 ) -> Tagger:
     """A tagger over a PyTorch model."""
-    return Tagger(torch_forward(network, autocast_dtype), tokenizer, spec, batch_tokens, encoder=encoder)
+    return Tagger(
+        torch_forward(network, autocast_dtype), tokenizer, spec, batch_subwords, encoder=encoder
+    )

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from ..bio import split_tag
 from ..data.sentences import Sentence
+from ..tagging.iob2 import split_tag
 
 
 def repeat_factors(sentences: Sequence[Sentence], threshold: float) -> NDArray[np.float64]:
@@ -16,28 +16,39 @@ def repeat_factors(sentences: Sequence[Sentence], threshold: float) -> NDArray[n
 
     Repeat factor sampling (Gupta, Dollár and Girshick, "LVIS", CVPR 2019, section 4.3).
     """
-    types = [{type_ for _, type_ in map(split_tag, sentence.tags) if type_} for sentence in sentences]
+    types = [
+        {type_ for _, type_ in map(split_tag, sentence.tags) if type_} for sentence in sentences
+    ]
     holding: dict[str, int] = {}
     for found in types:
         for type_ in found:
             holding[type_] = holding.get(type_, 0) + 1
-    factors = {type_: max(1.0, (threshold * len(sentences) / count) ** 0.5) for type_, count in holding.items()}
+    factors = {
+        type_: max(1.0, (threshold * len(sentences) / count) ** 0.5)
+        for type_, count in holding.items()
+    }
     return np.array([max((factors[type_] for type_ in found), default=1.0) for found in types])
 
 
-class TokenBatches(BatchSampler):
-    """Batches of windows of like length with as many sub-tokens each, in an order drawn anew each epoch.
+class SubwordBatches(BatchSampler):
+    """Batches of windows of like length with as many subwords each, in an order drawn anew each epoch.
 
     Windows are sorted by length, cut where the running sum passes equal shares, and the batches shuffled; who shares a batch
     changes among windows of one length. So little is padded, every step costs the same, and the number of steps is known.
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, seed: int, factors: NDArray[np.float64] | None = None, rank: int = 0, world_size: int = 1
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        factors: NDArray[np.float64] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """
         Args:
-            lengths: sub-tokens of each window.
+            lengths: subwords of each window.
             batch_size: windows a batch, on average.
             seed: of the order; with the epoch, it determines the batches.
             factors: how often each window is drawn in an epoch; a fraction is a chance.

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..bio import Entity, to_tags
+from ..tagging.iob2 import Entity, to_tags
 
 
 class Mention(BaseModel):
@@ -46,8 +46,16 @@ def answer_schema(types: Sequence[str]) -> dict[str, Any]:
         "required": ["text", "type"],
         "additionalProperties": False,
     }
-    whole = {"type": "object", "properties": {"entities": {"type": "array", "items": mention}}, "required": ["entities"], "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": "entities", "schema": whole, "strict": True}}
+    whole = {
+        "type": "object",
+        "properties": {"entities": {"type": "array", "items": mention}},
+        "required": ["entities"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "entities", "schema": whole, "strict": True},
+    }
 
 
 def parse_answer(text: str) -> Answer:
@@ -66,7 +74,15 @@ def parse_answer(text: str) -> Answer:
 
 def render_answer(tokens: Sequence[str], entities: Sequence[Entity]) -> str:
     """The answer that would give these entities, for examples."""
-    return json.dumps({"entities": [{"text": " ".join(tokens[entity.start : entity.end]), "type": entity.type} for entity in entities]}, ensure_ascii=False)
+    return json.dumps(
+        {
+            "entities": [
+                {"text": " ".join(tokens[entity.start : entity.end]), "type": entity.type}
+                for entity in entities
+            ]
+        },
+        ensure_ascii=False,
+    )
 
 
 def locate(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> Located:
@@ -84,13 +100,21 @@ def locate(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> Locat
             continue
         # As written first; sorting is stable, so each kind stays in the order of the sentence.
         written = _places(mention.text, tokens, fold=False)
-        places = sorted(_places(mention.text, tokens, fold=True), key=lambda place: place not in written)
-        free = [(start, end) for start, end in places if all(end <= other.start or other.end <= start for other in found)]
+        places = sorted(
+            _places(mention.text, tokens, fold=True), key=lambda place: place not in written
+        )
+        free = [
+            (start, end)
+            for start, end in places
+            if all(end <= other.start or other.end <= start for other in found)
+        ]
         if free:
             found.append(Entity(*free[0], mention.type))
         else:
             (overlapping if places else hallucinated).append(mention.text)
-    return Located(to_tags(found, len(tokens)), tuple(hallucinated), tuple(foreign), tuple(overlapping))
+    return Located(
+        to_tags(found, len(tokens)), tuple(hallucinated), tuple(foreign), tuple(overlapping)
+    )
 
 
 def _places(text: str, tokens: Sequence[str], fold: bool) -> list[tuple[int, int]]:

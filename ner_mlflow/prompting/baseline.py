@@ -10,16 +10,20 @@ from random import Random
 import pandas as pd
 import yaml
 
-from ..bio import OUTSIDE, to_entities
 from ..data.sentences import Sentence
+from ..tagging.iob2 import OUTSIDE, to_entities
 from .answers import Answer, Located, locate, parse_answer, render_answer
 from .client import CallError, Complete, Completion, Message
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-PROMPTS: dict[str, list[Message]] = yaml.safe_load((HERE / "prompts.yaml").read_text(encoding="utf-8"))
-DEFINITIONS: dict[str, str] = yaml.safe_load((HERE / "definitions.yaml").read_text(encoding="utf-8"))
+PROMPTS: dict[str, list[Message]] = yaml.safe_load(
+    (HERE / "prompts.yaml").read_text(encoding="utf-8")
+)
+DEFINITIONS: dict[str, str] = yaml.safe_load(
+    (HERE / "definitions.yaml").read_text(encoding="utf-8")
+)
 PROGRESS_EVERY = 50
 
 
@@ -41,7 +45,9 @@ def choose_subset(sentences: Sequence[Sentence], count: int, seed: int) -> list[
     return [sentences[place] for place in places]
 
 
-def choose_examples(train: Sequence[Sentence], types: Sequence[str], count: int, seed: int, longest: int = 40) -> list[Sentence]:
+def choose_examples(
+    train: Sequence[Sentence], types: Sequence[str], count: int, seed: int, longest: int = 40
+) -> list[Sentence]:
     """Sentences of train for a prompt: drawn so that each type is shown before one is shown again, and one of four without entity.
 
     Sentences over ``longest`` words are left out where others remain.
@@ -49,10 +55,16 @@ def choose_examples(train: Sequence[Sentence], types: Sequence[str], count: int,
     random = Random(seed)
     pool = [sentence for sentence in train if len(sentence.tokens) <= longest] or list(train)
     pool = random.sample(pool, len(pool))
-    holding = {type_: [s for s in pool if any(entity.type == type_ for entity in to_entities(s.tags))] for type_ in types}
+    holding = {
+        type_: [s for s in pool if any(entity.type == type_ for entity in to_entities(s.tags))]
+        for type_ in types
+    }
     plain = [sentence for sentence in pool if all(tag == OUTSIDE for tag in sentence.tags)]
     chosen: dict[tuple[str, ...], Sentence] = {}
-    sources = [plain if place % 4 == 3 else holding[types[(place - place // 4) % len(types)]] for place in range(count)]
+    sources = [
+        plain if place % 4 == 3 else holding[types[(place - place // 4) % len(types)]]
+        for place in range(count)
+    ]
     for source in sources:
         found = next((sentence for sentence in source if sentence.tokens not in chosen), None)
         if found:
@@ -60,25 +72,46 @@ def choose_examples(train: Sequence[Sentence], types: Sequence[str], count: int,
     return list(chosen.values())
 
 
-def fill(template: Sequence[Message], sentence: Sentence, types: Sequence[str], examples: Sequence[Sentence]) -> list[Message]:
+def fill(
+    template: Sequence[Message],
+    sentence: Sentence,
+    types: Sequence[str],
+    examples: Sequence[Sentence],
+) -> list[Message]:
     """The messages for one sentence."""
-    shown = "\n\n".join(f"{' '.join(example.tokens)}\n{render_answer(example.tokens, to_entities(example.tags))}" for example in examples)
+    shown = "\n\n".join(
+        f"{' '.join(example.tokens)}\n{render_answer(example.tokens, to_entities(example.tags))}"
+        for example in examples
+    )
     values = {
         "types": ", ".join(types),
-        "definitions": "\n".join(f"- {type_}: {DEFINITIONS[type_]}" if type_ in DEFINITIONS else f"- {type_}" for type_ in types),
+        "definitions": "\n".join(
+            f"- {type_}: {DEFINITIONS[type_]}" if type_ in DEFINITIONS else f"- {type_}"
+            for type_ in types
+        ),
         "examples": shown,
         "sentence": " ".join(sentence.tokens),
     }
-    return [{"role": message["role"], "content": _filled(message["content"], values)} for message in template]
+    return [
+        {"role": message["role"], "content": _filled(message["content"], values)}
+        for message in template
+    ]
 
 
 def shows_sentence(template: Sequence[Message]) -> bool:
     """Whether :func:`fill` puts the sentence anywhere."""
-    return any(_filled(message["content"], {"sentence": ""}) != message["content"] for message in template)
+    return any(
+        _filled(message["content"], {"sentence": ""}) != message["content"] for message in template
+    )
 
 
 def ask(
-    sentences: Sequence[Sentence], template: Sequence[Message], examples: Sequence[Sentence], types: Sequence[str], complete: Complete, threads: int
+    sentences: Sequence[Sentence],
+    template: Sequence[Message],
+    examples: Sequence[Sentence],
+    types: Sequence[str],
+    complete: Complete,
+    threads: int,
 ) -> list[Reply]:
     """The reply to each sentence, in order; the first is awaited alone, so that an endpoint that cannot answer is found out at once.
 
@@ -94,7 +127,14 @@ def ask(
         try:
             answer: Answer = parse_answer(completion.text)
         except ValueError as error:
-            return Reply([OUTSIDE] * len(sentence.tokens), completion.text, f"invalid answer: {error}", False, None, completion)
+            return Reply(
+                [OUTSIDE] * len(sentence.tokens),
+                completion.text,
+                f"invalid answer: {error}",
+                False,
+                None,
+                completion,
+            )
         located = locate(answer, sentence.tokens, types)
         return Reply(located.tags, completion.text, "", False, located, completion)
 
@@ -107,7 +147,9 @@ def ask(
     return replies
 
 
-def reply_metrics(replies: Sequence[Reply], input_price: float, output_price: float) -> dict[str, float]:
+def reply_metrics(
+    replies: Sequence[Reply], input_price: float, output_price: float
+) -> dict[str, float]:
     """Rates over sentences and mentions, latencies, tokens and what they cost.
 
     Args:
@@ -118,12 +160,19 @@ def reply_metrics(replies: Sequence[Reply], input_price: float, output_price: fl
     answered = [reply.completion for reply in replies if reply.completion]
     located = [reply.located for reply in replies if reply.located]
     kept = sum(len(to_entities(one.tags)) for one in located)
-    wrong = {name: sum(len(getattr(one, name)) for one in located) for name in ("hallucinated", "foreign", "overlapping")}
+    wrong = {
+        name: sum(len(getattr(one, name)) for one in located)
+        for name in ("hallucinated", "foreign", "overlapping")
+    }
     mentions = max(kept + sum(wrong.values()), 1)
     seconds = pd.Series([one.seconds for one in answered] or [0.0])
-    tokens_in, tokens_out = sum(one.input_tokens for one in answered), sum(one.output_tokens for one in answered)
+    tokens_in, tokens_out = (
+        sum(one.input_tokens for one in answered),
+        sum(one.output_tokens for one in answered),
+    )
     return {
-        "invalid_answer_rate": sum(bool(reply.problem) and not reply.failed for reply in replies) / len(replies),
+        "invalid_answer_rate": sum(bool(reply.problem) and not reply.failed for reply in replies)
+        / len(replies),
         "failed_call_rate": sum(reply.failed for reply in replies) / len(replies),
         **{f"{name}_mention_rate": count / mentions for name, count in wrong.items()},
         "latency/p50_ms": float(seconds.quantile(0.5)) * 1000,
@@ -143,9 +192,18 @@ def reply_table(sentences: Sequence[Sentence], replies: Sequence[Reply]) -> pd.D
         for name in ("hallucinated", "foreign", "overlapping"):
             if located and (texts := getattr(located, name)):
                 notes.append(f"{name}: {', '.join(texts)}")
-        rows.append({"sentence": " ".join(sentence.tokens), "answer": reply.text, "wrong": "; ".join(notes), "origin": sentence.origin})
+        rows.append(
+            {
+                "sentence": " ".join(sentence.tokens),
+                "answer": reply.text,
+                "wrong": "; ".join(notes),
+                "origin": sentence.origin,
+            }
+        )
     table = pd.DataFrame(rows, columns=["sentence", "answer", "wrong", "origin"])
-    return table.sort_values("wrong", key=lambda column: column == "", kind="stable", ignore_index=True)
+    return table.sort_values(
+        "wrong", key=lambda column: column == "", kind="stable", ignore_index=True
+    )
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
@@ -154,5 +212,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     filled = [parts[0]]
     for part in parts[1:]:
         name, closed, rest = part.partition("}}")
-        filled.append(values[name.strip()] + rest if closed and name.strip() in values else "{{" + part)
+        filled.append(
+            values[name.strip()] + rest if closed and name.strip() in values else "{{" + part
+        )
     return "".join(filled)

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
-from ..config import PromptConfig
+from ..config.schema import PromptConfig
 from ..errors import ModelError
 from ..redaction import one_line, redact_address
 
@@ -47,7 +47,9 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
     shown = redact_address(config.base_url)
     key = os.environ.get(config.api_key_variable) or "none"  # Ollama wants some
     if not key.isascii():
-        raise ModelError(f"the environment variable {config.api_key_variable} holds a key with characters outside ASCII: copy it again")
+        raise ModelError(
+            f"the environment variable {config.api_key_variable} holds a key with characters outside ASCII: copy it again"
+        )
     client = openai.OpenAI(
         base_url=config.base_url,
         api_key=key,
@@ -72,28 +74,43 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
                 **extra,
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ModelError(f"endpoint {shown} refuses the key: put one into the environment variable {config.api_key_variable}") from error
+            raise ModelError(
+                f"endpoint {shown} refuses the key: put one into the environment variable {config.api_key_variable}"
+            ) from error
         except (openai.NotFoundError, openai.BadRequestError) as error:
             if answered:  # a filter of contents, say
                 raise CallError(one_line(error)) from error
-            raise ModelError(f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model and prompt.json_schema") from error
+            raise ModelError(
+                f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model and prompt.json_schema"
+            ) from error
         except openai.APITimeoutError as error:
             raise CallError(f"no answer within {config.timeout_s} s") from error
         except openai.APIConnectionError as error:
             if answered:
                 raise CallError(one_line(error)) from error
-            raise ModelError(f"endpoint {shown} does not answer: start it (ollama serve), or set prompt.base_url") from error
+            raise ModelError(
+                f"endpoint {shown} does not answer: start it (ollama serve), or set prompt.base_url"
+            ) from error
         except openai.APIError as error:
             raise CallError(one_line(error)) from error
         except ValueError as error:
             raise ModelError(foreign) from error
         if not isinstance(answer, ChatCompletion):  # a page, say
             raise ModelError(foreign)
-        if not answer.choices or answer.choices[0].message is None:  # an error under status 200, say
-            raise CallError(f"no choices in the answer: {one_line(answer.model_dump(exclude_none=True))}")
+        if (
+            not answer.choices or answer.choices[0].message is None
+        ):  # an error under status 200, say
+            raise CallError(
+                f"no choices in the answer: {one_line(answer.model_dump(exclude_none=True))}"
+            )
         answered = True
         text = answer.choices[0].message.content or ""
         usage = answer.usage
-        return Completion(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, time.perf_counter() - started)
+        return Completion(
+            text,
+            usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0,
+            time.perf_counter() - started,
+        )
 
     return complete

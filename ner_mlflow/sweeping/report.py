@@ -38,18 +38,42 @@ class _Plot:
 
 
 def _of_first(objectives: Sequence[str], _keys: Sequence[str]) -> dict[str, Any]:
-    return {"target": (lambda trial: trial.values[0]) if len(objectives) > 1 else None, "target_name": objectives[0]}
+    return {
+        "target": (lambda trial: trial.values[0]) if len(objectives) > 1 else None,
+        "target_name": objectives[0],
+    }
 
 
 PLOTS = (
-    _Plot("history", visualization.plot_optimization_history, visualization.matplotlib.plot_optimization_history, _of_first, False),
-    _Plot("importance", visualization.plot_param_importances, visualization.matplotlib.plot_param_importances, _of_first, False),
-    _Plot("parallel_coordinates", visualization.plot_parallel_coordinate, visualization.matplotlib.plot_parallel_coordinate, _of_first, False),
+    _Plot(
+        "history",
+        visualization.plot_optimization_history,
+        visualization.matplotlib.plot_optimization_history,
+        _of_first,
+        False,
+    ),
+    _Plot(
+        "importance",
+        visualization.plot_param_importances,
+        visualization.matplotlib.plot_param_importances,
+        _of_first,
+        False,
+    ),
+    _Plot(
+        "parallel_coordinates",
+        visualization.plot_parallel_coordinate,
+        visualization.matplotlib.plot_parallel_coordinate,
+        _of_first,
+        False,
+    ),
     _Plot(
         "contour",
         visualization.plot_contour,
         visualization.matplotlib.plot_contour,
-        lambda objectives, keys: {**_of_first(objectives, keys), "params": list(CONTOUR if set(CONTOUR) <= set(keys) else keys[:2])},
+        lambda objectives, keys: {
+            **_of_first(objectives, keys),
+            "params": list(CONTOUR if set(CONTOUR) <= set(keys) else keys[:2]),
+        },
         False,
     ),
     _Plot(
@@ -86,7 +110,9 @@ def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
     copy = optuna.create_study(directions=list(study.spec.directions), study_name=study.spec.name)
     copy.add_trials(trial for trial in study.trials() if trial.state.is_finished())
     for plot in PLOTS if len(complete) >= COMPLETE_TRIALS else ():
-        if (plot.several_objectives and len(objectives) == 1) or (plot.name == "contour" and len(keys) < 2):
+        if (plot.several_objectives and len(objectives) == 1) or (
+            plot.name == "contour" and len(keys) < 2
+        ):
             continue
         settings = plot.settings(objectives, keys)
         try:
@@ -116,11 +142,17 @@ def trials_table(study: HeldStudy, objectives: Sequence[str]) -> pd.DataFrame:
                 "best": "*" if best and trial.number == best.number else "",
                 "state": STATES[trial.state],
                 **dict(zip(objectives, values, strict=True)),
-                **({"pareto_front": "*" if trial.number in front else ""} if len(objectives) > 1 else {}),
+                **(
+                    {"pareto_front": "*" if trial.number in front else ""}
+                    if len(objectives) > 1
+                    else {}
+                ),
                 **{key: trial.params.get(key) for key in study.spec.space.entries},
                 "epochs": len(trial.intermediate_values),
                 "seconds": trial.duration.total_seconds() if trial.duration else np.nan,
-                "reason": trial.user_attrs.get(REASON, "") if trial.state != TrialState.COMPLETE else "",
+                "reason": trial.user_attrs.get(REASON, "")
+                if trial.state != TrialState.COMPLETE
+                else "",
                 "run": trial.user_attrs.get(RUN, ""),
             }
         )

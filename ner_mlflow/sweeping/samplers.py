@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from ..config import SweepConfig
+from ..config.schema import SweepConfig
 from .space import Space
 
 SLOT = "slot"
@@ -22,7 +22,9 @@ SAMPLERS: Mapping[str, Callable[[SweepConfig, int], BaseSampler]] = {
     "random": lambda _, seed: RandomSampler(seed=seed),
     "grid": lambda _, seed: RandomSampler(seed=seed),  # the grid's points are put into the slots
     "gp": lambda _, seed: GPSampler(seed=seed),
-    "nsgaii": lambda config, seed: NSGAIISampler(seed=seed, population_size=min(50, max(4, config.trials // GENERATIONS))),
+    "nsgaii": lambda config, seed: NSGAIISampler(
+        seed=seed, population_size=min(50, max(4, config.trials // GENERATIONS))
+    ),
 }
 PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
     "hyperband": lambda epochs: HyperbandPruner(min_resource=1, max_resource=epochs),
@@ -33,10 +35,15 @@ PRUNERS: Mapping[str, Callable[[int], BasePruner]] = {
 
 def seeded_sampler(config: SweepConfig, number: int) -> BaseSampler:
     """The sampler of one trial: an interrupted study must not draw again what it drew at first."""
-    return SAMPLERS[config.sampler](config, int.from_bytes(hashlib.sha256(f"{config.seed} {number}".encode()).digest()[:4], "big"))
+    return SAMPLERS[config.sampler](
+        config,
+        int.from_bytes(hashlib.sha256(f"{config.seed} {number}".encode()).digest()[:4], "big"),
+    )
 
 
-def slots(space: Space, config: SweepConfig, first: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def slots(
+    space: Space, config: SweepConfig, first: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
     """A study's slots: the values that the trial of each must try, by dotted key; the sampler chooses what is left open.
 
     Args:
@@ -52,7 +59,13 @@ def slots(space: Space, config: SweepConfig, first: Mapping[str, Any] | None) ->
 class SlotSampler(BaseSampler):
     """Gives each trial the values and the seed of its slot, where trials do not wait in the study to be taken; can be pickled."""
 
-    def __init__(self, space: Space, config: SweepConfig, points: Mapping[int, Mapping[str, Any]], slot: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        config: SweepConfig,
+        points: Mapping[int, Mapping[str, Any]],
+        slot: Callable[[], int],
+    ) -> None:
         """
         Args:
             space: what is tried.
@@ -71,22 +84,42 @@ class SlotSampler(BaseSampler):
         study._storage.set_trial_user_attr(trial._trial_id, SLOT, slot)
         self._sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
         """What the slot says, or else what the sampler chooses together."""
         if self._point:
             distributions = self._space.distributions()
             return {key: distributions[key] for key in self._point}
         return self._sampler.infer_relative_search_space(study, trial)
 
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
         """The values for that."""
-        return dict(self._point) if self._point else self._sampler.sample_relative(study, trial, search_space)
+        return (
+            dict(self._point)
+            if self._point
+            else self._sampler.sample_relative(study, trial, search_space)
+        )
 
-    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
         """A value that is chosen alone."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
         """Let the sampler keep what it learned."""
         self._sampler.after_trial(study, trial, state, values)
 

@@ -9,11 +9,17 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import yaml
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import Trial, TrialState, create_trial
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from ..config import Config, Float, Integer, Section, flatten, override
+from ..config.loading import flatten, override
+from ..config.schema import Config, Float, Integer, Section
 from ..errors import ConfigError
 from ..paths import find_path
 
@@ -51,7 +57,10 @@ class FloatRange(Section):
     def grid(self) -> list[Any]:
         """The values of a grid."""
         if self.step:
-            return [round(self.low + index * self.step, 12) for index in range(int((self.high - self.low) / self.step + 1e-9) + 1)]
+            return [
+                round(self.low + index * self.step, 12)
+                for index in range(int((self.high - self.low) / self.step + 1e-9) + 1)
+            ]
         points = (np.geomspace if self.log else np.linspace)(self.low, self.high, self.grid_points)
         return [min(max(float(point), self.low), self.high) for point in points]
 
@@ -97,7 +106,10 @@ class Choices(Section):
     """Some values, in no order; those that are lists have names."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)]
+    choices: (
+        Annotated[list[Scalar], Field(min_length=1)]
+        | Annotated[dict[str, Any], Field(min_length=1)]
+    )
 
     def distribution(self) -> BaseDistribution:
         """What Optuna samples from."""
@@ -133,7 +145,10 @@ class Space:
 
     def to_json(self) -> dict[str, Any]:
         """What :meth:`from_json` reads."""
-        return {"name": self.name, "entries": {key: entry.model_dump(mode="json") for key, entry in self.entries.items()}}
+        return {
+            "name": self.name,
+            "entries": {key: entry.model_dump(mode="json") for key, entry in self.entries.items()},
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -146,11 +161,17 @@ class Space:
 
     def overrides(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Settings by dotted key, for what Optuna chose."""
-        return {key: entry.value(chosen[key]) if isinstance(entry, Choices) else chosen[key] for key, entry in self.entries.items()}
+        return {
+            key: entry.value(chosen[key]) if isinstance(entry, Choices) else chosen[key]
+            for key, entry in self.entries.items()
+        }
 
     def grid(self, seed: int) -> list[dict[str, Any]]:
         """All combinations of the entries' grids, in a seeded order."""
-        points = [dict(zip(self.entries, values, strict=True)) for values in itertools.product(*(entry.grid() for entry in self.entries.values()))]
+        points = [
+            dict(zip(self.entries, values, strict=True))
+            for values in itertools.product(*(entry.grid() for entry in self.entries.values()))
+        ]
         random.Random(seed).shuffle(points)
         return points
 
@@ -159,7 +180,11 @@ class Space:
         values, found = flatten(config), {}
         for key, entry in self.entries.items():
             held = (
-                [choice for choice in entry.choices if _as_set(config, key, entry.value(choice)) == values[key]]
+                [
+                    choice
+                    for choice in entry.choices
+                    if _as_set(config, key, entry.value(choice)) == values[key]
+                ]
                 if isinstance(entry, Choices)
                 else [values[key]]
             )
@@ -191,29 +216,53 @@ def read_space(name: str, config: Config) -> Space:
     """
     path = find_path(str(SPACES / f"{name}.yaml")) or find_path(name)
     if path is None or not path.is_file():
-        raise ConfigError(f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file")
+        raise ConfigError(
+            f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file"
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         entries = _FILE.validate_python(values)
     except ValidationError as error:
         raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
-        raise ConfigError(f"search space {path}: not YAML ({' '.join(str(error).split())})") from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # ValueError: not UTF-8, or a date that does not exist
+        raise ConfigError(
+            f"search space {path}: not YAML ({' '.join(str(error).split())})"
+        ) from error
     if not entries:
-        raise ConfigError(f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}")
-    known = [key for key in Config.descriptions() if key.startswith(tuple(f"{section}." for section in SECTIONS))]
+        raise ConfigError(
+            f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}"
+        )
+    known = [
+        key
+        for key in Config.descriptions()
+        if key.startswith(tuple(f"{section}." for section in SECTIONS))
+    ]
     for key, entry in entries.items():
         if key not in known:
-            raise ConfigError(f"search space {path}: {key!r} is no setting of a training; known: {', '.join(known)}")
+            raise ConfigError(
+                f"search space {path}: {key!r} is no setting of a training; known: {', '.join(known)}"
+            )
         for start, (setting, needed) in NEEDS.items():
             given = flatten(config)[setting]
-            if key.startswith(start) and setting not in entries and given != needed and not (given and setting == "distill.teachers"):
-                raise ConfigError(f"search space {path}: {key} changes nothing while {setting}={given}: set {setting} to {needed}, or take the key out")
+            if (
+                key.startswith(start)
+                and setting not in entries
+                and given != needed
+                and not (given and setting == "distill.teachers")
+            ):
+                raise ConfigError(
+                    f"search space {path}: {key} changes nothing while {setting}={given}: set {setting} to {needed}, or take the key out"
+                )
         for value in entry.ends():
             try:
                 override(config, {key: entry.value(value) if isinstance(entry, Choices) else value})
             except ConfigError as error:
-                raise ConfigError(f"search space {path}: {key} cannot be {value!r} ({error}): change it there") from error
+                raise ConfigError(
+                    f"search space {path}: {key} cannot be {value!r} ({error}): change it there"
+                ) from error
     return Space(path.stem, entries)
 
 
@@ -230,4 +279,8 @@ def _explanations(error: ValidationError) -> Iterable[str]:
     for problem in error.errors():
         place = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        yield f"{place}: {message}" if problem["type"] == "value_error" else f"{place}: {message}, not {problem['input']!r}"
+        yield (
+            f"{place}: {message}"
+            if problem["type"] == "value_error"
+            else f"{place}: {message}, not {problem['input']!r}"
+        )

@@ -29,12 +29,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ..config import SweepConfig
+from ..config.schema import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
 from ..redaction import one_line, redact_address
 from .background import repeating
-from .presence import is_gone, presence
+from .liveness import is_gone, presence
 from .samplers import PRUNERS, SLOT, seeded_sampler, slots
 from .space import Space
 
@@ -51,9 +51,17 @@ MISSED_HEARTBEATS = 4
 SQLITE_TIMEOUT_S = 60
 UNSIGNED_S = 120
 """A trial that has been running for as long without the name of a process was lost between the two."""
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed", TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # what its warnings say of trials, this module says in its own words
+optuna.logging.set_verbosity(
+    optuna.logging.ERROR
+)  # what its warnings say of trials, this module says in its own words
 warnings.simplefilter("ignore", ExperimentalWarning)
 
 
@@ -133,8 +141,12 @@ class RunningTrial:
             self._trial.report(value, epoch)
         except UpdateFinishedTrialError as error:
             raise TrialLostError from error
-        if epoch < self._epochs and self._trial.should_prune():  # after the last one there is nothing to save
-            raise TrialPrunedError(f"validation F1 {value:.4f} after epoch {epoch} is too far behind other trials")
+        if (
+            epoch < self._epochs and self._trial.should_prune()
+        ):  # after the last one there is nothing to save
+            raise TrialPrunedError(
+                f"validation F1 {value:.4f} after epoch {epoch} is too far behind other trials"
+            )
 
 
 TrialObjective = Callable[[RunningTrial], Sequence[float]]
@@ -192,8 +204,18 @@ class HeldStudy(ABC):
     def best(self) -> BestTrial | None:
         """The complete trial with the best first objective, among those that are best in some way where there are several; None: there is none."""
         sign = 1 if self.spec.directions[0] == "maximize" else -1
-        found = max(self.best_trials(), key=lambda trial: (sign * trial.values[0], -trial.number), default=None)
-        return None if found is None else BestTrial(found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, ""))
+        found = max(
+            self.best_trials(),
+            key=lambda trial: (sign * trial.values[0], -trial.number),
+            default=None,
+        )
+        return (
+            None
+            if found is None
+            else BestTrial(
+                found.number, dict(found.params), tuple(found.values), found.user_attrs.get(RUN, "")
+            )
+        )
 
 
 class SweepStudy(HeldStudy):
@@ -239,7 +261,11 @@ class SweepStudy(HeldStudy):
         """Add the trials that the study lacks, see :meth:`HeldStudy.fill`."""
         self.reopen()
         known = {trial.user_attrs.get(SLOT) for trial in self.trials()}
-        new = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in known}
+        new = {
+            slot: point
+            for slot, point in enumerate(slots(self.spec.space, self.spec.config, first))
+            if slot not in known
+        }
         for slot, point in new.items():
             self._add(point, slot)
         return len(new)
@@ -254,7 +280,11 @@ class SweepStudy(HeldStudy):
         """
         with self._one_at_a_time():
             kept = {trial.user_attrs.get(SLOT) for trial in self.trials() if not is_lost(trial)}
-            lost = {trial.user_attrs[SLOT]: trial for trial in self.trials() if is_lost(trial) and trial.user_attrs[SLOT] not in kept}
+            lost = {
+                trial.user_attrs[SLOT]: trial
+                for trial in self.trials()
+                if is_lost(trial) and trial.user_attrs[SLOT] not in kept
+            }
             return sum(self._open_again(trial) for trial in lost.values())
 
     def take(self) -> optuna.Trial | None:
@@ -263,9 +293,14 @@ class SweepStudy(HeldStudy):
         with self._one_at_a_time():
             # Asked of the study and not of the storage: what the study has not seen it cannot run.
             waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-            for found in sorted((trial for trial in waiting if self._wanted(trial)), key=lambda trial: (int(trial.user_attrs[SLOT]), trial.number)):
+            for found in sorted(
+                (trial for trial in waiting if self._wanted(trial)),
+                key=lambda trial: (int(trial.user_attrs[SLOT]), trial.number),
+            ):
                 try:
-                    if not self._storage.set_trial_state_values(found._trial_id, TrialState.RUNNING):
+                    if not self._storage.set_trial_state_values(
+                        found._trial_id, TrialState.RUNNING
+                    ):
                         continue
                 except UpdateFinishedTrialError:
                     continue
@@ -275,7 +310,12 @@ class SweepStudy(HeldStudy):
                 return optuna.Trial(self.study, found._trial_id)
         return None
 
-    def work(self, objective: TrialObjective, deadline: float | None = None, check: Callable[[], None] = lambda: None) -> int:
+    def work(
+        self,
+        objective: TrialObjective,
+        deadline: float | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> int:
         """Run trials until none waits, or until ``deadline`` (seconds since 1970) has passed.
 
         A trial whose objective raises is failed with its reason, and the next one begins; so it does where a trial was given up because
@@ -300,26 +340,49 @@ class SweepStudy(HeldStudy):
         try:
             with self._beating(trial._trial_id):
                 running = RunningTrial(trial, self.spec)
-                log.info("trial %d: %s", trial.number, ", ".join(f"{key}={_short(value)}" for key, value in running.chosen.items()))
+                log.info(
+                    "trial %d: %s",
+                    trial.number,
+                    ", ".join(f"{key}={_short(value)}" for key, value in running.chosen.items()),
+                )
                 values = [float(value) for value in objective(running)]
             kept = self._tell(trial, values)
             told = f"complete: {', '.join(f'{value:.4f}' for value in values)}"
         except (TrialLostError, UpdateFinishedTrialError):
             kept = False
         except TrialPrunedError as error:
-            kept, told = self._tell(trial, state=TrialState.PRUNED, reason=str(error)), f"pruned: {error}"
+            kept, told = (
+                self._tell(trial, state=TrialState.PRUNED, reason=str(error)),
+                f"pruned: {error}",
+            )
         except (KeyboardInterrupt, TrackingError) as error:
-            self._give_up(trial._trial_id, "interrupted" if isinstance(error, KeyboardInterrupt) else str(error), counts=False)
+            self._give_up(
+                trial._trial_id,
+                "interrupted" if isinstance(error, KeyboardInterrupt) else str(error),
+                counts=False,
+            )
             raise
         except Exception as error:
             reason = reason_of(error)
-            kept, told = self._tell(trial, state=TrialState.FAIL, reason=reason), f"failed: {reason}"
+            kept, told = (
+                self._tell(trial, state=TrialState.FAIL, reason=reason),
+                f"failed: {reason}",
+            )
         if kept:
             log.info("trial %d %s", trial.number, told)
         else:
-            log.warning("trial %d had been given up: this process was silent for too long, and another runs it again", trial.number)
+            log.warning(
+                "trial %d had been given up: this process was silent for too long, and another runs it again",
+                trial.number,
+            )
 
-    def _tell(self, trial: optuna.Trial, values: Sequence[float] | None = None, state: TrialState | None = None, reason: str = "") -> bool:
+    def _tell(
+        self,
+        trial: optuna.Trial,
+        values: Sequence[float] | None = None,
+        state: TrialState | None = None,
+        reason: str = "",
+    ) -> bool:
         """End a trial that ran; False where it had been given up before."""
         try:
             if reason:
@@ -330,26 +393,51 @@ class SweepStudy(HeldStudy):
 
     def reclaim(self) -> list[int]:
         """Have the trials of this machine's processes that are no more run again, at once; those of other machines need their heartbeat."""
-        gone = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and _is_orphan(trial)]
-        return self._reclaim_silent() + [trial.number for trial in gone if self._give_up(trial._trial_id, "its process ended before its time", counts=True)]
+        gone = [
+            trial
+            for trial in self.trials()
+            if trial.state == TrialState.RUNNING and _is_orphan(trial)
+        ]
+        return self._reclaim_silent() + [
+            trial.number
+            for trial in gone
+            if self._give_up(trial._trial_id, "its process ended before its time", counts=True)
+        ]
 
     def _reclaim_silent(self) -> list[int]:
         reason = f"no sign of life for {MISSED_HEARTBEATS * self.spec.config.heartbeat_s} s"
-        return [self._storage.get_trial(id_).number for id_ in self._silent() if self._give_up(id_, reason, counts=True)]
+        return [
+            self._storage.get_trial(id_).number
+            for id_ in self._silent()
+            if self._give_up(id_, reason, counts=True)
+        ]
 
     def _silent(self) -> list[int]:
         """Ids of running trials whose heartbeat has stopped."""
         if isinstance(self._storage, RDBStorage):
             return self._storage._get_stale_trial_ids(self.study._study_id)
         earliest = time.time() - MISSED_HEARTBEATS * self.spec.config.heartbeat_s
-        return [trial._trial_id for trial in self.trials() if trial.state == TrialState.RUNNING and trial.user_attrs.get(BEAT, math.inf) < earliest]
+        return [
+            trial._trial_id
+            for trial in self.trials()
+            if trial.state == TrialState.RUNNING and trial.user_attrs.get(BEAT, math.inf) < earliest
+        ]
 
     def _wanted(self, trial: FrozenTrial) -> bool:
         return int(trial.user_attrs.get(SLOT, self.spec.config.trials)) < self.spec.config.trials
 
     def _add(self, params: Mapping[str, Any], slot: int) -> None:
-        distributions = {key: value for key, value in self.spec.space.distributions().items() if key in params}
-        self.study.add_trial(create_trial(state=TrialState.WAITING, params=dict(params), distributions=distributions, user_attrs={SLOT: slot}))
+        distributions = {
+            key: value for key, value in self.spec.space.distributions().items() if key in params
+        }
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                params=dict(params),
+                distributions=distributions,
+                user_attrs={SLOT: slot},
+            )
+        )
 
     def _give_up(self, trial_id: int, reason: str, counts: bool) -> bool:
         """Fail a trial that says nothing about its parameters, and open its slot again; False where another process was first.
@@ -373,7 +461,10 @@ class SweepStudy(HeldStudy):
     def _open_again(self, lost: FrozenTrial) -> bool:
         """Let a lost trial's slot wait with the parameters it had, unless it was tried too often."""
         slot = lost.user_attrs[SLOT]
-        tries = sum(is_lost(trial) and trial.user_attrs[SLOT] == slot and trial.user_attrs[LOST] for trial in self.trials())
+        tries = sum(
+            is_lost(trial) and trial.user_attrs[SLOT] == slot and trial.user_attrs[LOST]
+            for trial in self.trials()
+        )
         if tries <= self.spec.config.retries:
             self._add(lost.params, slot)
         return bool(tries <= self.spec.config.retries)
@@ -428,8 +519,12 @@ def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
             file.parent.mkdir(parents=True, exist_ok=True)
         if config.storage == "journal":
             return file, JournalStorage(JournalFileBackend(str(file)))
-        settings: dict[str, Any] = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}} if file else {"pool_pre_ping": True}
-        with FileLock(file.with_suffix(".create")) if file else nullcontext():  # processes that create tables at once get in each other's way
+        settings: dict[str, Any] = (
+            {"connect_args": {"timeout": SQLITE_TIMEOUT_S}} if file else {"pool_pre_ping": True}
+        )
+        with (
+            FileLock(file.with_suffix(".create")) if file else nullcontext()
+        ):  # processes that create tables at once get in each other's way
             return file, RDBStorage(
                 config.storage if not file or "://" in config.storage else f"sqlite:///{file}",
                 engine_kwargs=settings,
@@ -443,14 +538,19 @@ def _open_storage(config: SweepConfig) -> tuple[Path | None, BaseStorage]:
 def unusable(storage: str, error: Exception) -> TrackingError:
     """Says that a study cannot be kept there, and why, without the password."""
     reason = one_line(error.__cause__ or error, storage)
-    return TrackingError(f"sweep.storage {redact_address(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs")
+    return TrackingError(
+        f"sweep.storage {redact_address(storage)} cannot be used ({reason}): give sqlite, journal, or the URL of a database that runs"
+    )
 
 
 def _is_orphan(trial: FrozenTrial) -> bool:
     """Whether the process that ran it was one of this machine and is no more, or ended before it could say which it was."""
     worker = trial.user_attrs.get(WORKER)
     if worker is None:
-        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > UNSIGNED_S
+        return (
+            trial.datetime_start is not None
+            and (datetime.now() - trial.datetime_start).total_seconds() > UNSIGNED_S
+        )
     return is_gone(worker["presence"])
 
 

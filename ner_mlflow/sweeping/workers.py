@@ -87,7 +87,12 @@ def supervise(
             study.reclaim()
             waiting, running = study.open_trials()
             late = deadline is not None and time.time() >= deadline
-            if not workers and (late or not waiting) and (not finish or not running) and (late or not finish or not study.reopen()):
+            if (
+                not workers
+                and (late or not waiting)
+                and (not finish or not running)
+                and (late or not finish or not study.reopen())
+            ):
                 return
             if not late:
                 while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
@@ -101,7 +106,9 @@ def supervise(
             study.reclaim()
 
 
-def _start(target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, begun: int) -> _Worker:
+def _start(
+    target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, begun: int
+) -> _Worker:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(target, tuple(arguments), jobs, set_up, sender))
@@ -144,7 +151,9 @@ def _stop(workers: Sequence[_Worker]) -> None:
             worker.process.join()
 
 
-def _run(target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, errors: Connection) -> None:
+def _run(
+    target: Target, arguments: tuple[Any, ...], jobs: int, set_up: SetUp, errors: Connection
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()

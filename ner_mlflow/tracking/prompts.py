@@ -42,15 +42,29 @@ def registered_prompt(name: str, shipped: Sequence[Message] | None) -> Registere
         if shipped is not None:
             digest = hashlib.sha256(json.dumps(list(shipped)).encode()).hexdigest()
             if found is None or found.tags.get(SHIPPED_TAG, digest) != digest:
-                mlflow.genai.register_prompt(name, list(shipped), commit_message="shipped with ner_mlflow", tags={SHIPPED_TAG: digest})
+                mlflow.genai.register_prompt(
+                    name,
+                    list(shipped),
+                    commit_message="shipped with ner_mlflow",
+                    tags={SHIPPED_TAG: digest},
+                )
                 found = mlflow.genai.load_prompt(address)
     except MlflowException as error:
-        raise TrackingError(f"prompt {name!r} cannot be read from or put into the registry ({' '.join(str(error).split())[:300]})") from error
+        raise TrackingError(
+            f"prompt {name!r} cannot be read from or put into the registry ({' '.join(str(error).split())[:300]})"
+        ) from error
     if found is None:
-        raise TrackingError(f"prompt {name!r} is not in the registry: register it in MLflow, or give the name of a shipped one")
+        raise TrackingError(
+            f"prompt {name!r} is not in the registry: register it in MLflow, or give the name of a shipped one"
+        )
     if isinstance(found.template, str):
-        raise TrackingError(f"prompt {found.uri} is one text: register a list of messages with role and content")
-    return RegisteredPrompt(found.uri, [{"role": message["role"], "content": message["content"]} for message in found.template])
+        raise TrackingError(
+            f"prompt {found.uri} is one text: register a list of messages with role and content"
+        )
+    return RegisteredPrompt(
+        found.uri,
+        [{"role": message["role"], "content": message["content"]} for message in found.template],
+    )
 
 
 def traced(complete: Complete, run_id: str, model: str) -> Complete:
@@ -61,8 +75,13 @@ def traced(complete: Complete, run_id: str, model: str) -> Complete:
             span.set_inputs({"model": model, "messages": list(messages)})
             completion = complete(messages)
             span.set_outputs({"text": completion.text})
-            tokens = {"input_tokens": completion.input_tokens, "output_tokens": completion.output_tokens}
-            span.set_attribute(SpanAttributeKey.CHAT_USAGE, {**tokens, "total_tokens": sum(tokens.values())})
+            tokens = {
+                "input_tokens": completion.input_tokens,
+                "output_tokens": completion.output_tokens,
+            }
+            span.set_attribute(
+                SpanAttributeKey.CHAT_USAGE, {**tokens, "total_tokens": sum(tokens.values())}
+            )
             return completion
 
     return call

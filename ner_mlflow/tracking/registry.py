@@ -59,13 +59,21 @@ def find_version(name: str, which: str) -> RegisteredVersion:
         if which == LATEST:
             versions = client.search_model_versions(f"name = '{name}'")
             if not versions:
-                raise TrackingError(f"registered model {name!r} has no version: run main or export first")
+                raise TrackingError(
+                    f"registered model {name!r} has no version: run main or export first"
+                )
             return _version(max(versions, key=lambda found: int(found.version)))
-        return _version(client.get_model_version(name, which) if which.isdigit() else client.get_model_version_by_alias(name, which))
+        return _version(
+            client.get_model_version(name, which)
+            if which.isdigit()
+            else client.get_model_version_by_alias(name, which)
+        )
     except MlflowException as error:
         if not _says_there_is_none(error):
             raise
-        raise TrackingError(f"no version {which!r} of registered model {name!r}: give a number, an alias or {LATEST!r}, or run main or export first") from error
+        raise TrackingError(
+            f"no version {which!r} of registered model {name!r}: give a number, an alias or {LATEST!r}, or run main or export first"
+        ) from error
 
 
 def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
@@ -98,7 +106,9 @@ def check_not_judged(name: str, alias: str) -> None:
     except TrackingError:  # the first version will make it
         return
     if f"{HISTORY_TAG}{alias}" in known:
-        raise TrackingError(f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that")
+        raise TrackingError(
+            f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that"
+        )
 
 
 def user_of(run: Run) -> str:
@@ -107,7 +117,13 @@ def user_of(run: Run) -> str:
 
 
 def move_alias(
-    alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None, tags: Mapping[str, str], note: str, timeout_s: float, back: bool = False
+    alias: str,
+    to: RegisteredVersion,
+    held_by: RegisteredVersion | None,
+    tags: Mapping[str, str],
+    note: str,
+    timeout_s: float,
+    back: bool = False,
 ) -> None:
     """Give an alias to a version, if it is still where it was when that was decided; ``tags`` and ``note`` are written on the version.
 
@@ -135,14 +151,20 @@ def move_alias(
         client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
         _check_unmoved(alias, to, held_by)  # who waits long for the registry may have lost the turn
         client.set_registered_model_alias(to.name, alias, to.version)
-        past = past[: len(past) - past[-2::-1].index(to.version) - 1] if back else [*past, to.version]
-        client.set_registered_model_tag(to.name, f"{HISTORY_TAG}{alias}", ",".join(past[-HISTORY_LIMIT:]))
+        past = (
+            past[: len(past) - past[-2::-1].index(to.version) - 1] if back else [*past, to.version]
+        )
+        client.set_registered_model_tag(
+            to.name, f"{HISTORY_TAG}{alias}", ",".join(past[-HISTORY_LIMIT:])
+        )
 
 
 def _check_unmoved(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None) -> None:
     holder = alias_holder(to.name, alias)
     if (holder and holder.version) != (held_by and held_by.version):
-        was, is_ = (f"version {found.version}" if found else "no version" for found in (held_by, holder))
+        was, is_ = (
+            f"version {found.version}" if found else "no version" for found in (held_by, holder)
+        )
         raise AliasMovedError(
             f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
         )
@@ -178,7 +200,9 @@ def _turn(name: str, timeout_s: float) -> Iterator[None]:
         finally:
             client.delete_registered_model_tag(name, key)
         if time.monotonic() > deadline:
-            raise TrackingError(f"another promotion of {name!r} has not ended in {timeout_s:g} s: look at its run, then try again")
+            raise TrackingError(
+                f"another promotion of {name!r} has not ended in {timeout_s:g} s: look at its run, then try again"
+            )
         time.sleep(random.uniform(0.1, 1.0))
 
 
@@ -188,25 +212,38 @@ def _registered_model(name: str) -> RegisteredModel:
     except MlflowException as error:
         if not _says_there_is_none(error):
             raise
-        raise TrackingError(f"there is no registered model {name!r}: check the name, or run main or export first") from error
+        raise TrackingError(
+            f"there is no registered model {name!r}: check the name, or run main or export first"
+        ) from error
 
 
 def _says_there_is_none(error: MlflowException) -> bool:
     """Whether a registry answered that it has no such model, version or alias, for which it has two codes, and did not just fail."""
-    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
+    return error.error_code in (
+        ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
+        ErrorCode.Name(INVALID_PARAMETER_VALUE),
+    )
 
 
 def _history(model: RegisteredModel, alias: str) -> list[str]:
     """The versions that had an alias, the one that has it now last; by whatever hand it came there."""
-    past = [version for version in model.tags.get(f"{HISTORY_TAG}{alias}", "").split(",") if version]
+    past = [
+        version for version in model.tags.get(f"{HISTORY_TAG}{alias}", "").split(",") if version
+    ]
     now_ = str(model.aliases.get(alias, ""))
     return [*past, now_] if now_ and past[-1:] != [now_] else past
 
 
 def _others(name: str, own: str) -> list[str]:
     tags = _registered_model(name).tags
-    return [key for key, since in tags.items() if key.startswith(TURN_TAG) and key != own and time.time() - float(since) < STALE_S]
+    return [
+        key
+        for key, since in tags.items()
+        if key.startswith(TURN_TAG) and key != own and time.time() - float(since) < STALE_S
+    ]
 
 
 def _version(found: ModelVersion) -> RegisteredVersion:
-    return RegisteredVersion(found.name, str(found.version), found.source or "", dict(found.tags or {}))
+    return RegisteredVersion(
+        found.name, str(found.version), found.source or "", dict(found.tags or {})
+    )

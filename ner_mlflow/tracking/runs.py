@@ -23,7 +23,8 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..config import Section, flatten
+from ..config.loading import flatten
+from ..config.schema import Section
 from ..data.dataset import PreparedDataset
 from ..errors import NerError, TrackingError
 from ..evaluation.comparison import markdown_table
@@ -140,22 +141,33 @@ class Run:
         whole = {name: section.model_dump(mode="json") for name, section in sections.items()}
         mlflow.log_text(redact(yaml.safe_dump(whole, sort_keys=False)), "config.yaml")
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None
+    ) -> None:
         """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
         if self._resumed and step is not None:
-            metrics = {name: value for name, value in metrics.items() if step > self._last_step(name)}
+            metrics = {
+                name: value for name, value in metrics.items() if step > self._last_step(name)
+            }
         if metrics and step is not None and self._delay_s:
-            self._waiting += [Metric(name, value, time.time_ns() // 1_000_000, step) for name, value in metrics.items()]
+            self._waiting += [
+                Metric(name, value, time.time_ns() // 1_000_000, step)
+                for name, value in metrics.items()
+            ]
             if time.monotonic() - self._sent >= self._delay_s:
                 self.send_metrics()
         elif metrics:
-            mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)  # from any thread
+            mlflow.log_metrics(
+                dict(metrics), step=step, run_id=self.id, model_id=model_id
+            )  # from any thread
 
     def send_metrics(self) -> None:
         """Send the metrics that wait."""
         waiting, self._waiting, self._sent = self._waiting, [], time.monotonic()
         for start in range(0, len(waiting), METRICS_A_REQUEST):
-            mlflow.MlflowClient().log_batch(self.id, metrics=waiting[start : start + METRICS_A_REQUEST])
+            mlflow.MlflowClient().log_batch(
+                self.id, metrics=waiting[start : start + METRICS_A_REQUEST]
+            )
 
     def _last_step(self, name: str) -> int:
         """The last step of a metric when the run was interrupted, -1 where it had none."""
@@ -170,13 +182,22 @@ class Run:
         On the page, a few rows of more columns than fit stand side by side.
         """
         turned = len(table.columns) > PAGE_COLUMNS >= len(table)
-        shown = table.set_index(table.columns[0]).rename_axis(None).T.rename_axis(table.columns[0], axis="columns") if turned else table
+        shown = (
+            table.set_index(table.columns[0])
+            .rename_axis(None)
+            .T.rename_axis(table.columns[0], axis="columns")
+            if turned
+            else table
+        )
         page = shown.to_html(index=turned, border=0, float_format=_short, classes="t")
         style = (
             "body{font:14px system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}"
             "td,th{padding:.3em .8em;border-bottom:1px solid #e5e7eb;text-align:left;vertical-align:top}th{background:#f3f4f6;position:sticky;top:0}"
         )
-        mlflow.log_text(f'<!doctype html><meta charset="utf-8"><title>{name}</title><style>{style}</style>{page}', f"{name}.html")
+        mlflow.log_text(
+            f'<!doctype html><meta charset="utf-8"><title>{name}</title><style>{style}</style>{page}',
+            f"{name}.html",
+        )
         mlflow.log_table(table.astype(object).where(table.notna(), None), f"tables/{name}.json")
 
     def log_page(self, name: str, html: str) -> None:
@@ -205,7 +226,9 @@ class Run:
         """Log a folder's files under ``name/``."""
         mlflow.log_artifacts(str(folder), name)
 
-    def log_dataset(self, dataset: PreparedDataset, splits: tuple[str, ...], data_run_id: str) -> None:
+    def log_dataset(
+        self, dataset: PreparedDataset, splits: tuple[str, ...], data_run_id: str
+    ) -> None:
         """Log splits as dataset inputs, with the fingerprint as digest and the data run's artifact as source."""
         for split in splits:
             frame = pd.DataFrame(
@@ -215,7 +238,12 @@ class Run:
                 }
             )
             source = DataRunSource(f"runs:/{data_run_id}/dataset/{split}.parquet")
-            entry = mlflow.data.from_pandas(frame, source, name=f"{dataset.name} {split}", digest=dataset.fingerprint[:DIGEST_LIMIT])
+            entry = mlflow.data.from_pandas(
+                frame,
+                source,
+                name=f"{dataset.name} {split}",
+                digest=dataset.fingerprint[:DIGEST_LIMIT],
+            )
             mlflow.log_input(entry, context=CONTEXTS[split])
 
     @contextmanager
@@ -246,7 +274,9 @@ def connect() -> None:
     try:
         mlflow.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"tracking store {shown} cannot be used ({one_line(error, uri)}): check MLFLOW_TRACKING_URI") from error
+        raise TrackingError(
+            f"tracking store {shown} cannot be used ({one_line(error, uri)}): check MLFLOW_TRACKING_URI"
+        ) from error
 
 
 @contextmanager
@@ -265,13 +295,28 @@ def open_run(step: str, name: str, resume: str | None = None) -> Iterator[Run]:
 
 
 @contextmanager
-def open_run_below(parent: str, experiment_id: str, step: str, name: str, tags: Mapping[str, Any], delay_s: float = 0) -> Iterator[Run]:
+def open_run_below(
+    parent: str,
+    experiment_id: str,
+    step: str,
+    name: str,
+    tags: Mapping[str, Any],
+    delay_s: float = 0,
+) -> Iterator[Run]:
     """Open a run below one that another process opened; ``tags`` (under ``ner.``) are there from its first moment on.
 
     ``delay_s`` is as of :class:`Run`.
     """
     ours = {f"ner.{key}": str(value) for key, value in tags.items()}
-    with _opened(step, name, nested=True, parent=parent, experiment_id=experiment_id, tags=ours, delay_s=delay_s) as run:
+    with _opened(
+        step,
+        name,
+        nested=True,
+        parent=parent,
+        experiment_id=experiment_id,
+        tags=ours,
+        delay_s=delay_s,
+    ) as run:
         yield run
 
 
@@ -316,10 +361,16 @@ def latest_run(step: str, experiment_id: str, preset: str | None = None) -> str 
 
 def reusable_run(step: str, cache_key: str, experiment_id: str) -> str | None:
     """The id of the first finished run of a step with an equal cache key: later equals do not change what builds on it."""
-    return _first(f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'", experiment_id, "ASC")
+    return _first(
+        f"tags.`{STEP_TAG}` = '{step}' and tags.`{CACHE_KEY_TAG}` = '{cache_key}'",
+        experiment_id,
+        "ASC",
+    )
 
 
-def finished_runs(step: str, experiment_id: str, ids: Sequence[str] | None = None) -> list[RunRecord]:
+def finished_runs(
+    step: str, experiment_id: str, ids: Sequence[str] | None = None
+) -> list[RunRecord]:
     """An experiment's finished runs of a step, the latest first; where ``ids`` name some, wherever they are, these in their order.
 
     Raises:
@@ -327,19 +378,28 @@ def finished_runs(step: str, experiment_id: str, ids: Sequence[str] | None = Non
     """
     if ids is None:
         condition = f"tags.`{STEP_TAG}` = '{step}' and attributes.status = 'FINISHED'"
-        found: list[MlflowRun] = mlflow.search_runs([experiment_id], condition, order_by=["attributes.start_time DESC"], output_format="list")
+        found: list[MlflowRun] = mlflow.search_runs(
+            [experiment_id],
+            condition,
+            order_by=["attributes.start_time DESC"],
+            output_format="list",
+        )
         return [_record(run) for run in found]
     records = []
     for run_id in ids:
         read_tags(run_id)  # with an error that names the store
         run = mlflow.get_run(run_id)
         if run.info.status != "FINISHED" or run.data.tags.get(STEP_TAG) != step:
-            raise TrackingError(f"run {run_id} is a {run.info.status} {run.data.tags.get(STEP_TAG, 'foreign')} run: give the id of a finished {step} run")
+            raise TrackingError(
+                f"run {run_id} is a {run.info.status} {run.data.tags.get(STEP_TAG, 'foreign')} run: give the id of a finished {step} run"
+            )
         records.append(_record(run))
     return records
 
 
-def interrupted_runs(step: str, cache_key: str | None = None, experiment_id: str | None = None) -> list[str]:
+def interrupted_runs(
+    step: str, cache_key: str | None = None, experiment_id: str | None = None
+) -> list[str]:
     """Ids of the runs of a step that began and did not finish, the last first; of one cache key and experiment where named.
 
     The experiment is otherwise the one in which the next run would be.
@@ -363,8 +423,12 @@ def read_tags(run_id: str) -> dict[str, str]:
     try:
         tags: dict[str, str] = mlflow.get_run(run_id).data.tags
     except MlflowException as error:
-        raise TrackingError(f"run {run_id!r} is not in {redact_address(mlflow.get_tracking_uri())}: give the id of a run there") from error
-    return {name.removeprefix("ner."): value for name, value in tags.items() if name.startswith("ner.")}
+        raise TrackingError(
+            f"run {run_id!r} is not in {redact_address(mlflow.get_tracking_uri())}: give the id of a run there"
+        ) from error
+    return {
+        name.removeprefix("ner."): value for name, value in tags.items() if name.startswith("ner.")
+    }
 
 
 def read_metrics(run_id: str) -> dict[str, float]:
@@ -382,17 +446,25 @@ def download(uri: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(uri))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"{uri}: no such artifact ({one_line(error)}): check the address, or run the step that makes it") from error
+        raise TrackingError(
+            f"{uri}: no such artifact ({one_line(error)}): check the address, or run the step that makes it"
+        ) from error
 
 
 def where_to_look(run: Run, artifact: str = "") -> str:
     """How to open a run, or one of its artifacts, in the UI."""
     uri = mlflow.get_tracking_uri()
     # Unless it is told, the UI shows an experiment as one of prompts and traces.
-    place = f"#/experiments/{run.experiment_id}/runs/{run.id}" + (f"/artifacts/{artifact}" if artifact else "") + "?workflowType=machine_learning"
+    place = (
+        f"#/experiments/{run.experiment_id}/runs/{run.id}"
+        + (f"/artifacts/{artifact}" if artifact else "")
+        + "?workflowType=machine_learning"
+    )
     if urlsplit(uri).scheme in ("http", "https"):
         return f"{redact_address(uri).rstrip('/')}/{place}"
-    return f"mlflow ui --backend-store-uri {redact_address(uri)}  then  http://127.0.0.1:5000/{place}"
+    return (
+        f"mlflow ui --backend-store-uri {redact_address(uri)}  then  http://127.0.0.1:5000/{place}"
+    )
 
 
 @contextmanager
@@ -421,7 +493,9 @@ def _opened(
             tags=dict(tags) if tags else None,
         )
     except (MlflowException, SQLAlchemyError) as error:
-        raise TrackingError(f"no run can be started ({one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from error
+        raise TrackingError(
+            f"no run can be started ({one_line(error)}): check MLFLOW_TRACKING_URI and MLFLOW_RUN_ID"
+        ) from error
     run = Run(active, resume is not None, delay_s)
     status = "FAILED"
     try:
@@ -438,7 +512,9 @@ def _opened(
         mlflow.set_tag(ERROR_TAG, one_line(error, limit=ERROR_LIMIT))
         raise
     except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
-        raise TrackingError(f"the tracking store failed while {name!r} ran ({one_line(error)}): check the server, then run again") from error
+        raise TrackingError(
+            f"the tracking store failed while {name!r} ran ({one_line(error)}): check the server, then run again"
+        ) from error
     except Exception as error:
         mlflow.set_tag(ERROR_TAG, f"{type(error).__name__}: {one_line(error, limit=ERROR_LIMIT)}")
         raise
@@ -491,7 +567,11 @@ def _log_provenance() -> None:
 
 
 def _record(run: MlflowRun) -> RunRecord:
-    tags = {name.removeprefix("ner."): value for name, value in run.data.tags.items() if name.startswith("ner.")}
+    tags = {
+        name.removeprefix("ner."): value
+        for name, value in run.data.tags.items()
+        if name.startswith("ner.")
+    }
     return RunRecord(
         id=run.info.run_id,
         name=run.info.run_name,

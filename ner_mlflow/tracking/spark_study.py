@@ -17,7 +17,17 @@ from optuna.trial import FrozenTrial, TrialState
 from ..errors import TrackingError
 from ..sweeping.background import repeating
 from ..sweeping.samplers import PRUNERS, SLOT, SlotSampler, slots
-from ..sweeping.study import LOST, REASON, HeldStudy, RunningTrial, StudySpec, TrialObjective, TrialPrunedError, is_lost, reason_of
+from ..sweeping.study import (
+    LOST,
+    REASON,
+    HeldStudy,
+    RunningTrial,
+    StudySpec,
+    TrialObjective,
+    TrialPrunedError,
+    is_lost,
+    reason_of,
+)
 from .runs import put_below, tagged_runs
 from .spark import spark_session
 
@@ -48,8 +58,13 @@ class SparkStudy(HeldStudy):
         self.spec = spec
         self._experiment_id = experiment_id
         self._storage = MlflowStorage(experiment_id)
-        name, pruner = f"study {spec.name}", PRUNERS[spec.config.pruner](spec.epochs)  # MLflow looks for a run of that name
-        self._distributed = MlflowSparkStudy(name, self._storage, pruner=pruner, directions=list(spec.directions))
+        name, pruner = (
+            f"study {spec.name}",
+            PRUNERS[spec.config.pruner](spec.epochs),
+        )  # MLflow looks for a run of that name
+        self._distributed = MlflowSparkStudy(
+            name, self._storage, pruner=pruner, directions=list(spec.directions)
+        )
         self.study = optuna.load_study(study_name=name, storage=self._storage)
         self._run_id: str = self._storage.get_study_id_from_name(name)
         self._points: dict[int, dict[str, Any]] = {}
@@ -60,7 +75,9 @@ class SparkStudy(HeldStudy):
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, those that were lost and run again too."""
-        return sorted(map(_numbered, super().trials()), key=lambda trial: (trial.number, trial.datetime_start))
+        return sorted(
+            map(_numbered, super().trials()), key=lambda trial: (trial.number, trial.datetime_start)
+        )
 
     def best_trials(self) -> list[FrozenTrial]:
         """The best complete trial, or the Pareto front of several objectives."""
@@ -69,9 +86,17 @@ class SparkStudy(HeldStudy):
     def fill(self, first: Mapping[str, Any] | None) -> int:
         """Find the slots without a trial that ended; :meth:`run` runs one for each. See :meth:`HeldStudy.fill`."""
         trials = self.trials()
-        ended = {trial.user_attrs.get(SLOT) for trial in trials if trial.state.is_finished() and not is_lost(trial)}
+        ended = {
+            trial.user_attrs.get(SLOT)
+            for trial in trials
+            if trial.state.is_finished() and not is_lost(trial)
+        }
         begun = {trial.user_attrs.get(SLOT) for trial in trials}
-        self._points = {slot: point for slot, point in enumerate(slots(self.spec.space, self.spec.config, first)) if slot not in ended}
+        self._points = {
+            slot: point
+            for slot, point in enumerate(slots(self.spec.space, self.spec.config, first))
+            if slot not in ended
+        }
         return len(self._points.keys() - begun)
 
     def reclaim(self) -> list[int]:
@@ -79,12 +104,20 @@ class SparkStudy(HeldStudy):
         lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
         for trial in lost:
             log.warning("trial %d was lost with its executor", trial.number)
-            self._storage.set_trial_user_attr(trial._trial_id, REASON, "its executor ended before its time")
+            self._storage.set_trial_user_attr(
+                trial._trial_id, REASON, "its executor ended before its time"
+            )
             self._storage.set_trial_user_attr(trial._trial_id, LOST, True)
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return [trial.number for trial in lost]
 
-    def run(self, make: Callable[[Any], TrialObjective], argument: Any, deadline: float | None, set_up: Callable[[], None]) -> None:
+    def run(
+        self,
+        make: Callable[[Any], TrialObjective],
+        argument: Any,
+        deadline: float | None,
+        set_up: Callable[[], None],
+    ) -> None:
         """Run a trial for each open slot, each a task of its own; a task whose executor ended is run again by Spark.
 
         Args:
@@ -103,15 +136,26 @@ class SparkStudy(HeldStudy):
 
         slot_of_task = _SlotOfTask(tuple(self._points))
         objective = _OnExecutor(self.spec, make, argument, deadline, set_up, slot_of_task)
-        self._distributed.sampler = SlotSampler(self.spec.space, self.spec.config, self._points, slot_of_task)
+        self._distributed.sampler = SlotSampler(
+            self.spec.space, self.spec.config, self._points, slot_of_task
+        )
         count = len(self._points)
         try:
             with self._saying_progress(count):
-                self._distributed.optimize(objective, n_trials=count, n_jobs=count, catch=(TrialFailedError,))
+                self._distributed.optimize(
+                    objective, n_trials=count, n_jobs=count, catch=(TrialFailedError,)
+                )
         except ExecutionException as error:
-            raise TrackingError(f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}") from error
-        except (PySparkException, Py4JError) as error:  # a task failed more often than it is run again
-            raise TrackingError(f"Spark gave the sweep up: {' '.join(str(error).split())[:500]}") from error
+            raise TrackingError(
+                f"an executor of the sweep failed: {str(error).strip().splitlines()[-1]}"
+            ) from error
+        except (
+            PySparkException,
+            Py4JError,
+        ) as error:  # a task failed more often than it is run again
+            raise TrackingError(
+                f"Spark gave the sweep up: {' '.join(str(error).split())[:500]}"
+            ) from error
         except KeyboardInterrupt:
             self._distributed.spark.sparkContext.cancelAllJobs()
             time.sleep(KILL_S)
@@ -128,10 +172,22 @@ class SparkStudy(HeldStudy):
         began = time.time() * 1000
 
         def say() -> None:
-            for record in tagged_runs(self._experiment_id, {"study": self.spec.name, "step": "trial"}):
-                if record.tags["trial.state"] != "running" and record.id not in said and record.started >= began:
+            for record in tagged_runs(
+                self._experiment_id, {"study": self.spec.name, "step": "trial"}
+            ):
+                if (
+                    record.tags["trial.state"] != "running"
+                    and record.id not in said
+                    and record.started >= began
+                ):
                     said.add(record.id)
-                    log.info("trial %s %s (%d of %d)", record.tags["trial.number"], record.tags["trial.state"], len(said), count)
+                    log.info(
+                        "trial %s %s (%d of %d)",
+                        record.tags["trial.number"],
+                        record.tags["trial.state"],
+                        len(said),
+                        count,
+                    )
 
         return repeating(say, PROGRESS_S, "no look at the trials")
 
@@ -197,7 +253,9 @@ class _OnExecutor:
             trial.set_user_attr(REASON, str(error))
             raise optuna.TrialPruned(str(error)) from error
         except TrackingError:
-            with suppress(MlflowException):  # where the store does not take even that, the trial is found running later on, and given up
+            with suppress(
+                MlflowException
+            ):  # where the store does not take even that, the trial is found running later on, and given up
                 trial.set_user_attr(LOST, True)
             raise
         except Exception as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..config import EvaluateConfig
+from ..config.schema import EvaluateConfig
 from ..data.sentences import TRAIN
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANT, pairwise_differences
@@ -14,21 +14,22 @@ from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
 from ..evaluation.report import evaluate
 from ..evaluation.scores import predict
-from ..provenance import cache_key, code_fingerprint, library_versions
-from ..tagger import Tagger
+from ..modeling.loading import open_tagger
+from ..provenance import cache_key, library_versions, step_fingerprint
+from ..tagging.tagger import Tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run, download, read_metrics, reusable_run
-from .models import TAGGING_CODE, open_tagger
-from .prepare import DataRef
+from .data import DataRef
 from .steps import EVALUATE_STEP
 
 log = logging.getLogger(__name__)
 
-CODE = (*TAGGING_CODE, "evaluation", "workflows/evaluate.py")
 PREDICTIONS = "predictions"
 
 
-def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> dict[str, float]:
+def run_evaluate(
+    run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef
+) -> dict[str, float]:
     """Score a model in an open run.
 
     Returns:
@@ -39,13 +40,22 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     """
     dataset = data.dataset
     run.log_config(evaluate=config)
-    run.set_tags({"model": model.address, "data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
-    tagger = open_tagger(model, config.batch_tokens)
+    run.set_tags(
+        {
+            "model": model.address,
+            "data_run": data.run_id,
+            "dataset_fingerprint": dataset.fingerprint,
+            "dataset": dataset.name,
+        }
+    )
+    tagger = open_tagger(model.folder, config.batch_subwords)
     check_schema(tagger, data)
     sentences = dataset.corpus[config.split]
     run.log_dataset(dataset, (config.split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), config.split)
-    report = evaluate(sentences, predict(tagger, sentences), dataset.corpus[TRAIN], dataset.schema, config)
+    report = evaluate(
+        sentences, predict(tagger, sentences), dataset.corpus[TRAIN], dataset.schema, config
+    )
     run.log_metrics(report.metrics, model_id=model.model_id)
     run.log_frame(PREDICTIONS, report.predictions)
     for name, table in report.tables.items():
@@ -56,32 +66,71 @@ def run_evaluate(run: Run, config: EvaluateConfig, model: FoundModel, data: Data
     for name, figure in report.figures.items():
         run.log_figure(name, figure)
     run.set_tags({"cache_key": evaluate_cache_key(config, model, data)})
-    f1, low, high = (report.metrics[f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high"))
-    log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", config.split, f1, 100 * config.confidence_level, low, high)
+    f1, low, high = (
+        report.metrics[f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high")
+    )
+    log.info(
+        "%s F1 %.4f (%.0f %% interval %.4f to %.4f)",
+        config.split,
+        f1,
+        100 * config.confidence_level,
+        low,
+        high,
+    )
     return report.metrics
 
 
-def run_evaluate_several(run: Run, config: EvaluateConfig, models: Sequence[FoundModel], data: DataRef) -> pd.DataFrame:
+def run_evaluate_several(
+    run: Run, config: EvaluateConfig, models: Sequence[FoundModel], data: DataRef
+) -> pd.DataFrame:
     """Score models below an open run, each in a run of its own or as it was scored before, and test each pair for a difference.
 
     Returns:
         One row a model, the best F1 first: the scores, and the p-value of the difference to the best.
     """
     run.log_config(evaluate=config)
-    run.set_tags({"data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
+    run.set_tags(
+        {
+            "data_run": data.run_id,
+            "dataset_fingerprint": data.dataset.fingerprint,
+            "dataset": data.dataset.name,
+        }
+    )
     runs = {model.address: evaluated(run, config, model, data) for model in models}
     scores = {address: read_metrics(run_id) for address, run_id in runs.items()}
     order = sorted(runs, key=lambda address: -scores[address][f"{config.split}/f1"])
     predictions = {address: read_predictions(runs[address]) for address in order}
-    counts = {address: entity_counts(frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types) for address, frame in predictions.items()}
+    counts = {
+        address: entity_counts(
+            frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types
+        )
+        for address, frame in predictions.items()
+    }
     differences = pairwise_differences(counts, config.resamples, config.seed)
-    against_best = {row["other"]: row["p_value"] for row in differences.to_dict("records") if row["model"] == order[0]}
+    against_best = {
+        row["other"]: row["p_value"]
+        for row in differences.to_dict("records")
+        if row["model"] == order[0]
+    }
     table = pd.DataFrame(
         [
             {
                 "model": address,
-                **{name: scores[address][f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")},
-                **{f"{type_}_f1": scores[address].get(f"{config.split}/{type_}/f1", 0.0) for type_ in data.dataset.schema.types},
+                **{
+                    name: scores[address][f"{config.split}/{name}"]
+                    for name in (
+                        "f1",
+                        "f1_low",
+                        "f1_high",
+                        "precision",
+                        "recall",
+                        "calibration_error",
+                    )
+                },
+                **{
+                    f"{type_}_f1": scores[address].get(f"{config.split}/{type_}/f1", 0.0)
+                    for type_ in data.dataset.schema.types
+                },
                 "p_against_best": against_best.get(address, np.nan),
                 "run": runs[address],
             }
@@ -116,10 +165,19 @@ def check_schema(tagger: Tagger, data: DataRef) -> None:
     if tagger.labels != data.dataset.schema.labels:
         raise DataError(
             f"data run {data.run_id} has the types {', '.join(data.dataset.schema.types)}, the model {', '.join(tagger.spec.types)}: "
-            "give data prepared with the model's label table"
+            "give data prepared with the model's label map"
         )
 
 
 def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
     """Equal for equal code, libraries, settings, model and data."""
-    return cache_key([EVALUATE_STEP, code_fingerprint(*CODE), library_versions(), config.model_dump_json(), model.fingerprint, data.dataset.fingerprint])
+    return cache_key(
+        [
+            EVALUATE_STEP,
+            step_fingerprint(__file__),
+            library_versions(),
+            config.model_dump_json(),
+            model.fingerprint,
+            data.dataset.fingerprint,
+        ]
+    )

@@ -3,12 +3,11 @@
 import logging
 import re
 
-from ..config import Config
+from ..config.schema import Config
 from ..errors import TrackingError
 from ..tracking.models import FoundModel, find_model
 from ..tracking.runs import Run, latest_run, read_tags
-from . import prepare
-from .prepare import DataRef
+from .data import DataRef, load_data, run_data
 from .steps import DATA_STEP, TRAIN_STEP
 
 log = logging.getLogger(__name__)
@@ -21,9 +20,12 @@ def find_data(run: Run, config: Config, address: str = LATEST) -> DataRef:
     if address == LATEST:
         run_id = latest_run(DATA_STEP, run.experiment_id)
         if run_id is None:
-            log.info("data: no finished data run in this experiment, so %s is prepared", config.data.dataset)
+            log.info(
+                "data: no finished data run in this experiment, so %s is prepared",
+                config.data.dataset,
+            )
             with run.child(DATA_STEP, f"data {config.data.dataset}") as child:
-                return prepare.run_data(child, config.data)
+                return run_data(child, config.data)
         why = "the latest finished"
     else:
         match = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/dataset)?/?", address)
@@ -32,9 +34,17 @@ def find_data(run: Run, config: Config, address: str = LATEST) -> DataRef:
         run_id, why = match.group(1), "as given"
         step = read_tags(run_id).get("step")
         if step != DATA_STEP:
-            raise TrackingError(f"run {run_id} is a {step or 'foreign'} run, not a data run: give the id of a data run")
-    data = prepare.load_data(run_id)
-    log.info("data: run %s, %s (%s, fingerprint %s)", run_id, why, data.dataset.name, data.dataset.fingerprint[:12])
+            raise TrackingError(
+                f"run {run_id} is a {step or 'foreign'} run, not a data run: give the id of a data run"
+            )
+    data = load_data(run_id)
+    log.info(
+        "data: run %s, %s (%s, fingerprint %s)",
+        run_id,
+        why,
+        data.dataset.name,
+        data.dataset.fingerprint[:12],
+    )
     return data
 
 
@@ -50,13 +60,17 @@ def find_trained(run: Run, config: Config, address: str = LATEST) -> FoundModel:
 
         log.info("model: no finished train run in this experiment, so one is trained")
         data = find_data(run, config)
-        with run.child(TRAIN_STEP, f"train {config.model.backbone} {config.model.adaptation}") as child:
+        with run.child(
+            TRAIN_STEP, f"train {config.model.backbone} {config.model.adaptation}"
+        ) as child:
             return find_model(train.run_train(child, config, data))
     log.info("model: train run %s, the latest finished", run_id)
     return find_model(run_id)
 
 
-def find_data_of_model(run: Run, config: Config, model: FoundModel, address: str = LATEST) -> DataRef:
+def find_data_of_model(
+    run: Run, config: Config, model: FoundModel, address: str = LATEST
+) -> DataRef:
     """The dataset that is named, else the one the model was made with, else the latest."""
     if address == LATEST and model.run_id and (data_run := read_tags(model.run_id).get("data_run")):
         return find_data(run, config, data_run)

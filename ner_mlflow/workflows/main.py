@@ -8,17 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config, load_config, preset_name
+from ..config.loading import load_config, preset_name
+from ..config.schema import Config
 from ..errors import ConfigError
-from ..labels import LabelSchema
 from ..modeling.backbone import resolve_backbone
-from ..tracking.models import FoundModel, LoggedModel, check_registered_name, find_model, register
+from ..tagging.label_schema import LabelSchema
+from ..tracking.flavors import LoggedModel
+from ..tracking.models import FoundModel, check_registered_name, find_model, register
 from ..tracking.registry import alias_holder
 from ..tracking.runs import Run, read_metrics, read_tags, reusable_run
-from . import evaluate, export, prepare, promote, train
-from .prepare import DataRef
+from . import evaluate, export, promote, train
+from .data import DataRef, data_cache_key, load_data, run_data
+from .distillation import find_teachers
 from .steps import DATA_STEP, EVALUATE_STEP, EXPORT_STEP, PROMOTE_STEP, TRAIN_STEP
-from .teach import find_teachers
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +50,22 @@ class Comparison:
     not_promoted: str
 
 
-def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], registered_model: str, alias: str) -> Comparison:
+def run_main(
+    run: Run,
+    presets: Sequence[str],
+    overrides: Mapping[str, Any],
+    registered_model: str,
+    alias: str,
+) -> Comparison:
     """Do all steps for each preset below an open run; what did not change since a finished run is reused."""
     check_registered_name(registered_model, alias)
     configs = {preset_name(preset): load_config(preset, overrides) for preset in presets}
     if len(configs) < len(presets):
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
-    backbones = {preset: resolve_backbone(config.model.backbone, config.model.revision) for preset, config in configs.items()}
+    backbones = {
+        preset: resolve_backbone(config.model.backbone, config.model.revision)
+        for preset, config in configs.items()
+    }
     teachers = {preset: find_teachers(config.distill) for preset, config in configs.items()}
     run.log_config(**configs)
     variants = []
@@ -74,10 +85,22 @@ def run_main(run: Run, presets: Sequence[str], overrides: Mapping[str, Any], reg
     table = comparison_table(variants, best)
     run.log_table("comparison", table)
     run.describe(table.drop(columns=["train_run", "fp32_size_mb", "fp32_latency_p50_ms"]))
-    run.log_metrics({name: value for name, value in best.metrics.items() if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")})
+    run.log_metrics(
+        {
+            name: value
+            for name, value in best.metrics.items()
+            if name.startswith(("best_validation/", "test/")) and name.endswith("/f1")
+        }
+    )
     version = registered(best, registered_model, None)
     not_promoted = _not_promoted(run, configs[best.preset], registered_model, version, alias)
-    run.set_tags({"best_preset": best.preset, "best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
+    run.set_tags(
+        {
+            "best_preset": best.preset,
+            "best_train_run": best.train_run,
+            "registered_version": f"models:/{registered_model}/{version}",
+        }
+    )
     return Comparison(table, best, version, not_promoted)
 
 
@@ -92,7 +115,10 @@ def comparison_table(variants: Sequence[Variant], best: Variant) -> pd.DataFrame
                 "best": "*" if variant is best else "",
                 "validation_f1": variant.metrics["best_validation/f1"],
                 "test_f1": variant.metrics["test/f1"],
-                **{f"{type_}_f1": variant.metrics.get(f"test/{type_}/f1", 0.0) for type_ in variant.schema.types},
+                **{
+                    f"{type_}_f1": variant.metrics.get(f"test/{type_}/f1", 0.0)
+                    for type_ in variant.schema.types
+                },
                 "served": served,
                 "size_mb": variant.metrics[f"{served}/size_bytes"] / 1e6,
                 "latency_p50_ms": variant.metrics[f"{served}/latency/real/p50_ms"],
@@ -113,8 +139,13 @@ class Steps:
 
     def data(self, config: Config) -> DataRef:
         """The dataset, as it was prepared before or prepared now."""
-        run_id = self.do(DATA_STEP, prepare.data_cache_key(config.data), lambda child: prepare.run_data(child, config.data), config.data.dataset)
-        return prepare.load_data(run_id)
+        run_id = self.do(
+            DATA_STEP,
+            data_cache_key(config.data),
+            lambda child: run_data(child, config.data),
+            config.data.dataset,
+        )
+        return load_data(run_id)
 
     def do(
         self,
@@ -122,7 +153,9 @@ class Steps:
         cache_key: str,
         work: Callable[[Run], Any],
         name: str | None = None,
-        find_resumable: Callable[[str, str], AbstractContextManager[str | None]] = lambda *_: nullcontext(),
+        find_resumable: Callable[[str, str], AbstractContextManager[str | None]] = lambda *_: (
+            nullcontext()
+        ),
     ) -> str:
         """The id of a finished run of the step: reused, interrupted before and brought to its end, or new."""
         name = f"{step} {name or self._preset}"
@@ -131,7 +164,11 @@ class Steps:
             log.info("%s: unchanged since run %s, reused", name, run_id)
         else:
             with find_resumable(cache_key, self._parent.experiment_id) as interrupted:
-                log.info("%s%s", name, f": going on with interrupted run {interrupted}" if interrupted else "")
+                log.info(
+                    "%s%s",
+                    name,
+                    f": going on with interrupted run {interrupted}" if interrupted else "",
+                )
                 with self._parent.child(step, name, resume=interrupted) as child:
                     child.set_tags({"preset": self._preset})
                     work(child)
@@ -148,14 +185,22 @@ def judged(steps: Steps, preset: str, config: Config, train_run: str, data: Data
         evaluate.evaluate_cache_key(config.evaluate, model, data),
         lambda child: evaluate.run_evaluate(child, config.evaluate, model, data),
     )
-    export_run = steps.do(EXPORT_STEP, export.export_cache_key(config.export, model, data), lambda child: export.run_export(child, config.export, model, data))
+    export_run = steps.do(
+        EXPORT_STEP,
+        export.export_cache_key(config.export, model, data),
+        lambda child: export.run_export(child, config.export, model, data),
+    )
     tags = read_tags(export_run)
     return Variant(
         preset=preset,
         train_run=train_run,
         evaluate_run=evaluate_run,
         export_run=export_run,
-        metrics={**read_metrics(train_run), **read_metrics(evaluate_run), **read_metrics(export_run)},
+        metrics={
+            **read_metrics(train_run),
+            **read_metrics(evaluate_run),
+            **read_metrics(export_run),
+        },
         served_uri=tags["model_uri"],
         served_variant=tags["served_variant"],
         schema=data.dataset.schema,

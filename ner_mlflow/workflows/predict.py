@@ -4,11 +4,11 @@ import logging
 import time
 from pathlib import Path
 
-from ..config import PredictConfig
+from ..config.schema import PredictConfig
 from ..data.rows import ENTITIES, file_format, read_rows, writing_rows
 from ..errors import ModelError
 from ..provenance import peak_rss_bytes
-from ..serving.recognizer import EntityRecognizer, load_tagger
+from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run
 from ..tracking.spark import predict_on_spark
@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 PROGRESS_S = 10
 
 
-def run_predict(run: Run, config: PredictConfig, model: FoundModel, source: str, output: str) -> dict[str, float]:
+def run_predict(
+    run: Run, config: PredictConfig, model: FoundModel, source: str, output: str
+) -> dict[str, float]:
     """Write the rows of ``source`` with a column :data:`ENTITIES` to ``output``, in an open run.
 
     Args:
@@ -36,10 +38,24 @@ def run_predict(run: Run, config: PredictConfig, model: FoundModel, source: str,
         ModelError: the model is no exported one.
     """
     if not model.is_onnx:
-        raise ModelError(f"model {model.address} is not exported: run export on it, and give the registered model")
+        raise ModelError(
+            f"model {model.address} is not exported: run export on it, and give the registered model"
+        )
     run.log_config(predict=config)
-    run.set_tags({"model": model.address, "model_id": model.model_id or "", "model_fingerprint": model.fingerprint, "input": source, "output": output})
-    metrics = _on_spark(config, model, source, output) if config.engine == "spark" else _here(config, model, Path(source), Path(output))
+    run.set_tags(
+        {
+            "model": model.address,
+            "model_id": model.model_id or "",
+            "model_fingerprint": model.fingerprint,
+            "input": source,
+            "output": output,
+        }
+    )
+    metrics = (
+        _on_spark(config, model, source, output)
+        if config.engine == "spark"
+        else _here(config, model, Path(source), Path(output))
+    )
     run.log_metrics(metrics)
     return metrics
 
@@ -51,7 +67,9 @@ def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) 
         started = said = time.perf_counter()
         for batch in read_rows(source, config.batch_rows, config.text_column):
             found = recognizer.recognize_rows(row[config.text_column] for row in batch)
-            writer.write([{**row, ENTITIES: answer} for row, answer in zip(batch, found, strict=True)])
+            writer.write(
+                [{**row, ENTITIES: answer} for row, answer in zip(batch, found, strict=True)]
+            )
             rows += len(batch)
             entities += sum(map(len, found))
             characters += sum(len(row[config.text_column]) for row in batch)
@@ -70,10 +88,21 @@ def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) 
     }
 
 
-def _on_spark(config: PredictConfig, model: FoundModel, source: str, output: str) -> dict[str, float]:
+def _on_spark(
+    config: PredictConfig, model: FoundModel, source: str, output: str
+) -> dict[str, float]:
     if model.model_id is None:
-        raise ModelError(f"model {model.address} is a folder: on Spark give one that MLflow can load, such as models:/NAME@ALIAS")
-    arguments = (_absolute(source), file_format(Path(source)), _absolute(output), config.text_column, ENTITIES, config.threads)
+        raise ModelError(
+            f"model {model.address} is a folder: on Spark give one that MLflow can load, such as models:/NAME@ALIAS"
+        )
+    arguments = (
+        _absolute(source),
+        file_format(Path(source)),
+        _absolute(output),
+        config.text_column,
+        ENTITIES,
+        config.threads,
+    )
     rows, seconds = predict_on_spark(config.spark_master, model.address, *arguments)
     return {"texts": rows, "seconds": seconds, "texts_per_s": rows / seconds}
 

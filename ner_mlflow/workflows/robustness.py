@@ -5,22 +5,24 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..config import EvaluateConfig, RobustnessConfig
+from ..config.schema import EvaluateConfig, RobustnessConfig
 from ..data.sentences import SPLITS, TRAIN, Sentence
 from ..errors import ConfigError, DataError
 from ..evaluation.perturbations import PERTURBATIONS, unseen_entities
 from ..evaluation.robustness import perturbed, perturbed_scores, plot_robustness
 from ..evaluation.scores import predict
+from ..modeling.loading import open_tagger
 from ..tracking.models import FoundModel
 from ..tracking.runs import Run
+from .data import DataRef
 from .evaluate import check_schema
-from .models import open_tagger
-from .prepare import DataRef
 
 log = logging.getLogger(__name__)
 
 
-def run_robustness(run: Run, config: RobustnessConfig, evaluation: EvaluateConfig, model: FoundModel, data: DataRef) -> pd.DataFrame:
+def run_robustness(
+    run: Run, config: RobustnessConfig, evaluation: EvaluateConfig, model: FoundModel, data: DataRef
+) -> pd.DataFrame:
     """Score a model on changed sentences in an open run.
 
     Returns:
@@ -32,40 +34,94 @@ def run_robustness(run: Run, config: RobustnessConfig, evaluation: EvaluateConfi
     """
     kinds = config.kinds or tuple(PERTURBATIONS)
     if unknown := [kind for kind in kinds if kind not in PERTURBATIONS]:
-        raise ConfigError(f"robustness.kinds {', '.join(unknown)}: no such change; known: {', '.join(PERTURBATIONS)}")
+        raise ConfigError(
+            f"robustness.kinds {', '.join(unknown)}: no such change; known: {', '.join(PERTURBATIONS)}"
+        )
     run.log_config(robustness=config, evaluate=evaluation)
     dataset, split = data.dataset, evaluation.split
-    run.set_tags({"model": model.address, "data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
-    tagger = open_tagger(model, evaluation.batch_tokens)
+    run.set_tags(
+        {
+            "model": model.address,
+            "data_run": data.run_id,
+            "dataset_fingerprint": dataset.fingerprint,
+            "dataset": dataset.name,
+        }
+    )
+    tagger = open_tagger(model.folder, evaluation.batch_subwords)
     check_schema(tagger, data)
     run.log_dataset(dataset, (split,), data.run_id)
     sentences = dataset.corpus[split][: config.sentences or None]
     if not sentences:
         raise DataError(f"data run {data.run_id}: {split} is empty: choose another split")
-    pools = unseen_entities(dataset.corpus[TRAIN], [sentence for other in SPLITS if other != TRAIN for sentence in dataset.corpus[other]])
+    pools = unseen_entities(
+        dataset.corpus[TRAIN],
+        [sentence for other in SPLITS if other != TRAIN for sentence in dataset.corpus[other]],
+    )
 
     def tags(changed: Sequence[Sentence]) -> list[list[str]]:
         return [tagged.tags for tagged in predict(tagger, changed)]
 
     rows = []
-    for row in perturbed_scores(sentences, tags, dataset.schema.types, kinds, pools, config.seed, evaluation.resamples, evaluation.confidence_level):
+    for row in perturbed_scores(
+        sentences,
+        tags,
+        dataset.schema.types,
+        kinds,
+        pools,
+        config.seed,
+        evaluation.resamples,
+        evaluation.confidence_level,
+    ):
         rows.append(row)
-        log.info("%s, severity %s: F1 %.4f (%+.4f)", row["kind"], row["severity"], row["f1"], -float(row["f1_drop"]))
+        log.info(
+            "%s, severity %s: F1 %.4f (%+.4f)",
+            row["kind"],
+            row["severity"],
+            row["f1"],
+            -float(row["f1_drop"]),
+        )
     table = pd.DataFrame(rows)
-    metrics = {f"{split}/robustness/{row['kind']}_{row['severity']}/f1_drop": float(row["f1_drop"]) for row in rows[1:]}
+    metrics = {
+        f"{split}/robustness/{row['kind']}_{row['severity']}/f1_drop": float(row["f1_drop"])
+        for row in rows[1:]
+    }
     run.log_metrics({f"{split}/f1": float(rows[0]["f1"]), **metrics}, model_id=model.model_id)
-    run.log_table("robustness", table.assign(changes=[PERTURBATIONS[str(row["kind"])].changes if row["severity"] else "" for row in rows]))
-    run.log_figure("robustness", plot_robustness(table, f"F1 lost on {split} of {dataset.name} when sentences are written otherwise"))
+    run.log_table(
+        "robustness",
+        table.assign(
+            changes=[
+                PERTURBATIONS[str(row["kind"])].changes if row["severity"] else "" for row in rows
+            ]
+        ),
+    )
+    run.log_figure(
+        "robustness",
+        plot_robustness(
+            table, f"F1 lost on {split} of {dataset.name} when sentences are written otherwise"
+        ),
+    )
     run.log_table("changes", _examples(sentences, kinds, pools, config))
     run.describe(table)
     return table
 
 
-def _examples(sentences: Sequence[Sentence], kinds: Sequence[str], pools: dict[str, list[tuple[str, ...]]], config: RobustnessConfig) -> pd.DataFrame:
+def _examples(
+    sentences: Sequence[Sentence],
+    kinds: Sequence[str],
+    pools: dict[str, list[tuple[str, ...]]],
+    config: RobustnessConfig,
+) -> pd.DataFrame:
     """For each kind the first sentences that it changes, at its highest severity, so that one sees what was done."""
     rows = []
     for kind in kinds:
         changed = perturbed(sentences, kind, len(PERTURBATIONS[kind].rates), pools, config.seed)
-        pairs = [(was, now) for was, now in zip(sentences, changed, strict=True) if was.tokens != now.tokens]
-        rows += [(kind, " ".join(was.tokens), " ".join(now.tokens), " ".join(now.tags)) for was, now in pairs[: config.examples]]
+        pairs = [
+            (was, now)
+            for was, now in zip(sentences, changed, strict=True)
+            if was.tokens != now.tokens
+        ]
+        rows += [
+            (kind, " ".join(was.tokens), " ".join(now.tokens), " ".join(now.tags))
+            for was, now in pairs[: config.examples]
+        ]
     return pd.DataFrame(rows, columns=["kind", "sentence", "changed", "tags"])

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from ..config import Config, Objective, override
+from ..config.loading import override
+from ..config.schema import Config, Objective
 from ..data.sentences import VALIDATION
 from ..errors import ConfigError, ModelError, TrackingError
 from ..export.relative_latency import RelativeLatency
@@ -26,21 +27,40 @@ from ..modeling.checkpoint import Checkpoint, load_model, merged
 from ..paths import training_folder
 from ..provenance import cache_key, code_fingerprint
 from ..redaction import redact_address
-from ..sweeping.exclusive import exclusive
 from ..sweeping.report import SweepReport, report
 from ..sweeping.samplers import slots
 from ..sweeping.space import Space, read_space
-from ..sweeping.study import RUN, BestTrial, HeldStudy, RunningTrial, StudySpec, SweepStudy, TrialLostError, TrialPrunedError
+from ..sweeping.study import (
+    RUN,
+    BestTrial,
+    HeldStudy,
+    RunningTrial,
+    StudySpec,
+    SweepStudy,
+    TrialLostError,
+    TrialPrunedError,
+)
+from ..sweeping.study_lock import exclusive
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
 from ..tracking.models import check_registered_name
 from ..tracking.registry import check_not_judged
-from ..tracking.runs import Run, connect, end_killed, open_run_below, put_below, read_metrics, run_status, store_address, tagged_runs
+from ..tracking.runs import (
+    Run,
+    connect,
+    end_killed,
+    open_run_below,
+    put_below,
+    read_metrics,
+    run_status,
+    store_address,
+    tagged_runs,
+)
 from ..tracking.spark_study import SparkStudy, open_spark_study
 from . import train
+from .data import DataRef, load_data
+from .distillation import find_teachers
 from .main import Steps, Variant, comparison_table, judged, registered
-from .prepare import DataRef, load_data
 from .steps import TRAIN_STEP, TRIAL_STEP
-from .teach import find_teachers
 from .train import Reuse, run_train
 
 log = logging.getLogger(__name__)
@@ -90,13 +110,23 @@ class SweepJob:
     def spec(self) -> StudySpec:
         """The study."""
         directions = tuple(MEASURES[name].direction for name in self.config.sweep.objectives)
-        return StudySpec(self.name, self.space, directions, self.config.train.epochs, self.config.sweep)
+        return StudySpec(
+            self.name, self.space, directions, self.config.train.epochs, self.config.sweep
+        )
 
     def to_json(self) -> str:
         """What :meth:`from_json` reads; holds no password."""
         config = override(self.config, {"sweep.storage": redact_address(self.config.sweep.storage)})
         values = {"space": self.space.to_json(), "config": config.model_dump(mode="json")}
-        return json.dumps({**values, "code": code_fingerprint(), "data_run": self.data_run, "parent": self.parent, "experiment_id": self.experiment_id})
+        return json.dumps(
+            {
+                **values,
+                "code": code_fingerprint(),
+                "data_run": self.data_run,
+                "parent": self.parent,
+                "experiment_id": self.experiment_id,
+            }
+        )
 
     @classmethod
     def from_json(cls, name: str, text: str, local: Config) -> "SweepJob":
@@ -107,10 +137,21 @@ class SweepJob:
         """
         values = json.loads(text)
         if values.get("code") != code_fingerprint():
-            raise ConfigError(f"join {name!r}: the study was begun with other code than that of this machine: install the same commit here")
-        here = {f"sweep.{key}": getattr(local.sweep, key) for key in ("storage", "jobs", "timeout_s")}
+            raise ConfigError(
+                f"join {name!r}: the study was begun with other code than that of this machine: install the same commit here"
+            )
+        here = {
+            f"sweep.{key}": getattr(local.sweep, key) for key in ("storage", "jobs", "timeout_s")
+        }
         config = override(Config.model_validate(values["config"]), here)
-        return cls(name, Space.from_json(values["space"]), config, values["data_run"], values["parent"], values["experiment_id"])
+        return cls(
+            name,
+            Space.from_json(values["space"]),
+            config,
+            values["data_run"],
+            values["parent"],
+            values["experiment_id"],
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +165,14 @@ class Swept:
     version: str
 
 
-def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, alias: str, set_up: SetUp = log_progress) -> Swept:
+def run_sweep(
+    run: Run,
+    config: Config,
+    data: DataRef,
+    registered_model: str,
+    alias: str,
+    set_up: SetUp = log_progress,
+) -> Swept:
     """Try settings in an open run, a run for each trial below it, and train the best ones again.
 
     A study that was interrupted goes on: trials that were in flight are run again, and their runs are marked. ``set_up`` makes the
@@ -142,15 +190,48 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
     space = read_space(config.sweep.space, config)
     _check_objectives(config)
     _tell_of_grid(config, space)
-    backbone, teachers = resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill)
+    backbone, teachers = (
+        resolve_backbone(config.model.backbone, config.model.revision),
+        find_teachers(config.distill),
+    )
     of_trials = trial_config(config, space)
-    key = _study_key(of_trials, space, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers], run.experiment_id)
-    name = config.sweep.study or f"{_NOT_OF_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
+    key = _study_key(
+        of_trials,
+        space,
+        data,
+        backbone.weights_sha256,
+        [teacher.fingerprint for teacher in teachers],
+        run.experiment_id,
+    )
+    name = (
+        config.sweep.study
+        or f"{_NOT_OF_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
+    )
     job = SweepJob(name, space, of_trials, data.run_id, run.id, run.experiment_id)
     shown = config.sweep.model_copy(update={"storage": redact_address(config.sweep.storage)})
-    run.log_config(model=config.model, train=config.train, distill=config.distill, evaluate=config.evaluate, export=config.export, sweep=shown)
-    run.log_yaml("space", {name: entry.model_dump(mode="json", exclude_none=True) for name, entry in space.entries.items()})
-    run.set_tags({"study": name, "data_run": data.run_id, "dataset_fingerprint": data.dataset.fingerprint, "dataset": data.dataset.name})
+    run.log_config(
+        model=config.model,
+        train=config.train,
+        distill=config.distill,
+        evaluate=config.evaluate,
+        export=config.export,
+        sweep=shown,
+    )
+    run.log_yaml(
+        "space",
+        {
+            name: entry.model_dump(mode="json", exclude_none=True)
+            for name, entry in space.entries.items()
+        },
+    )
+    run.set_tags(
+        {
+            "study": name,
+            "data_run": data.run_id,
+            "dataset_fingerprint": data.dataset.fingerprint,
+            "dataset": data.dataset.name,
+        }
+    )
     with exclusive(name, config.sweep):
         with _held(job) as study:
             if study.attributes.get(KEY, key) != key:
@@ -160,15 +241,33 @@ def run_sweep(run: Run, config: Config, data: DataRef, registered_model: str, al
             _take_over(run, study)
             study.note(**{KEY: key, PARENT: run.id})
             added = study.fill(space.point(config) if config.sweep.try_preset else None)
-            where = config.sweep.spark_master if config.sweep.engine == "spark" else redact_address(config.sweep.storage)
-            log.info("study %s on %s: %d trials, %d of them new", name, where, len(slots(space, config.sweep, None)), added)
+            where = (
+                config.sweep.spark_master
+                if config.sweep.engine == "spark"
+                else redact_address(config.sweep.storage)
+            )
+            log.info(
+                "study %s on %s: %d trials, %d of them new",
+                name,
+                where,
+                len(slots(space, config.sweep, None)),
+                added,
+            )
             try:
                 _run_trials(study, job, deadline, set_up)
             finally:
                 _gather_trials(run, study)
             found = report(study, config.sweep.objectives)
             best = _log_report(run, found, study, config)
-        finals = [_final(run, override(config, {**space.overrides(best.chosen), "train.seed": seed}), name, data) for seed in config.sweep.final_seeds]
+        finals = [
+            _final(
+                run,
+                override(config, {**space.overrides(best.chosen), "train.seed": seed}),
+                name,
+                data,
+            )
+            for seed in config.sweep.final_seeds
+        ]
         version = _register_best(run, finals, registered_model, alias) if finals else ""
     return Swept(name, found.table, space.overrides(best.chosen), finals, version)
 
@@ -184,18 +283,24 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
         TrackingError: there is no such study in the storage, or its data cannot be read from here.
     """
     if config.sweep.engine == "spark":
-        raise ConfigError(f"join {name!r}: executors of a Spark cluster need not join: leave engine, or join")
+        raise ConfigError(
+            f"join {name!r}: executors of a Spark cluster need not join: leave engine, or join"
+        )
     shown = redact_address(config.sweep.storage)
     empty = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
     text = SweepStudy.attributes_of(empty).get(JOB)
     if text is None:
-        raise TrackingError(f"join {name!r}: no sweep has begun a study of that name in {shown}: check both")
+        raise TrackingError(
+            f"join {name!r}: no sweep has begun a study of that name in {shown}: check both"
+        )
     job = SweepJob.from_json(name, text, config)
     run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
     run.set_tags({"study": name, "sweep_run": job.parent, "data_run": job.data_run})
     study = SweepStudy(job.spec)
     deadline = _deadline(config)
-    supervise(study, work, [job, deadline], config.sweep.jobs, deadline, finish=False, set_up=set_up)
+    supervise(
+        study, work, [job, deadline], config.sweep.jobs, deadline, finish=False, set_up=set_up
+    )
     return sum(trial.state.is_finished() for trial in study.trials())
 
 
@@ -245,8 +350,20 @@ class Trials:
         """Train in a run of its own; the objectives' values."""
         job, metrics = self._job, dict[str, float]()
         given_up: TrialPrunedError | TrialLostError | None = None
-        tags = {"study": job.name, "trial.number": trial.number, "trial.state": "running", "trial.params": json.dumps(trial.chosen)}
-        with open_run_below(job.parent, job.experiment_id, TRIAL_STEP, f"trial {trial.number}", tags, METRICS_DELAY_S) as run:
+        tags = {
+            "study": job.name,
+            "trial.number": trial.number,
+            "trial.state": "running",
+            "trial.params": json.dumps(trial.chosen),
+        }
+        with open_run_below(
+            job.parent,
+            job.experiment_id,
+            TRIAL_STEP,
+            f"trial {trial.number}",
+            tags,
+            METRICS_DELAY_S,
+        ) as run:
             trial.note(**{RUN: run.id})
             try:
                 self._train(run, trial)
@@ -258,13 +375,23 @@ class Trials:
                 run.end_killed()
             except TrialLostError as error:
                 given_up = error
-                run.set_tags({"trial.state": "lost", "trial.reason": "its process was silent for too long, and another runs it again"})
+                run.set_tags(
+                    {
+                        "trial.state": "lost",
+                        "trial.reason": "its process was silent for too long, and another runs it again",
+                    }
+                )
                 run.end_killed()
             except KeyboardInterrupt:
                 run.set_tags({"trial.state": "interrupted", "trial.reason": "interrupted"})
                 raise
             except Exception as error:
-                run.set_tags({"trial.state": "failed", "trial.reason": f"{type(error).__name__}: {error}"[:1000]})
+                run.set_tags(
+                    {
+                        "trial.state": "failed",
+                        "trial.reason": f"{type(error).__name__}: {error}"[:1000],
+                    }
+                )
                 raise
             else:
                 run.set_tags({"trial.state": "complete"})
@@ -296,15 +423,23 @@ class Trials:
         config, dataset = self._job.config, self._data.dataset
         backbone = self._backbone(config.model.backbone, config.model.revision)
         built = build_model(backbone, config.model, dataset.schema, config.train.seed)
-        reference = Checkpoint(merged(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec)
-        return RelativeLatency(reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export)
+        reference = Checkpoint(
+            merged(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
+        )
+        return RelativeLatency(
+            reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export
+        )
 
 
 def _check_objectives(config: Config) -> None:
     if config.train.processes > 1:
-        raise ConfigError(f"train.processes={config.train.processes}: a trial runs in one process: set 1, and sweep.jobs for several trials at once")
+        raise ConfigError(
+            f"train.processes={config.train.processes}: a trial runs in one process: set 1, and sweep.jobs for several trials at once"
+        )
     if "adapter_size" in config.sweep.objectives and config.model.adaptation != "lora":
-        raise ConfigError(f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective")
+        raise ConfigError(
+            f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective"
+        )
 
 
 def trial_config(config: Config, space: Space) -> Config:
@@ -314,20 +449,37 @@ def trial_config(config: Config, space: Space) -> Config:
     return override(config, {"train.epochs": min(config.sweep.trial_epochs, config.train.epochs)})
 
 
-def _study_key(config: Config, space: Space, data: DataRef, weights_sha256: str, teachers: Sequence[str], experiment_id: str) -> str:
+def _study_key(
+    config: Config,
+    space: Space,
+    data: DataRef,
+    weights_sha256: str,
+    teachers: Sequence[str],
+    experiment_id: str,
+) -> str:
     """Equal where trials can be compared and a study can go on: what they vary and how that is chosen, what they start from, what trains
     and judges them, where they are logged."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    chosen_by = [config.sweep.objectives, config.sweep.sampler, config.sweep.pruner, config.sweep.seed]
+    chosen_by = [
+        config.sweep.objectives,
+        config.sweep.sampler,
+        config.sweep.pruner,
+        config.sweep.seed,
+    ]
     trained_by = train.trained_by(config.distill, data, weights_sha256, teachers)
-    return cache_key([space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id])
+    return cache_key(
+        [space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id]
+    )
 
 
 def _tell_of_grid(config: Config, space: Space) -> None:
     points = len(space.grid(config.sweep.seed)) if config.sweep.sampler == "grid" else 0
     if points > config.sweep.trials:
         log.warning(
-            "the grid has %d points, of which the first %d of a seeded order are tried: set sweep.trials=%d for all", points, config.sweep.trials, points
+            "the grid has %d points, of which the first %d of a seeded order are tried: set sweep.trials=%d for all",
+            points,
+            config.sweep.trials,
+            points,
         )
 
 
@@ -350,7 +502,10 @@ def _gather_trials(run: Run, study: HeldStudy) -> None:
     alive = study.running()  # asked after the runs: whose run was found had begun before
     for record in records:
         if record.status == "RUNNING" and int(record.tags["trial.number"]) not in alive:
-            end_killed(record.id, {"trial.state": "lost", "trial.reason": "its process ended before its time"})
+            end_killed(
+                record.id,
+                {"trial.state": "lost", "trial.reason": "its process ended before its time"},
+            )
             shutil.rmtree(training_folder(record.id), ignore_errors=True)
         if record.parent != run.id:
             put_below(record.id, run.id)
@@ -362,19 +517,46 @@ def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) 
     run.log_page("plots", found.page)
     for name, figure in found.figures.items():
         run.log_figure(name, figure)
-    run.log_metrics({f"trials/{state}": float(count) for state, count in found.table["state"].value_counts().items()})
+    run.log_metrics(
+        {
+            f"trials/{state}": float(count)
+            for state, count in found.table["state"].value_counts().items()
+        }
+    )
     objectives = config.sweep.objectives
     best = study.best()
     if best is None:
         reasons = [reason for reason in found.table["reason"] if reason]
-        way_out = f" (the first: {reasons[0]}): mend that, and sweep again" if reasons else ": give sweep.timeout_s more time, and sweep again"
+        way_out = (
+            f" (the first: {reasons[0]}): mend that, and sweep again"
+            if reasons
+            else ": give sweep.timeout_s more time, and sweep again"
+        )
         raise ModelError(f"no trial of study {study.spec.name!r} was completed{way_out}")
     ascending = [MEASURES[name].direction == "minimize" for name in objectives]
-    run.describe(found.table.drop(columns=["run", "reason"]).sort_values(list(objectives), ascending=ascending))
+    run.describe(
+        found.table.drop(columns=["run", "reason"]).sort_values(
+            list(objectives), ascending=ascending
+        )
+    )
     settings = override(config, study.spec.space.overrides(best.chosen))
-    run.log_yaml("best", {section: getattr(settings, section).model_dump(mode="json") for section in ("model", "train", "distill")})
-    run.log_metrics({MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)})
-    run.set_tags({"best_trial": best.number, "best_trial_run": best.run, "best_params": json.dumps(best.chosen)})
+    run.log_yaml(
+        "best",
+        {
+            section: getattr(settings, section).model_dump(mode="json")
+            for section in ("model", "train", "distill")
+        },
+    )
+    run.log_metrics(
+        {MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)}
+    )
+    run.set_tags(
+        {
+            "best_trial": best.number,
+            "best_trial_run": best.run,
+            "best_params": json.dumps(best.chosen),
+        }
+    )
     return best
 
 
@@ -382,8 +564,18 @@ def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
     """Train the best settings with one seed, evaluate and export; what was done before is reused."""
     name = f"{study}-seed{config.train.seed}"
     steps = Steps(run, name)
-    inputs = (config, data, resolve_backbone(config.model.backbone, config.model.revision), find_teachers(config.distill))
-    train_run = steps.do(TRAIN_STEP, train.train_cache_key(*inputs), lambda child: run_train(child, *inputs), find_resumable=train.resumable_run)
+    inputs = (
+        config,
+        data,
+        resolve_backbone(config.model.backbone, config.model.revision),
+        find_teachers(config.distill),
+    )
+    train_run = steps.do(
+        TRAIN_STEP,
+        train.train_cache_key(*inputs),
+        lambda child: run_train(child, *inputs),
+        find_resumable=train.resumable_run,
+    )
     return judged(steps, name, config, train_run, data)
 
 
@@ -391,8 +583,20 @@ def _register_best(run: Run, finals: Sequence[Variant], registered_model: str, a
     best = max(finals, key=lambda variant: variant.metrics["best_validation/f1"])
     run.log_table("final", comparison_table(finals, best))
     for metric in ("best_validation/f1", "test/f1"):
-        values = pd.Series([variant.metrics[metric] for variant in finals if metric in variant.metrics])
-        run.log_metrics({f"final/{metric}": float(values.mean()), **({f"final/{metric}_spread": float(values.std())} if len(values) > 1 else {})})
+        values = pd.Series(
+            [variant.metrics[metric] for variant in finals if metric in variant.metrics]
+        )
+        run.log_metrics(
+            {
+                f"final/{metric}": float(values.mean()),
+                **({f"final/{metric}_spread": float(values.std())} if len(values) > 1 else {}),
+            }
+        )
     version = registered(best, registered_model, alias)
-    run.set_tags({"best_train_run": best.train_run, "registered_version": f"models:/{registered_model}/{version}"})
+    run.set_tags(
+        {
+            "best_train_run": best.train_run,
+            "registered_version": f"models:/{registered_model}/{version}",
+        }
+    )
     return version

@@ -11,43 +11,51 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..config import Config, DistillConfig, load_config
+from ..config.loading import load_config
+from ..config.schema import Config, DistillConfig
 from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
+from ..modeling.cache import TrainingCache
 from ..modeling.fit import OnEpoch, OnStep, has_checkpoint, resolve_precision
 from ..modeling.parallel import fit_in_processes
-from ..modeling.reuse import Materials
 from ..paths import CACHE_VARIABLE, find_path, training_folder
-from ..provenance import cache_key, code_fingerprint, file_sha256, folder_sizes, library_versions
-from ..tracking.models import MODEL_URI_TAG, FoundModel, log_transformers_model
+from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
+from ..tracking.flavors import log_transformers_model
+from ..tracking.models import MODEL_URI_TAG, FoundModel
 from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
-from .prepare import DataRef, load_data
+from .data import DataRef, load_data
+from .distillation import Lesson, find_teachers, teach
 from .steps import TRAIN_STEP
-from .teach import CODE as TEACH_CODE
-from .teach import Lesson, find_teachers, teach
 
 log = logging.getLogger(__name__)
-
-CODE = (*TEACH_CODE, "modeling", "evaluation/scores.py", "data/texts.py")
 
 
 class Reuse:
     """What one process's trainings on one dataset share: read, encoded and asked for once."""
 
     def __init__(self) -> None:
-        self.materials = Materials()
+        self.cache = TrainingCache()
         self._lessons: dict[str, Lesson] = {}
 
-    def lesson(self, config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset) -> Lesson:
+    def lesson(
+        self, config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset
+    ) -> Lesson:
         """What the teachers say, weighed by the configuration."""
-        asked = cache_key([config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json(), *(teacher.fingerprint for teacher in teachers)])
+        asked = cache_key(
+            [
+                config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json(),
+                *(teacher.fingerprint for teacher in teachers),
+            ]
+        )
         if asked not in self._lessons:
             self._lessons = {asked: teach(config, teachers, dataset)}
         lesson = self._lessons[asked]
-        weighed = lesson.distillation and replace(lesson.distillation, weight=config.weight, temperature=config.temperature)
+        weighed = lesson.distillation and replace(
+            lesson.distillation, weight=config.weight, temperature=config.temperature
+        )
         return replace(lesson, distillation=weighed)
 
 
@@ -83,19 +91,38 @@ def run_train(
     teachers = find_teachers(config.distill) if teachers is None else teachers
     key = train_cache_key(config, data, backbone, teachers)
     if read_tags(run.id).get("cache_key", key) != key:
-        raise TrackingError(f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming")
+        raise TrackingError(
+            f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming"
+        )
     run.set_tags({"cache_key": key})
     run.log_config(model=config.model, train=config.train, distill=config.distill)
-    run.set_tags({"data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint, "dataset": dataset.name})
-    if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {sentence.tokens for sentence in dataset.corpus[TEST]}:
-        log.warning("%d different train sentences also stand in test: test scores flatter the model", len(overlap))
+    run.set_tags(
+        {
+            "data_run": data.run_id,
+            "dataset_fingerprint": dataset.fingerprint,
+            "dataset": dataset.name,
+        }
+    )
+    if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {
+        sentence.tokens for sentence in dataset.corpus[TEST]
+    }:
+        log.warning(
+            "%d different train sentences also stand in test: test scores flatter the model",
+            len(overlap),
+        )
     if not dataset.corpus[VALIDATION]:
-        raise DataError(f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split")
+        raise DataError(
+            f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split"
+        )
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
-    lesson = reuse.lesson(config.distill, teachers, dataset) if reuse else teach(config.distill, teachers, dataset)
+    lesson = (
+        reuse.lesson(config.distill, teachers, dataset)
+        if reuse
+        else teach(config.distill, teachers, dataset)
+    )
     run.log_metrics(lesson.metrics)
-    materials = reuse.materials if reuse else None
-    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed, materials)
+    cache = reuse.cache if reuse else None
+    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed, cache)
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
@@ -111,7 +138,7 @@ def run_train(
                 lesson.distillation,
                 on_epoch,
                 on_step,
-                materials,
+                cache,
             )
         except BaseException:
             if on_epoch or not has_checkpoint(folder):
@@ -119,7 +146,10 @@ def run_train(
             raise
         sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
         if result.adapter_folder:
-            sizes |= {f"adapter/{name}": size for name, size in folder_sizes(result.adapter_folder).items()}
+            sizes |= {
+                f"adapter/{name}": size
+                for name, size in folder_sizes(result.adapter_folder).items()
+            }
             run.log_folder(result.adapter_folder, "adapter")
         logged = log_transformers_model(result.model_folder, "model") if log_model else None
         if measure:
@@ -129,7 +159,13 @@ def run_train(
         run.log_figure(name, figure)
     run.log_metrics({f"size_bytes/{name}": float(size) for name, size in sizes.items()})
     for part in {name.partition("/")[0] for name in sizes}:
-        run.log_metrics({f"size_bytes/{part}": float(sum(size for name, size in sizes.items() if name.startswith(f"{part}/")))})
+        run.log_metrics(
+            {
+                f"size_bytes/{part}": float(
+                    sum(size for name, size in sizes.items() if name.startswith(f"{part}/"))
+                )
+            }
+        )
     run.log_metrics(result.metrics, model_id=logged.id if logged else None)
     run.set_tags(
         {
@@ -160,7 +196,9 @@ def interrupted_run(address: str) -> Iterator[str | None]:
         yield None
         return
     connect()
-    with _first_free(interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]) as run_id:
+    with _first_free(
+        interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]
+    ) as run_id:
         if run_id is None:
             raise TrackingError(
                 f"resume {address!r}: no such interrupted train run with a checkpoint under {training_folder('RUN_ID')} on this machine: "
@@ -171,21 +209,36 @@ def interrupted_run(address: str) -> Iterator[str | None]:
 
 def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
     """The settings and the dataset that an interrupted run began with."""
-    return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(read_tags(run_id)["data_run"])
+    return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(
+        read_tags(run_id)["data_run"]
+    )
 
 
-def train_cache_key(config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]) -> str:
+def train_cache_key(
+    config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]
+) -> str:
     """Equal for equal code, libraries, settings, data, backbone and teachers."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    by = trained_by(config.distill, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers])
+    by = trained_by(
+        config.distill, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers]
+    )
     return cache_key([TRAIN_STEP, *sections, *by])
 
 
-def trained_by(config: DistillConfig, data: DataRef, weights_sha256: str, teachers: Sequence[str]) -> list[Any]:
+def trained_by(
+    config: DistillConfig, data: DataRef, weights_sha256: str, teachers: Sequence[str]
+) -> list[Any]:
     """What a fitted model depends on beside its settings: code, libraries, data, texts without labels, backbone and teachers."""
     unlabelled = find_path(config.unlabelled) if config.unlabelled else None
     texts = [file_sha256(unlabelled)] if unlabelled and unlabelled.is_file() else []
-    return [code_fingerprint(*CODE), library_versions(), data.dataset.fingerprint, *texts, weights_sha256, *teachers]
+    return [
+        step_fingerprint(__file__),
+        library_versions(),
+        data.dataset.fingerprint,
+        *texts,
+        weights_sha256,
+        *teachers,
+    ]
 
 
 @contextmanager

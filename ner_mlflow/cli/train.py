@@ -1,0 +1,54 @@
+"""Fit a model on a prepared dataset and log it."""
+
+import click
+
+from ..tracking.runs import open_run, where_to_look
+from ..workflows.inputs import find_data
+from ..workflows.steps import TRAIN_STEP
+from ..workflows.train import interrupted_inputs, interrupted_run, run_train
+from .options import (
+    command,
+    data_run_option,
+    option,
+    overrides_option,
+    preset_option,
+    resolve,
+    set_up_logging,
+    setting,
+)
+
+
+@command("train")
+@preset_option
+@setting("backbone", "model.backbone")
+@setting("adaptation", "model.adaptation")
+@setting("learning_rate", "train.learning_rate")
+@setting("epochs", "train.epochs")
+@setting("batch_size", "train.batch_size")
+@setting("lora_rank", "model.lora_rank")
+@setting("precision", "train.precision")
+@setting("seed", "train.seed")
+@data_run_option
+@option(
+    "resume",
+    "none",
+    "go on with an interrupted train run, with its settings and data: its id, latest, or none",
+)
+@overrides_option
+def train(preset: str, data_run: str, resume: str, overrides: str, **options: str) -> None:
+    """Fit a model and log it with its curves, counts and sizes."""
+    set_up_logging()
+    with (
+        interrupted_run(resume) as interrupted,
+        open_run(TRAIN_STEP, f"train {preset}", interrupted) as run,
+    ):
+        if interrupted:
+            click.echo(f"going on with run {interrupted}")
+            config, data = interrupted_inputs(interrupted)
+        else:
+            config = resolve(preset, options, overrides)
+            run.set_tags({"preset": preset})
+            data = find_data(run, config, data_run)
+        model_uri = run_train(run, config, data)
+        click.echo(f"trained {model_uri} in run {run.id}")
+        click.echo(f"open next: {where_to_look(run)}")

@@ -1,0 +1,1 @@
+"""One frozen, typed, nested configuration: the settings, and how they are resolved."""

@@ -1,0 +1,267 @@
+"""Export a fitted model in all variants and prove each against PyTorch."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..config.schema import ExportConfig, Variant
+from ..data.sentences import Sentence
+from ..errors import ModelError
+from ..evaluation.comparison import pareto_front
+from ..evaluation.counts import entity_counts
+from ..evaluation.plots import plot_tradeoff
+from ..evaluation.scores import predict, score, score_tagger
+from ..evaluation.significance import bootstrap_intervals
+from ..modeling.checkpoint import Checkpoint
+from ..modeling.predict import torch_forward, torch_tagger
+from ..provenance import folder_sizes, hardware
+from ..tagging.encoding import Window, batches, collate
+from ..tagging.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
+from ..tagging.tagger import Forward, Tagger
+from .cold_start import cold_start
+from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
+from .onnx_files import DERIVED, write_fp32, write_int8_static
+
+log = logging.getLogger(__name__)
+
+PARITY_SENTENCES = 256
+PARITY_BATCH_SUBWORDS = 1024
+CONFIDENCE_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """One exported file with its proof.
+
+    ``failures`` says in words what does not hold; empty means proven.
+    """
+
+    name: str
+    folder: Path
+    metrics: dict[str, float]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """All exported variants and the one to serve, with the tables and plots that compare them; names as logged."""
+
+    variants: tuple[VariantReport, ...]
+    served: VariantReport
+    tables: dict[str, pd.DataFrame]
+    figures: dict[str, Figure]
+
+
+def export(
+    checkpoint: Checkpoint,
+    train: Sequence[Sentence],
+    validation: Sequence[Sentence],
+    config: ExportConfig,
+    folder: Path,
+) -> ExportReport:
+    """Write ``folder/VARIANT/`` for each variant, prove it on validation, time it, choose the one to serve.
+
+    Args:
+        checkpoint: the fitted model.
+        train: what int8_static takes its scales from.
+        validation: what every file is proven on.
+        config: variants, tolerances, how often to measure.
+        folder: is made.
+
+    Raises:
+        ModelError: no variant that may be served is proven.
+    """
+    log.info("exporting %s", ", ".join(config.variants))
+    tables = _write_files(checkpoint, train, config, folder)
+    sentences = [sentence.tokens for sentence in validation]
+    reference_f1 = score_tagger(
+        torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation
+    )["f1"]
+    windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[:PARITY_SENTENCES])
+    timings = _timings(checkpoint, sentences, config, folder)
+    reports = []
+    for variant in config.variants:
+        difference = max_logit_difference(
+            torch_forward(checkpoint.network),
+            onnx_forward(onnx_session(folder / variant / MODEL_FILE)),
+            windows,
+            checkpoint.spec.pad_id,
+        )
+        tagger = load_tagger(folder / variant)
+        scores = _scores(tagger, validation, config)
+        sizes = folder_sizes(folder / variant)
+        metrics = {
+            **scores,
+            "validation_f1_loss": reference_f1 - scores["validation_f1"],
+            "max_logit_difference": difference,
+            "size_bytes": float(sum(sizes.values())),
+            "model_size_bytes": float(
+                sum(size for name, size in sizes.items() if name.startswith(MODEL_FILE))
+            ),
+            **timings[variant],
+            "sentences_per_s": _sentences_per_s(tagger, sentences[: config.throughput_sentences]),
+            **cold_start(folder / variant),
+        }
+        reports.append(
+            VariantReport(variant, folder / variant, metrics, _failures(variant, metrics, config))
+        )
+        log.info(
+            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)",
+            variant,
+            metrics["size_bytes"] / 1e6,
+            metrics["validation_f1"],
+            reference_f1,
+        )
+    served = _served(reports, config)
+    machine = {
+        name: value
+        for name, value in hardware().items()
+        if name in ("cpu", "cpu_cores", "accelerator")
+    }
+    tables["variants"] = pd.DataFrame(
+        [
+            {
+                "variant": r.name,
+                **r.metrics,
+                "proof": "; ".join(r.failures) or "holds",
+                "served": r is served,
+                **machine,
+            }
+            for r in reports
+        ]
+    )
+    return ExportReport(tuple(reports), served, tables, {"tradeoff": _tradeoff(reports)})
+
+
+def _write_files(
+    checkpoint: Checkpoint, train: Sequence[Sentence], config: ExportConfig, folder: Path
+) -> dict[str, pd.DataFrame]:
+    fp32 = folder / "fp32"
+    write_fp32(checkpoint, fp32)
+    tables = {}
+    for variant in config.variants:
+        if variant in DERIVED:
+            DERIVED[variant](checkpoint, fp32, folder / variant)
+        elif variant == "int8_static":
+            calibration = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
+                [sentence.tokens for sentence in train[: config.calibration_sentences]]
+            )
+            damage = write_int8_static(
+                checkpoint, fp32, folder / variant, calibration, config.static_damage_ratio
+            )
+            tables["int8_static_damage"] = pd.DataFrame(
+                damage.items(), columns=["layer", "mean_logit_difference"]
+            )
+    return tables
+
+
+def _scores(
+    tagger: Tagger, validation: Sequence[Sentence], config: ExportConfig
+) -> dict[str, float]:
+    gold, predicted = (
+        [sentence.tags for sentence in validation],
+        [tagged.tags for tagged in predict(tagger, validation)],
+    )
+    counts = entity_counts(gold, predicted, tagger.spec.types).sum(axis=1, keepdims=True)
+    interval = bootstrap_intervals(counts, config.resamples, CONFIDENCE_LEVEL, config.seed)[0]
+    return {
+        "validation_f1": score(gold, predicted)["f1"],
+        "validation_f1_low": interval.low,
+        "validation_f1_high": interval.high,
+    }
+
+
+def _sentences_per_s(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
+    tagger.tag(sentences)  # makes the threads
+    started = time.perf_counter()
+    tagger.tag(sentences)
+    return len(sentences) / (time.perf_counter() - started)
+
+
+def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
+    variants = pd.DataFrame(
+        [
+            {
+                "model": report.name,
+                "variant": report.name,
+                **{
+                    name: report.metrics[name]
+                    for name in ("validation_f1", "validation_f1_low", "validation_f1_high")
+                },
+                "size_mb": report.metrics["size_bytes"] / 1e6,
+                "latency_p50_ms": report.metrics["latency/real/p50_ms"],
+            }
+            for report in reports
+        ]
+    )
+    for cost in ("latency_p50_ms", "size_mb"):
+        variants[f"pareto_{cost}"] = pareto_front(
+            variants[cost].to_numpy(), variants["validation_f1"].to_numpy()
+        )
+    return plot_tradeoff(variants)
+
+
+def max_logit_difference(
+    reference: Forward, forward: Forward, windows: Sequence[Window], pad_id: int
+) -> float:
+    """The largest difference of a logit, over batches of windows of unequal length, where they are not padding."""
+    largest = 0.0
+    for batch in batches(windows, PARITY_BATCH_SUBWORDS):
+        inputs = collate([windows[index] for index in batch], pad_id)
+        difference = np.abs(reference(inputs) - forward(inputs))
+        largest = max(largest, float(difference[inputs["attention_mask"] == 1].max()))
+    return largest
+
+
+def _timings(
+    checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path
+) -> dict[Variant, dict[str, float]]:
+    timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
+    loaders: dict[str, Callable[[], Forward]] = {
+        variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants
+    }
+    windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
+        sentences[: config.latency_runs]
+    )
+    for place, inputs in latency_inputs(windows, config.latency_length).items():
+        times = interleaved_latency_ms(
+            {name: (load, inputs) for name, load in loaders.items()},
+            config.latency_runs,
+            config.latency_warmup_runs,
+        )
+        for variant in config.variants:
+            timings[variant] |= {
+                f"latency/{place}/{name}": value
+                for name, value in summarize_ms(times[variant]).items()
+            }
+    return timings
+
+
+def _failures(variant: Variant, metrics: dict[str, float], config: ExportConfig) -> tuple[str, ...]:
+    failures = []
+    if variant == "fp32" and not metrics["max_logit_difference"] <= config.logit_tolerance:
+        failures.append(
+            f"logits differ by {metrics['max_logit_difference']:.2g}, more than {config.logit_tolerance}"
+        )
+    if not metrics["validation_f1_loss"] <= config.f1_tolerance:
+        failures.append(
+            f"validation F1 is {metrics['validation_f1_loss']:.4f} lower, more than {config.f1_tolerance}"
+        )
+    return tuple(failures)
+
+
+def _served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
+    by_name = {report.name: report for report in reports}
+    for variant in config.served:
+        if not by_name[variant].failures:
+            return by_name[variant]
+    reasons = "; ".join(f"{name}: {', '.join(by_name[name].failures)}" for name in config.served)
+    raise ModelError(
+        f"no variant can be served ({reasons}): serve another, or raise export.f1_tolerance if the loss is acceptable"
+    )

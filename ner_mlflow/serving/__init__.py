@@ -1,1 +1,0 @@
-"""The registered model: text in, entities with character offsets out; onnxruntime and tokenizers, no torch."""

@@ -1,0 +1,102 @@
+"""Which files of this package a module's results depend on, derived from the source itself.
+
+Cache keys and the code that travels with a registered model are made from this. So no list of
+modules is kept by hand, and none can go stale.
+"""
+
+import ast
+import hashlib
+from collections.abc import Collection, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+CODE_SUFFIX = ".py"
+DATA_SUFFIXES = (".yaml", ".html", ".css")
+"""Suffixes of files that modules read."""
+
+
+def import_closure(
+    *modules: str, without: Collection[str] = (), though: Collection[str] = ()
+) -> list[Path]:
+    """Return the files that modules depend on, themselves included, sorted.
+
+    These are the modules that they import, directly or through others, inside functions too, and
+    the data files that any of these names: a module reads a file, or the files of a folder, where
+    a string in it is the name of that file or folder.
+
+    Args:
+        modules: paths relative to the package, such as ``tagging/pyfunc.py``.
+        without: rooms (``tracking``, or ``errors`` for ``errors.py``) whose modules are left out
+            with all that they import. Modules that are named in ``modules`` are always part of
+            the closure.
+        though: paths of modules in these rooms that are followed all the same.
+    """
+    followed = {PACKAGE / module for module in though}
+    open_, closed = [PACKAGE / module for module in modules], set[Path]()
+    while open_:
+        path = open_.pop()
+        if path in closed:
+            continue
+        closed.add(path)
+        open_ += [
+            imported
+            for imported in _imports(path)
+            if room(imported) not in without or imported in followed
+        ]
+    data = {file for path in closed for file in _data_files(path)}
+    return sorted(closed | data)
+
+
+def room(path: Path) -> str:
+    """Return the folder or module directly below the package that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(CODE_SUFFIX)
+
+
+def source_files() -> list[Path]:
+    """Return all modules and data files of the package, sorted."""
+    suffixes = (CODE_SUFFIX, *DATA_SUFFIXES)
+    return sorted(path for path in PACKAGE.rglob("*") if path.suffix in suffixes)
+
+
+def fingerprint(files: Collection[Path]) -> str:
+    """Return the SHA-256 (hex) of names and contents of files of this package."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _imports(path: Path) -> Iterator[Path]:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = path.parents[node.level - 1]
+            target = folder.joinpath(*(node.module or "").split("."))
+            for name in node.names:
+                yield from _module_files(target / name.name)
+            if node.module:
+                yield from _module_files(target)
+
+
+def _module_files(target: Path) -> Iterator[Path]:
+    candidates = (
+        target.with_name(f"{target.name}{CODE_SUFFIX}"),
+        target / f"__init__{CODE_SUFFIX}",
+    )
+    yield from (path for path in candidates if path.is_file())
+
+
+def _data_files(path: Path) -> Iterator[Path]:
+    strings = {
+        node.value
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    for file in source_files():
+        if file.suffix in DATA_SUFFIXES and (file.name in strings or file.parent.name in strings):
+            yield file

@@ -1,0 +1,290 @@
+"""Promotion and rollback in a real registry: one champion at a time, and a reason for each."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from conftest import entry_point, free_port, mlflow_run, runs
+from mlflow.exceptions import MlflowException
+
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.schema import Config
+from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.tracking.registry import (
+    RegisteredVersion,
+    alias_holder,
+    check_not_judged,
+    find_version,
+    move_alias,
+)
+from ner_mlflow.tracking.runs import open_run
+from ner_mlflow.workflows.promote import Promotion, attempt, run_promote, run_rollback
+
+NAME = "it-ner"
+
+
+@pytest.fixture(scope="module")
+def store(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Version 1, trained for two epochs, is the champion; version 2, trained for six, the candidate."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    main = mlflow_run(uri, "-P", f"presets={tiny_preset}", "-P", "epochs=2", cwd=folder)
+    assert main.returncode == 0, main.stderr
+    for step in ("train", "export"):
+        done = entry_point(uri, step, "--preset", str(tiny_preset))
+        assert done.returncode == 0, done.stderr
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_preset: Path) -> Config:
+    return load_config(str(tiny_preset), {"promote.latency_runs": 8, "promote.resamples": 1000})
+
+
+def champion() -> RegisteredVersion:
+    found = alias_holder(NAME, "champion")
+    assert found
+    return found
+
+
+def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:
+    with open_run("promote", "promote") as run:
+        return run_promote(run, config, NAME, candidate, "champion", **options)  # type: ignore[arg-type]
+
+
+def test_the_story_of_a_champion(store: str, config: Config) -> None:
+    tried = mlflow_run(store, "-e", "promote", "-P", "dry_run=true")
+    assert tried.returncode == 0, tried.stderr
+    assert "nothing changed: models:/it-ner/2 would be promoted" in tried.stdout
+    assert champion().version == "1"
+
+    done = mlflow_run(store, "-e", "promote")
+    assert done.returncode == 0, done.stderr
+    assert "models:/it-ner/2 is it-ner@champion now" in done.stdout
+    now = champion()
+    assert now.version == "2"
+    assert now.tags["promoted_from"] == "1"
+    assert now.tags["promotion_reason"].startswith("F1 is ")
+    run = mlflow.get_run(now.tags["promotion_run"])
+    assert run.data.tags["ner.step"] == "promote"
+    judged_by = [
+        evaluation
+        for evaluation in runs(store, "evaluate")
+        if evaluation.data.params["evaluate.split"] == "validation"
+    ]
+    assert len(judged_by) == 2  # test is for the figures that are reported
+    assert (
+        abs(judged_by[0].data.metrics["validation/f1"] - judged_by[1].data.metrics["validation/f1"])
+        > 0.002
+    )
+    assert now.tags["promoted_by"] == run.data.tags["mlflow.user"]
+    description = mlflow.MlflowClient().get_model_version(NAME, "2").description
+    assert "champion after version 1, promoted by" in description
+
+    with pytest.raises(
+        ModelError,
+        match="models:/it-ner/1 does not become it-ner@champion, not so: F1 is not significantly worse",
+    ):
+        promote(config, "1")
+    assert champion().version == "2"
+    with pytest.raises(TrackingError, match="is it-ner@champion already"):
+        promote(config, "champion")
+
+    assert promote(config, "1", force="the new one is slow on our machines").moved
+    assert champion().version == "1"
+    assert (
+        champion()
+        .tags["promotion_reason"]
+        .startswith("forced (the new one is slow on our machines), although not so: ")
+    )
+
+    asked = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not", "-P", "dry_run=true")
+    assert asked.returncode == 0, asked.stderr
+    assert "nothing changed: it-ner@champion would be version 2 again" in asked.stdout
+    assert champion().version == "1"
+    done = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not")
+    assert done.returncode == 0, done.stderr
+    assert "it-ner@champion is version 2 again, no longer 1" in done.stdout
+    assert champion().version == "2"
+    assert find_version(NAME, "1").tags["rolled_back_reason"] == "it was not"
+
+    # Before the version that was promoted over the first one, the first one; and before that one none.
+    assert rolled_back(config).version == "1"
+    with pytest.raises(TrackingError, match="no champion before this one is known"):
+        rolled_back(config)
+
+
+def rolled_back(config: Config) -> RegisteredVersion:
+    with open_run("promote", "rollback") as run:
+        run_rollback(run, config, NAME, "champion", "once more")
+    return champion()
+
+
+def test_what_another_alias_was_given_is_no_matter(store: str, config: Config) -> None:
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(NAME, "champion", "1")
+    promote(config, "2", force="try it")
+    client.set_registered_model_alias(NAME, "staging", "2")
+    with open_run("promote", "staging") as run:
+        run_promote(run, config, NAME, "1", "staging", force="that of before")
+    assert rolled_back(config).version == "1"
+
+
+def test_a_version_that_was_deleted_is_passed_over(store: str, config: Config) -> None:
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(NAME, "passed", "1")
+    deleted = client.create_model_version(NAME, find_version(NAME, "1").source)
+    for version in (deleted.version, "2"):
+        with open_run("promote", "passed") as run:
+            run_promote(run, config, NAME, str(version), "passed", force="in turn")
+    client.delete_model_version(NAME, deleted.version)
+    with open_run("promote", "rollback") as run:
+        run_rollback(run, config, NAME, "passed", "once more")
+    holder = alias_holder(NAME, "passed")
+    assert holder
+    assert holder.version == "1"
+    with (
+        open_run("promote", "rollback") as run,
+        pytest.raises(TrackingError, match="no champion before this one is known"),
+    ):
+        run_rollback(run, config, NAME, "passed", "and once more")
+
+
+def test_a_registry_that_fails_is_not_one_that_knows_nothing(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
+    try:
+        with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
+            check_not_judged(NAME, "champion")
+        with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
+            find_version(NAME, "3")
+    finally:
+        mlflow.set_tracking_uri(store)
+
+
+def test_what_promotions_judge_about_is_given_to_nobody_unjudged(
+    store: str, tiny_preset: Path, config: Config
+) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+    promote(config, "2", force="so that it has a history")
+    done = entry_point(store, "export", "--preset", str(tiny_preset), "--alias", "champion")
+    assert done.returncode == 1
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: it-ner@champion is moved by promote alone")
+    )
+    assert champion().version == "2"
+
+
+def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_did_not(
+    store: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+
+    def meanwhile(*arguments: Any, **more: Any) -> None:
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", copy.version)
+        move_alias(*arguments, **more)
+
+    copy = mlflow.MlflowClient().create_model_version(NAME, find_version(NAME, "1").source)
+    monkeypatch.setattr("ner_mlflow.workflows.promote.move_alias", meanwhile)
+    try:
+        with open_run("promote", "promote") as run:
+            refused = attempt(run, config, NAME, "2", "champion")
+    finally:
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+        mlflow.MlflowClient().delete_model_version(NAME, copy.version)
+    assert "was moved by somebody else: version 1 had it when version 2 was compared" in refused
+    assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "False"
+
+
+def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "2")
+    again = mlflow_run(store, "-P", f"presets={tiny_preset}", "-P", "epochs=2")
+    assert again.returncode == 0, again.stderr
+    assert (
+        "it-ner@champion stays with its version: models:/it-ner/1 does not become it-ner@champion, not so: "
+        in again.stdout
+    )
+    assert champion().version == "2"
+
+
+def test_files_that_are_not_those_that_were_proven_are_not_promoted(
+    store: str, config: Config
+) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+    proven = find_version(NAME, "2").tags["export_run"]
+    try:
+        mlflow.MlflowClient().set_model_version_tag(
+            NAME, "2", "export_run", find_version(NAME, "1").tags["export_run"]
+        )
+        with pytest.raises(
+            ModelError, match="the files of models:/it-ner/2 are not those that export run"
+        ):
+            promote(config, "2")
+    finally:
+        mlflow.MlflowClient().set_model_version_tag(NAME, "2", "export_run", proven)
+
+
+def test_of_two_promotions_that_race_one_wins_and_the_other_is_told(store: str) -> None:
+    client = mlflow.MlflowClient()
+    source = find_version(NAME, "1").source
+    versions = [
+        find_version(NAME, str(client.create_model_version(NAME, source).version)) for _ in range(4)
+    ]
+    client.set_registered_model_alias(NAME, "raced", "1")
+    held = alias_holder(NAME, "raced")
+    start = threading.Barrier(len(versions))
+    outcomes: dict[str, str] = {}
+
+    def race(version: RegisteredVersion) -> None:
+        start.wait()
+        try:
+            move_alias("raced", version, held, {"won": "yes"}, "won the race", timeout_s=60)
+            outcomes[version.version] = "won"
+        except TrackingError as error:
+            outcomes[version.version] = str(error)
+
+    threads = [threading.Thread(target=race, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [version for version, outcome in outcomes.items() if outcome == "won"]
+    assert len(winners) == 1, outcomes
+    assert len(outcomes) == len(versions)
+    assert all(
+        "was moved by somebody else" in outcome for outcome in outcomes.values() if outcome != "won"
+    )
+    holder = alias_holder(NAME, "raced")
+    assert holder
+    assert holder.version == winners[0]
+    assert [
+        version.version
+        for version in versions
+        if find_version(NAME, version.version).tags.get("won")
+    ] == winners
+    assert not [
+        key for key in client.get_registered_model(NAME).tags if key.startswith("ner.promotion.")
+    ]
+
+
+def test_a_version_that_does_not_exist_is_said(store: str) -> None:
+    with pytest.raises(TrackingError, match="no version '99' of registered model 'it-ner'"):
+        find_version(NAME, "99")
+    done = entry_point(store, "promote", "--registered_model", "nobody")
+    assert done.returncode == 1
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: no version 'candidate' of registered model 'nobody'")
+    )
+    with pytest.raises(TrackingError, match="there is no registered model 'nobody'"):
+        alias_holder("nobody", "champion")

@@ -1,0 +1,64 @@
+"""The same commands against one tracking server, and against PostgreSQL where it is installed."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import entry_point, listening
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    store = f"sqlite:///{tmp_path / 'server.db'}"
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--artifacts-destination",
+        str(tmp_path / "artifacts"),
+        "--workers",
+        "1",
+    ]
+    with listening(
+        command, "/health", tmp_path, store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
+    ) as address:
+        yield address
+
+
+def whole_job(store: str, tiny_preset: Path, temporary: Path) -> None:
+    temporary.mkdir()
+    done = entry_point(
+        store,
+        "main",
+        "--presets",
+        str(tiny_preset),
+        "--epochs",
+        "1",
+        env={"TMPDIR": str(temporary)},
+    )
+    assert done.returncode == 0, done.stderr
+    mlflow.set_tracking_uri(store)
+    assert [
+        path for path in temporary.iterdir() if path.is_dir()
+    ] == []  # nothing that was fetched is left
+    version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
+    assert version.status == "READY"
+    again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
+    assert again.stderr.count("reused") == 4, again.stderr
+    answer = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(["Ubuntu 22.04"])
+    assert len(answer) == 1
+
+
+def test_main_through_a_server_with_proxied_artifacts(
+    server: str, tiny_preset: Path, tmp_path: Path
+) -> None:
+    whole_job(server, tiny_preset, tmp_path / "temporary")
+
+
+def test_main_on_postgresql(postgresql: str, tiny_preset: Path, tmp_path: Path) -> None:
+    whole_job(postgresql, tiny_preset, tmp_path / "temporary")

@@ -1,0 +1,305 @@
+"""The configuration: every preset loads, every mistake is one line that names its key, every dump loads again."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from ner_mlflow.config.loading import (
+    PRESETS,
+    flatten,
+    load_config,
+    parse_overrides,
+    preset_name,
+    preset_names,
+)
+from ner_mlflow.config.schema import Config
+from ner_mlflow.errors import ConfigError
+
+TEXT = st.text(min_size=1, max_size=12)
+OVERRIDES = st.fixed_dictionaries(
+    {},
+    optional={
+        "data.dataset": TEXT,
+        "data.revision": st.one_of(
+            TEXT, st.sampled_from(["1e5", "no", "null", "2020-01-01", "0123"])
+        ),
+        "data.seed": st.integers(0, 10**20),
+        "data.test_fraction": st.floats(0, 1, exclude_max=True),
+        "model.lora_targets": st.lists(TEXT, min_size=1, max_size=3),
+        "train.learning_rate": st.floats(0, 1e300, exclude_min=True),
+        "train.gradient_checkpointing": st.booleans(),
+        "evaluate.split": st.sampled_from(["train", "validation", "test"]),
+        "export.served": st.sampled_from([["fp32"], ["int8", "fp32"], ["fp16"]]),
+    },
+)
+
+
+def keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description
+
+
+def preset_file(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_loads_and_says_what_it_is(preset: str) -> None:
+    config = load_config(preset)
+    said = list(keys(yaml.safe_load((PRESETS / f"{preset}.yaml").read_text(encoding="utf-8"))))
+    assert preset.endswith(config.model.adaptation)
+    assert said
+    assert set(said) <= set(flatten(config))
+
+
+def test_the_presets_of_the_study_and_the_embedded_ones_ship() -> None:
+    assert preset_names() == [
+        "bert_full",
+        "bert_lora",
+        "distil_full",
+        "granite_full",
+        "minilm_full",
+        "minilm_lora",
+    ]
+
+
+def test_base_has_exactly_the_keys_of_the_model_in_order() -> None:
+    base = yaml.safe_load((PRESETS / "base.yaml").read_text(encoding="utf-8"))
+    assert list(keys(base)) == [name for name, _ in fields(Config)] == list(flatten(load_config()))
+
+
+def test_every_setting_has_a_description_of_its_own() -> None:
+    described = dict(fields(Config))
+    assert Config.descriptions() == described
+    assert [name for name, description in described.items() if not description] == []
+    assert (
+        len(set(described.values())) >= len(described) - 2
+    )  # a revision and a seed may read alike
+
+
+@pytest.mark.parametrize("preset", ["bert_lora", "mine/bert_lora.yaml", "bert_lora.yaml"])
+def test_a_preset_is_called_by_the_name_of_its_file(preset: str) -> None:
+    assert preset_name(preset) == "bert_lora"
+
+
+def test_a_preset_changes_only_what_it_says(tmp_path: Path) -> None:
+    base, mine = (
+        flatten(load_config()),
+        flatten(load_config(preset_file(tmp_path, "train: {epochs: 9}\ndata:\n  seed: 1\n"))),
+    )
+    assert {key: mine[key] for key in base if mine[key] != base[key]} == {
+        "train.epochs": 9,
+        "data.seed": 1,
+    }
+
+
+def test_overrides_win_over_the_preset(tmp_path: Path) -> None:
+    config = load_config(
+        preset_file(tmp_path, "train: {epochs: 9, batch_size: 4}"), {"train.epochs": 2}
+    )
+    assert (config.train.epochs, config.train.batch_size) == (2, 4)
+
+
+def test_an_empty_preset_is_base(tmp_path: Path) -> None:
+    assert load_config(preset_file(tmp_path, "# nothing\n")) == load_config()
+
+
+def test_a_list_replaces_a_list() -> None:
+    assert load_config(overrides={"model.lora_targets": ["query"]}).model.lora_targets == ("query",)
+
+
+WRONG = [
+    ("train.epoch", 3, "no setting 'train.epoch'; known here: learning_rate, epochs"),
+    ("trian.epochs", 3, "no setting 'trian'; known here: data, model"),
+    ("epochs", 3, "no setting 'epochs'"),
+    ("", 3, "no setting ''"),
+    ("train.epochs.more", 3, "train.epochs: .*not {'more': 3}"),
+    ("train", 3, "'train' is a section, not a value: set one of train.learning_rate"),
+    ("export", None, "'export' is a section"),
+    ("train.epochs", "many", "train.epochs: .*integer.*not 'many'"),
+    ("train.epochs", 2.5, r"train.epochs: .*not 2\.5"),
+    ("train.epochs", None, "train.epochs: .*not None"),
+    ("distill.unlabelled", "texts.jsonl", "distill: unlabelled=texts.jsonl needs teachers"),
+    ("train.repeat_factor_threshold", 1.5, "train.repeat_factor_threshold: .*not 1.5"),
+    ("train.epochs", 0, "train.epochs: .*greater than or equal to 1, not 0"),
+    ("train.learning_rate", -1e-4, r"train.learning_rate: .*not -0\.0001"),
+    ("train.weight_decay", float("nan"), "train.weight_decay: .*not nan"),
+    (
+        "train.gradient_checkpointing",
+        "perhaps",
+        "train.gradient_checkpointing: .*boolean.*not 'perhaps'",
+    ),
+    ("train.precision", "fp8", "train.precision: .*'bf16'.*not 'fp8'"),
+    ("data.test_fraction", 1.0, r"data.test_fraction: .*less than 1, not 1\.0"),
+    ("data.dataset", "", "data.dataset: .*not ''"),
+    ("data.oversample_factor", 0.5, r"data.oversample_factor: .*not 0\.5"),
+    ("model.adaptation", "quantum", "model.adaptation: .*'lora'.*not 'quantum'"),
+    ("model.revision", 123, "model.revision: .*string, not 123"),
+    ("model.lora_targets", "query", "model.lora_targets: .*not 'query'"),
+    ("evaluate.split", "dev", "evaluate.split: .*not 'dev'"),
+    ("export.variants", ["fp32", "int4"], r"export.variants.1: .*not 'int4'"),
+    ("export.variants", ["int8"], r"export: variants \['int8'\] lack fp32"),
+    ("export.variants", ["fp32"], r"export: served \['int8'\] is not among variants \['fp32'\]"),
+    ("export.served", [], "export.served: "),
+    ("train.epochs", True, "train.epochs: .*not True"),
+    ("train.learning_rate", float("inf"), "learning_rate"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG)
+def test_a_wrong_override_is_one_line_that_names_it(key: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(overrides={key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_all_wrong_values_are_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"train.epochs: .*; evaluate.split: "):
+        load_config(overrides={"train.epochs": 0, "evaluate.split": "dev"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [1", "not YAML"),
+        ("- train", "must hold sections.*not a list"),
+        ("train", "must hold sections.*not a str"),
+        ("train: 3", "'train' is a section, not a value"),
+        ("train: {epoch: 3}", "no setting 'train.epoch'"),
+        ("train: {1: 3}", "no setting 'train.1'"),
+        ("train:", "'train' is a section"),
+        ("train: {epochs: x}", "train.epochs: .*not 'x'"),
+        ("[]", "must hold sections"),
+        ("data: {revision: 2020-13-45}", "mine.yaml"),
+    ],
+)
+def test_a_wrong_preset_is_one_line_that_names_it(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(preset_file(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_preset_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"data: {dataset: \xff}")
+    with pytest.raises(ConfigError, match="not YAML"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "bert_huge",
+        "",
+        "a\0b",
+        "missing/mine.yaml",
+        "x" * 300,
+    ],
+)
+def test_an_unknown_preset_lists_the_known_ones(preset: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match="bert_full, bert_lora, distil_full, granite_full, minilm_full, minilm_lora",
+    ) as caught:
+        load_config(preset)
+    assert repr(preset) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("", {}),
+        ("  \n ", {}),
+        ("train.epochs=3", {"train.epochs": 3}),
+        (
+            "train.epochs=3  model.lora_targets=[query,value]",
+            {"train.epochs": 3, "model.lora_targets": ["query", "value"]},
+        ),
+        (
+            "train.learning_rate=2.0e-5 model.revision=v1",
+            {"train.learning_rate": 2e-5, "model.revision": "v1"},
+        ),
+        ("train.gradient_checkpointing=true", {"train.gradient_checkpointing": True}),
+        ("data.dataset=a/b=c", {"data.dataset": "a/b=c"}),
+        ("data.revision='123'", {"data.revision": "123"}),
+        ("data.revision=", {"data.revision": None}),
+        ("train.epochs=3 train.epochs=4", {"train.epochs": 4}),
+    ],
+)
+def test_overrides_are_keys_and_yaml_values(text: str, overrides: dict[str, object]) -> None:
+    assert parse_overrides(text) == overrides
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("train.epochs", "'train.epochs'"),
+        ("train.epochs = 3", "'train.epochs'"),
+        ("=3", "'=3'"),
+        ("model.lora_targets=[query", r"'model.lora_targets=\[query'"),
+        ("data.revision=2020-13-45", "2020-13-45"),
+    ],
+)
+def test_a_word_that_is_no_override_is_named(text: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=word) as caught:
+        parse_overrides(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_may_be_written_without_a_dot() -> None:
+    assert (
+        load_config(overrides=parse_overrides("train.learning_rate=2e-5")).train.learning_rate
+        == 2e-5
+    )
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_dumped_preset_loads_as_the_same_configuration(tmp_path: Path, preset: str) -> None:
+    config = load_config(preset)
+    assert load_config(preset_file(tmp_path, config.to_yaml())) == config
+    assert list(keys(yaml.safe_load(config.to_yaml()))) == list(flatten(config))
+
+
+@settings(deadline=None, max_examples=30)
+@given(OVERRIDES)
+def test_a_dumped_configuration_loads_as_the_same(overrides: dict[str, Any]) -> None:
+    if "fp16" in overrides.get("export.served", []):
+        overrides["export.variants"] = ["fp16", "fp32"]
+    config = load_config(overrides=overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        again = load_config(preset_file(Path(folder), config.to_yaml()))
+    assert again == config
+    flat = flatten(again)
+    assert {key: flat[key] for key in overrides} == overrides
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_config().train.epochs = 3  # type: ignore[misc]
+
+
+def test_flattened_keys_are_dotted_and_may_have_a_prefix() -> None:
+    config = load_config()
+    assert flatten(config)["train.epochs"] == config.train.epochs
+    assert flatten(config.train, "fit")["fit.epochs"] == config.train.epochs
+    assert flatten(config)["export.variants"] == ["fp32", "fp16", "int8"]

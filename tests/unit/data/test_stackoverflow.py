@@ -1,0 +1,39 @@
+"""The StackOverflow NER corpus, where it lies beside the checkout: the counts that its description gives."""
+
+from pathlib import Path
+
+import pytest
+
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.tagging.iob2 import to_entities
+
+CORPUS = Path(__file__).parents[2].parent / "shared" / "data" / "stackoverflow-ner"
+COUNTS = {
+    "train": (9263, {"ERROR": 61, "HARDWARE": 199, "OS": 171, "SOFTWARE": 2770, "VERSION": 257}),
+    "validation": (2936, {"ERROR": 35, "HARDWARE": 149, "OS": 73, "SOFTWARE": 863, "VERSION": 138}),
+    "test": (3108, {"ERROR": 18, "HARDWARE": 53, "OS": 66, "SOFTWARE": 842, "VERSION": 111}),
+}
+
+pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS}")
+
+
+def test_counts_are_those_of_the_corpus() -> None:
+    preparation = prepare(read_corpus(str(CORPUS)), load_config().data)
+    for split, (sentences, types) in COUNTS.items():
+        found = preparation.source[split]
+        assert len(found) == sentences
+        entities = [entity.type for sentence in found for entity in to_entities(sentence.tags)]
+        assert {type_: entities.count(type_) for type_ in preparation.schema.types} == types
+    assert [preparation.counts[f"{split}/iob2_repaired"] for split in COUNTS] == [7, 3, 1]
+    assert preparation.corpus["validation"] == preparation.source["validation"]
+    assert preparation.corpus["test"] == preparation.source["test"]
+
+
+def test_oversampling_is_that_of_the_reference_study() -> None:
+    config = load_config("bert_full", {"data.cross_split_duplicates": "keep"}).data
+    preparation = prepare(read_corpus(str(CORPUS)), config)
+    assert preparation.counts["train/oversampled"] == 2229
+    assert preparation.counts["train/rare_boosted"] == 208
+    assert len(preparation.corpus["train"]) == 9263 + 2229 + 208

@@ -1,0 +1,95 @@
+"""The table of statistics, counted by hand on a tiny corpus, and its figure."""
+
+import io
+
+import pytest
+
+from ner_mlflow.data.prepare import Preparation
+from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus, Sentence
+from ner_mlflow.data.statistics import plot_statistics, statistics, statistics_metrics
+from ner_mlflow.tagging.label_schema import LabelSchema
+
+SCHEMA = LabelSchema(("ERROR", "OS"))
+
+
+def tagged(*tags: str) -> Sentence:
+    return Sentence(tuple(f"w{index}" for index in range(len(tags))), tags)
+
+
+SOURCE: Corpus = {
+    TRAIN: [
+        tagged("B-OS"),
+        tagged("B-OS", "I-OS", "B-OS", "O"),
+        tagged("O", "O"),
+        tagged("O", "O", "O"),
+    ],
+    TEST: [tagged("B-ERROR", "O")],
+}
+PREPARED: Corpus = {TRAIN: SOURCE[TRAIN][1:], VALIDATION: SOURCE[TRAIN][:1], TEST: SOURCE[TEST]}
+PREPARATION = Preparation(PREPARED, SOURCE, SCHEMA)
+
+
+def test_the_table_counts_each_stage_and_split() -> None:
+    table = statistics(PREPARATION)
+    assert list(table.columns) == [
+        "stage",
+        "split",
+        "sentences",
+        "tokens_mean",
+        "tokens_median",
+        "entities",
+        "ERROR",
+        "OS",
+    ]
+    assert table.to_numpy().tolist() == [
+        ["source", TRAIN, 4, 2.5, 2.5, 3, 0, 3],
+        ["source", TEST, 1, 2.0, 2.0, 1, 1, 0],
+        ["prepared", TRAIN, 3, 3.0, 3.0, 2, 0, 2],
+        ["prepared", VALIDATION, 1, 1.0, 1.0, 1, 0, 1],
+        ["prepared", TEST, 1, 2.0, 2.0, 1, 1, 0],
+    ]
+
+
+def test_the_mean_is_not_the_median() -> None:
+    corpus = {**PREPARED, TRAIN: [tagged("O"), tagged("O"), tagged(*["O"] * 5)]}
+    row = statistics(Preparation(corpus, corpus, SCHEMA)).iloc[0]
+    assert (row["tokens_mean"], row["tokens_median"]) == (2.33, 1.0)
+
+
+def test_metrics_are_named_by_stage_split_and_type() -> None:
+    metrics = statistics_metrics(statistics(PREPARATION))
+    assert len(metrics) == 5 * 6
+    assert {name: value for name, value in metrics.items() if name.startswith("source/train/")} == {
+        "source/train/sentences": 4.0,
+        "source/train/tokens_mean": 2.5,
+        "source/train/tokens_median": 2.5,
+        "source/train/entities": 3.0,
+        "source/train/ERROR/entities": 0.0,
+        "source/train/OS/entities": 3.0,
+    }
+    assert metrics["prepared/test/ERROR/entities"] == 1.0
+    assert all(isinstance(value, float) for value in metrics.values())
+
+
+def test_a_split_without_sentences_counts_nothing() -> None:
+    metrics = statistics_metrics(
+        statistics(Preparation(PREPARED, {**SOURCE, VALIDATION: []}, SCHEMA))
+    )
+    assert {value for name, value in metrics.items() if name.startswith("source/validation/")} == {
+        0.0
+    }
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_figure_shows_every_type_and_split(count: int) -> None:
+    schema = LabelSchema(tuple(f"T{index:02}" for index in range(count)))
+    sentence = tagged(*(f"B-{type_}" for type_ in schema.types))
+    corpus: Corpus = {TRAIN: [sentence] * 5, VALIDATION: [sentence], TEST: [sentence] * 2}
+    figure = plot_statistics(statistics(Preparation(corpus, corpus, schema)), schema)
+    entities, sentences = figure.axes
+    assert [label.get_text() for label in entities.get_xticklabels()] == list(schema.types)
+    assert [bar.get_height() for bar in entities.patches] == [5] * count + [1] * count + [2] * count
+    assert [bar.get_height() for bar in sentences.patches] == [5, 1, 2]
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    assert drawn.getvalue().startswith(b"\x89PNG")

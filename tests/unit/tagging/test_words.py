@@ -1,0 +1,215 @@
+"""Running text to words and sentences: nothing is lost, names stay whole, and no input takes long."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ner_mlflow.tagging.words import LONGEST_CUT, Words, split_sentences
+
+PUNCTUATION = "<>()[]{}.,;:!?\"'`“”‘’«»…-_/#+@ \t\n\r\u00a0\u2028"
+PARTS = [
+    "n't",
+    "'s",
+    "e.g.",
+    "...",
+    "Node.js",
+    "<div>",
+    "foo()",
+    "\n\n",
+    "\n",
+    " ",
+    ".",
+    "No",
+    "(",
+    '"',
+]
+TEXTS = st.one_of(
+    st.text(st.characters()),  # half surrogate pairs included
+    st.text(st.one_of(st.sampled_from(PUNCTUATION), st.sampled_from("aB1é")), max_size=60),
+    st.lists(st.sampled_from(PARTS)).map("".join),
+)
+
+
+def words_of(text: str) -> Words:
+    """Those of all sentences, in a row."""
+    found = split_sentences(text)
+    return Words(*([value for words in found for value in words[part]] for part in range(3)))
+
+
+def sentences(text: str) -> list[str]:
+    return [" ".join(words.texts) for words in split_sentences(text)]
+
+
+@contextmanager
+def limit(seconds: float) -> Iterator[None]:
+    """Stop what takes longer, so that a slow input fails a test instead of hanging it."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@settings(deadline=None, max_examples=200)
+@given(TEXTS)
+@example("\ud800")
+@example("(\udfff)")
+@example("x" * (LONGEST_CUT + 1) + ",")
+def test_words_are_the_text_without_its_white_space(text: str) -> None:
+    words = words_of(text)
+    assert "".join(words.texts) == "".join(text.split())
+    assert all(word == text[start:end] != "" for word, start, end in zip(*words, strict=True))
+    assert all(not any(character.isspace() for character in word) for word in words.texts)
+    assert all(end <= start for end, start in zip(words.ends, words.starts[1:], strict=False))
+
+
+@settings(deadline=None, max_examples=200)
+@given(TEXTS)
+def test_no_sentence_is_empty(text: str) -> None:
+    assert all(words.texts for words in split_sentences(text))
+
+
+@settings(deadline=None, max_examples=60)
+@given(TEXTS, TEXTS)
+def test_a_blank_line_always_ends_a_sentence(first: str, second: str) -> None:
+    expected = [words.texts for text in (first, second) for words in split_sentences(text)]
+    assert [words.texts for words in split_sentences(f"{first}\n\n{second}")] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \n\t ", []),
+        ("Windows 10 crashed", ["Windows", "10", "crashed"]),
+        ("Node.js,", ["Node.js", ","]),
+        ("Node.js.", ["Node.js", "."]),
+        ("C++", ["C++"]),
+        ("C++, C#.", ["C++", ",", "C#", "."]),
+        (".NET", [".NET"]),
+        ("(.NET)", ["(", ".NET", ")"]),
+        ("ASP.NET/IIS", ["ASP.NET/IIS"]),
+        ("v1.2.3;", ["v1.2.3", ";"]),
+        ("can't", ["ca", "n't"]),
+        ("don’t.", ["do", "n’t", "."]),
+        ("It's", ["It", "'s"]),
+        ("I'LL", ["I", "'LL"]),
+        ("we've we're I'd I'm", ["we", "'ve", "we", "'re", "I", "'d", "I", "'m"]),
+        ("'s n't", ["'s", "n't"]),
+        ("users'", ["users", "'"]),
+        ("(see foo())", ["(", "see", "foo()", ")"]),
+        ("foo(),", ["foo()", ","]),
+        ("foo(bar[0])", ["foo(bar[0])"]),
+        ("[x] {y} <z", ["[", "x", "]", "{", "y", "}", "<", "z"]),
+        ("a) b]", ["a", ")", "b", "]"]),
+        ("<div>", ["<div>"]),
+        ("</div>,", ["</div>", ","]),
+        ("(<div>)", ["(", "<div>", ")"]),
+        ("List<String>", ["List<String>"]),
+        ('"Windows 10"', ['"', "Windows", "10", '"']),
+        ("“quoted”, ‘so’ «too»", ["“", "quoted", "”", ",", "‘", "so", "’", "«", "too", "»"]),
+        ("`ls -l`", ["`", "ls", "-l", "`"]),
+        ("what?!", ["what", "?", "!"]),
+        ("wait...", ["wait", ".", ".", "."]),
+        ("... -- () =>", ["...", "--", "()", "=>"]),
+        ("http://a.b/c?d=1.", ["http://a.b/c?d=1", "."]),
+        ("C:\\dir\\x.txt:", ["C:\\dir\\x.txt", ":"]),
+        ("a\u00a0b\u2028c", ["a", "b", "c"]),
+        ("e.g. Windows", ["e.g", ".", "Windows"]),
+        ("key=value", ["key=value"]),
+        ("-f --all", ["-f", "--all"]),
+        ("日本語。", ["日本語。"]),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    assert words_of(text).texts == words
+
+
+def test_offsets_count_code_points() -> None:
+    assert list(zip(*words_of("🙂 (Node.js),"), strict=True)) == [
+        ("🙂", 0, 1),
+        ("(", 2, 3),
+        ("Node.js", 3, 10),
+        (")", 10, 11),
+        (",", 11, 12),
+    ]
+
+
+def test_a_long_chunk_stays_whole() -> None:
+    short, long = "(" + "x" * (LONGEST_CUT - 2) + ")", "(" + "x" * (LONGEST_CUT - 1) + ")"
+    assert words_of(short).texts == ["(", "x" * (LONGEST_CUT - 2), ")"]
+    assert words_of(long).texts == [long]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It broke. We fixed it.", ["It broke .", "We fixed it ."]),
+        ("Why? Because! So", ["Why ?", "Because !", "So"]),
+        ("Wait… Then", ["Wait …", "Then"]),
+        ("Wait ... Then", ["Wait ...", "Then"]),
+        ("It broke. then it ran", ["It broke . then it ran"]),
+        ("version 3.5 of Node.js runs", ["version 3.5 of Node.js runs"]),
+        ("e.g. Windows and vs. Linux", ["e.g . Windows and vs . Linux"]),
+        ("See Fig. 3. Then", ["See Fig . 3 .", "Then"]),
+        ("Etc. Then", ["Etc . Then"]),
+        ("etc! Then", ["etc !", "Then"]),
+        ('He said "stop." Then', ['He said " stop . "', "Then"]),
+        ('("He said “stop.”") Then', ['( " He said “ stop . ” " )', "Then"]),
+        ("(It broke.) Then", ["( It broke . )", "Then"]),
+        ("Acme Corp., Boston", ["Acme Corp . , Boston"]),
+        ("It broke.Then", ["It broke.Then"]),
+        ("a.)b", ["a.)b"]),
+        ("First line\nSecond line", ["First line", "Second line"]),
+        ("a wrapped\nline goes on", ["a wrapped line goes on"]),
+        ("a wrapped.\nline goes on", ["a wrapped . line goes on"]),
+        ("a wrapped\n\nline ends", ["a wrapped", "line ends"]),
+        ("a wrapped\n  \t\nline ends", ["a wrapped", "line ends"]),
+        ("windows\r\nEnds", ["windows", "Ends"]),
+        ("windows\r\n\r\nends", ["windows", "ends"]),
+        ("a list:\n- one\n- two", ["a list :", "- one", "- two"]),
+        ("Error 5\n404 too", ["Error 5", "404 too"]),
+        ("It broke. 3 times", ["It broke .", "3 times"]),
+        ("!", ["!"]),
+        (". . .", [".", ".", "."]),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, found: list[str]) -> None:
+    assert sentences(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 1_000_000,
+        "(" * 1_000_000,
+        ")" * 1_000_000,
+        "<" * 1_000_000,
+        "(a" * 500_000,
+        "'" * 1_000_000 + "a",
+        "a" + "." * 1_000_000,
+        "\n" * 1_000_000 + "a",
+        "a\n" + " " * 1_000_000 + "b",
+        (("(" * 250 + "a ") * 4000)[:100_000],
+        "word " * 50_000,
+        "; " * 50_000,
+        '" ' * 50_000,
+        ") " * 50_000,
+    ],
+    ids=lambda text: ascii(text[:6]),
+)
+def test_no_text_takes_long(text: str) -> None:
+    with limit(2):
+        found = split_sentences(text)
+    assert sum(len(word) for words in found for word in words.texts) == len("".join(text.split()))

@@ -1,0 +1,159 @@
+"""The floors of the house: imports go strictly down, and some libraries have one owner each."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ner_mlflow.export.bundle import SERVED_MODULE
+from ner_mlflow.source_code import DATA_SUFFIXES, import_closure, source_files
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "ner_mlflow"
+
+FLOORS = (
+    {"version", "errors", "paths", "redaction", "logs", "source_code"},
+    {"provenance"},
+    {"tagging", "config"},
+    {"sweeping"},
+    {"data"},
+    {"evaluation", "prompting"},
+    {"modeling"},
+    {"export"},
+    {"tracking"},
+    {"workflows"},
+    {"__init__"},
+    {"cli"},
+)
+"""Rooms from the ground up; a room imports only from lower floors and from itself, or, on the
+ground floor, from beside it."""
+OWNERS = {
+    "mlflow": ("ner_mlflow/tracking/", "ner_mlflow/tagging/pyfunc.py"),
+    "click": ("ner_mlflow/cli/",),
+    "openai": ("ner_mlflow/prompting/client.py",),
+    "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
+    "onnx": ("ner_mlflow/export/",),
+    "onnxruntime": ("ner_mlflow/export/", "ner_mlflow/tagging/"),
+    "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
+    "peft": ("ner_mlflow/modeling/",),
+}
+"""Library -> the only places that import it."""
+SERVED_LIBRARIES = {"mlflow", "numpy", "onnxruntime", "pandas", "tokenizers"}
+
+MODULES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "entrypoints").glob("*.py")])
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Absolute names of all modules a file imports, inside functions too."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            prefix = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (
+                [prefix] if node.module else [f"{prefix}.{alias.name}" for alias in node.names]
+            )
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def identifier(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.is_relative_to(PACKAGE)], ids=identifier
+)
+def test_imports_go_strictly_down(path: Path) -> None:
+    here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module in imports(path):
+        if not module.startswith("ner_mlflow"):
+            assert not module.startswith("entrypoints")
+            continue
+        there = room(module)
+        if there == here:
+            continue
+        beside = floor(there) == floor(here) == 0
+        assert floor(there) < floor(here) or beside, (
+            f"{here} (floor {floor(here)}) imports {there} (floor {floor(there)})"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identifier)
+def test_libraries_are_imported_by_their_owners_only(path: Path) -> None:
+    for module in imports(path):
+        library = module.split(".")[0]
+        if library in OWNERS:
+            assert identifier(path).startswith(OWNERS[library]), (
+                f"{identifier(path)} imports {library}"
+            )
+
+
+def test_the_served_model_needs_the_served_libraries_only() -> None:
+    for path in import_closure(SERVED_MODULE):
+        for imported in imports(path):
+            top = imported.split(".")[0]
+            known = {"ner_mlflow", *SERVED_LIBRARIES, *sys.stdlib_module_names}
+            assert top in known, f"{identifier(path)} imports {imported}"
+
+
+def test_the_served_model_needs_no_room_but_its_own_and_the_errors() -> None:
+    rooms = {path.relative_to(PACKAGE).parts[0] for path in import_closure(SERVED_MODULE)}
+    assert rooms == {"tagging", "errors.py"}
+
+
+def test_every_table_is_read_by_a_module_that_names_it() -> None:
+    files = import_closure(
+        *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+    )
+    tables = [path for path in source_files() if path.suffix in DATA_SUFFIXES]
+    assert tables
+    assert [path for path in tables if path not in files] == []
+
+
+def test_commands_that_fit_nothing_start_without_pytorch() -> None:
+    names = ("compare", "data", "evaluate", "predict", "promote", "prompt", "robustness")
+    code = (
+        f"import sys, {', '.join(f'ner_mlflow.cli.{name}' for name in names)}; print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "ner_mlflow.workflows.evaluate" in loaded
+    assert not {"torch", "peft"} & set(loaded)
+
+
+def test_the_entry_points_stay_thin() -> None:
+    for path in (ROOT / "entrypoints").glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 6, path
+
+
+def test_commands_send_no_telemetry() -> None:
+    # MLflow reports nothing where it sees tests or CI either; a user's shell has neither.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "NER_MLFLOW_CACHE")
+    }
+    code = "import ner_mlflow.cli.data; from mlflow.telemetry.client import get_telemetry_client as get; print(get())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "None"
