@@ -17,7 +17,9 @@ from ner_mlflow.export.latency import interleaved_latency_ms, latency_inputs, on
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
 from ner_mlflow.tagging.tagger import TaggerSpec
-from ner_mlflow.tracking.runs import download, latest_run, read_metrics
+from ner_mlflow.tracking.queries import download, latest_run
+from ner_mlflow.tracking.records import ExportRecord
+from ner_mlflow.tracking.steps import Step
 
 RUNS = 400
 WARMUP_RUNS = 20
@@ -31,7 +33,7 @@ def main() -> None:
         full, lora = sys.argv[1:]
     else:
         found = [
-            latest_run("export", DEFAULT_EXPERIMENT, preset)
+            latest_run(Step.EXPORT, DEFAULT_EXPERIMENT, preset)
             for preset in ("minilm_full", "minilm_lora")
         ]
         if None in found:
@@ -55,7 +57,7 @@ def main() -> None:
         WARMUP_RUNS,
     )
     p50_ms = {name: float(np.median(values)) for name, values in times.items()}
-    metrics = read_metrics(full)
+    metrics = ExportRecord.read(full).metrics
     for name, value in p50_ms.items():
         print(f"{name}: p50 {value:.2f} ms at length {LENGTH}")
     print(

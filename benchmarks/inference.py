@@ -47,7 +47,9 @@ from ner_mlflow.tagging.recognizer import (
 from ner_mlflow.tagging.tagger import TaggerSpec
 from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
 from ner_mlflow.tracking.models import find_model
-from ner_mlflow.tracking.runs import download, latest_run, read_tags
+from ner_mlflow.tracking.queries import download, latest_run
+from ner_mlflow.tracking.records import ExportRecord
+from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.data import load_data
 
 PIPELINE_BATCH_SIZE = 32
@@ -69,13 +71,13 @@ def main() -> None:
     parser.add_argument("--int8", default="int8", help="the exported variant taken for int8")
     parser.add_argument("--fp32", default="fp32", help="the exported variant taken for fp32")
     arguments = parser.parse_args()
-    run_id = arguments.export_run or latest_run("export", DEFAULT_EXPERIMENT)
+    run_id = arguments.export_run or latest_run(Step.EXPORT, DEFAULT_EXPERIMENT)
     if run_id is None:
         raise SystemExit("no export run here: run main first, or name one")
-    tags = read_tags(run_id)
-    corpus = load_data(tags["data_run"]).dataset.corpus
+    export = ExportRecord.read(run_id)
+    corpus = load_data(export.data_run).dataset.corpus
     texts = [" ".join(sentence.tokens) for sentence in corpus[TEST]][: arguments.sentences]
-    torch_folder = find_model(tags["model"]).folder
+    torch_folder = find_model(export.model).folder
     folders = {
         name: download(f"runs:/{run_id}/onnx/{variant}")
         for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))
@@ -143,13 +145,10 @@ def _served(folder: Path, store: Path) -> str:
     mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
     mlflow.set_experiment("inference")
     golden = golden_answers(EntityRecognizer(load_tagger(folder)), EXAMPLE)
-    return str(
-        download(
-            log_served_model(
-                folder, write_code_bundle(store / "code"), "served_model", golden, {}
-            ).uri
-        )
-    )
+    bundle = write_code_bundle(store / "code")
+    with mlflow.start_run() as run:
+        logged = log_served_model(run.info.run_id, folder, bundle, "served_model", golden, {})
+    return str(download(logged.uri))
 
 
 def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:

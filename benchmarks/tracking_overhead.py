@@ -34,9 +34,11 @@ from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
 from ner_mlflow.tracking.flavors import log_transformers_model
-from ner_mlflow.tracking.runs import Run, open_run, open_run_below, read_metrics, read_tags
+from ner_mlflow.tracking.lifecycle import open_child_of, open_run
+from ner_mlflow.tracking.records import resume_key
+from ner_mlflow.tracking.run import Run
+from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.steps import SWEEP_STEP
 from ner_mlflow.workflows.sweep import SweepJob, Trials, trial_config
 
 
@@ -110,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
         os.environ[CACHE_VARIABLE] = folder
         mlflow.set_tracking_uri(address)
-        with open_run(SWEEP_STEP, "tracking overhead") as parent:
+        with open_run(Step.SWEEP, "tracking overhead") as parent:
             data = find_data(parent, config)
             job = SweepJob("overhead", space, config, data.run_id, parent.id, parent.experiment_id)
             trials = Trials(job, data)
@@ -164,16 +166,15 @@ def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
     }
     return {
         **{
-            f"ner_mlflow.tracking.runs.Run.{name}": clock.timed(name, method)
+            f"ner_mlflow.tracking.run.Run.{name}": clock.timed(name, method)
             for name, method in methods.items()
         },
         "ner_mlflow.workflows.train.log_transformers_model": clock.timed(
             "log model", log_transformers_model
         ),
-        "ner_mlflow.workflows.train.read_tags": clock.timed("read", read_tags),
-        "ner_mlflow.workflows.sweep.read_metrics": clock.timed("read", read_metrics),
-        "ner_mlflow.workflows.sweep.open_run_below": lambda *args: clock.timed_opening(
-            open_run_below(*args)
+        "ner_mlflow.workflows.train.resume_key": clock.timed("read", resume_key),
+        "ner_mlflow.workflows.sweep.open_child_of": lambda *args: clock.timed_opening(
+            open_child_of(*args)
         ),
     }
 

@@ -3,9 +3,9 @@
 import click
 
 from ..evaluation.comparison import markdown_table
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.steps import Step
 from ..workflows.compare import run_compare
-from ..workflows.steps import COMPARE_STEP
 from .options import (
     command,
     option,
@@ -30,9 +30,9 @@ from .options import (
 def compare(runs: str, preset: str, overrides: str, **options: str) -> None:
     """Compare trained models: scores with significance, types, seeds, sizes and latencies, confusions, F1 against cost."""
     set_up_logging()
-    with open_run(COMPARE_STEP, f"compare {runs}") as run:
+    with open_run(Step.COMPARE, f"compare {runs}") as run:
         config = resolve(preset, options, overrides)
-        report = run_compare(run, config.evaluate, several(runs, "runs"))
+        report = run_compare(run, config.evaluate, config.export, several(runs, "runs"))
         columns = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]
         click.echo(f"\n{markdown_table(report.tables['results'][columns])}\n")
-        click.echo(f"open next: {where_to_look(run, 'comparison.html')}")
+        click.echo(f"open next: {ui_address(run, 'comparison.html')}")

@@ -2,9 +2,9 @@
 
 import click
 
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.steps import Step
 from ..workflows.data import run_data
-from ..workflows.steps import DATA_STEP
 from .options import command, overrides_option, preset_option, resolve, set_up_logging, setting
 
 
@@ -25,10 +25,10 @@ from .options import command, overrides_option, preset_option, resolve, set_up_l
 def data(preset: str, overrides: str, **options: str) -> None:
     """Prepare a dataset and log it with its statistics."""
     set_up_logging()
-    with open_run(DATA_STEP, f"data {options['data__dataset']}") as run:
+    with open_run(Step.DATA, f"data {options['data__dataset']}") as run:
         config = resolve(preset, options, overrides)
         prepared = run_data(run, config.data)
         click.echo(
             f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, in run {run.id}"
         )
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {ui_address(run)}")

@@ -2,12 +2,12 @@
 
 import click
 
-from ..tracking.models import check_registered_name, register
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.models import check_registered_name
 from ..tracking.registry import check_not_judged
-from ..tracking.runs import open_run, where_to_look
-from ..workflows.export import run_export
+from ..tracking.steps import Step
+from ..workflows.export import register_export, run_export
 from ..workflows.inputs import find_data_of_model, find_trained
-from ..workflows.steps import EXPORT_STEP
 from .options import (
     command,
     data_run_option,
@@ -35,7 +35,7 @@ def export(
 ) -> None:
     """Write the ONNX files that export.variants names, prove each on validation, register the one to serve."""
     set_up_logging()
-    with open_run(EXPORT_STEP, f"export {model}") as run:
+    with open_run(Step.EXPORT, f"export {model}") as run:
         config = resolve(preset, {}, overrides)
         if registered_model:
             check_registered_name(registered_model, alias)
@@ -44,18 +44,11 @@ def export(
         exported = run_export(
             run, config.export, found, find_data_of_model(run, config, found, data_run)
         )
-        click.echo(f"exported {exported.model.uri} ({exported.variant}) in run {run.id}")
+        click.echo(f"exported {exported.model_uri} ({exported.served_variant}) in run {run.id}")
         if registered_model:
-            tags = {"variant": exported.variant, "export_run": run.id, "model": found.address}
-            version = register(
-                exported.model,
-                registered_model,
-                alias,
-                tags,
-                f"Exported from {found.address} as {exported.variant}.",
-            )
+            version = register_export(exported, registered_model, alias or None)
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")
             )
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {ui_address(run)}")

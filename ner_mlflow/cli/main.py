@@ -2,9 +2,9 @@
 
 import click
 
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.steps import Step
 from ..workflows.main import run_main
-from ..workflows.steps import MAIN_STEP
 from .options import command, given, option, overrides_option, set_up_logging, setting, several
 
 
@@ -24,7 +24,7 @@ from .options import command, given, option, overrides_option, set_up_logging, s
 def main(presets: str, registered_model: str, alias: str, overrides: str, **options: str) -> None:
     """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
     set_up_logging()
-    with open_run(MAIN_STEP, "main") as run:
+    with open_run(Step.MAIN, "main") as run:
         comparison = run_main(
             run, several(presets, "presets"), given(options, overrides), registered_model, alias
         )
@@ -33,8 +33,10 @@ def main(presets: str, registered_model: str, alias: str, overrides: str, **opti
             .set_index("preset")
             .map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         )
-        click.echo(f"\n{columns.T.to_string()}\n")
-        registered = f"registered {comparison.best.preset} as models:/{registered_model}/{comparison.version}"
+        click.echo(f"\n{columns.T.to_string()}\n\n{comparison.note}\n")
+        registered = (
+            f"registered {comparison.best.name} as models:/{registered_model}/{comparison.version}"
+        )
         click.echo(
             registered
             if comparison.not_promoted
@@ -44,4 +46,4 @@ def main(presets: str, registered_model: str, alias: str, overrides: str, **opti
             click.echo(
                 f"{registered_model}@{alias} stays with its version: {comparison.not_promoted}"
             )
-        click.echo(f"open next: {where_to_look(run, 'comparison.html')}")
+        click.echo(f"open next: {ui_address(run, 'comparison.html')}")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.models import find_model
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.steps import Step
 from ..workflows.predict import run_predict
-from ..workflows.steps import PREDICT_STEP
 from .options import (
     command,
     option,
@@ -45,10 +45,10 @@ def predict(
         raise click.UsageError(
             "give an input and an output: a file with texts, and the name of one that is to be written"
         )
-    with open_run(PREDICT_STEP, f"predict {Path(input).name}") as run:
+    with open_run(Step.PREDICT, f"predict {Path(input).name}") as run:
         config = resolve(preset, options, overrides)
         metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(
             f"{metrics['texts']:.0f} texts in {metrics['seconds']:.1f} s ({metrics['texts_per_s']:.0f} a second): {output}"
         )
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {ui_address(run)}")

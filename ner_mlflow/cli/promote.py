@@ -2,10 +2,10 @@
 
 import click
 
+from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.models import check_registered_name
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.steps import Step
 from ..workflows.promote import run_promote, run_rollback
-from ..workflows.steps import PROMOTE_STEP
 from .options import (
     command,
     flag,
@@ -52,25 +52,22 @@ def promote(
     """Compare a version with the champion on the same sentences, and move the alias if it may take its place; or roll back."""
     set_up_logging()
     with open_run(
-        PROMOTE_STEP, f"promote {registered_model} {'rollback' if rollback else candidate}"
+        Step.PROMOTE, f"promote {registered_model} {'rollback' if rollback else candidate}"
     ) as run:
         config = resolve(preset, options, overrides)
         check_registered_name(registered_model, alias)
         if rollback:
-            before, after = run_rollback(run, config, registered_model, alias, rollback, dry_run)
-            state = (
-                f"nothing changed: {registered_model}@{alias} would be version {after.version} again"
-                if dry_run
-                else ""
-            )
-            click.echo(
-                state
-                or f"{registered_model}@{alias} is version {after.version} again, no longer {before.version}"
-            )
+            undone = run_rollback(run, config, registered_model, alias, rollback, dry_run)
+            champion, previous = undone.champion.version, undone.previous.version
+            name = f"{registered_model}@{alias}"
+            if dry_run:
+                click.echo(f"nothing changed: {name} would be version {previous} again")
+            else:
+                click.echo(f"{name} is version {previous} again, no longer {champion}")
         else:
             done = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
             click.echo(done.verdict.table.to_string(index=False))
-            would = "would be promoted" if done.may else "would not be promoted"
+            would = "would be promoted" if done.allowed else "would not be promoted"
             click.echo(
                 f"{done.version.address} is {registered_model}@{alias} now"
                 if done.moved
@@ -79,4 +76,4 @@ def promote(
             click.echo(
                 f"why: {f'forced ({force}), although ' if force and not done.verdict.passed else ''}{done.verdict.reason}"
             )
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {ui_address(run)}")

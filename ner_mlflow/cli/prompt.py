@@ -2,11 +2,11 @@
 
 import click
 
+from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.models import find_model
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.steps import Step
 from ..workflows.inputs import find_data
 from ..workflows.prompt import run_prompt
-from ..workflows.steps import PROMPT_STEP
 from .options import (
     command,
     data_run_option,
@@ -40,7 +40,7 @@ def prompt(
 ) -> None:
     """Ask any OpenAI-compatible endpoint by several prompts on a seeded subset, locate its answers, score them as any model."""
     set_up_logging()
-    with open_run(PROMPT_STEP, "prompt") as run:
+    with open_run(Step.PROMPT, "prompt") as run:
         config = resolve(preset, options, overrides)
         model = None if against == "none" else find_model(against)
         table = run_prompt(
@@ -51,4 +51,4 @@ def prompt(
                 index=False, float_format=lambda value: f"{value:.4g}"
             )
         )
-        click.echo(f"open next: {where_to_look(run)}")
+        click.echo(f"open next: {ui_address(run)}")

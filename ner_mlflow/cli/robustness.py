@@ -2,10 +2,10 @@
 
 import click
 
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.steps import Step
 from ..workflows.inputs import find_data_of_model, find_trained
 from ..workflows.robustness import run_robustness
-from ..workflows.steps import ROBUSTNESS_STEP
 from .options import (
     command,
     data_run_option,
@@ -37,7 +37,7 @@ def robustness(
 ) -> None:
     """Change sentences in seeded ways, labels kept with their words, and log how much F1 each kind and severity costs."""
     set_up_logging()
-    with open_run(ROBUSTNESS_STEP, f"robustness {model}") as run:
+    with open_run(Step.ROBUSTNESS, f"robustness {model}") as run:
         config = resolve(preset, options, overrides)
         found = find_trained(run, config, model)
         table = run_robustness(
@@ -48,4 +48,4 @@ def robustness(
             find_data_of_model(run, config, found, data_run),
         )
         click.echo(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-        click.echo(f"open next: {where_to_look(run, 'robustness.png')}")
+        click.echo(f"open next: {ui_address(run, 'robustness.png')}")

@@ -3,9 +3,10 @@
 import click
 
 from ..config.loading import preset_names
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.records import note_preset
+from ..tracking.steps import Step
 from ..workflows.inputs import find_data
-from ..workflows.steps import SWEEP_JOIN_STEP, SWEEP_STEP
 from ..workflows.sweep import join_sweep, run_sweep
 from .options import (
     command,
@@ -62,7 +63,7 @@ def sweep(
     set_up_logging()
     config = resolve(preset, options, overrides)
     with open_run(
-        SWEEP_STEP if join == "none" else SWEEP_JOIN_STEP,
+        Step.SWEEP if join == "none" else Step.SWEEP_JOIN,
         f"sweep {preset}" if join == "none" else f"join {join}",
     ) as run:
         if join != "none":
@@ -70,7 +71,7 @@ def sweep(
                 f"{join_sweep(run, config, join, set_up_logging)} trials of study {join} are finished"
             )
             return
-        run.set_tags({"preset": preset})
+        note_preset(run, preset)
         swept = run_sweep(
             run, config, find_data(run, config, data_run), registered_model, alias, set_up_logging
         )
@@ -82,4 +83,4 @@ def sweep(
             click.echo(
                 f"registered models:/{registered_model}/{swept.version}, models:/{registered_model}@{alias}"
             )
-        click.echo(f"open next: {where_to_look(run, 'plots.html')}")
+        click.echo(f"open next: {ui_address(run, 'plots.html')}")

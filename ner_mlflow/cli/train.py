@@ -2,9 +2,10 @@
 
 import click
 
-from ..tracking.runs import open_run, where_to_look
+from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.records import note_preset
+from ..tracking.steps import Step
 from ..workflows.inputs import find_data
-from ..workflows.steps import TRAIN_STEP
 from ..workflows.train import interrupted_inputs, interrupted_run, run_train
 from .options import (
     command,
@@ -40,15 +41,15 @@ def train(preset: str, data_run: str, resume: str, overrides: str, **options: st
     set_up_logging()
     with (
         interrupted_run(resume) as interrupted,
-        open_run(TRAIN_STEP, f"train {preset}", interrupted) as run,
+        open_run(Step.TRAIN, f"train {preset}", interrupted) as run,
     ):
         if interrupted:
             click.echo(f"going on with run {interrupted}")
             config, data = interrupted_inputs(interrupted)
         else:
             config = resolve(preset, options, overrides)
-            run.set_tags({"preset": preset})
+            note_preset(run, preset)
             data = find_data(run, config, data_run)
-        model_uri = run_train(run, config, data)
-        click.echo(f"trained {model_uri} in run {run.id}")
-        click.echo(f"open next: {where_to_look(run)}")
+        record = run_train(run, config, data)
+        click.echo(f"trained {record.model_uri} in run {run.id}")
+        click.echo(f"open next: {ui_address(run)}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import (
     Array,
     ColSpec,
@@ -72,7 +72,7 @@ class LoggedModel:
     uri: str
 
 
-def log_transformers_model(folder: Path, name: str) -> LoggedModel:
+def log_transformers_model(run_id: str, folder: Path, name: str) -> LoggedModel:
     """Log a whole transformers model; ``mlflow.transformers.load_model`` gives its pipeline.
 
     What MLflow leaves out of the folder (tokenizer, ``ner_model.json``) is put beside the weights, last ``ner_model.json``.
@@ -81,8 +81,12 @@ def log_transformers_model(folder: Path, name: str) -> LoggedModel:
         pipeline,  # here and not above: it takes seconds, and most commands log no such model
     )
 
-    info = mlflow.transformers.log_model(
-        pipeline("token-classification", model=str(folder), device="cpu", trust_remote_code=False),
+    info = Model.log(
+        run_id=run_id,
+        flavor=mlflow.transformers,
+        transformers_model=pipeline(
+            "token-classification", model=str(folder), device="cpu", trust_remote_code=False
+        ),
         name=name,
         task="token-classification",
         pip_requirements=_pinned("mlflow", "torch", "transformers"),
@@ -103,7 +107,12 @@ def log_transformers_model(folder: Path, name: str) -> LoggedModel:
 
 
 def log_served_model(
-    folder: Path, bundle: CodeBundle, name: str, golden: Golden, metadata: dict[str, Any]
+    run_id: str,
+    folder: Path,
+    bundle: CodeBundle,
+    name: str,
+    golden: Golden,
+    metadata: dict[str, Any],
 ) -> LoggedModel:
     """Log an exported folder as the pyfunc that is served, then load it again and compare its answers.
 
@@ -118,7 +127,9 @@ def log_served_model(
     with _importable(
         bundle.package.parent
     ):  # MLflow executes the entry file before it has copied the package
-        info = mlflow.pyfunc.log_model(
+        info = Model.log(
+            run_id=run_id,
+            flavor=mlflow.pyfunc,
             name=name,
             python_model=str(bundle.entry),
             code_paths=[str(bundle.package)],
@@ -144,7 +155,7 @@ def log_served_model(
     return LoggedModel(info.model_id, info.model_uri)
 
 
-def log_onnx_model(folder: Path, name: str) -> LoggedModel:
+def log_onnx_model(run_id: str, folder: Path, name: str) -> LoggedModel:
     """Log an exported folder in MLflow's ONNX flavour: ``mlflow.onnx.load_model`` gives its graph, ``mlflow.pyfunc`` its logits.
 
     Tokenizer and ``ner_model.json`` are beside it, as extra files.
@@ -152,8 +163,10 @@ def log_onnx_model(folder: Path, name: str) -> LoggedModel:
     model = read_onnx(folder)
     inputs = [TensorSpec(np.dtype("int64"), (-1, -1), value.name) for value in model.graph.input]
     labels = len(TaggerSpec.load(folder).labels)
-    info = mlflow.onnx.log_model(
-        model,
+    info = Model.log(
+        run_id=run_id,
+        flavor=mlflow.onnx,
+        onnx_model=model,
         name=name,
         signature=ModelSignature(
             Schema(inputs), Schema([TensorSpec(np.dtype("float32"), (-1, -1, labels), "logits")])

@@ -12,13 +12,12 @@ from mlflow.exceptions import MlflowException
 from ..errors import ModelError, TrackingError
 from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
+from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
-from .flavors import LoggedModel
-from .runs import download, read_tags
+from .queries import download
+from .records import VersionOrigin, logged_model_uri
 
 log = logging.getLogger(__name__)
-
-MODEL_URI_TAG = "model_uri"
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,7 @@ def find_model(address: str) -> FoundModel:
         return FoundModel(_model_folder(Path(address)), address)
     uri = address
     if re.fullmatch(r"[0-9a-f]{32}", address) or re.fullmatch(r"runs:/[0-9a-f]{32}/?", address):
-        run_id = address.removeprefix("runs:/").rstrip("/")
-        tags = read_tags(run_id)
-        if MODEL_URI_TAG not in tags:
-            raise ModelError(
-                f"run {run_id} ({tags.get('step', 'of another kind')}) logged no model: give a train or export run"
-            )
-        uri = tags[MODEL_URI_TAG]
+        uri = logged_model_uri(address.removeprefix("runs:/").rstrip("/"))
     elif not address.startswith(("runs:/", "models:/")):
         raise ModelError(
             f"model {address!r}: no such folder, and not a run id, runs:/ID or models:/NAME@ALIAS: give one of these"
@@ -77,9 +70,16 @@ def find_model(address: str) -> FoundModel:
 
 
 def register(
-    model: LoggedModel, name: str, alias: str | None, tags: dict[str, str], description: str
+    model_uri: str, name: str, alias: str | None, origin: VersionOrigin, description: str
 ) -> str:
     """Give a proven logged model a version in the registry, once, and then the alias.
+
+    Args:
+        model_uri: the address of the logged model; a model that has a version keeps it.
+        name: the name of the registered model.
+        alias: the alias that the version gets; None: none.
+        origin: where the model comes from, written as tags of a new version.
+        description: the description of a new version.
 
     Returns:
         The version.
@@ -89,19 +89,16 @@ def register(
     """
     client = mlflow.MlflowClient()
     try:
-        known = [
-            found
-            for found in client.search_model_versions(f"name = '{name}'")
-            if found.source == model.uri
-        ]
-        entry = known[0] if known else mlflow.register_model(model.uri, name, tags=tags)
-        if not known:
+        versions = client.search_model_versions(f"name = '{name}'")
+        entry = next((version for version in versions if version.source == model_uri), None)
+        if entry is None:
+            entry = mlflow.register_model(model_uri, name, tags=origin.tags())
             client.update_model_version(name, entry.version, description=description)
         if alias:
             client.set_registered_model_alias(name, alias, entry.version)
     except MlflowException as error:
         raise TrackingError(
-            f"the registry does not take {name!r} ({' '.join(str(error).split())[:300]}): check the name and the server"
+            f"the registry does not take {name!r} ({one_line(error)}): check the name and the server"
         ) from error
     return str(entry.version)
 

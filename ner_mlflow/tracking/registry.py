@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from ..errors import TrackingError
-from .runs import Run
+from .run import Run
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from ..sweeping.study import (
     is_lost,
     reason_of,
 )
-from .runs import put_below, tagged_runs
+from .lifecycle import set_parent
+from .records import TrialRecord, trial_runs
 from .spark import spark_session
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class SparkStudy(HeldStudy):
 
     def put_below(self, parent: str) -> None:
         """Show Optuna's record of the study below a run."""
-        put_below(self._run_id, parent)
+        set_parent(self._run_id, parent)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, those that were lost and run again too."""
@@ -172,22 +173,13 @@ class SparkStudy(HeldStudy):
         began = time.time() * 1000
 
         def say() -> None:
-            for record in tagged_runs(
-                self._experiment_id, {"study": self.spec.name, "step": "trial"}
-            ):
-                if (
-                    record.tags["trial.state"] != "running"
-                    and record.id not in said
-                    and record.started >= began
-                ):
-                    said.add(record.id)
-                    log.info(
-                        "trial %s %s (%d of %d)",
-                        record.tags["trial.number"],
-                        record.tags["trial.state"],
-                        len(said),
-                        count,
-                    )
+            for run in trial_runs(self._experiment_id, self.spec.name):
+                trial = TrialRecord.from_run(run)
+                ended = trial.trial_state != "running" and run.started_ms >= began
+                if ended and run.id not in said:
+                    said.add(run.id)
+                    state = trial.trial_state
+                    log.info("trial %d %s (%d of %d)", trial.trial_number, state, len(said), count)
 
         return repeating(say, PROGRESS_S, "no look at the trials")
 

@@ -1,7 +1,8 @@
-"""The `data` step: a corpus in, a prepared dataset with its statistics logged."""
+"""The `data` step: prepare a corpus and log the dataset with its statistics."""
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.schema import DataConfig
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
@@ -12,87 +13,93 @@ from ..data.sources import hub_commit, read_corpus
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
-from ..tracking.runs import Run, download, work_folder
-from .steps import DATA_STEP
+from ..tracking.queries import download
+from ..tracking.records import DataRecord, DatasetFields
+from ..tracking.run import Run, temporary_folder
+from ..tracking.steps import Step
 
 log = logging.getLogger(__name__)
 
+DATASET_FOLDER = "dataset"
+"""The artifact folder of a data run that holds the dataset."""
+
 
 @dataclass(frozen=True)
-class DataRef:
-    """A prepared dataset and the run that holds it."""
+class TrackedDataset:
+    """A prepared dataset and the id of the data run that holds it."""
 
     run_id: str
     dataset: PreparedDataset
 
+    @property
+    def fields(self) -> DatasetFields:
+        """The fields that name this dataset in the records of steps that work on it."""
+        return {
+            "data_run": self.run_id,
+            "dataset": self.dataset.name,
+            "dataset_fingerprint": self.dataset.fingerprint,
+        }
 
-def run_data(run: Run, config: DataConfig) -> DataRef:
+
+def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     """Prepare a dataset in an open run."""
     run.log_config(data=config)
+    key = data_cache_key(config)
     corpus = read_corpus(config.dataset, config.revision, config.seed)
     preparation = prepare(corpus, config)
     digest = fingerprint(preparation.corpus, preparation.schema)
-    dataset = PreparedDataset(
-        _short_name(config.dataset), preparation.corpus, preparation.schema, digest
-    )
+    name = _short_name(config.dataset)
+    dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
     table = statistics(preparation)
     run.log_metrics(statistics_metrics(table))
-    run.log_metrics({f"changes/{name}": float(count) for name, count in preparation.counts.items()})
+    changes = {f"changes/{event}": float(count) for event, count in preparation.counts.items()}
+    run.log_metrics(changes)
     run.log_table("statistics", table)
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
-    with work_folder() as folder:
-        save_dataset(dataset, folder / "dataset")
-        run.log_folder(folder / "dataset", "dataset")
+    with temporary_folder() as folder:
+        save_dataset(dataset, folder / DATASET_FOLDER)
+        run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
     run.log_dataset(dataset, SPLITS, run.id)
-    run.set_tags(
-        {
-            "dataset": dataset.name,
-            "dataset_fingerprint": digest,
-            "cache_key": data_cache_key(config),
-        }
-    )
+    record = DataRecord(run_id=run.id, cache_key=key, dataset=name, dataset_fingerprint=digest)
+    record.write(run)
     for split in SPLITS:
         log.info("%s: %d sentences", split, len(dataset.corpus[split]))
-    for name, count in sorted(preparation.counts.items()):
+    for event, count in sorted(preparation.counts.items()):
         if count:
-            log.info("%s: %d", name.replace("_", " "), count)
-    return DataRef(run.id, dataset)
+            log.info("%s: %d", event.replace("_", " "), count)
+    return TrackedDataset(run.id, dataset)
 
 
-def load_data(run_id: str) -> DataRef:
-    """The dataset of a finished data run, verified."""
-    return DataRef(run_id, load_dataset(download(f"runs:/{run_id}/dataset")))
+def load_data(run_id: str) -> TrackedDataset:
+    """Return the dataset of a finished data run, verified against its fingerprint.
+
+    Raises:
+        TrackingError: there is no such run, or it is not a data run.
+    """
+    record = DataRecord.read(run_id)
+    folder = download(f"runs:/{record.run_id}/{DATASET_FOLDER}")
+    return TrackedDataset(record.run_id, load_dataset(folder))
 
 
 def data_cache_key(config: DataConfig) -> str:
-    """Equal for equal code, settings and files, or commit of a hub dataset."""
-    paths = filter(
-        None,
-        map(
-            find_path,
-            [
-                *(part.strip() for part in config.dataset.split(",")),
-                config.label_map,
-                str(LABEL_MAPS / f"{config.label_map}.yaml"),
-            ],
-        ),
-    )
-    files = [
-        file
-        for path in paths
-        for file in ([path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else [])
-        if file.is_file()
-    ]
+    """Return a key that is equal for equal code, settings and source.
+
+    The source is the content of files, or the commit of a hub dataset.
+    """
+    names = [part.strip() for part in config.dataset.split(",")]
+    names += [config.label_map, str(LABEL_MAPS / f"{config.label_map}.yaml")]
+    paths = [path for path in map(find_path, names) if path]
+    files = [file for path in paths for file in _files(path)]
     hashes = [f"{file.name} {file_sha256(file)}" for file in files]
-    return cache_key(
-        [
-            DATA_STEP,
-            step_fingerprint(__file__),
-            config.model_dump_json(),
-            hub_commit(config.dataset, config.revision),
-            *hashes,
-        ]
-    )
+    commit = hub_commit(config.dataset, config.revision)
+    code = step_fingerprint(__file__)
+    return cache_key([Step.DATA, code, config.model_dump_json(), commit, *hashes])
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [file for file in sorted(path.iterdir()) if file.is_file()]
+    return [path]
 
 
 def _short_name(dataset: str) -> str:

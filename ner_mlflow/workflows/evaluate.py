@@ -1,10 +1,12 @@
-"""The `evaluate` step: one model or several and a prepared dataset in, scores, errors and differences logged."""
+"""The `evaluate` step: score one model or several and log scores, errors and differences."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
 from ..data.sentences import TRAIN
@@ -12,131 +14,113 @@ from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANT, pairwise_differences
 from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
-from ..evaluation.report import evaluate
+from ..evaluation.report import EvalReport, evaluate
 from ..evaluation.scores import predict
 from ..modeling.loading import open_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.tagger import Tagger
+from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
-from ..tracking.runs import Run, download, read_metrics, reusable_run
-from .data import DataRef
-from .steps import EVALUATE_STEP
+from ..tracking.queries import download, reusable_run
+from ..tracking.records import EvaluateRecord
+from ..tracking.run import Run
+from ..tracking.steps import Step
+from .data import TrackedDataset
 
 log = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions"
+"""The artifact of an evaluate run that holds its predictions, without its suffix."""
+SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The record of an evaluation and its predictions.
+
+    ``predictions`` has one row a sentence, with the columns ``tokens``, ``gold``, ``predicted`` and
+    ``probabilities``, each a list.
+    """
+
+    record: EvaluateRecord
+    predictions: pd.DataFrame
 
 
 def run_evaluate(
-    run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef
-) -> dict[str, float]:
+    run: Run, config: EvaluateConfig, model: FoundModel, data: TrackedDataset
+) -> Evaluation:
     """Score a model in an open run.
-
-    Returns:
-        The metrics, as logged.
 
     Raises:
         DataError: the dataset has other entity types than the model.
     """
-    dataset = data.dataset
+    dataset, split = data.dataset, config.split
     run.log_config(evaluate=config)
-    run.set_tags(
-        {
-            "model": model.address,
-            "data_run": data.run_id,
-            "dataset_fingerprint": dataset.fingerprint,
-            "dataset": dataset.name,
-        }
-    )
+    record = EvaluateRecord(run_id=run.id, model=model.address, split=split, **data.fields)
+    record.write(run)
     tagger = open_tagger(model.folder, config.batch_subwords)
     check_schema(tagger, data)
-    sentences = dataset.corpus[config.split]
-    run.log_dataset(dataset, (config.split,), data.run_id)
-    log.info("tagging %d sentences of %s", len(sentences), config.split)
-    report = evaluate(
-        sentences, predict(tagger, sentences), dataset.corpus[TRAIN], dataset.schema, config
-    )
+    sentences = dataset.corpus[split]
+    run.log_dataset(dataset, (split,), data.run_id)
+    log.info("tagging %d sentences of %s", len(sentences), split)
+    predicted = predict(tagger, sentences)
+    report = evaluate(sentences, predicted, dataset.corpus[TRAIN], dataset.schema, config)
     run.log_metrics(report.metrics, model_id=model.model_id)
     run.log_frame(PREDICTIONS, report.predictions)
+    log_report(run, report)
+    key = evaluate_cache_key(config, model, data)
+    record = replace(record, cache_key=key, metrics=report.metrics)
+    record.write(run)
+    f1, low, high = (record.scores[name] for name in ("f1", "f1_low", "f1_high"))
+    percent = 100 * config.confidence_level
+    log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", split, f1, percent, low, high)
+    return Evaluation(record, report.predictions)
+
+
+def log_report(run: Run, report: EvalReport, without: Sequence[str] = ()) -> None:
+    """Log the tables, pages and figures of a report, except those that are named."""
     for name, table in report.tables.items():
-        # The worst sentences are a page of their own, coloured; their table goes beside it.
-        run.log_table(name if name not in report.pages else f"{name}_table", table)
+        if name not in without:
+            # A page of the same name is the better one to read, so the table goes beside it.
+            run.log_table(name if name not in report.pages else f"{name}_table", table)
     for name, page in report.pages.items():
         run.log_page(name, page)
     for name, figure in report.figures.items():
-        run.log_figure(name, figure)
-    run.set_tags({"cache_key": evaluate_cache_key(config, model, data)})
-    f1, low, high = (
-        report.metrics[f"{config.split}/{name}"] for name in ("f1", "f1_low", "f1_high")
-    )
-    log.info(
-        "%s F1 %.4f (%.0f %% interval %.4f to %.4f)",
-        config.split,
-        f1,
-        100 * config.confidence_level,
-        low,
-        high,
-    )
-    return report.metrics
+        if name not in without:
+            run.log_figure(name, figure)
 
 
 def run_evaluate_several(
-    run: Run, config: EvaluateConfig, models: Sequence[FoundModel], data: DataRef
+    run: Run, config: EvaluateConfig, models: Sequence[FoundModel], data: TrackedDataset
 ) -> pd.DataFrame:
-    """Score models below an open run, each in a run of its own or as it was scored before, and test each pair for a difference.
+    """Score models below an open run and test each pair for a difference.
+
+    Each model has a run of its own, an earlier one if it was scored in the same way before.
 
     Returns:
-        One row a model, the best F1 first: the scores, and the p-value of the difference to the best.
+        One row a model, the best F1 first: the scores, and the p-value of the difference from the
+        best.
     """
     run.log_config(evaluate=config)
-    run.set_tags(
-        {
-            "data_run": data.run_id,
-            "dataset_fingerprint": data.dataset.fingerprint,
-            "dataset": data.dataset.name,
-        }
-    )
-    runs = {model.address: evaluated(run, config, model, data) for model in models}
-    scores = {address: read_metrics(run_id) for address, run_id in runs.items()}
-    order = sorted(runs, key=lambda address: -scores[address][f"{config.split}/f1"])
-    predictions = {address: read_predictions(runs[address]) for address in order}
-    counts = {
-        address: entity_counts(
-            frame["gold"].tolist(), frame["predicted"].tolist(), data.dataset.schema.types
-        )
-        for address, frame in predictions.items()
-    }
+    run.set_tags({**data.fields})
+    types = data.dataset.schema.types
+    evaluations = {model.address: evaluate_once(run, config, model, data) for model in models}
+    scores = {address: evaluation.record.scores for address, evaluation in evaluations.items()}
+    order = sorted(scores, key=lambda address: -scores[address]["f1"])
+    counts = {address: prediction_counts(evaluations[address], types) for address in order}
     differences = pairwise_differences(counts, config.resamples, config.seed)
-    against_best = {
-        row["other"]: row["p_value"]
-        for row in differences.to_dict("records")
-        if row["model"] == order[0]
-    }
-    table = pd.DataFrame(
-        [
-            {
-                "model": address,
-                **{
-                    name: scores[address][f"{config.split}/{name}"]
-                    for name in (
-                        "f1",
-                        "f1_low",
-                        "f1_high",
-                        "precision",
-                        "recall",
-                        "calibration_error",
-                    )
-                },
-                **{
-                    f"{type_}_f1": scores[address].get(f"{config.split}/{type_}/f1", 0.0)
-                    for type_ in data.dataset.schema.types
-                },
-                "p_against_best": against_best.get(address, np.nan),
-                "run": runs[address],
-            }
-            for address in order
-        ]
-    )
+    p_values = p_values_against(differences, order[0])
+    rows = [
+        {
+            "model": address,
+            **{name: scores[address][name] for name in SHOWN_SCORES},
+            **{f"{type_}_f1": scores[address].get(f"{type_}/f1", 0.0) for type_ in types},
+            "p_against_best": p_values.get(address, np.nan),
+            "run": evaluations[address].record.run_id,
+        }
+        for address in order
+    ]
+    table = pd.DataFrame(rows)
     run.log_table("models", table)
     run.log_table("differences", differences)
     run.log_figure("differences", plot_differences(differences, order, SIGNIFICANT))
@@ -144,40 +128,55 @@ def run_evaluate_several(
     return table
 
 
-def evaluated(run: Run, config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
-    """The id of the run that scored a model: an earlier one, or one that is opened below ``run``."""
-    run_id = reusable_run(EVALUATE_STEP, evaluate_cache_key(config, model, data), run.experiment_id)
+def evaluate_once(
+    run: Run, config: EvaluateConfig, model: FoundModel, data: TrackedDataset
+) -> Evaluation:
+    """Return the evaluation of a model: an equal earlier one, or a new one in a run below ``run``."""
+    key = evaluate_cache_key(config, model, data)
+    run_id = reusable_run(Step.EVALUATE, key, run.experiment_id)
     if run_id:
-        log.info("%s: scored before in run %s", model.address, run_id)
-        return run_id
-    with run.child(EVALUATE_STEP, f"evaluate {model.address}") as child:
-        run_evaluate(child, config, model, data)
-    return child.id
+        log.info("%s: run %s scored it before", model.address, run_id)
+        return load_evaluation(EvaluateRecord.read(run_id))
+    with open_child(run, Step.EVALUATE, f"evaluate {model.address}") as child:
+        return run_evaluate(child, config, model, data)
 
 
-def read_predictions(run_id: str) -> pd.DataFrame:
-    """What an evaluate run logged of each sentence: ``tokens``, ``gold``, ``predicted`` and ``probabilities``, each a list."""
-    return pd.read_parquet(download(f"runs:/{run_id}/{PREDICTIONS}.parquet"))
+def load_evaluation(record: EvaluateRecord) -> Evaluation:
+    """Return an earlier evaluation with its predictions."""
+    path = download(f"runs:/{record.run_id}/{PREDICTIONS}.parquet")
+    return Evaluation(record, pd.read_parquet(path))
 
 
-def check_schema(tagger: Tagger, data: DataRef) -> None:
-    """Refuse a dataset whose entity types are not the model's."""
+def prediction_counts(evaluation: Evaluation, types: Sequence[str]) -> NDArray[np.int64]:
+    """Return the counts of :func:`~ner_mlflow.evaluation.counts.entity_counts`."""
+    gold, predicted = (evaluation.predictions[name].tolist() for name in ("gold", "predicted"))
+    return entity_counts(gold, predicted, types)
+
+
+def p_values_against(differences: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return the p-value of the difference of each other model from ``model``, by its name."""
+    rows = differences.to_dict("records")
+    return {row["other"]: row["p_value"] for row in rows if row["model"] == model}
+
+
+def check_schema(tagger: Tagger, data: TrackedDataset) -> None:
+    """Check that a dataset has the entity types of a model.
+
+    Raises:
+        DataError: it has others.
+    """
+    types = data.dataset.schema.types
     if tagger.labels != data.dataset.schema.labels:
         raise DataError(
-            f"data run {data.run_id} has the types {', '.join(data.dataset.schema.types)}, the model {', '.join(tagger.spec.types)}: "
-            "give data prepared with the model's label map"
+            f"data run {data.run_id} has the types {', '.join(types)}, the model "
+            f"{', '.join(tagger.spec.types)}: give data prepared with the model's label map"
         )
 
 
-def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: DataRef) -> str:
-    """Equal for equal code, libraries, settings, model and data."""
+def evaluate_cache_key(config: EvaluateConfig, model: FoundModel, data: TrackedDataset) -> str:
+    """Return a key that is equal for equal code, libraries, settings, model and data."""
+    code = step_fingerprint(__file__)
+    settings, dataset = config.model_dump_json(), data.dataset.fingerprint
     return cache_key(
-        [
-            EVALUATE_STEP,
-            step_fingerprint(__file__),
-            library_versions(),
-            config.model_dump_json(),
-            model.fingerprint,
-            data.dataset.fingerprint,
-        ]
+        [Step.EVALUATE, code, library_versions(), settings, model.fingerprint, dataset]
     )

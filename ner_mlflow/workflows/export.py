@@ -1,7 +1,7 @@
-"""The `export` step: a fitted model in, proven ONNX files and a served model logged."""
+"""The `export` step: write a fitted model as proven ONNX files and log the one to serve."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ..config.schema import ExportConfig
 from ..data.sentences import TRAIN, VALIDATION
@@ -13,122 +13,110 @@ from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer, load_tagger
-from ..tracking.flavors import EXAMPLE, LoggedModel, log_onnx_model, log_served_model
-from ..tracking.models import MODEL_URI_TAG, FoundModel
-from ..tracking.runs import Run, read_tags, work_folder
-from .data import DataRef
+from ..tracking.flavors import EXAMPLE, log_onnx_model, log_served_model
+from ..tracking.models import FoundModel, register
+from ..tracking.records import ExportRecord, VersionOrigin, dataset_of, variant_metrics
+from ..tracking.run import Run, temporary_folder
+from ..tracking.steps import Step
+from .data import TrackedDataset
 from .evaluate import check_schema
-from .steps import EXPORT_STEP
 
 log = logging.getLogger(__name__)
 
 GOLDEN_SENTENCES = 30
-"""Of validation, whose answers are logged with the served model."""
+"""Sentences of validation whose answers are logged with the served model."""
+ONNX_FOLDER = "onnx"
+"""The artifact folder of an export run that holds a folder for each variant."""
 
 
-@dataclass(frozen=True)
-class Exported:
-    """The logged served model, and which variant it is."""
-
-    model: LoggedModel
-    variant: str
-
-
-def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef) -> Exported:
-    """Export a model in an open run; validation is what it is proven on.
+def run_export(
+    run: Run, config: ExportConfig, model: FoundModel, data: TrackedDataset
+) -> ExportRecord:
+    """Export a model in an open run and prove it on validation.
 
     Raises:
-        ModelError: the model is an ONNX model already, or nothing that may be served is proven.
+        ModelError: the model is exported already, or no variant that may be served is proven.
         DataError: the model was trained on another dataset, or for other types.
     """
     if model.is_onnx:
         raise ModelError(
-            f"model {model.address} is exported already: give the train run or PyTorch model it was made from"
+            f"model {model.address} is exported already: "
+            "give the train run or PyTorch model that it was made from"
         )
     _check_trained_on(model, data)
+    dataset = data.dataset
+    train, validation = dataset.corpus[TRAIN], dataset.corpus[VALIDATION]
     run.log_config(export=config)
-    run.set_tags(
-        {
-            "model": model.address,
-            "data_run": data.run_id,
-            "dataset_fingerprint": data.dataset.fingerprint,
-            "dataset": data.dataset.name,
-        }
-    )
-    run.log_dataset(data.dataset, (VALIDATION,), data.run_id)
+    record = ExportRecord(run_id=run.id, model=model.address, **data.fields)
+    record.write(run)
+    run.log_dataset(dataset, (VALIDATION,), data.run_id)
     checkpoint = load_model(model.folder)
     check_schema(torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), data)
-    with work_folder() as folder:
-        report = export(
-            checkpoint,
-            data.dataset.corpus[TRAIN],
-            data.dataset.corpus[VALIDATION],
-            config,
-            folder / "onnx",
-        )
+    metrics: dict[str, float] = {}
+    with temporary_folder() as folder:
+        report = export(checkpoint, train, validation, config, folder / ONNX_FOLDER)
         for variant in report.variants:
-            run.log_metrics(
-                {f"{variant.name}/{name}": value for name, value in variant.metrics.items()}
-            )
+            metrics |= variant_metrics(variant.name, variant.metrics)
+        run.log_metrics(metrics)
         for name, table in report.tables.items():
             run.log_table(name, table)
         for name, figure in report.figures.items():
             run.log_figure(name, figure)
-        run.log_folder(folder / "onnx", "onnx")
-        texts = [
-            *EXAMPLE,
-            *(
-                " ".join(sentence.tokens)
-                for sentence in data.dataset.corpus[VALIDATION][:GOLDEN_SENTENCES]
-            ),
-        ]
-        golden = golden_answers(EntityRecognizer(load_tagger(report.served.folder)), texts)
+        run.log_folder(folder / ONNX_FOLDER, ONNX_FOLDER)
+        served = report.served
+        texts = [*EXAMPLE, *(" ".join(s.tokens) for s in validation[:GOLDEN_SENTENCES])]
+        golden = golden_answers(EntityRecognizer(load_tagger(served.folder)), texts)
         metadata = {
-            "variant": report.served.name,
+            "variant": served.name,
             "types": list(checkpoint.spec.types),
-            "dataset_fingerprint": data.dataset.fingerprint,
+            "dataset_fingerprint": dataset.fingerprint,
         }
-        logged = log_served_model(
-            report.served.folder,
-            write_code_bundle(folder / "code"),
-            "served_model",
-            golden,
-            metadata,
-        )
-        onnx_model = log_onnx_model(report.served.folder, "onnx_model")
-        served_fingerprint = FoundModel(report.served.folder, logged.uri).fingerprint
-    run.set_tags(
-        {
-            MODEL_URI_TAG: logged.uri,
-            "served_variant": report.served.name,
-            "served_fingerprint": served_fingerprint,
-        }
+        bundle = write_code_bundle(folder / "code")
+        logged = log_served_model(run.id, served.folder, bundle, "served_model", golden, metadata)
+        onnx_model = log_onnx_model(run.id, served.folder, "onnx_model")
+        fingerprint = FoundModel(served.folder, logged.uri).fingerprint
+    record = replace(
+        record,
+        cache_key=export_cache_key(config, model, data),
+        model_uri=logged.uri,
+        onnx_model_uri=onnx_model.uri,
+        served_variant=served.name,
+        served_fingerprint=fingerprint,
+        metrics=metrics,
     )
-    run.set_tags({"onnx_model_uri": onnx_model.uri})
-    run.set_tags({"cache_key": export_cache_key(config, model, data)})
-    log.info("served variant: %s", report.served.name)
-    return Exported(logged, report.served.name)
+    record.write(run)
+    log.info("served variant: %s", served.name)
+    return record
 
 
-def _check_trained_on(model: FoundModel, data: DataRef) -> None:
-    # A proof, and promotions that build on it, would count sentences that the model may have been trained on.
-    trained_on = read_tags(model.run_id) if model.run_id else {}
-    if trained_on.get("dataset_fingerprint", data.dataset.fingerprint) != data.dataset.fingerprint:
+def register_export(export: ExportRecord, name: str, alias: str | None) -> str:
+    """Register the served model of an export; give it the alias, if there is one.
+
+    Returns:
+        The version.
+    """
+    variant, model = export.served_variant, export.model
+    origin = VersionOrigin(variant=variant, export_run=export.run_id, model=model)
+    description = f"Exported from {model} as {variant}."
+    return register(export.model_uri, name, alias, origin, description)
+
+
+def _check_trained_on(model: FoundModel, data: TrackedDataset) -> None:
+    """Check that a model was trained on a dataset.
+
+    On another one, a proof, and promotions that build on it, would count sentences that the model
+    may have been trained on.
+    """
+    trained_on = dataset_of(model.run_id) if model.run_id else None
+    if trained_on and trained_on.dataset_fingerprint != data.dataset.fingerprint:
         raise DataError(
-            f"data run {data.run_id} is not the dataset that {model.address} was trained on, which is that of data run {trained_on['data_run']}: "
-            "give that one, or none"
+            f"data run {data.run_id} is not the dataset that {model.address} was trained on, which "
+            f"is that of data run {trained_on.run_id}: give that one, or none"
         )
 
 
-def export_cache_key(config: ExportConfig, model: FoundModel, data: DataRef) -> str:
-    """Equal for equal code, libraries, settings, model and data."""
-    return cache_key(
-        [
-            EXPORT_STEP,
-            step_fingerprint(__file__),
-            library_versions(),
-            config.model_dump_json(),
-            model.address,
-            data.dataset.fingerprint,
-        ]
-    )
+def export_cache_key(config: ExportConfig, model: FoundModel, data: TrackedDataset) -> str:
+    """Return a key that is equal for equal code, libraries, settings, model and data."""
+    code = step_fingerprint(__file__)
+    settings, dataset = config.model_dump_json(), data.dataset.fingerprint
+    return cache_key([Step.EXPORT, code, library_versions(), settings, model.address, dataset])

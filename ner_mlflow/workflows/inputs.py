@@ -1,77 +1,76 @@
-"""What a step works on: what is named, else the experiment's latest, else made on the spot; it says which."""
+"""Find what a step works on: what is named, otherwise the experiment's latest, otherwise make it."""
 
 import logging
 import re
 
 from ..config.schema import Config
 from ..errors import TrackingError
+from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel, find_model
-from ..tracking.runs import Run, latest_run, read_tags
-from .data import DataRef, load_data, run_data
-from .steps import DATA_STEP, TRAIN_STEP
+from ..tracking.queries import latest_run
+from ..tracking.records import dataset_of
+from ..tracking.run import Run
+from ..tracking.steps import Step
+from .data import TrackedDataset, load_data, run_data
 
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
+_DATA_RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/dataset)?/?")
 
 
-def find_data(run: Run, config: Config, address: str = LATEST) -> DataRef:
-    """The prepared dataset of a data run, of ``runs:/ID``, or the latest; made when there is none."""
+def find_data(run: Run, config: Config, address: str = LATEST) -> TrackedDataset:
+    """Return the prepared dataset of a data run, or the latest; prepare it if there is none.
+
+    Args:
+        run: the open run, whose experiment is searched.
+        config: the settings of a dataset that has to be prepared.
+        address: a run id, ``runs:/ID`` or ``latest``.
+
+    Raises:
+        TrackingError: the address names no data run.
+    """
     if address == LATEST:
-        run_id = latest_run(DATA_STEP, run.experiment_id)
+        run_id = latest_run(Step.DATA, run.experiment_id)
         if run_id is None:
-            log.info(
-                "data: no finished data run in this experiment, so %s is prepared",
-                config.data.dataset,
-            )
-            with run.child(DATA_STEP, f"data {config.data.dataset}") as child:
+            log.info("data: no finished data run in this experiment: preparing it")
+            with open_child(run, Step.DATA, f"data {config.data.dataset}") as child:
                 return run_data(child, config.data)
-        why = "the latest finished"
+        reason = "the latest finished"
     else:
-        match = re.fullmatch(r"(?:runs:/)?([0-9a-f]{32})(?:/dataset)?/?", address)
+        match = _DATA_RUN.fullmatch(address)
         if match is None:
             raise TrackingError(f"data_run {address!r}: must be a run id, runs:/ID or {LATEST!r}")
-        run_id, why = match.group(1), "as given"
-        step = read_tags(run_id).get("step")
-        if step != DATA_STEP:
-            raise TrackingError(
-                f"run {run_id} is a {step or 'foreign'} run, not a data run: give the id of a data run"
-            )
+        run_id, reason = match.group(1), "as given"
     data = load_data(run_id)
-    log.info(
-        "data: run %s, %s (%s, fingerprint %s)",
-        run_id,
-        why,
-        data.dataset.name,
-        data.dataset.fingerprint[:12],
-    )
+    name, fingerprint = data.dataset.name, data.dataset.fingerprint[:12]
+    log.info("data: run %s, %s (%s, fingerprint %s)", run_id, reason, name, fingerprint)
     return data
 
 
 def find_trained(run: Run, config: Config, address: str = LATEST) -> FoundModel:
-    """The model at an address, or of the latest train run; trained when there is none."""
+    """Return the model at an address, or of the latest train run; train one if there is none."""
     if address != LATEST:
         model = find_model(address)
         log.info("model: %s, as given", model.address)
         return model
-    run_id = latest_run(TRAIN_STEP, run.experiment_id)
+    run_id = latest_run(Step.TRAIN, run.experiment_id)
     if run_id is None:
-        from . import train  # here and not above: it takes seconds to load
+        from .train import run_train  # PyTorch takes seconds to import
 
-        log.info("model: no finished train run in this experiment, so one is trained")
+        log.info("model: no finished train run in this experiment: training one")
         data = find_data(run, config)
-        with run.child(
-            TRAIN_STEP, f"train {config.model.backbone} {config.model.adaptation}"
-        ) as child:
-            return find_model(train.run_train(child, config, data))
+        name = f"train {config.model.backbone} {config.model.adaptation}"
+        with open_child(run, Step.TRAIN, name) as child:
+            return find_model(run_train(child, config, data).model_uri)
     log.info("model: train run %s, the latest finished", run_id)
     return find_model(run_id)
 
 
 def find_data_of_model(
     run: Run, config: Config, model: FoundModel, address: str = LATEST
-) -> DataRef:
-    """The dataset that is named, else the one the model was made with, else the latest."""
-    if address == LATEST and model.run_id and (data_run := read_tags(model.run_id).get("data_run")):
-        return find_data(run, config, data_run)
+) -> TrackedDataset:
+    """Return the dataset that is named, otherwise the one of the model's run, otherwise the latest."""
+    if address == LATEST and model.run_id and (dataset := dataset_of(model.run_id)):
+        return find_data(run, config, dataset.run_id)
     return find_data(run, config, address)

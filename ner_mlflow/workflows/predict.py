@@ -10,7 +10,8 @@ from ..errors import ModelError
 from ..provenance import peak_rss_bytes
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel
-from ..tracking.runs import Run
+from ..tracking.records import PredictRecord
+from ..tracking.run import Run
 from ..tracking.spark import predict_on_spark
 
 log = logging.getLogger(__name__)
@@ -42,15 +43,14 @@ def run_predict(
             f"model {model.address} is not exported: run export on it, and give the registered model"
         )
     run.log_config(predict=config)
-    run.set_tags(
-        {
-            "model": model.address,
-            "model_id": model.model_id or "",
-            "model_fingerprint": model.fingerprint,
-            "input": source,
-            "output": output,
-        }
-    )
+    PredictRecord(
+        run_id=run.id,
+        model=model.address,
+        model_id=model.model_id or "",
+        model_fingerprint=model.fingerprint,
+        input=source,
+        output=output,
+    ).write(run)
     metrics = (
         _on_spark(config, model, source, output)
         if config.engine == "spark"

@@ -1,20 +1,16 @@
-"""The `promote` step: a candidate takes the champion's place, if it may; or the champion before takes it back."""
+"""The `promote` step: let a candidate take the champion's place if it may, or roll back."""
 
 import logging
 from dataclasses import dataclass, replace
 
-from tokenizers import Tokenizer
-
 from ..config.schema import Config, EvaluateConfig
 from ..data.sentences import VALIDATION
 from ..errors import ModelError, TrackingError
-from ..evaluation.counts import entity_counts
 from ..evaluation.promotion import Contender, Measured, Verdict, judge
-from ..export.latency import interleaved_latency_ms, onnx_loader, sentence_inputs, summarize_ms
+from ..export.side_by_side import time_side_by_side
 from ..provenance import folder_sizes
-from ..tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
-from ..tagging.tagger import TaggerSpec
 from ..tracking.models import FoundModel, find_model
+from ..tracking.records import ExportRecord, PromoteRecord, VersionOrigin
 from ..tracking.registry import (
     AliasMovedError,
     RegisteredVersion,
@@ -26,24 +22,39 @@ from ..tracking.registry import (
     now,
     user_of,
 )
-from ..tracking.runs import Run, read_metrics, read_tags
-from .data import DataRef, load_data
-from .evaluate import evaluated, read_predictions
+from ..tracking.run import Run
+from .data import TrackedDataset, load_data
+from .evaluate import evaluate_once, prediction_counts
 
 log = logging.getLogger(__name__)
 
 WARMUP_RUNS = 10
+NO_VERSION = "none"
+"""The champion in a record where no version has the alias yet."""
+FORCE_HINT = "to promote it all the same: force='the reason why'"
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What came out: ``may`` says whether ``version`` may have the alias, by the verdict or by force, ``moved`` whether it was given it."""
+    """The outcome of a promotion.
+
+    ``allowed`` is true if ``version`` may have the alias, by the verdict or by force; ``moved`` is
+    true if it was given the alias.
+    """
 
     version: RegisteredVersion
     champion: RegisteredVersion | None
     verdict: Verdict
-    may: bool
+    allowed: bool
     moved: bool
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The version that has, or had, the alias, and the one that had it before."""
+
+    champion: RegisteredVersion
+    previous: RegisteredVersion
 
 
 def run_promote(
@@ -55,56 +66,61 @@ def run_promote(
     dry_run: bool = False,
     force: str = "",
 ) -> Promotion:
-    """Judge a version of a registered model against the one that has the alias, and move the alias if it may.
+    """Compare a version of a registered model with the champion, and move the alias if it may.
 
     Args:
-        run: receives the verdict; runs of evaluations that are missing are opened below it.
+        run: receives the verdict; missing evaluations are made in runs below it.
         config: the split that decides, and the margins.
-        name: of the registered model.
+        name: the name of the registered model.
         candidate: a version's number or alias, or ``latest``.
-        alias: the alias to move.
-        dry_run: judge only.
+        alias: the alias to move; the version that has it is the champion.
+        dry_run: only report the verdict.
         force: a reason to move the alias whatever the verdict is; empty: none.
 
     Raises:
-        TrackingError: no such version, or somebody else moved the alias meanwhile.
+        TrackingError: there is no such version, or somebody else moved the alias meanwhile.
         ModelError: the candidate may not be promoted, and is not forced.
     """
     version, champion = find_version(name, candidate), alias_holder(name, alias)
-    run.log_config(evaluate=_evaluation(config), promote=config.promote)
-    run.set_tags(
-        {
-            "candidate": version.address,
-            "champion": champion.address if champion else "none",
-            "alias": alias,
-        }
+    run.log_config(evaluate=_evaluate_config(config), promote=config.promote)
+    record = PromoteRecord(
+        run_id=run.id,
+        candidate=version.address,
+        champion=champion.address if champion else NO_VERSION,
+        alias=alias,
+        forced=force,
     )
+    record.write(run)
     if champion and champion.version == version.version:
         raise TrackingError(f"{version.address} is {name}@{alias} already: name another candidate")
     verdict = _verdict(run, config, version, champion)
     run.log_table("promotion", verdict.table)
     run.describe(verdict.table)
     for check in verdict.checks:
-        log.info("%s: %s (%s)", check.question, "yes" if check.passed else "no", check.found)
-    may = verdict.passed or bool(force)
-    run.set_tags(
-        {"passed": verdict.passed, "reason": verdict.reason, "promoted": False, "forced": force}
-    )
-    if may and not dry_run:
-        reason = (
-            verdict.reason if verdict.passed else f"forced ({force}), although {verdict.reason}"
-        )
+        answer = "yes" if check.passed else "no"
+        log.info("%s: %s (%s)", check.question, answer, check.found)
+    record = replace(record, passed=verdict.passed, reason=verdict.reason)
+    record.write(run)
+    allowed = verdict.passed or bool(force)
+    if allowed and not dry_run:
+        reason = verdict.reason
+        if not verdict.passed:
+            reason = f"forced ({force}), although {verdict.reason}"
         _move(run, config, version, champion, alias, reason)
-        run.set_tags({"promoted": True})
+        replace(record, promoted=True).write(run)
     elif not dry_run:
         raise ModelError(
-            f"{version.address} does not become {name}@{alias}, {verdict.reason}; to promote it all the same: force='the reason why'"
+            f"{version.address} does not become {name}@{alias}, {verdict.reason}; {FORCE_HINT}"
         )
-    return Promotion(version, champion, verdict, may, may and not dry_run)
+    return Promotion(version, champion, verdict, allowed, allowed and not dry_run)
 
 
-def attempt(run: Run, config: Config, name: str, candidate: str, alias: str) -> str:
-    """:func:`run_promote` where it is no failure that the candidate is refused, or another was faster; the reason, empty where it was promoted."""
+def try_promote(run: Run, config: Config, name: str, candidate: str, alias: str) -> str:
+    """Run :func:`run_promote`; a refused candidate, or a lost race, is not an error.
+
+    Returns:
+        The reason why the candidate was not promoted, empty if it was.
+    """
     try:
         run_promote(run, config, name, candidate, alias)
     except (ModelError, AliasMovedError) as error:
@@ -114,46 +130,39 @@ def attempt(run: Run, config: Config, name: str, candidate: str, alias: str) -> 
 
 def run_rollback(
     run: Run, config: Config, name: str, alias: str, reason: str, dry_run: bool = False
-) -> tuple[RegisteredVersion, RegisteredVersion]:
-    """Give an alias back to the version that had it before; with ``dry_run`` say only which that is.
-
-    Returns:
-        The version that has, or had, the alias, and the one before it.
+) -> Rollback:
+    """Give an alias back to the version that had it before; with ``dry_run`` only report which.
 
     Raises:
-        TrackingError: nothing is known to have had it before, or somebody else moved it meanwhile.
+        TrackingError: no earlier holder is known, or somebody else moved the alias meanwhile.
     """
     champion, previous = alias_holder(name, alias), holder_before(name, alias)
     if champion is None or previous is None:
         raise TrackingError(
-            f"{name}@{alias}: no champion before this one is known, so nothing to roll back to: promote a version with force='the reason why'"
+            f"{name}@{alias}: no champion before this one is known, so there is nothing to roll "
+            "back to: promote a version with force='the reason why'"
         )
-    run.set_tags(
-        {
-            "candidate": previous.address,
-            "champion": champion.address,
-            "alias": alias,
-            "reason": reason,
-            "promoted": False,
-        }
+    record = PromoteRecord(
+        run_id=run.id,
+        candidate=previous.address,
+        champion=champion.address,
+        alias=alias,
+        reason=reason,
     )
+    record.write(run)
     if not dry_run:
-        who, when = user_of(run), now()
-        note = f"{when}: {alias} again, rolled back from version {champion.version} by {who}: {reason}."
-        move_alias(
-            alias,
-            previous,
-            champion,
-            {"restored_at": when, "restored_by": who},
-            note,
-            config.promote.lock_timeout_s,
-            back=True,
+        user, when = user_of(run), now()
+        note = (
+            f"{when}: {alias} again, rolled back from version {champion.version} by {user}: "
+            f"{reason}."
         )
-        mark(
-            champion, {"rolled_back_at": when, "rolled_back_by": who, "rolled_back_reason": reason}
-        )
-        run.set_tags({"promoted": True})
-    return champion, previous
+        timeout_s = config.promote.lock_timeout_s
+        tags = {"restored_at": when, "restored_by": user}
+        move_alias(alias, previous, champion, tags, note, timeout_s, back=True)
+        rolled_back = {"rolled_back_at": when, "rolled_back_by": user}
+        mark(champion, {**rolled_back, "rolled_back_reason": reason})
+        replace(record, promoted=True).write(run)
+    return Rollback(champion, previous)
 
 
 def _move(
@@ -164,100 +173,87 @@ def _move(
     alias: str,
     reason: str,
 ) -> None:
-    who, when = user_of(run), now()
+    user, when = user_of(run), now()
     before = f"version {champion.version}" if champion else "nothing"
     tags = {
         "promoted_at": when,
-        "promoted_by": who,
+        "promoted_by": user,
         "promoted_from": champion.version if champion else "",
         "promotion_reason": reason,
         "promotion_run": run.id,
     }
-    note = f"{when}: {alias} after {before}, promoted by {who}: {reason}."
+    note = f"{when}: {alias} after {before}, promoted by {user}: {reason}."
     move_alias(alias, version, champion, tags, note, config.promote.lock_timeout_s)
 
 
 def _verdict(
     run: Run, config: Config, version: RegisteredVersion, champion: RegisteredVersion | None
 ) -> Verdict:
-    found, export = find_model(version.address), _export_tags(version)
+    model, export = find_model(version.address), _export_record(version)
     candidate = Contender(
         version.address,
-        export.get("dataset_fingerprint", ""),
-        _proof_failures(version, found, export, config),
+        export.dataset_fingerprint if export else "",
+        _proof_failures(version, model, export, config),
     )
     if champion is None:
         return judge(candidate, None, config.promote)
-    holder = Contender(champion.address, _export_tags(champion).get("dataset_fingerprint", ""))
-    if not candidate.shares_dataset_with(holder):
+    champion_export = _export_record(champion)
+    champion_fingerprint = champion_export.dataset_fingerprint if champion_export else ""
+    holder = Contender(champion.address, champion_fingerprint)
+    if export is None or not candidate.shares_dataset_with(holder):
         return judge(candidate, holder, config.promote)
-    models, data = (found, find_model(champion.address)), load_data(export["data_run"])
-    latencies = _latencies_ms(*models, data, config.promote.latency_runs)
-    one, two = (
-        _measured(run, config, model, latency, data)
-        for model, latency in zip(models, latencies, strict=True)
+    data = load_data(export.data_run)
+    models = {model.address: model, champion.address: find_model(champion.address)}
+    sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]]
+    folders = {address: found.folder for address, found in models.items()}
+    latencies = time_side_by_side(folders, sentences, config.promote.latency_runs, WARMUP_RUNS)
+    measured = {
+        address: _measure(run, config, found, latencies[address], data)
+        for address, found in models.items()
+    }
+    return judge(
+        replace(candidate, measured=measured[model.address]),
+        replace(holder, measured=measured[champion.address]),
+        config.promote,
     )
-    return judge(replace(candidate, measured=one), replace(holder, measured=two), config.promote)
 
 
-def _measured(
-    run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: DataRef
+def _measure(
+    run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: TrackedDataset
 ) -> Measured:
-    predictions = read_predictions(evaluated(run, _evaluation(config), model, data))
-    counts = entity_counts(
-        predictions["gold"].tolist(), predictions["predicted"].tolist(), data.dataset.schema.types
-    )
+    evaluation = evaluate_once(run, _evaluate_config(config), model, data)
+    counts = prediction_counts(evaluation, data.dataset.schema.types)
     return Measured(counts, latency_p50_ms, sum(folder_sizes(model.folder).values()))
 
 
-def _evaluation(config: Config) -> EvaluateConfig:
-    """How the split that decides is scored."""
+def _evaluate_config(config: Config) -> EvaluateConfig:
+    """Return how the split that decides is scored."""
     return config.evaluate.model_copy(update={"split": config.promote.split})
 
 
-def _export_tags(version: RegisteredVersion) -> dict[str, str]:
-    run_id = version.tags.get("export_run")
-    return read_tags(run_id) if run_id else {}
+def _export_record(version: RegisteredVersion) -> ExportRecord | None:
+    run_id = VersionOrigin.from_tags(version.tags).export_run
+    return ExportRecord.read(run_id) if run_id else None
 
 
 def _proof_failures(
-    version: RegisteredVersion, model: FoundModel, export: dict[str, str], config: Config
+    version: RegisteredVersion, model: FoundModel, export: ExportRecord | None, config: Config
 ) -> tuple[str, ...]:
-    """What does not hold of a version's proof: that of the very files that are registered, within the tolerances of now."""
-    if "served_fingerprint" not in export:
+    """Return what does not hold of a version's proof.
+
+    The proof must be of the very files that are registered, within the tolerances of now.
+    """
+    if export is None or not export.served_fingerprint:
         return (f"no export run of {version.address} is tracked",)
     failures = []
-    if export["served_fingerprint"] != model.fingerprint:
+    if export.served_fingerprint != model.fingerprint:
         failures.append(
-            f"the files of {version.address} are not those that export run {version.tags['export_run']} proved"
+            f"the files of {version.address} are not those that export run {export.run_id} proved"
         )
-    variant = export["served_variant"]
-    lost = read_metrics(version.tags["export_run"])[f"{variant}/validation_f1_loss"]
+    lost = export.served_metrics["validation_f1_loss"]
     if not lost <= config.export.f1_tolerance:
         failures.append(
-            f"{variant} lost {lost:.4f} validation F1, more than {config.export.f1_tolerance:g}"
+            f"{export.served_variant} lost {lost:.4f} validation F1, "
+            f"more than {config.export.f1_tolerance:g}"
         )
     return tuple(failures)
-
-
-def _latencies_ms(
-    candidate: FoundModel, champion: FoundModel, data: DataRef, runs: int
-) -> tuple[float, float]:
-    """Median milliseconds of both on the same validation sentences (the first window of each), measured here and now, in turns."""
-    sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]][:runs]
-    contenders = {}
-    for model in (candidate, champion):
-        encoder = TaggerSpec.load(model.folder).encoder(
-            Tokenizer.from_file(str(model.folder / TOKENIZER_FILE))
-        )
-        windows = [
-            window for window in encoder.windows(sentences) if window.first_word == 0
-        ]  # models may cut long sentences otherwise
-        contenders[model.address] = (
-            onnx_loader(model.folder / MODEL_FILE),
-            sentence_inputs(windows),
-        )
-    times = interleaved_latency_ms(contenders, runs, WARMUP_RUNS)
-    return summarize_ms(times[candidate.address])["p50_ms"], summarize_ms(times[champion.address])[
-        "p50_ms"
-    ]

@@ -1,4 +1,4 @@
-"""The `prompt` step: a language model asked by several prompts, scored as any model, beside one of ours if wanted."""
+"""The `prompt` step: query a language model with several prompts and score it like any model."""
 
 import logging
 from collections.abc import Sequence
@@ -26,109 +26,88 @@ from ..prompting.baseline import (
 )
 from ..prompting.client import connect_endpoint
 from ..tagging.tagger import Tagged
+from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
 from ..tracking.prompts import finish_traces, registered_prompt, traced
-from ..tracking.runs import Run
-from .data import DataRef
-from .evaluate import PREDICTIONS, check_schema
-from .steps import PROMPT_STEP
+from ..tracking.records import PromptRecord
+from ..tracking.run import Run
+from ..tracking.steps import Step
+from .data import TrackedDataset
+from .evaluate import PREDICTIONS, check_schema, log_report, p_values_against
 
 log = logging.getLogger(__name__)
 
 PREFIX = "ner-"
-UNSURE = ("calibration",)
-"""What an answer without probabilities cannot be scored for."""
+"""How the names of shipped prompts start in MLflow's registry."""
+NEED_PROBABILITIES = ("calibration",)
+"""Tables, figures and metrics that need probabilities, which a language model does not give."""
+SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall")
 
 
 def run_prompt(
     run: Run,
     config: PromptConfig,
     evaluation: EvaluateConfig,
-    data: DataRef,
+    data: TrackedDataset,
     against: FoundModel | None,
 ) -> pd.DataFrame:
-    """Ask by each prompt in a run below an open one, and compare.
+    """Query a language model with each prompt, in a run below an open one, and compare the prompts.
 
     Args:
         run: the open run.
         config: endpoint, prompts, subset.
         evaluation: the split, and how its scores are shown.
-        data: the dataset; examples are of its train split alone.
-        against: a model of ours that is scored on the same sentences.
+        data: the dataset; examples in prompts are sentences of its train split.
+        against: a trained model that is scored on the same sentences; None: none.
 
     Returns:
         One row a prompt, and one for ``against``, the best F1 first.
 
     Raises:
-        ConfigError: no such prompt.
+        ConfigError: there is no such prompt.
         ModelError: the endpoint cannot answer.
     """
-    if unknown := [
-        name for name in config.prompts if name not in PROMPTS and not name.startswith("prompts:/")
-    ]:
-        raise ConfigError(
-            f"prompt.prompts {', '.join(unknown)}: neither {', '.join(PROMPTS)} nor prompts:/NAME/VERSION"
-        )
+    shipped = ", ".join(PROMPTS)
+    for name in config.prompts:
+        if name not in PROMPTS and not name.startswith("prompts:/"):
+            raise ConfigError(
+                f"prompt.prompts {name!r}: neither {shipped} nor prompts:/NAME/VERSION"
+            )
     dataset, split = data.dataset, evaluation.split
+    types = dataset.schema.types
     run.log_config(prompt=config, evaluate=evaluation)
-    run.set_tags(
-        {
-            "data_run": data.run_id,
-            "dataset_fingerprint": dataset.fingerprint,
-            "dataset": dataset.name,
-            "endpoint": config.base_url,
-        }
-    )
+    record = PromptRecord(run_id=run.id, endpoint=config.base_url, **data.fields)
+    record.write(run)
     sentences = choose_subset(dataset.corpus[split], config.sentences, config.seed)
     if not sentences:
         raise DataError(f"data run {data.run_id}: {split} is empty: choose another split")
     run.log_dataset(dataset, (split,), data.run_id)
-    rows, predictions = [], {}
+    rows, reports = [], {}
     for name in config.prompts:
-        with run.child(PROMPT_STEP, f"prompt {name}") as child:
-            child.set_tags({"data_run": data.run_id, "dataset_fingerprint": dataset.fingerprint})
-            report, metrics = _asked(child, name, config, evaluation, sentences, data)
-            predictions[name] = report
-            rows.append(
-                {
-                    "model": f"{config.model}, {name}",
-                    "key": name,
-                    **_shown(report.metrics, split),
-                    **metrics,
-                    "run": child.id,
-                }
-            )
+        with open_child(run, Step.PROMPT, f"prompt {name}") as child:
+            report, metrics = _query(child, name, config, evaluation, sentences, data)
+        reports[name] = report
+        model = f"{config.model}, {name}"
+        shown = _shown_scores(report, split)
+        rows.append({"model": model, "key": name, **shown, **metrics, "run": child.id})
     if against:
+        address = against.address
         tagger = open_tagger(against.folder, evaluation.batch_subwords)
         check_schema(tagger, data)
-        report = evaluate(
-            sentences, predict(tagger, sentences), dataset.corpus[TRAIN], dataset.schema, evaluation
-        )
-        predictions[against.address] = report
-        rows.append(
-            {
-                "model": against.address,
-                "key": against.address,
-                **_shown(report.metrics, split),
-                "run": against.run_id,
-            }
-        )
+        predicted = predict(tagger, sentences)
+        report = evaluate(sentences, predicted, dataset.corpus[TRAIN], dataset.schema, evaluation)
+        reports[address] = report
+        shown = _shown_scores(report, split)
+        rows.append({"model": address, "key": address, **shown, "run": against.run_id})
     table = pd.DataFrame(rows).sort_values("f1", ascending=False, ignore_index=True)
     order = table["key"].tolist()
-    counts = {
-        key: entity_counts(
-            predictions[key].predictions["gold"].tolist(),
-            predictions[key].predictions["predicted"].tolist(),
-            dataset.schema.types,
-        )
-        for key in order
-    }
+    counts = {}
+    for key in order:
+        frame = reports[key].predictions
+        gold, predicted_tags = frame["gold"].tolist(), frame["predicted"].tolist()
+        counts[key] = entity_counts(gold, predicted_tags, types)
     differences = pairwise_differences(counts, evaluation.resamples, evaluation.seed)
-    p_values = {
-        row["other"]: row["p_value"]
-        for row in differences.to_dict("records")
-        if row["model"] == order[0]
-    }
+    p_values = p_values_against(differences, order[0])
     table.insert(3, "p_against_best", [p_values.get(key, np.nan) for key in order])
     table = table.drop(columns="key")
     run.log_table("prompts", table)
@@ -137,26 +116,31 @@ def run_prompt(
     return table
 
 
-def _asked(
+def _query(
     run: Run,
     name: str,
     config: PromptConfig,
     evaluation: EvaluateConfig,
     sentences: Sequence[Sentence],
-    data: DataRef,
+    data: TrackedDataset,
 ) -> tuple[EvalReport, dict[str, float]]:
-    dataset = data.dataset
+    dataset, split = data.dataset, evaluation.split
     types = dataset.schema.types
-    prompt = registered_prompt(
-        name if name.startswith("prompts:/") else f"{PREFIX}{name}", PROMPTS.get(name)
-    )
+    registered_name = name if name.startswith("prompts:/") else f"{PREFIX}{name}"
+    prompt = registered_prompt(registered_name, PROMPTS.get(name))
     if not shows_sentence(prompt.template):
         raise TrackingError(
-            f"prompt {prompt.uri} shows no sentence: write {{{{ sentence }}}} where it is to stand"
+            f"prompt {prompt.uri} does not show the sentence: write {{{{ sentence }}}} into it"
         )
-    run.set_tags({"prompt": prompt.uri, "language_model": config.model})
+    PromptRecord(
+        run_id=run.id,
+        endpoint=config.base_url,
+        prompt=prompt.uri,
+        language_model=config.model,
+        **data.fields,
+    ).write(run)
     examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
-    log.info("asking %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
+    log.info("querying %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
     complete = traced(connect_endpoint(config, answer_schema(types)), run.id, config.model)
     replies = ask(sentences, prompt.template, examples, types, complete, config.concurrency)
     finish_traces()
@@ -166,31 +150,16 @@ def _asked(
     scores = {
         key: value
         for key, value in report.metrics.items()
-        if not key.removeprefix(f"{evaluation.split}/").startswith(UNSURE)
+        if not key.removeprefix(f"{split}/").startswith(NEED_PROBABILITIES)
     }
     run.log_metrics({**scores, **{f"prompt/{key}": value for key, value in metrics.items()}})
     run.log_frame(PREDICTIONS, report.predictions)
     run.log_table("answers", reply_table(sentences, replies))
-    for key, table in report.tables.items():
-        if key not in UNSURE and key not in report.pages:
-            run.log_table(key, table)
-    for key, page in report.pages.items():
-        run.log_page(key, page)
-    for key, figure in report.figures.items():
-        if key not in UNSURE:
-            run.log_figure(key, figure)
-    log.info(
-        "%s: %s F1 %.4f, invalid answers %.3f",
-        name,
-        evaluation.split,
-        scores[f"{evaluation.split}/f1"],
-        metrics["invalid_answer_rate"],
-    )
+    log_report(run, report, without=NEED_PROBABILITIES)
+    f1, invalid = scores[f"{split}/f1"], metrics["invalid_answer_rate"]
+    log.info("%s: %s F1 %.4f, invalid answers %.3f", name, split, f1, invalid)
     return report, metrics
 
 
-def _shown(metrics: dict[str, float], split: str) -> dict[str, float]:
-    return {
-        name: metrics[f"{split}/{name}"]
-        for name in ("f1", "f1_low", "f1_high", "precision", "recall")
-    }
+def _shown_scores(report: EvalReport, split: str) -> dict[str, float]:
+    return {name: report.metrics[f"{split}/{name}"] for name in SHOWN_SCORES}

@@ -1,4 +1,4 @@
-"""The `robustness` step: a model and a prepared dataset in, F1 on changed sentences logged."""
+"""The `robustness` step: score a model on perturbed sentences and log how much F1 each costs."""
 
 import logging
 from collections.abc import Sequence
@@ -13,15 +13,20 @@ from ..evaluation.robustness import perturbed, perturbed_scores, plot_robustness
 from ..evaluation.scores import predict
 from ..modeling.loading import open_tagger
 from ..tracking.models import FoundModel
-from ..tracking.runs import Run
-from .data import DataRef
+from ..tracking.records import RobustnessRecord
+from ..tracking.run import Run
+from .data import TrackedDataset
 from .evaluate import check_schema
 
 log = logging.getLogger(__name__)
 
 
 def run_robustness(
-    run: Run, config: RobustnessConfig, evaluation: EvaluateConfig, model: FoundModel, data: DataRef
+    run: Run,
+    config: RobustnessConfig,
+    evaluation: EvaluateConfig,
+    model: FoundModel,
+    data: TrackedDataset,
 ) -> pd.DataFrame:
     """Score a model on changed sentences in an open run.
 
@@ -39,14 +44,7 @@ def run_robustness(
         )
     run.log_config(robustness=config, evaluate=evaluation)
     dataset, split = data.dataset, evaluation.split
-    run.set_tags(
-        {
-            "model": model.address,
-            "data_run": data.run_id,
-            "dataset_fingerprint": dataset.fingerprint,
-            "dataset": dataset.name,
-        }
-    )
+    RobustnessRecord(run_id=run.id, model=model.address, **data.fields).write(run)
     tagger = open_tagger(model.folder, evaluation.batch_subwords)
     check_schema(tagger, data)
     run.log_dataset(dataset, (split,), data.run_id)

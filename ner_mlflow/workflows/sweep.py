@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -42,25 +43,18 @@ from ..sweeping.study import (
 )
 from ..sweeping.study_lock import exclusive
 from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
+from ..tracking.lifecycle import connect, end_dead_run, open_child_of, set_parent
 from ..tracking.models import check_registered_name
+from ..tracking.queries import run_status, store_address
+from ..tracking.records import JoinRecord, SweepRecord, TrainRecord, TrialRecord, trial_runs
 from ..tracking.registry import check_not_judged
-from ..tracking.runs import (
-    Run,
-    connect,
-    end_killed,
-    open_run_below,
-    put_below,
-    read_metrics,
-    run_status,
-    store_address,
-    tagged_runs,
-)
+from ..tracking.run import Run
 from ..tracking.spark_study import SparkStudy, open_spark_study
+from ..tracking.steps import Step
 from . import train
-from .data import DataRef, load_data
+from .data import TrackedDataset, load_data
 from .distillation import find_teachers
-from .main import Steps, Variant, comparison_table, judged, registered
-from .steps import TRAIN_STEP, TRIAL_STEP
+from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
 from .train import Reuse, run_train
 
 log = logging.getLogger(__name__)
@@ -161,14 +155,14 @@ class Swept:
     study: str
     table: pd.DataFrame
     best: Mapping[str, Any]
-    finals: Sequence[Variant]
+    finals: Sequence[PresetResult]
     version: str
 
 
 def run_sweep(
     run: Run,
     config: Config,
-    data: DataRef,
+    data: TrackedDataset,
     registered_model: str,
     alias: str,
     set_up: SetUp = log_progress,
@@ -224,14 +218,8 @@ def run_sweep(
             for name, entry in space.entries.items()
         },
     )
-    run.set_tags(
-        {
-            "study": name,
-            "data_run": data.run_id,
-            "dataset_fingerprint": data.dataset.fingerprint,
-            "dataset": data.dataset.name,
-        }
-    )
+    record = SweepRecord(run_id=run.id, study=name, **data.fields)
+    record.write(run)
     with exclusive(name, config.sweep):
         with _held(job) as study:
             if study.attributes.get(KEY, key) != key:
@@ -259,6 +247,13 @@ def run_sweep(
                 _gather_trials(run, study)
             found = report(study, config.sweep.objectives)
             best = _log_report(run, found, study, config)
+            record = replace(
+                record,
+                best_trial=best.number,
+                best_trial_run=best.run,
+                best_params=json.dumps(best.chosen),
+            )
+            record.write(run)
         finals = [
             _final(
                 run,
@@ -268,7 +263,13 @@ def run_sweep(
             )
             for seed in config.sweep.final_seeds
         ]
-        version = _register_best(run, finals, registered_model, alias) if finals else ""
+        version = ""
+        if finals:
+            best_final, version = _register_best(run, config, finals, data, registered_model, alias)
+            address = f"models:/{registered_model}/{version}"
+            replace(
+                record, best_train_run=best_final.train.run_id, registered_version=address
+            ).write(run)
     return Swept(name, found.table, space.overrides(best.chosen), finals, version)
 
 
@@ -295,7 +296,7 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress
         )
     job = SweepJob.from_json(name, text, config)
     run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
-    run.set_tags({"study": name, "sweep_run": job.parent, "data_run": job.data_run})
+    JoinRecord(run_id=run.id, study=name, sweep_run=job.parent, data_run=job.data_run).write(run)
     study = SweepStudy(job.spec)
     deadline = _deadline(config)
     supervise(
@@ -339,7 +340,7 @@ def make_trials(job: SweepJob) -> "Trials":
 class Trials:
     """Runs trials of a job, one after the other; what they share is read, encoded and asked for once."""
 
-    def __init__(self, job: SweepJob, data: DataRef) -> None:
+    def __init__(self, job: SweepJob, data: TrackedDataset) -> None:
         self._job = job
         self._data = data
         self._reuse = Reuse()
@@ -348,60 +349,51 @@ class Trials:
 
     def __call__(self, trial: RunningTrial) -> list[float]:
         """Train in a run of its own; the objectives' values."""
-        job, metrics = self._job, dict[str, float]()
+        job = self._job
+        metrics: Mapping[str, float] = {}
         given_up: TrialPrunedError | TrialLostError | None = None
-        tags = {
-            "study": job.name,
-            "trial.number": trial.number,
-            "trial.state": "running",
-            "trial.params": json.dumps(trial.chosen),
-        }
-        with open_run_below(
+        record = TrialRecord(
+            run_id="",
+            study=job.name,
+            trial_number=trial.number,
+            trial_params=json.dumps(trial.chosen),
+        )
+        with open_child_of(
             job.parent,
             job.experiment_id,
-            TRIAL_STEP,
+            Step.TRIAL,
             f"trial {trial.number}",
-            tags,
+            record.tags(),
             METRICS_DELAY_S,
         ) as run:
             trial.note(**{RUN: run.id})
             try:
-                self._train(run, trial)
-                metrics = read_metrics(run.id)
+                metrics = self._train(run, trial).metrics
                 trial.check_kept()
             except TrialPrunedError as error:
                 given_up = error
-                run.set_tags({"trial.state": "pruned", "trial.reason": error})
-                run.end_killed()
+                record.with_state("pruned", error).write(run)
+                run.mark_killed()
             except TrialLostError as error:
                 given_up = error
-                run.set_tags(
-                    {
-                        "trial.state": "lost",
-                        "trial.reason": "its process was silent for too long, and another runs it again",
-                    }
-                )
-                run.end_killed()
+                reason = "its process was silent for too long, and another runs it again"
+                record.with_state("lost", reason).write(run)
+                run.mark_killed()
             except KeyboardInterrupt:
-                run.set_tags({"trial.state": "interrupted", "trial.reason": "interrupted"})
+                record.with_state("interrupted", "interrupted").write(run)
                 raise
             except Exception as error:
-                run.set_tags(
-                    {
-                        "trial.state": "failed",
-                        "trial.reason": f"{type(error).__name__}: {error}"[:1000],
-                    }
-                )
+                record.with_state("failed", f"{type(error).__name__}: {error}").write(run)
                 raise
             else:
-                run.set_tags({"trial.state": "complete"})
+                record.with_state("complete").write(run)
         if given_up:
             raise given_up
         return [MEASURES[name].value(metrics) for name in job.config.sweep.objectives]
 
-    def _train(self, run: Run, trial: RunningTrial) -> None:
+    def _train(self, run: Run, trial: RunningTrial) -> TrainRecord:
         config = override(self._job.config, trial.overrides)
-        run_train(
+        return run_train(
             run,
             config,
             self._data,
@@ -452,7 +444,7 @@ def trial_config(config: Config, space: Space) -> Config:
 def _study_key(
     config: Config,
     space: Space,
-    data: DataRef,
+    data: TrackedDataset,
     weights_sha256: str,
     teachers: Sequence[str],
     experiment_id: str,
@@ -492,23 +484,22 @@ def _take_over(run: Run, study: HeldStudy) -> None:
     study.reclaim()
     earlier = study.attributes.get(PARENT, run.id)
     if earlier != run.id and run_status(earlier) == "RUNNING":
-        end_killed(earlier, {"error": f"interrupted; run {run.id} goes on"})
+        end_dead_run(earlier, f"interrupted; run {run.id} continues")
     _gather_trials(run, study)
 
 
 def _gather_trials(run: Run, study: HeldStudy) -> None:
     """Mark the runs of trials whose process is no more, and have all below this run, those too that joined under an earlier one."""
-    records = tagged_runs(run.experiment_id, {"study": study.spec.name, "step": TRIAL_STEP})
+    trials = trial_runs(run.experiment_id, study.spec.name)
     alive = study.running()  # asked after the runs: whose run was found had begun before
-    for record in records:
-        if record.status == "RUNNING" and int(record.tags["trial.number"]) not in alive:
-            end_killed(
-                record.id,
-                {"trial.state": "lost", "trial.reason": "its process ended before its time"},
-            )
-            shutil.rmtree(training_folder(record.id), ignore_errors=True)
-        if record.parent != run.id:
-            put_below(record.id, run.id)
+    for trial in trials:
+        record = TrialRecord.from_run(trial)
+        if trial.status == "RUNNING" and record.trial_number not in alive:
+            lost = record.with_state("lost", "its process ended before its time")
+            end_dead_run(trial.id, tags=lost.tags())
+            shutil.rmtree(training_folder(trial.id), ignore_errors=True)
+        if trial.parent != run.id:
+            set_parent(trial.id, run.id)
 
 
 def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) -> BestTrial:
@@ -550,53 +541,34 @@ def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) 
     run.log_metrics(
         {MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)}
     )
-    run.set_tags(
-        {
-            "best_trial": best.number,
-            "best_trial_run": best.run,
-            "best_params": json.dumps(best.chosen),
-        }
-    )
     return best
 
 
-def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
-    """Train the best settings with one seed, evaluate and export; what was done before is reused."""
-    name = f"{study}-seed{config.train.seed}"
-    steps = Steps(run, name)
-    inputs = (
-        config,
-        data,
-        resolve_backbone(config.model.backbone, config.model.revision),
-        find_teachers(config.distill),
-    )
-    train_run = steps.do(
-        TRAIN_STEP,
-        train.train_cache_key(*inputs),
-        lambda child: run_train(child, *inputs),
-        find_resumable=train.resumable_run,
-    )
-    return judged(steps, name, config, train_run, data)
+def _final(run: Run, config: Config, study: str, data: TrackedDataset) -> PresetResult:
+    """Train the best settings with one seed, evaluate and export, or reuse what was done before."""
+    pipeline = Pipeline(run, f"{study}-seed{config.train.seed}")
+    backbone = resolve_backbone(config.model.backbone, config.model.revision)
+    record = pipeline.train(config, data, backbone, find_teachers(config.distill))
+    return pipeline.evaluate_and_export(config, record, data)
 
 
-def _register_best(run: Run, finals: Sequence[Variant], registered_model: str, alias: str) -> str:
-    best = max(finals, key=lambda variant: variant.metrics["best_validation/f1"])
-    run.log_table("final", comparison_table(finals, best))
-    for metric in ("best_validation/f1", "test/f1"):
-        values = pd.Series(
-            [variant.metrics[metric] for variant in finals if metric in variant.metrics]
-        )
-        run.log_metrics(
-            {
-                f"final/{metric}": float(values.mean()),
-                **({f"final/{metric}_spread": float(values.std())} if len(values) > 1 else {}),
-            }
-        )
-    version = registered(best, registered_model, alias)
-    run.set_tags(
-        {
-            "best_train_run": best.train_run,
-            "registered_version": f"models:/{registered_model}/{version}",
-        }
-    )
-    return version
+def _register_best(
+    run: Run,
+    config: Config,
+    finals: Sequence[PresetResult],
+    data: TrackedDataset,
+    registered_model: str,
+    alias: str,
+) -> tuple[PresetResult, str]:
+    """Log the final models side by side and register the best; the result and its version."""
+    best = best_result(finals)
+    run.log_table("final", compare_results(finals, data, config.export).table)
+    scores = {
+        "best_validation/f1": [result.train.validation_f1 for result in finals],
+        f"{best.evaluate.split}/f1": [result.evaluate.scores["f1"] for result in finals],
+    }
+    for metric, values in scores.items():
+        run.log_metrics({f"final/{metric}": float(np.mean(values))})
+        if len(values) > 1:
+            run.log_metrics({f"final/{metric}_spread": float(np.std(values, ddof=1))})
+    return best, register_result(best, registered_model, alias)

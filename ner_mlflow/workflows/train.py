@@ -24,11 +24,14 @@ from ..modeling.parallel import fit_in_processes
 from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
 from ..tracking.flavors import log_transformers_model
-from ..tracking.models import MODEL_URI_TAG, FoundModel
-from ..tracking.runs import Run, connect, download, interrupted_runs, read_tags
-from .data import DataRef, load_data
+from ..tracking.lifecycle import connect
+from ..tracking.models import FoundModel
+from ..tracking.queries import download, interrupted_runs
+from ..tracking.records import TrainRecord, resume_key
+from ..tracking.run import Run
+from ..tracking.steps import Step
+from .data import TrackedDataset, load_data
 from .distillation import Lesson, find_teachers, teach
-from .steps import TRAIN_STEP
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class Reuse:
 def run_train(
     run: Run,
     config: Config,
-    data: DataRef,
+    data: TrackedDataset,
     backbone: Backbone | None = None,
     teachers: Sequence[FoundModel] | None = None,
     reuse: Reuse | None = None,
@@ -70,7 +73,7 @@ def run_train(
     on_step: OnStep | None = None,
     measure: Callable[[Path], Mapping[str, float]] | None = None,
     log_model: bool = True,
-) -> str:
+) -> TrainRecord:
     """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
 
     Args:
@@ -81,7 +84,7 @@ def run_train(
         log_model: False to log all but the model.
 
     Returns:
-        The address of the logged model, empty where none was.
+        The record, with an empty model_uri where the model was not logged.
 
     Raises:
         TrackingError: the run was interrupted with other code, libraries, settings or data.
@@ -90,19 +93,13 @@ def run_train(
     backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
     teachers = find_teachers(config.distill) if teachers is None else teachers
     key = train_cache_key(config, data, backbone, teachers)
-    if read_tags(run.id).get("cache_key", key) != key:
+    if resume_key(run.id) not in ("", key):
         raise TrackingError(
             f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming"
         )
-    run.set_tags({"cache_key": key})
+    record = TrainRecord(run_id=run.id, cache_key=key, **data.fields)
+    record.write(run)
     run.log_config(model=config.model, train=config.train, distill=config.distill)
-    run.set_tags(
-        {
-            "data_run": data.run_id,
-            "dataset_fingerprint": dataset.fingerprint,
-            "dataset": dataset.name,
-        }
-    )
     if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {
         sentence.tokens for sentence in dataset.corpus[TEST]
     }:
@@ -151,37 +148,34 @@ def run_train(
                 for name, size in folder_sizes(result.adapter_folder).items()
             }
             run.log_folder(result.adapter_folder, "adapter")
-        logged = log_transformers_model(result.model_folder, "model") if log_model else None
-        if measure:
-            run.log_metrics(measure(result.model_folder))
+        logged = log_transformers_model(run.id, result.model_folder, "model") if log_model else None
+        measured = measure(result.model_folder) if measure else {}
+        run.log_metrics(measured)
         shutil.rmtree(folder)
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
-    run.log_metrics({f"size_bytes/{name}": float(size) for name, size in sizes.items()})
+    metrics = {f"size_bytes/{name}": float(size) for name, size in sizes.items()}
     for part in {name.partition("/")[0] for name in sizes}:
-        run.log_metrics(
-            {
-                f"size_bytes/{part}": float(
-                    sum(size for name, size in sizes.items() if name.startswith(f"{part}/"))
-                )
-            }
-        )
+        of_part = (size for name, size in sizes.items() if name.startswith(f"{part}/"))
+        metrics[f"size_bytes/{part}"] = float(sum(of_part))
+    run.log_metrics(metrics)
     run.log_metrics(result.metrics, model_id=logged.id if logged else None)
-    run.set_tags(
-        {
-            **({MODEL_URI_TAG: logged.uri} if logged else {}),
-            "backbone": backbone.name,
-            "backbone_revision": backbone.revision,
-            "backbone_sha256": backbone.weights_sha256,
-            "precision": resolve_precision(config.train.precision),
-        }
+    record = replace(
+        record,
+        model_uri=logged.uri if logged else "",
+        backbone=backbone.name,
+        backbone_revision=backbone.revision,
+        backbone_sha256=backbone.weights_sha256,
+        precision=resolve_precision(config.train.precision),
+        metrics={**metrics, **measured, **result.metrics},
     )
-    return logged.uri if logged else ""
+    record.write(run)
+    return record
 
 
 def resumable_run(cache_key: str, experiment_id: str) -> AbstractContextManager[str | None]:
     """The last interrupted train run with an equal cache key whose checkpoints are on this machine; inside, nobody else goes on with it."""
-    return _first_free(interrupted_runs(TRAIN_STEP, cache_key, experiment_id))
+    return _first_free(interrupted_runs(Step.TRAIN, cache_key, experiment_id))
 
 
 @contextmanager
@@ -197,7 +191,7 @@ def interrupted_run(address: str) -> Iterator[str | None]:
         return
     connect()
     with _first_free(
-        interrupted_runs(TRAIN_STEP) if address == "latest" else [address.removeprefix("runs:/")]
+        interrupted_runs(Step.TRAIN) if address == "latest" else [address.removeprefix("runs:/")]
     ) as run_id:
         if run_id is None:
             raise TrackingError(
@@ -207,26 +201,26 @@ def interrupted_run(address: str) -> Iterator[str | None]:
         yield run_id
 
 
-def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
+def interrupted_inputs(run_id: str) -> tuple[Config, TrackedDataset]:
     """The settings and the dataset that an interrupted run began with."""
     return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(
-        read_tags(run_id)["data_run"]
+        TrainRecord.read(run_id).data_run
     )
 
 
 def train_cache_key(
-    config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]
+    config: Config, data: TrackedDataset, backbone: Backbone, teachers: Sequence[FoundModel]
 ) -> str:
     """Equal for equal code, libraries, settings, data, backbone and teachers."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
     by = trained_by(
         config.distill, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers]
     )
-    return cache_key([TRAIN_STEP, *sections, *by])
+    return cache_key([Step.TRAIN, *sections, *by])
 
 
 def trained_by(
-    config: DistillConfig, data: DataRef, weights_sha256: str, teachers: Sequence[str]
+    config: DistillConfig, data: TrackedDataset, weights_sha256: str, teachers: Sequence[str]
 ) -> list[Any]:
     """What a fitted model depends on beside its settings: code, libraries, data, texts without labels, backbone and teachers."""
     unlabelled = find_path(config.unlabelled) if config.unlabelled else None

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
 from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.registry import (
     RegisteredVersion,
     alias_holder,
@@ -20,7 +21,6 @@ from ner_mlflow.tracking.registry import (
     find_version,
     move_alias,
 )
-from ner_mlflow.tracking.runs import open_run
 from ner_mlflow.workflows.promote import Promotion, attempt, run_promote, run_rollback
 
 NAME = "it-ner"

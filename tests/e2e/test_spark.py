@@ -241,7 +241,7 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
     no_run_is_left_running(store)
     assert len({folder.parent.parent for folder in training(tmp_path)}) == 2
     (parent,) = runs(store, "sweep")
-    states = Counter(run.data.tags["ner.trial.state"] for run in runs(store, "trial"))
+    states = Counter(run.data.tags["ner.trial_state"] for run in runs(store, "trial"))
     assert states == {"complete": 3, "failed": 3, "lost": 1}
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(store, "trial")} == {
         parent.info.run_id
@@ -249,18 +249,18 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
     assert {
         run.info.status
         for run in runs(store, "trial")
-        if run.data.tags["ner.trial.state"] == "lost"
+        if run.data.tags["ner.trial_state"] == "lost"
     } == {"KILLED"}
     tried = {
-        run.data.tags["ner.trial.params"]
+        run.data.tags["ner.trial_params"]
         for run in runs(store, "trial")
-        if run.data.tags["ner.trial.state"] != "lost"
+        if run.data.tags["ner.trial_state"] != "lost"
     }
     assert len(tried) == 6
     best = max(
         run.data.metrics["best_validation/f1"]
         for run in runs(store, "trial")
-        if run.data.tags["ner.trial.state"] == "complete"
+        if run.data.tags["ner.trial_state"] == "complete"
     )
     assert parent.data.metrics["best_validation/f1"] == best > 0
     assert parent.data.metrics["trials/complete"] == 3
@@ -308,7 +308,7 @@ def test_a_sweep_on_a_cluster_whose_driver_ended_goes_on_later(
     )
     assert again.returncode == 0, again.stderr
     no_run_is_left_running(store)
-    states = Counter(run.data.tags["ner.trial.state"] for run in runs(store, "trial"))
+    states = Counter(run.data.tags["ner.trial_state"] for run in runs(store, "trial"))
     assert (states["complete"], states["failed"]) == (3, 3)
     assert 1 <= states["lost"] <= 2
     assert sorted(run.info.status for run in runs(store, "sweep")) == ["FINISHED", "KILLED"]

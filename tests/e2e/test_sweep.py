@@ -100,20 +100,20 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     assert parent.info.status == "FINISHED"
     assert len(trials) == 6
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
-    states = Counter(run.data.tags["ner.trial.state"] for run in trials)
+    states = Counter(run.data.tags["ner.trial_state"] for run in trials)
     assert states["failed"] == 3
     assert states["complete"] >= 1
     assert states["pruned"] >= 1
-    assert {run.data.tags["ner.trial.state"]: run.info.status for run in trials} == {
+    assert {run.data.tags["ner.trial_state"]: run.info.status for run in trials} == {
         state: STATUSES[state] for state in states
     }
     for run in trials:
-        tried = json.loads(run.data.tags["ner.trial.params"])
+        tried = json.loads(run.data.tags["ner.trial_params"])
         assert float(run.data.params["train.learning_rate"]) == tried["train.learning_rate"]
         if tried["model.max_length"] == TOO_LONG:
-            assert f"model.max_length={TOO_LONG}" in run.data.tags["ner.trial.reason"]
-        elif run.data.tags["ner.trial.state"] == "pruned":
-            assert "too far behind other trials" in run.data.tags["ner.trial.reason"]
+            assert f"model.max_length={TOO_LONG}" in run.data.tags["ner.trial_reason"]
+        elif run.data.tags["ner.trial_state"] == "pruned":
+            assert "too far behind other trials" in run.data.tags["ner.trial_reason"]
             assert (
                 1
                 <= len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/f1"))
@@ -142,7 +142,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     assert best.data.metrics["best_validation/f1"] == max(
         run.data.metrics["best_validation/f1"]
         for run in trials
-        if run.data.tags["ner.trial.state"] == "complete"
+        if run.data.tags["ner.trial_state"] == "complete"
     )
     assert best.data.metrics["best_validation/f1"] == parent.data.metrics["best_validation/f1"]
     version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "candidate")
@@ -264,7 +264,7 @@ def test_what_was_stopped_is_marked_and_goes_on(
     again = ended(entry_point(store, "sweep", *arguments, env=here))
     no_run_is_left_running(store)
     trials = runs(store, "trial")
-    states = Counter(run.data.tags["ner.trial.state"] for run in trials)
+    states = Counter(run.data.tags["ner.trial_state"] for run in trials)
     assert states["complete"] == 3
     assert states["failed"] == 3
     assert sum(states.values()) - 6 <= 2  # those in flight, one for each worker
@@ -272,12 +272,12 @@ def test_what_was_stopped_is_marked_and_goes_on(
     assert {
         run.info.status
         for run in trials
-        if run.data.tags["ner.trial.state"] not in ("complete", "failed")
+        if run.data.tags["ner.trial_state"] not in ("complete", "failed")
     } == {"KILLED"}
     tried = [
-        run.data.tags["ner.trial.params"]
+        run.data.tags["ner.trial_params"]
         for run in trials
-        if run.data.tags["ner.trial.state"] in ("complete", "failed")
+        if run.data.tags["ner.trial_state"] in ("complete", "failed")
     ]
     assert len(set(tried)) == 6
     first, second = runs(store, "sweep")
@@ -329,7 +329,7 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
         "FAILED",
     )  # ours, which MLflow 3.17 overwrites: it takes no run for ended
     ended_early = [
-        run for run in runs(store, "trial") if run.data.tags["ner.trial.state"] == "interrupted"
+        run for run in runs(store, "trial") if run.data.tags["ner.trial_state"] == "interrupted"
     ]
     assert ended_early
     assert {run.info.status for run in ended_early} == {"KILLED"}
@@ -372,7 +372,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     (parent,) = runs(store, "sweep")
     (helper,) = runs(store, "sweep join")
     trials = runs(store, "trial")
-    assert Counter(run.data.tags["ner.trial.state"] for run in trials) == {"complete": 12}
+    assert Counter(run.data.tags["ner.trial_state"] for run in trials) == {"complete": 12}
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
     assert helper.data.tags["ner.sweep_run"] == parent.info.run_id
     assert "trial " in joined.stderr

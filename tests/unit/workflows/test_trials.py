@@ -22,7 +22,7 @@ from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
 from ner_mlflow.tagging.encoding import WordEncoder
 from ner_mlflow.tracking.flavors import log_transformers_model
-from ner_mlflow.tracking.runs import open_run
+from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.workflows import train
 from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.sweep import JOB, SweepJob, Trials, join_sweep

@@ -1,0 +1,238 @@
+"""Open runs, as new ones, adopted from `mlflow run` or resumed, and end them with a status."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow
+import requests
+import yaml
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import NerError, TrackingError
+from ..provenance import provenance
+from ..redaction import one_line, redact_address
+from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, store_address
+from .run import Run
+from .steps import Step
+
+log = logging.getLogger(__name__)
+
+ERROR_TAG = "error"
+ERROR_LIMIT = 4900
+"""Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
+SERVER_TIMEOUT_S = 5
+SYSTEM_METRICS_INTERVAL_S = 2
+UI_VIEW = "?workflowType=machine_learning"
+"""Without it, MLflow's UI shows an experiment in its view for prompts and traces."""
+RUN_VARIABLE = "MLFLOW_RUN_ID"
+_RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
+_STORE_ERRORS = (MlflowException, requests.RequestException, SQLAlchemyError)
+
+
+def connect() -> None:
+    """Check that the tracking store answers, before any work.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    uri = mlflow.get_tracking_uri()
+    if urlsplit(uri).scheme in ("http", "https"):
+        try:
+            response = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            raise TrackingError(
+                f"tracking server {store_address()} does not answer ({type(error).__name__}): "
+                "start it with 'mlflow server', or set MLFLOW_TRACKING_URI to one that runs"
+            ) from error
+    try:
+        mlflow.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(
+            f"tracking store {store_address()} cannot be used ({one_line(error, uri)}): "
+            "check MLFLOW_TRACKING_URI"
+        ) from error
+
+
+@contextmanager
+def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
+    """Open the run of a command and end it with the block.
+
+    The run is the one that `mlflow run` opened, if it did, otherwise a new one in the experiment
+    that MLflow's environment variables name. It ends FINISHED, FAILED (with the message in the
+    tag ``ner.error``) or, on Ctrl-C, KILLED.
+
+    Args:
+        step: the step that the run is of.
+        name: the name of a new run.
+        resume: the id of an interrupted run to resume.
+
+    Raises:
+        TrackingError: the tracking store, or its artifact store, cannot be written.
+    """
+    connect()
+    adopted = os.environ.get(RUN_VARIABLE)
+    if adopted and resume:
+        _hand_over(adopted, resume)
+        adopted = None
+    named = None if adopted or resume else name
+    with _open(step, name, resumed=resume is not None, run_id=resume, run_name=named) as run:
+        if adopted and _RANDOM_NAME.fullmatch(mlflow.get_run(run.id).info.run_name or ""):
+            mlflow.MlflowClient().set_tag(run.id, "mlflow.runName", name)
+        yield run
+
+
+@contextmanager
+def open_child(parent: Run, step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
+    """Open a run below another one of this process, new or the interrupted run ``resume``."""
+    named = None if resume else name
+    resumed = resume is not None
+    with _open(step, name, resumed=resumed, run_id=resume, run_name=named, nested=True) as run:
+        if resume:
+            _end_interrupted_parent(resume)
+            set_parent(resume, parent.id)
+        yield run
+
+
+@contextmanager
+def open_child_of(
+    parent_id: str,
+    experiment_id: str,
+    step: Step,
+    name: str,
+    tags: Mapping[str, Any],
+    delay_s: float = 0,
+) -> Iterator[Run]:
+    """Open a run below one that another process opened.
+
+    Args:
+        parent_id: the id of the parent run.
+        experiment_id: the id of its experiment.
+        step: the step that the run is of.
+        name: the name of the run.
+        tags: tags of this package that the run has from its first moment on.
+        delay_s: see :class:`Run`.
+    """
+    options: dict[str, Any] = {
+        "run_name": name,
+        "nested": True,
+        "parent_run_id": parent_id,
+        "experiment_id": experiment_id,
+        "tags": {f"{TAG_PREFIX}{key}": str(value) for key, value in tags.items()},
+    }
+    with _open(step, name, delay_s=delay_s, **options) as run:
+        yield run
+
+
+def set_parent(run_id: str, parent_id: str) -> None:
+    """Make a run a child of another run."""
+    mlflow.MlflowClient().set_tag(run_id, PARENT_TAG, parent_id)
+
+
+def end_dead_run(run_id: str, error: str = "", tags: Mapping[str, Any] | None = None) -> None:
+    """End a run as KILLED whose process has died.
+
+    Args:
+        run_id: the id of the run.
+        error: an explanation for the tag ``ner.error``; empty: none.
+        tags: further tags of this package.
+    """
+    client = mlflow.MlflowClient()
+    for name, value in {**({ERROR_TAG: error} if error else {}), **(tags or {})}.items():
+        client.set_tag(run_id, f"{TAG_PREFIX}{name}", str(value))
+    client.set_terminated(run_id, "KILLED")
+
+
+def ui_address(run: Run, artifact: str = "") -> str:
+    """Return how to open a run, or one of its artifacts, in MLflow's UI."""
+    uri = mlflow.get_tracking_uri()
+    page = f"#/experiments/{run.experiment_id}/runs/{run.id}"
+    page += f"/artifacts/{artifact}{UI_VIEW}" if artifact else UI_VIEW
+    if urlsplit(uri).scheme in ("http", "https"):
+        return f"{redact_address(uri).rstrip('/')}/{page}"
+    return f"mlflow ui --backend-store-uri {store_address()}  then  http://127.0.0.1:5000/{page}"
+
+
+@contextmanager
+def _open(
+    step: Step, name: str, resumed: bool = False, delay_s: float = 0, **options: Any
+) -> Iterator[Run]:
+    interval = str(SYSTEM_METRICS_INTERVAL_S)
+    os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", interval)
+    try:
+        started = mlflow.start_run(log_system_metrics=True, **options)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise TrackingError(
+            f"no run can be started ({one_line(error)}): "
+            f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
+        ) from error
+    run = Run(started.info.run_id, started.info.experiment_id, resumed, delay_s)
+    status = "FAILED"
+    try:
+        run.set_tags({STEP_TAG: step})
+        _log_provenance(run)
+        yield run
+        status = run.status
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except NerError as error:
+        run.set_tags({ERROR_TAG: one_line(error, limit=ERROR_LIMIT)})
+        raise
+    except _STORE_ERRORS as error:
+        raise TrackingError(
+            f"the tracking store failed while {name!r} ran ({one_line(error)}): "
+            "check the server, then run again"
+        ) from error
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        run.set_tags({ERROR_TAG: one_line(message, limit=ERROR_LIMIT)})
+        raise
+    finally:
+        _end(run, status)
+
+
+def _hand_over(adopted: str, resume: str) -> None:
+    """Note in the run that `mlflow run` opened that another run is resumed in its place."""
+    client = mlflow.MlflowClient()
+    client.set_tag(adopted, f"{TAG_PREFIX}resumed_run", resume)
+    client.set_tag(adopted, "mlflow.runName", f"resume {resume}")
+    del os.environ[RUN_VARIABLE]
+
+
+def _end_interrupted_parent(run_id: str) -> None:
+    """End the parent that was killed together with a run, and so is still marked as running."""
+    client = mlflow.MlflowClient()
+    parent = client.get_run(run_id).data.tags.get(PARENT_TAG)
+    if parent and client.get_run(parent).info.status == "RUNNING":
+        client.set_terminated(parent, "KILLED")
+
+
+def _end(run: Run, status: str) -> None:
+    try:
+        run.send_metrics()
+        mlflow.end_run(status)
+    except _STORE_ERRORS as error:
+        log.warning("the run could not be marked %s (%s)", status, one_line(error))
+
+
+def _log_provenance(run: Run) -> None:
+    values = provenance()
+    hardware = values["hardware"]
+    names = ("git_commit", "code_fingerprint", "package_version")
+    run.set_tags({name: values[name] for name in names})
+    run.set_tags({"cpu": hardware["cpu"], "accelerator": hardware["accelerator"]})
+    try:  # the first artifact: a store that cannot be written is found out before any work
+        run.log_text("provenance.yaml", yaml.safe_dump(values, sort_keys=False))
+    except (MlflowException, OSError, requests.RequestException) as error:
+        raise TrackingError(
+            f"artifact store {redact_address(mlflow.get_run(run.id).info.artifact_uri)} cannot be "
+            f"written ({one_line(error)}): make it writable, or create the experiment with another "
+            "artifact location"
+        ) from error

@@ -1,0 +1,217 @@
+"""One open run: everything a step logs goes through it, by the run's own id."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    RunTag,
+)
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+from ..config.loading import flatten
+from ..config.schema import Section
+from ..data.dataset import PreparedDataset
+from ..evaluation.comparison import markdown_table
+from ..redaction import redact
+from .datasets import split_as_mlflow_dataset
+from .queries import TAG_PREFIX
+
+DESCRIPTION_TAG = "mlflow.note.content"
+PARAM_LIMIT = 6000
+"""Characters of a parameter's value that MLflow stores; config.yaml holds longer values whole."""
+TAG_LIMIT = 8000
+"""Characters of a tag's value that MLflow stores."""
+CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
+"""Split -> MLflow's name for the use that a dataset is put to."""
+PAGE_COLUMNS = 16
+"""A page shows wider tables with few rows turned, so that each column becomes a row."""
+METRICS_PER_REQUEST = 1000
+PARAMS_PER_REQUEST = 100
+FIGURE_DPI = 110
+
+
+class Run:
+    """An open run of the tracking store.
+
+    Every method writes to this run, also while a child run is open or from another thread: MLflow's
+    notion of an active run is not used.
+    """
+
+    def __init__(
+        self, run_id: str, experiment_id: str, resumed: bool = False, delay_s: float = 0
+    ) -> None:
+        """
+        Args:
+            run_id: id of a run in the store.
+            experiment_id: id of its experiment.
+            resumed: the run was interrupted; metrics up to the interruption are not logged again.
+            delay_s: seconds that metrics with a step may wait, to be sent in one request. They are
+                sent at the latest when the run ends.
+        """
+        self.id = run_id
+        self.experiment_id = experiment_id
+        self._client = mlflow.MlflowClient()
+        self._status = "FINISHED"
+        self._delay_s = delay_s
+        self._waiting: list[Metric] = []
+        self._sent = time.monotonic()
+        self._resumed = resumed
+        self._last_steps: dict[str, int] = {}
+
+    @property
+    def status(self) -> str:
+        """The status the run ends with unless an error ends it."""
+        return self._status
+
+    def mark_killed(self) -> None:
+        """Let the run end as KILLED: its work was given up, without an error."""
+        self._status = "KILLED"
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of this package, in one request; secrets in their values are hidden."""
+        entries = [
+            RunTag(f"{TAG_PREFIX}{name}", redact(str(value))[:TAG_LIMIT])
+            for name, value in tags.items()
+        ]
+        self._client.log_batch(self.id, tags=entries)
+
+    def describe(self, table: pd.DataFrame, note: str = "") -> None:
+        """Show a table, and a note below it, on the first page of the run in MLflow's UI."""
+        text = "\n\n".join([markdown_table(table), *([note] if note else [])])
+        self._client.set_tag(self.id, DESCRIPTION_TAG, text)
+
+    def log_config(self, **sections: Section) -> None:
+        """Log settings as parameters under dotted keys and as ``config.yaml``.
+
+        The file reruns the step when it is given as ``preset``. Secrets in addresses are hidden.
+        """
+        values: dict[str, Any] = {}
+        for name, section in sections.items():
+            values |= flatten(section, name)
+        params = [Param(key, _param_value(value)) for key, value in values.items()]
+        for start in range(0, len(params), PARAMS_PER_REQUEST):
+            self._client.log_batch(self.id, params=params[start : start + PARAMS_PER_REQUEST])
+        nested = {name: section.model_dump(mode="json") for name, section in sections.items()}
+        self.log_text("config.yaml", redact(yaml.safe_dump(nested, sort_keys=False)))
+
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None
+    ) -> None:
+        """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
+        if self._resumed and step is not None:
+            metrics = {
+                name: value for name, value in metrics.items() if step > self._last_step(name)
+            }
+        if metrics and step is not None and self._delay_s:
+            now_ms = time.time_ns() // 1_000_000
+            self._waiting += [Metric(name, value, now_ms, step) for name, value in metrics.items()]
+            if time.monotonic() - self._sent >= self._delay_s:
+                self.send_metrics()
+        elif metrics:
+            mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)
+
+    def send_metrics(self) -> None:
+        """Send the metrics that wait."""
+        waiting, self._waiting, self._sent = self._waiting, [], time.monotonic()
+        for start in range(0, len(waiting), METRICS_PER_REQUEST):
+            self._client.log_batch(self.id, metrics=waiting[start : start + METRICS_PER_REQUEST])
+
+    def _last_step(self, name: str) -> int:
+        """Return the last logged step of a metric when the run was interrupted, -1 without any."""
+        if name not in self._last_steps:
+            history = self._client.get_metric_history(self.id, name)
+            self._last_steps[name] = max((metric.step for metric in history), default=-1)
+        return self._last_steps[name]
+
+    def log_table(self, name: str, table: pd.DataFrame) -> None:
+        """Log a table twice: as the page ``NAME.html`` and as JSON for ``mlflow.load_table``."""
+        turned = len(table.columns) > PAGE_COLUMNS >= len(table)
+        shown = table
+        if turned:
+            first = table.columns[0]
+            shown = table.set_index(first).rename_axis(None).T.rename_axis(first, axis="columns")
+        page = shown.to_html(index=turned, border=0, float_format=_short, classes="t")
+        style = (
+            "body{font:14px system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}"
+            "td,th{padding:.3em .8em;border-bottom:1px solid #e5e7eb;text-align:left;"
+            "vertical-align:top}th{background:#f3f4f6;position:sticky;top:0}"
+        )
+        head = f'<!doctype html><meta charset="utf-8"><title>{name}</title><style>{style}</style>'
+        self.log_page(name, head + page)
+        values = table.astype(object).where(table.notna(), None)
+        self._client.log_table(self.id, values, f"tables/{name}.json")
+
+    def log_text(self, file: str, text: str) -> None:
+        """Log a text file."""
+        self._client.log_text(self.id, text, file)
+
+    def log_page(self, name: str, html: str) -> None:
+        """Log an HTML page as ``NAME.html``."""
+        self.log_text(f"{name}.html", html)
+
+    def log_markdown(self, name: str, text: str) -> None:
+        """Log a Markdown text as ``NAME.md``."""
+        self.log_text(f"{name}.md", text)
+
+    def log_yaml(self, name: str, values: Mapping[str, Any]) -> None:
+        """Log values as ``NAME.yaml``."""
+        self.log_text(f"{name}.yaml", yaml.safe_dump(dict(values), sort_keys=False))
+
+    def log_figure(self, name: str, figure: Figure) -> None:
+        """Log a plot as ``NAME.png``."""
+        options = {"dpi": FIGURE_DPI}
+        self._client.log_figure(self.id, figure, f"{name}.png", save_kwargs=options)
+
+    def log_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Log a table for programs to read, as ``NAME.parquet``."""
+        with temporary_folder() as folder:
+            frame.to_parquet(folder / f"{name}.parquet", index=False)
+            self._client.log_artifact(self.id, str(folder / f"{name}.parquet"))
+
+    def log_folder(self, folder: Path, name: str) -> None:
+        """Log the files of a folder under ``NAME/``."""
+        self._client.log_artifacts(self.id, str(folder), name)
+
+    def log_dataset(
+        self, dataset: PreparedDataset, splits: Sequence[str], data_run_id: str
+    ) -> None:
+        """Log splits as inputs of the run.
+
+        The dataset's fingerprint is their digest, and the data run's artifacts are their source.
+        """
+        inputs = []
+        for split in splits:
+            values = split_as_mlflow_dataset(dataset, split, data_run_id).to_dict()
+            keys = ("name", "digest", "source_type", "source", "schema", "profile")
+            entity = Dataset(**{key: values.get(key) for key in keys})
+            inputs.append(DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, CONTEXTS[split])]))
+        self._client.log_inputs(self.id, inputs)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder for files on their way to the artifact store."""
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:
+        yield Path(folder)
+
+
+def _param_value(value: Any) -> str:
+    text = redact(str(value))
+    return text if len(text) <= PARAM_LIMIT else text[: PARAM_LIMIT - 1] + "…"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.4g}"

@@ -1,0 +1,127 @@
+"""What a step writes about its run is what is read back, for every kind of run."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import mlflow
+import pytest
+
+from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.tracking import records
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.queries import read_run
+from ner_mlflow.tracking.records import (
+    RECORDS,
+    DataRecord,
+    ExportRecord,
+    Record,
+    TrainRecord,
+    VersionOrigin,
+    dataset_of,
+    logged_model_uri,
+    variant_metrics,
+)
+from ner_mlflow.tracking.steps import Step
+
+SAMPLES: dict[type, Any] = {str: "a value", int: 7, bool: True}
+ON_DATASET = {"data_run": "d" * 32, "dataset": "tiny", "dataset_fingerprint": "f" * 64}
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty store in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def filled(record: type[Record], run_id: str) -> Record:
+    """A record with a value in every field."""
+    types = get_type_hints(record)
+    values = {
+        entry.name: SAMPLES[types[entry.name]]
+        for entry in fields(record)
+        if entry.name not in ("run_id", "metrics")
+    }
+    return record(**{**values, "run_id": run_id})
+
+
+def test_every_step_has_one_record() -> None:
+    assert sorted(record.STEP for record in RECORDS) == sorted(Step)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_what_is_written_is_read_back(record: type[Record]) -> None:
+    with open_run(record.STEP, "run") as run:
+        written = filled(record, run.id)
+        written.write(run)
+    assert record.read(run.id) == written
+    assert record.latest("0") == written
+
+
+def test_false_and_empty_values_are_read_back() -> None:
+    with open_run(Step.PROMOTE, "run") as run:
+        written = records.PromoteRecord(run_id=run.id, candidate="a", champion="b", alias="c")
+        written.write(run)
+    assert records.PromoteRecord.read(run.id) == written
+
+
+def test_a_run_of_another_step_is_refused() -> None:
+    with open_run(Step.DATA, "run") as run:
+        DataRecord(run_id=run.id, dataset="tiny", dataset_fingerprint="f").write(run)
+    with pytest.raises(TrackingError, match="is a data run, not a train run: give the id of a train"):
+        TrainRecord.read(run.id)
+
+
+def test_a_run_that_ended_too_early_is_refused() -> None:
+    with open_run(Step.DATA, "run") as run:
+        pass
+    with pytest.raises(TrackingError, match=r"data run .* lacks the tag 'dataset': .* run the step"):
+        DataRecord.read(run.id)
+
+
+def test_a_run_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TrackingError, match="is not in sqlite"):
+        DataRecord.read("0" * 32)
+
+
+def test_the_metrics_of_variants_are_found_by_variant() -> None:
+    metrics = {"validation_f1": 0.5, "latency/real/p50_ms": 2.0}
+    with open_run(Step.EXPORT, "run") as run:
+        record = ExportRecord(run_id=run.id, model="m", served_variant="int8", **ON_DATASET)
+        record.write(run)
+        run.log_metrics(variant_metrics("fp32", metrics))
+        run.log_metrics(variant_metrics("int8", {**metrics, "validation_f1": 0.4}))
+    read = ExportRecord.read(run.id)
+    assert read.variants["fp32"] == metrics
+    assert read.served_metrics["validation_f1"] == 0.4
+    assert set(read.variants) == {"fp32", "int8"}  # and not what MLflow logs of the system
+
+
+def test_the_model_and_the_dataset_of_a_run_are_found() -> None:
+    with open_run(Step.TRAIN, "run") as run:
+        TrainRecord(run_id=run.id, model_uri="models:/m-1", **ON_DATASET).write(run)
+    assert logged_model_uri(run.id) == "models:/m-1"
+    dataset = dataset_of(run.id)
+    assert dataset is not None
+    assert (dataset.run_id, dataset.dataset) == (ON_DATASET["data_run"], "tiny")
+    with open_run(Step.DATA, "run") as other:
+        pass
+    assert dataset_of(other.id) is None
+    with pytest.raises(ModelError, match=r"run .* \(data\) logged no model"):
+        logged_model_uri(other.id)
+
+
+def test_the_origin_of_a_version_is_read_back_from_its_tags() -> None:
+    origin = VersionOrigin(variant="int8", export_run="e", preset="minilm_full")
+    assert VersionOrigin.from_tags({**origin.tags(), "promoted_by": "me"}) == origin
+    assert "train_run" not in origin.tags()
+
+
+def test_a_preset_is_noted_beside_the_record() -> None:
+    with open_run(Step.DATA, "run") as run:
+        records.note_preset(run, "minilm_full")
+        DataRecord(run_id=run.id, dataset="tiny", dataset_fingerprint="f").write(run)
+    assert DataRecord.read(run.id).preset == "minilm_full"
+    assert read_run(run.id).step == Step.DATA
