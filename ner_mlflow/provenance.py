@@ -15,7 +15,10 @@ import psutil
 from .source_code import PACKAGE, fingerprint, import_closure, source_files
 from .version import __version__
 
-NOT_IN_RESULTS = ("cli", "config", "tracking", "workflows")
+NOT_IN_RESULTS = (
+    *("logs", "provenance", "redaction", "source_code", "version"),
+    *("cli", "config", "tracking", "workflows"),
+)
 """Rooms that a step's result does not depend on, beside the step's own module."""
 IN_RESULTS = ("tracking/flavors.py",)
 """Modules of these rooms that it does depend on."""

@@ -70,14 +70,18 @@ def test_false_and_empty_values_are_read_back() -> None:
 def test_a_run_of_another_step_is_refused() -> None:
     with open_run(Step.DATA, "run") as run:
         DataRecord(run_id=run.id, dataset="tiny", dataset_fingerprint="f").write(run)
-    with pytest.raises(TrackingError, match="is a data run, not a train run: give the id of a train"):
+    with pytest.raises(
+        TrackingError, match="is a data run, not a train run: give the id of a train"
+    ):
         TrainRecord.read(run.id)
 
 
 def test_a_run_that_ended_too_early_is_refused() -> None:
     with open_run(Step.DATA, "run") as run:
         pass
-    with pytest.raises(TrackingError, match=r"data run .* lacks the tag 'dataset': .* run the step"):
+    with pytest.raises(
+        TrackingError, match=r"data run .* lacks the tag 'dataset': .* run the step"
+    ):
         DataRecord.read(run.id)
 
 

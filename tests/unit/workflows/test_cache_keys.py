@@ -1,0 +1,83 @@
+"""A step repeats exactly when a file that its result depends on changes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ner_mlflow import provenance, source_code
+
+STEPS = ("data", "train", "evaluate", "export")
+ALL = frozenset(STEPS)
+MODELS = frozenset({"train", "evaluate", "export"})
+
+REPEATED = {
+    # The ground floor and the settings, whose values are part of every key.
+    "config/schema.py": frozenset(),
+    "presets/base.yaml": frozenset(),
+    "version.py": frozenset(),
+    "provenance.py": frozenset(),
+    "redaction.py": frozenset(),
+    "errors.py": ALL,
+    # The core, each room by what uses it.
+    "tagging/iob2.py": ALL,
+    "tagging/decoding.py": MODELS,
+    "tagging/encoding.py": MODELS,
+    "tagging/pyfunc.py": frozenset({"train", "export"}),
+    "data/prepare.py": frozenset({"data"}),
+    "data/sample_tables.yaml": frozenset({"data"}),
+    "data/sentences.py": ALL,
+    "data/rows.py": frozenset(),
+    "label_maps/it5.yaml": frozenset({"data"}),
+    "evaluation/scores.py": MODELS,
+    "evaluation/slices.py": frozenset({"evaluate"}),
+    "evaluation/perturbations.py": frozenset(),
+    "evaluation/perturbations.yaml": frozenset(),
+    "evaluation/promotion.py": frozenset(),
+    "modeling/build.py": MODELS,
+    "modeling/lora_targets.yaml": MODELS,
+    "modeling/fit.py": frozenset({"train"}),
+    "modeling/sampling.py": frozenset({"train"}),
+    "modeling/distillation.py": frozenset({"train"}),
+    "export/variants.py": frozenset({"export"}),
+    "export/bundle.py": frozenset({"train", "export"}),
+    "sweeping/space.py": frozenset(),
+    "prompting/prompts.yaml": frozenset(),
+    # How results are found, logged and put together.
+    "tracking/flavors.py": frozenset({"train", "export"}),
+    "tracking/run.py": frozenset(),
+    "tracking/records.py": frozenset(),
+    "workflows/data.py": frozenset({"data"}),
+    "workflows/train.py": frozenset({"train"}),
+    "workflows/evaluate.py": frozenset({"evaluate"}),
+    "workflows/export.py": frozenset({"export"}),
+    "workflows/pipeline.py": frozenset(),
+    "workflows/promote.py": frozenset(),
+    "cli/main.py": frozenset(),
+}
+"""File that changes -> the steps that repeat."""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package that may be changed."""
+    copy = tmp_path / "ner_mlflow"
+    shutil.copytree(source_code.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(source_code, "PACKAGE", copy)
+    monkeypatch.setattr(provenance, "PACKAGE", copy)
+    return copy
+
+
+def fingerprints(package: Path) -> dict[str, str]:
+    provenance.step_fingerprint.cache_clear()
+    modules = {step: str(package / "workflows" / f"{step}.py") for step in STEPS}
+    return {step: provenance.step_fingerprint(module) for step, module in modules.items()}
+
+
+@pytest.mark.parametrize("changed", REPEATED)
+def test_a_change_repeats_the_steps_that_depend_on_it(package: Path, changed: str) -> None:
+    before = fingerprints(package)
+    with (package / changed).open("a") as file:
+        file.write("\n# a change\n")
+    after = fingerprints(package)
+    assert {step for step in STEPS if before[step] != after[step]} == REPEATED[changed]
