@@ -1,1 +1,1 @@
-"""The only importer of mlflow: runs, parameters, datasets, artifacts, models and the registry."""
+"""The tracking store and the registry: runs, what they mean, models and their versions."""

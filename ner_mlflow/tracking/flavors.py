@@ -82,6 +82,7 @@ def log_transformers_model(run_id: str, folder: Path, name: str) -> LoggedModel:
     )
 
     info = Model.log(
+        artifact_path=None,  # its deprecated name of the model
         run_id=run_id,
         flavor=mlflow.transformers,
         transformers_model=pipeline(
@@ -128,6 +129,7 @@ def log_served_model(
         bundle.package.parent
     ):  # MLflow executes the entry file before it has copied the package
         info = Model.log(
+            artifact_path=None,  # its deprecated name of the model
             run_id=run_id,
             flavor=mlflow.pyfunc,
             name=name,
@@ -164,6 +166,7 @@ def log_onnx_model(run_id: str, folder: Path, name: str) -> LoggedModel:
     inputs = [TensorSpec(np.dtype("int64"), (-1, -1), value.name) for value in model.graph.input]
     labels = len(TaggerSpec.load(folder).labels)
     info = Model.log(
+        artifact_path=None,  # its deprecated name of the model
         run_id=run_id,
         flavor=mlflow.onnx,
         onnx_model=model,

@@ -130,6 +130,22 @@ def open_child_of(
         yield run
 
 
+@contextmanager
+def open_run_or_child(step: Step, name: str) -> Iterator[Run]:
+    """Open a new run, below the run that is active in MLflow where there is one.
+
+    Raises:
+        TrackingError: as of :func:`open_run`.
+    """
+    active = mlflow.active_run()
+    if active is None:
+        with open_run(step, name) as run:
+            yield run
+    else:
+        with _open(step, name, run_name=name, nested=True) as run:
+            yield run
+
+
 def set_parent(run_id: str, parent_id: str) -> None:
     """Make a run a child of another run."""
     mlflow.MlflowClient().set_tag(run_id, PARENT_TAG, parent_id)

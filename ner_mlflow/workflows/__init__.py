@@ -1,1 +1,1 @@
-"""Each step as one function: the core does the work, the run records it."""
+"""The steps, one function each: the core does the work, and the run keeps a record of it."""

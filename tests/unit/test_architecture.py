@@ -26,8 +26,7 @@ FLOORS = (
     {"export"},
     {"tracking"},
     {"workflows"},
-    {"__init__"},
-    {"cli"},
+    {"api", "__init__", "cli"},
 )
 """Rooms from the ground up; a room imports only from lower floors and from itself, or, on the
 ground floor, from beside it."""
