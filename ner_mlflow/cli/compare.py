@@ -2,7 +2,7 @@
 
 import click
 
-from ..evaluation.comparison import markdown_table
+from ..pages import markdown_table
 from ..tracking.runs import open_run, where_to_look
 from ..workflows.compare import run_compare
 from ..workflows.steps import COMPARE_STEP

@@ -27,7 +27,7 @@ from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
 from ..errors import NerError, TrackingError
-from ..evaluation.comparison import markdown_table
+from ..pages import markdown_table
 from ..provenance import provenance
 from ..redaction import one_line, redact, redact_address
 
