@@ -16,7 +16,7 @@ Tags = Sequence[str]
 
 
 def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
-    """Return strict IOB2 scores: micro precision, recall and F1, in total and by type, and accuracy.
+    """Return strict IOB2 scores: micro precision, recall and F1, overall and by type.
 
     Names are ``f1``, ``precision``, ``recall``, ``support``, ``accuracy`` (over words), ``OS/f1``,
     ``OS/support``, ... A type is listed if gold or predicted tags hold it. Without any entity the

@@ -85,7 +85,7 @@ def run_promote(
     run.log_table("promotion", verdict.table)
     run.describe(verdict.table)
     for check in verdict.checks:
-        log.info("%s: %s (%s)", check.question, "yes" if check.passed else "no", check.found)
+        log.info("%s: %s (%s)", check.condition, "yes" if check.passed else "no", check.evidence)
     may = verdict.passed or bool(force)
     run.set_tags(
         {"passed": verdict.passed, "reason": verdict.reason, "promoted": False, "forced": force}

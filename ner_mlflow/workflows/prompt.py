@@ -17,12 +17,12 @@ from ..modeling.loading import open_tagger
 from ..prompting.answers import answer_schema
 from ..prompting.baseline import (
     PROMPTS,
-    ask,
     choose_examples,
     choose_subset,
-    reply_metrics,
-    reply_table,
-    shows_sentence,
+    extract_entities,
+    extraction_metrics,
+    extraction_table,
+    has_sentence_slot,
 )
 from ..prompting.client import connect_endpoint
 from ..tagging.tagger import Tagged
@@ -150,7 +150,7 @@ def _asked(
     prompt = registered_prompt(
         name if name.startswith("prompts:/") else f"{PREFIX}{name}", PROMPTS.get(name)
     )
-    if not shows_sentence(prompt.template):
+    if not has_sentence_slot(prompt.template):
         raise TrackingError(
             f"prompt {prompt.uri} shows no sentence: write {{{{ sentence }}}} where it is to stand"
         )
@@ -158,11 +158,16 @@ def _asked(
     examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
     log.info("asking %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
     complete = traced(connect_endpoint(config, answer_schema(types)), run.id, config.model)
-    replies = ask(sentences, prompt.template, examples, types, complete, config.concurrency)
+    extractions = extract_entities(
+        sentences, prompt.template, examples, types, complete, config.concurrency
+    )
     finish_traces()
-    answers = [Tagged(reply.tags, np.ones(len(reply.tags), np.float32)) for reply in replies]
+    answers = [
+        Tagged(extraction.tags, np.ones(len(extraction.tags), np.float32))
+        for extraction in extractions
+    ]
     report = evaluate(sentences, answers, dataset.corpus[TRAIN], dataset.schema, evaluation)
-    metrics = reply_metrics(replies, config.input_price, config.output_price)
+    metrics = extraction_metrics(extractions, config.input_price, config.output_price)
     scores = {
         key: value
         for key, value in report.metrics.items()
@@ -170,7 +175,7 @@ def _asked(
     }
     run.log_metrics({**scores, **{f"prompt/{key}": value for key, value in metrics.items()}})
     run.log_frame(PREDICTIONS, report.predictions)
-    run.log_table("answers", reply_table(sentences, replies))
+    run.log_table("answers", extraction_table(sentences, extractions))
     for key, table in report.tables.items():
         if key not in UNSURE and key not in report.pages:
             run.log_table(key, table)
