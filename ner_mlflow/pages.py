@@ -99,7 +99,7 @@ def _format(value: Any) -> str:
     if _is_missing(value):
         return ""
     if isinstance(value, (float, np.floating)):
-        return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(float(value)) >= 100_000 else f"{value:.4g}"
     return str(value)
 
 

@@ -58,15 +58,15 @@ def code_fingerprint() -> str:
 def step_fingerprint(module: str) -> str:
     """Return the SHA-256 (hex) of the files that a step's result depends on.
 
-    These are the step's own module, the core modules that it imports, and the modules of
-    :data:`IN_RESULTS`. The source of settings is left out, because a cache key holds their values.
+    These are the step's own module, the core modules that it imports, and those of
+    :data:`IN_RESULTS` that it imports. The source of settings is left out, because a cache key holds their values.
     The source that finds and records results is left out, because it does not change them.
 
     Args:
         module: the ``__file__`` of the step in ``workflows/``.
     """
     step = Path(module).relative_to(PACKAGE).as_posix()
-    return fingerprint(import_closure(step, without=NOT_IN_RESULTS, though=IN_RESULTS))
+    return fingerprint(import_closure(step, without=NOT_IN_RESULTS, keep=IN_RESULTS))
 
 
 @cache

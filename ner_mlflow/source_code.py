@@ -17,7 +17,7 @@ DATA_SUFFIXES = (".yaml", ".html", ".css")
 
 
 def import_closure(
-    *modules: str, without: Collection[str] = (), though: Collection[str] = ()
+    *modules: str, without: Collection[str] = (), keep: Collection[str] = ()
 ) -> list[Path]:
     """Return the files that modules depend on, themselves included, sorted.
 
@@ -29,9 +29,9 @@ def import_closure(
         modules: paths relative to the package, such as ``tagging/pyfunc.py``.
         without: rooms (``tracking``, or ``errors`` for ``errors.py``) whose modules are left out,
             with their imports. The given ``modules`` are part of the closure in any case.
-        though: paths of modules in these rooms that are not left out.
+        keep: paths of modules in these rooms that stay in.
     """
-    exceptions = {PACKAGE / module for module in though}
+    kept_modules = {PACKAGE / module for module in keep}
     pending, closure = [PACKAGE / module for module in modules], set[Path]()
     while pending:
         path = pending.pop()
@@ -41,7 +41,7 @@ def import_closure(
         pending += [
             imported
             for imported in _imports(path)
-            if room(imported) not in without or imported in exceptions
+            if room(imported) not in without or imported in kept_modules
         ]
     data = {file for path in closure for file in _data_files(path)}
     return sorted(closure | data)
