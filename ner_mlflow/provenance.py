@@ -59,8 +59,9 @@ def step_fingerprint(module: str) -> str:
     """Return the SHA-256 (hex) of the files that a step's result depends on.
 
     These are the step's own module, the core modules that it imports, and those of
-    :data:`IN_RESULTS` that it imports. The source of settings is left out, because a cache key holds their values.
-    The source that finds and records results is left out, because it does not change them.
+    :data:`IN_RESULTS` that it imports. The source of settings is left out, because a cache key
+    holds their values. The source that finds and records results is left out, because it does not
+    change them.
 
     Args:
         module: the ``__file__`` of the step in ``workflows/``.

@@ -14,7 +14,6 @@ from ner_mlflow.provenance import (
     file_sha256,
     folder_sizes,
     git_commit,
-    peak_rss_bytes,
     step_fingerprint,
 )
 from ner_mlflow.source_code import PACKAGE
