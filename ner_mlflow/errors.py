@@ -1,4 +1,4 @@
-"""Errors for users: each message names the value, the place and the way out, on one line."""
+"""Errors for users: each message names a value, where it is and how to fix it, on one line."""
 
 
 class NerError(Exception):

@@ -169,7 +169,8 @@ def pairwise_differences(
 def pareto_front(costs: NDArray[np.float64], gains: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return whether each point is on the Pareto front; shape (points,).
 
-    Another point beats one where it costs no more and gains no less, and is better in one of both.
+    A point is on the front unless another one costs no more, gains no less, and is better in cost
+    or gain.
     """
     as_good = (costs[None, :] <= costs[:, None]) & (gains[None, :] >= gains[:, None])
     better = (costs[None, :] < costs[:, None]) | (gains[None, :] > gains[:, None])

@@ -89,7 +89,7 @@ def entity_confusion(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]
     """Return the number of entities by gold type (rows) and by their match's type (columns).
 
     Row ``O`` counts predictions without a match, column ``O`` missed gold entities. A match with
-    wrong boundaries counts under its types; :func:`error_pairs` tells it from a correct one.
+    wrong boundaries counts under its types; :func:`category_table` counts it as an error.
     """
     pairs = Counter(
         (
