@@ -1,8 +1,8 @@
-"""The one error family: every message names the value, the place and the way out, on one line."""
+"""Errors for users: each message names a value, where it is and how to fix it, on one line."""
 
 
 class NerError(Exception):
-    """Base of all errors a user can mend; the entry points print it on one line and exit non-zero."""
+    """Base of all errors that a user can fix; commands print the message and exit with status 1."""
 
 
 class ConfigError(NerError):
@@ -10,7 +10,7 @@ class ConfigError(NerError):
 
 
 class DataError(NerError):
-    """A corpus or a prepared dataset cannot be read, or is not what was asked for."""
+    """A corpus or a prepared dataset cannot be read, or does not fit the settings."""
 
 
 class ModelError(NerError):
@@ -18,4 +18,4 @@ class ModelError(NerError):
 
 
 class TrackingError(NerError):
-    """The tracking server, the registry or the artifact store refused or cannot be reached."""
+    """The tracking server, the registry or the artifact store fails or cannot be reached."""

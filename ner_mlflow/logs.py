@@ -1,4 +1,4 @@
-"""Progress on standard error: one set-up for commands and for the processes they start."""
+"""Set up logging to standard error, for commands and the processes that they start."""
 
 import logging
 
@@ -13,10 +13,10 @@ class _RedactingFormatter(logging.Formatter):
 
 
 def show_progress(name_process: bool = False) -> None:
-    """Show this package's progress and the warnings of other libraries, without secrets.
+    """Log this package's progress and other libraries' warnings, with secrets redacted.
 
     Args:
-        name_process: start each line with the process id, for processes that share a terminal.
+        name_process: put the process id on each line, for processes that share a terminal.
     """
     prefix = "%(asctime)s  [%(process)d] " if name_process else "%(asctime)s  "
     handler = logging.StreamHandler()

@@ -1,4 +1,4 @@
-"""Paths that may not exist, files that appear whole, and where this machine keeps its caches."""
+"""Find paths, write files and folders atomically, and locate the caches of this machine."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ CACHE_VARIABLE = "NER_MLFLOW_CACHE"
 
 
 def find_path(name: str) -> Path | None:
-    """Return the file or folder of that name, or None if there is none or the name is impossible."""
+    """Return the file or folder of this name, or None if it does not exist or cannot."""
     path = Path(name)
     try:
         return path if path.exists() else None
@@ -24,7 +24,7 @@ def find_path(name: str) -> Path | None:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it once the block ends without an error.
 
-    A reader never sees half a file, and an error leaves what was there before.
+    Readers never see a partial file. After an error the previous file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
@@ -59,5 +59,5 @@ def cache_folder() -> Path:
 
 
 def training_folder(run_id: str) -> Path:
-    """Return where a run keeps its checkpoints until its training has finished."""
+    """Return the folder of a run's checkpoints while it trains."""
     return cache_folder() / "training" / run_id

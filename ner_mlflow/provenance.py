@@ -1,4 +1,4 @@
-"""Where a result comes from: code, libraries, hardware, and the hashes that tell one state from another."""
+"""Record where a result comes from: code, libraries, hardware, and hashes of their states."""
 
 import hashlib
 import platform
@@ -21,7 +21,7 @@ NOT_IN_RESULTS = (
 )
 """Rooms that a step's result does not depend on, beside the step's own module."""
 IN_RESULTS = ("tracking/flavors.py",)
-"""Modules of these rooms that it does depend on."""
+"""Modules in these rooms that a result does depend on."""
 LIBRARIES = (
     "torch",
     "transformers",
@@ -37,13 +37,13 @@ LIBRARIES = (
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
+    """Return the SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_sizes(folder: Path) -> dict[str, int]:
-    """Bytes of every file under a folder, by path relative to it."""
+    """Return the size in bytes of every file below a folder, by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
@@ -53,28 +53,32 @@ def folder_sizes(folder: Path) -> dict[str, int]:
 
 @cache
 def code_fingerprint() -> str:
-    """SHA-256 (hex) of the whole package's source and tables."""
+    """Return the SHA-256 (hex) of all source and data files of the package."""
     return fingerprint(source_files())
 
 
 @cache
 def step_fingerprint(module: str) -> str:
-    """SHA-256 (hex) of the files that a step's result depends on.
+    """Return the SHA-256 (hex) of the files that a step's result depends on.
 
-    These are the step's own module, all of the core that it imports, and how its models are logged.
-    Settings count by their values, which a cache key holds, and not by the source that declares
-    them; how a result is found and written down does not change it.
+    These are the step's own module, the core modules that it imports, and those of
+    :data:`IN_RESULTS` that it imports. The source of settings is left out, because a cache key
+    holds their values. The source that finds and records results is left out, because it does not
+    change them.
 
     Args:
         module: the ``__file__`` of the step in ``workflows/``.
     """
     step = Path(module).relative_to(PACKAGE).as_posix()
-    return fingerprint(import_closure(step, without=NOT_IN_RESULTS, though=IN_RESULTS))
+    return fingerprint(import_closure(step, without=NOT_IN_RESULTS, keep=IN_RESULTS))
 
 
 @cache
 def git_commit() -> str:
-    """The checkout's commit, ``-dirty`` when files differ from it; ``unknown`` outside a checkout."""
+    """Return the commit of the checkout, or ``unknown`` outside one.
+
+    The suffix ``-dirty`` marks tracked files that differ from the commit.
+    """
     try:
         options: dict[str, Any] = {
             "cwd": PACKAGE.parent,
@@ -93,13 +97,13 @@ def git_commit() -> str:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that can change a result."""
+    """Return the installed versions of the libraries that can change a result."""
     return {name: version(name) for name in LIBRARIES}
 
 
 @cache
 def hardware() -> dict[str, str]:
-    """Processor, cores, memory and accelerator of this machine."""
+    """Return processor, cores, memory, accelerator and platform of this machine."""
     import torch
 
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
@@ -114,17 +118,21 @@ def hardware() -> dict[str, str]:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory that this process has held; not what a larger one held that started it, which ``getrusage`` counts too on Linux."""
+    """Return the peak resident memory of this process, in bytes.
+
+    On Linux ``getrusage`` also counts the peak of the parent process before the fork; the value in
+    ``/proc`` does not.
+    """
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(kibibytes) * 1024
 
 
 def provenance() -> dict[str, Any]:
-    """All of it, as logged with every run."""
+    """Return the provenance that is logged with every run."""
     return {
         "package_version": __version__,
         "git_commit": git_commit(),
@@ -135,7 +143,10 @@ def provenance() -> dict[str, Any]:
 
 
 def cache_key(parts: Iterable[Any]) -> str:
-    """SHA-256 (hex) of what determines a step's result; equal keys mean that the result can be reused."""
+    """Return the SHA-256 (hex) of the values that determine a step's result.
+
+    A result can be reused for an equal key.
+    """
     return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ HIDDEN = "***"
 SECRET_VARIABLE = re.compile(r"(?:PASSWORD|PASSWD|TOKEN|SECRET|SECRET_KEY|API_KEY|ACCESS_KEY)$")
 """Names of environment variables whose values are secrets."""
 SHORTEST_SECRET = 6
-"""Characters; replacing shorter values would garble ordinary text."""
+"""Characters. Shorter values are not replaced, since they may be part of ordinary words."""
 # Greedy up to the last @: a password may hold any character.
 _PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>.+)(?=@)")
 _PASSWORD_IN_TEXT = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>[^\s'\"]+)(?=@)")
@@ -31,7 +31,7 @@ def redact(text: str, *addresses: str) -> str:
     Args:
         text: any text.
         addresses: addresses whose passwords may also appear on their own. Passwords and tokens in
-            the environment are always removed.
+            environment variables are always removed.
     """
     for address in (*addresses, *_addresses_in_environment()):
         text = text.replace(address, redact_address(address))
@@ -46,7 +46,7 @@ def redact(text: str, *addresses: str) -> str:
 
 
 def one_line(message: object, *addresses: str, limit: int = 300) -> str:
-    """An error or any other value as one redacted line of at most ``limit`` characters."""
+    """Return an error or another value as one redacted line, cut to ``limit`` characters."""
     return " ".join(redact(str(message), *addresses).split())[:limit]
 
 

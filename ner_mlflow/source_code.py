@@ -1,7 +1,7 @@
-"""Which files of this package a module's results depend on, derived from the source itself.
+"""Derive the files of this package that a module's results depend on from the source itself.
 
-Cache keys and the code that travels with a registered model are made from this. So no list of
-modules is kept by hand, and none can go stale.
+Cache keys and the code in a registered model are derived from these files, so no list of modules
+is kept by hand.
 """
 
 import ast
@@ -17,39 +17,38 @@ DATA_SUFFIXES = (".yaml", ".html", ".css")
 
 
 def import_closure(
-    *modules: str, without: Collection[str] = (), though: Collection[str] = ()
+    *modules: str, without: Collection[str] = (), keep: Collection[str] = ()
 ) -> list[Path]:
     """Return the files that modules depend on, themselves included, sorted.
 
-    These are the modules that they import, directly or through others, inside functions too, and
-    the data files that any of these names: a module reads a file, or the files of a folder, where
-    a string in it is the name of that file or folder.
+    These are all modules that they import, directly or indirectly, at the top or inside functions,
+    and the data files that any of these modules names: a string constant that equals the name of a
+    data file, or of its folder, counts as reading it.
 
     Args:
         modules: paths relative to the package, such as ``tagging/pyfunc.py``.
-        without: rooms (``tracking``, or ``errors`` for ``errors.py``) whose modules are left out
-            with all that they import. Modules that are named in ``modules`` are always part of
-            the closure.
-        though: paths of modules in these rooms that are followed all the same.
+        without: rooms (``tracking``, or ``errors`` for ``errors.py``) whose modules are left out,
+            with their imports. The given ``modules`` are part of the closure in any case.
+        keep: paths of modules in these rooms that stay in.
     """
-    followed = {PACKAGE / module for module in though}
-    open_, closed = [PACKAGE / module for module in modules], set[Path]()
-    while open_:
-        path = open_.pop()
-        if path in closed:
+    kept_modules = {PACKAGE / module for module in keep}
+    pending, closure = [PACKAGE / module for module in modules], set[Path]()
+    while pending:
+        path = pending.pop()
+        if path in closure:
             continue
-        closed.add(path)
-        open_ += [
+        closure.add(path)
+        pending += [
             imported
             for imported in _imports(path)
-            if room(imported) not in without or imported in followed
+            if room(imported) not in without or imported in kept_modules
         ]
-    data = {file for path in closed for file in _data_files(path)}
-    return sorted(closed | data)
+    data = {file for path in closure for file in _data_files(path)}
+    return sorted(closure | data)
 
 
 def room(path: Path) -> str:
-    """Return the folder or module directly below the package that a file belongs to."""
+    """Return the room of a file: its folder or module directly below the package."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(CODE_SUFFIX)
 
 
@@ -60,7 +59,7 @@ def source_files() -> list[Path]:
 
 
 def fingerprint(files: Collection[Path]) -> str:
-    """Return the SHA-256 (hex) of names and contents of files of this package."""
+    """Return the SHA-256 (hex) of the names and contents of files of this package."""
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())

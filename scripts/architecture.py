@@ -7,7 +7,6 @@ With --check the file is compared with what would be written, and a difference i
 
 import ast
 import sys
-from pathlib import Path
 
 from ner_mlflow.source_code import CODE_SUFFIX, PACKAGE, room
 from tests.unit.test_architecture import FLOORS

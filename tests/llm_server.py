@@ -1,7 +1,8 @@
-"""A language model on a loopback port that speaks the chat part of OpenAI's HTTP protocol and answers what a test wants.
+"""A language model server on a loopback port: the chat part of OpenAI's HTTP protocol.
 
-``LlmServer(behave)`` calls ``behave(request, number)`` for each ``POST /v1/chat/completions``, with the parsed body and how many came
-before; it returns a :class:`Says`. Requests, with their headers and times, are kept in ``requests``.
+``LlmServer(behave)`` calls ``behave(request, number)`` for each ``POST /v1/chat/completions``, with
+the parsed body and the number of earlier requests; it returns a :class:`Response`. Requests are
+recorded in ``requests`` with their headers and times.
 """
 
 import json
@@ -16,8 +17,8 @@ Request = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Says:
-    """An answer: a text, or with another ``status`` an error, or ``raw`` as it is; ``delay_s`` before it, ``headers`` with it."""
+class Response:
+    """An answer with ``text``, an error if ``status`` is not 200, or the ``raw`` bytes."""
 
     text: str = ""
     status: int = 200
@@ -34,7 +35,7 @@ class Received:
 
 
 class LlmServer:
-    def __init__(self, behave: Callable[[Request, int], Says]) -> None:
+    def __init__(self, behave: Callable[[Request, int], Response]) -> None:
         self._behave = behave
         self._lock = threading.Lock()
         self.requests: list[Received] = []
@@ -46,7 +47,7 @@ class LlmServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path != "/v1/chat/completions":
-                    self._send(Says(status=404))
+                    self._send(Response(status=404))
                     return
                 with outer._lock:
                     number = len(outer.requests)
@@ -57,19 +58,19 @@ class LlmServer:
                             time.monotonic(),
                         )
                     )
-                says = outer._behave(body, number)
-                time.sleep(says.delay_s)
-                self._send(says)
+                response = outer._behave(body, number)
+                time.sleep(response.delay_s)
+                self._send(response)
 
-            def _send(self, says: Says) -> None:
+            def _send(self, response: Response) -> None:
                 answer: dict[str, Any] = {
                     "error": {
-                        "message": says.text or f"status {says.status}",
+                        "message": response.text or f"status {response.status}",
                         "type": "error",
                         "code": None,
                     }
                 }
-                if says.status == 200:
+                if response.status == 200:
                     answer = {
                         "id": "chatcmpl-1",
                         "object": "chat.completion",
@@ -79,7 +80,7 @@ class LlmServer:
                             {
                                 "index": 0,
                                 "finish_reason": "stop",
-                                "message": {"role": "assistant", "content": says.text},
+                                "message": {"role": "assistant", "content": response.text},
                             }
                         ],
                         "usage": {
@@ -88,21 +89,21 @@ class LlmServer:
                             "total_tokens": 110,
                         },
                     }
-                content = says.raw or json.dumps(answer).encode()
+                content = response.raw or json.dumps(answer).encode()
                 try:
-                    self.send_response(says.status)
+                    self.send_response(response.status)
                     for name, value in {
                         "Content-Type": "application/json",
                         "Content-Length": str(len(content)),
-                        **says.headers,
+                        **response.headers,
                     }.items():
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(content)
-                except (BrokenPipeError, ConnectionResetError):  # the client did not wait
+                except (BrokenPipeError, ConnectionResetError):  # the client timed out
                     pass
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -2,7 +2,7 @@
 
 import click
 
-from ..evaluation.comparison import markdown_table
+from ..pages import markdown_table
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.compare import run_compare

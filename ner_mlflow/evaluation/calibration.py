@@ -1,4 +1,4 @@
-"""Whether a model's confidence in an entity is how often it is right."""
+"""Measure how well confidence in predicted entities matches their precision."""
 
 from collections.abc import Sequence
 
@@ -13,41 +13,61 @@ from ..tagging.tagger import Tagged
 def span_confidences(
     gold: Sequence[Sequence[str]], predicted: Sequence[Tagged]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence in each predicted entity, the mean probability of its words' tags, and whether span and type are right; shape (entities,)."""
-    confidences, right = [], []
+    """Return the confidence in each predicted entity, and whether span and type are right.
+
+    An entity's confidence is the mean probability of its words' tags.
+
+    Returns:
+        Confidences from 0 to 1 and their correctness, both of shape (entities,).
+    """
+    confidences, correct = [], []
     for gold_tags, tagged in zip(gold, predicted, strict=True):
-        there = set(to_entities(gold_tags))
+        gold_entities = set(to_entities(gold_tags))
         for entity in to_entities(tagged.tags):
             confidences.append(float(tagged.probabilities[entity.start : entity.end].mean()))
-            right.append(entity in there)
-    return np.array(confidences, dtype=np.float64), np.array(right, dtype=bool)
+            correct.append(entity in gold_entities)
+    return np.array(confidences, dtype=np.float64), np.array(correct, dtype=bool)
 
 
 def reliability(
-    confidences: NDArray[np.float64], right: NDArray[np.bool_], bins: int
+    confidences: NDArray[np.float64], correct: NDArray[np.bool_], bins: int
 ) -> pd.DataFrame:
-    """Entities by confidence, in bins of equal width: how many, their mean confidence, and the share that is right."""
-    places = np.minimum((confidences * bins).astype(int), bins - 1)
+    """Group predicted entities by confidence, in bins of equal width; empty bins are left out.
+
+    Args:
+        confidences: from 0 to 1, shape (entities,).
+        correct: shape (entities,).
+        bins: the number of bins.
+
+    Returns:
+        One row for each bin: its edges ``from`` and ``to``, ``entities``, ``mean_confidence`` and
+        ``precision``.
+    """
+    bin_of = np.minimum((confidences * bins).astype(int), bins - 1)
     rows = []
-    for place in range(bins):
-        inside = places == place
+    for index in range(bins):
+        inside = bin_of == index
         if inside.any():
             rows.append(
                 (
-                    place / bins,
-                    (place + 1) / bins,
+                    index / bins,
+                    (index + 1) / bins,
                     int(inside.sum()),
                     float(confidences[inside].mean()),
-                    float(right[inside].mean()),
+                    float(correct[inside].mean()),
                 )
             )
     return pd.DataFrame(rows, columns=["from", "to", "entities", "mean_confidence", "precision"])
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Mean distance of confidence from precision over the entities of a :func:`reliability` table; 0 without any.
+    """Return the mean distance of confidence from precision over all entities; 0 without any.
 
-    Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
+    Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
+    AAAI 2015.
+
+    Args:
+        table: returned by :func:`reliability`.
     """
     if table.empty:
         return 0.0

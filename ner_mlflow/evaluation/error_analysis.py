@@ -1,37 +1,34 @@
-"""Confusions and the errors behind them: by word, by entity, as frequent pairs, as worst sentences one can read."""
+"""Match gold to predicted entities, and count and rank the errors."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
 
 from ..data.sentences import Sentence
-from ..tagging.iob2 import OUTSIDE, Entity, split_tag, to_entities
-
-PALETTE = ("#fde2e4", "#dbeafe", "#dcfce7", "#fef3c7", "#ede9fe", "#cffafe", "#fce7f3", "#e2e8f0")
-
+from ..tagging.iob2 import OUTSIDE, Entity, split_tag
 
 CATEGORIES = ("correct", "boundary", "type", "both", "missed", "spurious")
-"""What an outcome is: right; wrong span; wrong type; both wrong; gold without a prediction; a prediction without gold."""
+"""Categories of an outcome, in this order: right; wrong span; wrong type; span and type wrong; gold
+without a prediction; a prediction without gold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One gold entity, one predicted entity, or a pair of both that was matched; None where there is no counterpart."""
+    """A gold entity and the predicted entity matched to it; None where there is no counterpart."""
 
     gold: Entity | None
     predicted: Entity | None
 
     @property
     def correct(self) -> bool:
-        """Whether span and type are equal."""
+        """Return whether span and type are equal."""
         return self.gold == self.predicted
 
     @property
     def category(self) -> str:
-        """One of :data:`CATEGORIES`."""
+        """Return one of :data:`CATEGORIES`."""
         if self.gold is None or self.predicted is None:
             return "spurious" if self.gold is None else "missed"
         same_type = self.gold.type == self.predicted.type
@@ -40,14 +37,17 @@ class Outcome:
 
     @property
     def type(self) -> str:
-        """The gold entity's type, the predicted one's where there is no gold."""
+        """Return the gold entity's type, or the predicted entity's where there is no gold."""
         entity = self.gold or self.predicted
         assert entity is not None
         return entity.type
 
 
 def match(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Outcome]:
-    """Pair entities one to one: equal spans first, then by the number of shared words, earlier ones first."""
+    """Pair gold and predicted entities one to one, by overlap.
+
+    Equal spans are paired first, then those that share most words; among equals, earlier ones.
+    """
     pairs = sorted(
         (
             (-int((g.start, g.end) == (p.start, p.end)), -shared, g, p)
@@ -73,7 +73,10 @@ def match(gold: Sequence[Entity], predicted: Sequence[Entity]) -> list[Outcome]:
 def token_confusion(
     gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], types: Sequence[str]
 ) -> pd.DataFrame:
-    """Words by gold type (rows) and predicted type (columns), ``O`` included; B- and I- count alike."""
+    """Return the number of words by gold type (rows) and predicted type (columns), ``O`` included.
+
+    ``B-`` and ``I-`` are not distinguished.
+    """
     pairs = Counter(
         (split_tag(g)[1] or OUTSIDE, split_tag(p)[1] or OUTSIDE)
         for gold_tags, predicted_tags in zip(gold, predicted, strict=True)
@@ -83,10 +86,10 @@ def token_confusion(
 
 
 def entity_confusion(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]) -> pd.DataFrame:
-    """Entities by gold type (rows) and the type of the predicted entity they were matched to (columns).
+    """Return the number of entities by gold type (rows) and by their match's type (columns).
 
-    Row ``O`` holds predictions that match nothing, column ``O`` gold entities that were missed. A match with wrong
-    boundaries counts under its types; the table of frequent errors tells them apart.
+    Row ``O`` counts predictions without a match, column ``O`` missed gold entities. A match with
+    wrong boundaries counts under its types; :func:`category_table` counts it as an error.
     """
     pairs = Counter(
         (
@@ -100,52 +103,62 @@ def entity_confusion(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]
 
 
 def category_table(outcomes: Sequence[Sequence[Outcome]], types: Sequence[str]) -> pd.DataFrame:
-    """Outcomes by type (rows) and category (columns), and of all types together."""
-    found = Counter(
+    """Return the number of outcomes by type (rows) and category (columns), with a row ``all``."""
+    counts = Counter(
         (outcome.type, outcome.category) for sentence in outcomes for outcome in sentence
     )
-    rows = [[type_, *(found[type_, category] for category in CATEGORIES)] for type_ in types]
-    whole = ["all", *(sum(found[type_, category] for type_ in types) for category in CATEGORIES)]
-    return pd.DataFrame([*rows, whole], columns=["entity_type", *CATEGORIES])
+    rows = [[type_, *(counts[type_, category] for category in CATEGORIES)] for type_ in types]
+    total = ["all", *(sum(counts[type_, category] for type_ in types) for category in CATEGORIES)]
+    return pd.DataFrame([*rows, total], columns=["entity_type", *CATEGORIES])
 
 
 def category_examples(
     outcomes: Sequence[Sequence[Outcome]], types: Sequence[str], limit: int
 ) -> dict[str, list[int]]:
-    """Indices of the first ``limit`` sentences with an error of each type and category, by a heading that names and counts them."""
-    places: dict[tuple[str, str], list[int]] = {}
+    """Return sentences with errors of each type and category.
+
+    Returns:
+        A heading (``OS, missed: 3 sentences``) -> indices of the first ``limit`` of its sentences.
+    """
+    indices: dict[tuple[str, str], list[int]] = {}
     for index, sentence in enumerate(outcomes):
-        for type_, category in {
+        for error in {
             (outcome.type, outcome.category) for outcome in sentence if not outcome.correct
         }:
-            places.setdefault((type_, category), []).append(index)
+            indices.setdefault(error, []).append(index)
     return {
-        f"{type_}, {category}: {len(found)} sentence{'s' * (len(found) > 1)}": found[:limit]
+        f"{type_}, {category}: {len(group)} sentence{'s' * (len(group) > 1)}": group[:limit]
         for type_ in types
         for category in CATEGORIES[1:]
-        if (found := places.get((type_, category)))
+        if (group := indices.get((type_, category)))
     }
 
 
 def error_pairs(
     sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Outcome]], limit: int
 ) -> pd.DataFrame:
-    """The most frequent errors: what was there, what was said instead, how often, and where first."""
-    places: dict[tuple[str, str, str, str], list[str]] = {}
+    """Return the most frequent errors: gold, prediction, count and first sentence of each."""
+    errors: dict[tuple[str, str, str, str], list[str]] = {}
     for sentence, matched in zip(sentences, outcomes, strict=True):
         for outcome in matched:
             if not outcome.correct:
-                key = (*_named(sentence, outcome.gold), *_named(sentence, outcome.predicted))
-                places.setdefault(key, []).append(" ".join(sentence.tokens))
-    ranked = sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))[:limit]
+                key = (
+                    *_type_and_text(sentence, outcome.gold),
+                    *_type_and_text(sentence, outcome.predicted),
+                )
+                errors.setdefault(key, []).append(" ".join(sentence.tokens))
+    ranked = sorted(errors.items(), key=lambda item: (-len(item[1]), item[0]))[:limit]
     columns = ["gold", "gold_text", "predicted", "predicted_text", "count", "first_sentence"]
-    return pd.DataFrame([(*key, len(found), found[0]) for key, found in ranked], columns=columns)
+    return pd.DataFrame([(*key, len(texts), texts[0]) for key, texts in ranked], columns=columns)
 
 
 def worst_sentences(
     sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Outcome]], limit: int
 ) -> list[int]:
-    """Indices of the sentences with the most errors; among equals the shorter, then the earlier."""
+    """Return the indices of the sentences with most errors, shorter and then earlier ones first.
+
+    Sentences without an error are left out.
+    """
     errors = [sum(not outcome.correct for outcome in matched) for matched in outcomes]
     order = sorted(
         range(len(sentences)),
@@ -157,7 +170,7 @@ def worst_sentences(
 def sentence_table(
     sentences: Sequence[Sentence], outcomes: Sequence[Sequence[Outcome]], indices: Sequence[int]
 ) -> pd.DataFrame:
-    """The named sentences with their missed, spurious and wrong entities in words."""
+    """Return one row for each given sentence: its errors, text, entities and origin."""
     rows = []
     for index in indices:
         sentence, matched = sentences[index], outcomes[index]
@@ -165,46 +178,12 @@ def sentence_table(
             {
                 "errors": sum(not outcome.correct for outcome in matched),
                 "sentence": " ".join(sentence.tokens),
-                "gold": "; ".join(
-                    _described(sentence, o.gold) for o in sorted(matched, key=_gold_start) if o.gold
-                ),
-                "predicted": "; ".join(
-                    _described(sentence, o.predicted)
-                    for o in sorted(matched, key=_predicted_start)
-                    if o.predicted
-                ),
+                "gold": _describe(sentence, [outcome.gold for outcome in matched]),
+                "predicted": _describe(sentence, [outcome.predicted for outcome in matched]),
                 "origin": sentence.origin,
             }
         )
     return pd.DataFrame(rows, columns=["errors", "sentence", "gold", "predicted", "origin"])
-
-
-def sentences_page(
-    title: str,
-    sentences: Sequence[Sentence],
-    predicted: Sequence[Sequence[str]],
-    groups: Mapping[str, Sequence[int]],
-    types: Sequence[str],
-) -> str:
-    """An HTML page of the named sentences under their headings, gold above predicted, entities in the colour of their type."""
-    colours = {type_: PALETTE[position % len(PALETTE)] for position, type_ in enumerate(types)}
-    legend = " ".join(_mark(type_, type_, colours) for type_ in types)
-    blocks = []
-    for heading, indices in groups.items():
-        blocks += [f"<h2>{escape(heading)}</h2>"] if heading else []
-        blocks += [
-            f"<section><small>{escape(sentences[index].origin)}</small>"
-            f"<p><b>gold</b> {_marked(sentences[index].tokens, sentences[index].tags, colours)}</p>"
-            f"<p><b>predicted</b> {_marked(sentences[index].tokens, predicted[index], colours)}</p></section>"
-            for index in indices
-        ]
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title>'
-        "<style>body{font:14px/1.7 system-ui,sans-serif;margin:2em;max-width:70em}section{border-top:1px solid #ddd;padding:.6em 0}"
-        "p{margin:.2em 0}b{display:inline-block;width:6em;color:#666;font-weight:500}mark{padding:.1em .3em;border-radius:.3em}"
-        "sub{font-size:.7em;color:#555;margin-left:.3em}small{color:#888}h2{font-size:1.1em;margin:1.5em 0 .3em}</style>"
-        f"<h1>{escape(title)}</h1><p>{legend}</p>{''.join(blocks) or '<p>No errors.</p>'}"
-    )
 
 
 def _matrix(pairs: Counter[tuple[str, str]], types: Sequence[str]) -> pd.DataFrame:
@@ -216,35 +195,15 @@ def _matrix(pairs: Counter[tuple[str, str]], types: Sequence[str]) -> pd.DataFra
     )
 
 
-def _gold_start(outcome: Outcome) -> int:
-    return outcome.gold.start if outcome.gold else -1
+def _type_and_text(sentence: Sentence, entity: Entity | None) -> tuple[str, str]:
+    if entity is None:
+        return OUTSIDE, ""
+    return entity.type, " ".join(sentence.tokens[entity.start : entity.end])
 
 
-def _predicted_start(outcome: Outcome) -> int:
-    return outcome.predicted.start if outcome.predicted else -1
-
-
-def _named(sentence: Sentence, entity: Entity | None) -> tuple[str, str]:
-    return (
-        (entity.type, " ".join(sentence.tokens[entity.start : entity.end]))
-        if entity
-        else (OUTSIDE, "")
-    )
-
-
-def _described(sentence: Sentence, entity: Entity | None) -> str:
-    type_, text = _named(sentence, entity)
-    return f"{text} [{type_}]"
-
-
-def _marked(tokens: Sequence[str], tags: Sequence[str], colours: dict[str, str]) -> str:
-    parts, position = [], 0
-    for entity in to_entities(tags):
-        parts += [escape(token) for token in tokens[position : entity.start]]
-        parts.append(_mark(" ".join(tokens[entity.start : entity.end]), entity.type, colours))
-        position = entity.end
-    return " ".join(parts + [escape(token) for token in tokens[position:]])
-
-
-def _mark(text: str, type_: str, colours: dict[str, str]) -> str:
-    return f'<mark style="background:{colours.get(type_, "#eee")}">{escape(text)}<sub>{escape(type_)}</sub></mark>'
+def _describe(sentence: Sentence, entities: Iterable[Entity | None]) -> str:
+    texts = []
+    for entity in sorted(filter(None, entities)):
+        type_, text = _type_and_text(sentence, entity)
+        texts.append(f"{text} [{type_}]")
+    return "; ".join(texts)

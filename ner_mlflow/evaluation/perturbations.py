@@ -1,4 +1,4 @@
-"""Sentences as people also write them: words changed, dropped, broken; labels stay with the words they belong to."""
+"""Perturb sentences: change, drop or split words, and keep tags with their words."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,22 +13,22 @@ from ..tagging.iob2 import OUTSIDE, repair, split_tag, to_entities
 
 TABLES = yaml.safe_load(Path(__file__).with_name("perturbations.yaml").read_text(encoding="utf-8"))
 DOUBLED_SHARE = 0.4
-"""Punctuation is doubled this many times as often as dropped: 0.1 against 0.25 in the reference study."""
+"""Rate of doubled over rate of dropped punctuation: 0.1 over 0.25 in the reference study."""
 FENCE = "`"
 DROPPED = ""
-"""Stands for a word that is to go; no word is empty."""
+"""Marks a word to drop; no real word is empty."""
 _PUNCTUATION = re.compile(r"\W+")
 _VERSION = re.compile(r"[vV]?\d+(\.\d+)+|[vV]\d+")
 
 Word = tuple[str, str]
 """A word and its tag."""
 Pools = Mapping[str, Sequence[tuple[str, ...]]]
-"""Type -> words of entities that may stand in for others of this type."""
+"""Type -> entities, as words, that can replace others of this type."""
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A way to change sentences: ``rates`` by severity, from 1 on, and what it changes, in words."""
+    """A kind of perturbation: its rates at severities 1, 2, ..., and a description of changes."""
 
     name: str
     rates: tuple[float, ...]
@@ -44,22 +44,24 @@ PERTURBATIONS = {
 def perturb(
     sentence: Sentence, kind: str, rate: float, random: Random, pools: Pools | None = None
 ) -> Sentence:
-    """The sentence with about the share ``rate`` of the places that ``kind`` can change changed; tags are valid and go with their words.
+    """Apply one kind of perturbation; the result has valid tags.
+
+    A sentence that would lose all its words is returned unchanged.
 
     Args:
-        sentence: valid IOB2.
+        sentence: with valid IOB2 tags.
         kind: a name in :data:`PERTURBATIONS`.
-        rate: from 0, nothing changed, to 1.
-        random: drawn from.
-        pools: what ``entities`` takes replacements from; other kinds do not look.
+        rate: the probability, from 0 to 1, of changing each position that ``kind`` applies to.
+        random: the source of randomness.
+        pools: replacements for the kind ``entities``; other kinds ignore them.
     """
     words = list(zip(sentence.tokens, sentence.tags, strict=True))
     changed = (
-        _entities(words, rate, random, pools or {})
+        _replace_entities(words, rate, random, pools or {})
         if kind == "entities"
         else _KINDS[kind](words, rate, random)
     )
-    if not changed:  # every word was dropped
+    if not changed:
         return sentence
     return replace(
         sentence,
@@ -71,8 +73,14 @@ def perturb(
 def unseen_entities(
     train: Sequence[Sentence], others: Sequence[Sentence]
 ) -> dict[str, list[tuple[str, ...]]]:
-    """Entities of other sentences, as words, by type, whose words train does not hold under this type; different ones, in order."""
-    known = {
+    """Return entities of ``others`` that ``train`` does not hold under their type.
+
+    Case is ignored in the comparison with train.
+
+    Returns:
+        Type -> different entities, as words, in order of appearance.
+    """
+    train_entities = {
         (" ".join(words).lower(), type_)
         for sentence in train
         for words, type_ in _entity_words(sentence)
@@ -80,7 +88,7 @@ def unseen_entities(
     pools: dict[str, dict[tuple[str, ...], None]] = {}
     for sentence in others:
         for words, type_ in _entity_words(sentence):
-            if (" ".join(words).lower(), type_) not in known:
+            if (" ".join(words).lower(), type_) not in train_entities:
                 pools.setdefault(type_, {})[words] = None
     return {type_: list(pool) for type_, pool in pools.items()}
 
@@ -92,43 +100,43 @@ def _entity_words(sentence: Sentence) -> list[tuple[tuple[str, ...], str]]:
     ]
 
 
-def _inside(tag: str) -> str:
-    """The tag of a word that was added behind one with this tag, in the same entity."""
+def _inside_tag(tag: str) -> str:
+    """Return the tag of a word inserted after a word with this tag, in the same entity."""
     type_ = split_tag(tag)[1]
     return f"I-{type_}" if type_ else OUTSIDE
 
 
-def _each(
+def _change_each(
     change: Callable[[str, Random], str],
 ) -> Callable[[list[Word], float, Random], list[Word]]:
-    """Change words one by one; those that cannot be changed stay."""
+    """Return a perturbation that changes words one by one."""
 
-    def changed(words: list[Word], rate: float, random: Random) -> list[Word]:
+    def change_words(words: list[Word], rate: float, random: Random) -> list[Word]:
         return [
             (change(word, random) if random.random() < rate else word, tag) for word, tag in words
         ]
 
-    return changed
+    return change_words
 
 
-def _recased(word: str, random: Random) -> str:
+def _change_case(word: str, random: Random) -> str:
     return random.choice([str.lower, str.upper, str.capitalize, str.swapcase])(word)
 
 
-def _letters(word: str, table: Mapping[str, str] | None = None) -> list[int]:
+def _letter_positions(word: str, table: Mapping[str, str] | None = None) -> list[int]:
     return [
-        place
-        for place, letter in enumerate(word)
+        position
+        for position, letter in enumerate(word)
         if (letter.isalpha() if table is None else letter in table)
     ]
 
 
-def _mistyped(word: str, random: Random) -> str:
-    places = _letters(word)
-    if len(places) < 2:
+def _mistype(word: str, random: Random) -> str:
+    positions = _letter_positions(word)
+    if len(positions) < 2:
         return word
-    place = random.choice(places)
-    before, letter, after = word[:place], word[place], word[place + 1 :]
+    position = random.choice(positions)
+    before, letter, after = word[:position], word[position], word[position + 1 :]
     swapped = before + after[:1] + letter + after[1:]
     return random.choice(
         [
@@ -140,26 +148,32 @@ def _mistyped(word: str, random: Random) -> str:
     )
 
 
-def _mistyped_on_keyboard(word: str, random: Random) -> str:
+def _mistype_on_keyboard(word: str, random: Random) -> str:
     neighbours: dict[str, str] = TABLES["keyboard"]
-    places = _letters(word.lower(), neighbours) if len(word.lower()) == len(word) else []
-    if not places:
+    positions = (
+        _letter_positions(word.lower(), neighbours) if len(word.lower()) == len(word) else []
+    )
+    if not positions:
         return word
-    place = random.choice(places)
-    letter = random.choice(neighbours[word[place].lower()])
-    return word[:place] + (letter.upper() if word[place].isupper() else letter) + word[place + 1 :]
+    position = random.choice(positions)
+    letter = random.choice(neighbours[word[position].lower()])
+    return (
+        word[:position]
+        + (letter.upper() if word[position].isupper() else letter)
+        + word[position + 1 :]
+    )
 
 
-def _confused(word: str, random: Random) -> str:
+def _replace_by_confusable(word: str, random: Random) -> str:
     table: dict[str, str] = TABLES["confusables"]
-    places = _letters(word, table)
-    if not places:
+    positions = _letter_positions(word, table)
+    if not positions:
         return word
-    place = random.choice(places)
-    return word[:place] + table[word[place]] + word[place + 1 :]
+    position = random.choice(positions)
+    return word[:position] + table[word[position]] + word[position + 1 :]
 
 
-def _reversioned(words: list[Word], rate: float, random: Random) -> list[Word]:
+def _change_versions(words: list[Word], rate: float, random: Random) -> list[Word]:
     return [
         (
             _other_version(word, random)
@@ -183,7 +197,7 @@ def _other_version(word: str, random: Random) -> str:
     return random.choice(forms)
 
 
-def _punctuated(words: list[Word], rate: float, random: Random) -> list[Word]:
+def _change_punctuation(words: list[Word], rate: float, random: Random) -> list[Word]:
     changed: list[Word] = []
     for word, tag in words:
         if _PUNCTUATION.fullmatch(word):
@@ -193,13 +207,13 @@ def _punctuated(words: list[Word], rate: float, random: Random) -> list[Word]:
                 continue
             if drawn < rate * (1 + DOUBLED_SHARE):
                 changed.append((word, tag))
-                tag = _inside(tag)
+                tag = _inside_tag(tag)
         changed.append((word, tag))
-    return _kept(changed)
+    return _remove_dropped(changed)
 
 
-def _without_articles(words: list[Word], rate: float, random: Random) -> list[Word]:
-    return _kept(
+def _drop_articles(words: list[Word], rate: float, random: Random) -> list[Word]:
+    return _remove_dropped(
         [
             (
                 DROPPED if word.lower() in TABLES["articles"] and random.random() < rate else word,
@@ -210,37 +224,37 @@ def _without_articles(words: list[Word], rate: float, random: Random) -> list[Wo
     )
 
 
-def _kept(words: list[Word]) -> list[Word]:
-    """Without the dropped words; an entity that lost its first word begins with the next one."""
-    kept: list[Word] = []
+def _remove_dropped(words: list[Word]) -> list[Word]:
+    """Remove dropped words; an entity that lost its first word begins with its next one."""
+    remaining: list[Word] = []
     begins = False
     for word, tag in words:
         prefix, type_ = split_tag(tag)
         begins = prefix == "B" or (begins and prefix == "I")
         if word != DROPPED:
-            kept.append((word, f"B-{type_}" if begins else tag))
+            remaining.append((word, f"B-{type_}" if begins else tag))
             begins = False
-    return kept
+    return remaining
 
 
-def _respaced(words: list[Word], rate: float, random: Random) -> list[Word]:
+def _change_spacing(words: list[Word], rate: float, random: Random) -> list[Word]:
     changed: list[Word] = []
     for word, tag in words:
-        if changed and random.random() < rate / 2 and (tag == _inside(changed[-1][1])):
-            # Two words of one entity, or two outside any, in one.
+        if changed and random.random() < rate / 2 and (tag == _inside_tag(changed[-1][1])):
+            # Join two words of one entity, or two words outside all entities.
             changed[-1] = (changed[-1][0] + word, changed[-1][1])
         elif len(word) > 1 and random.random() < rate / 2:
-            place = random.randrange(1, len(word))
-            changed += [(word[:place], tag), (word[place:], _inside(tag))]
+            position = random.randrange(1, len(word))
+            changed += [(word[:position], tag), (word[position:], _inside_tag(tag))]
         else:
             changed.append((word, tag))
     return changed
 
 
-def _fenced(words: list[Word], rate: float, random: Random) -> list[Word]:
+def _add_code_fences(words: list[Word], rate: float, random: Random) -> list[Word]:
     tags = [tag for _, tag in words]
     spans = {entity.start: entity.end for entity in to_entities(tags)} | {
-        place: place + 1 for place, tag in enumerate(tags) if tag == OUTSIDE
+        position: position + 1 for position, tag in enumerate(tags) if tag == OUTSIDE
     }
     changed: list[Word] = []
     for start, end in sorted(spans.items()):
@@ -249,29 +263,29 @@ def _fenced(words: list[Word], rate: float, random: Random) -> list[Word]:
     return changed
 
 
-def _entities(words: list[Word], rate: float, random: Random, pools: Pools) -> list[Word]:
+def _replace_entities(words: list[Word], rate: float, random: Random, pools: Pools) -> list[Word]:
     changed: list[Word] = []
-    place = 0
+    position = 0
     for entity in to_entities([tag for _, tag in words]):
-        changed += words[place : entity.start]
-        place = entity.end
+        changed += words[position : entity.start]
+        position = entity.end
         pool = pools.get(entity.type)
         if pool and random.random() < rate:
             first, *more = random.choice(pool)
             changed += [(first, f"B-{entity.type}"), *((word, f"I-{entity.type}") for word in more)]
         else:
             changed += words[entity.start : entity.end]
-    return changed + words[place:]
+    return changed + words[position:]
 
 
 _KINDS: dict[str, Callable[[list[Word], float, Random], list[Word]]] = {
-    "casing": _each(_recased),
-    "punctuation": _punctuated,
-    "typos": _each(_mistyped),
-    "keyboard": _each(_mistyped_on_keyboard),
-    "whitespace": _respaced,
-    "confusables": _each(_confused),
-    "articles": _without_articles,
-    "code_fences": _fenced,
-    "versions": _reversioned,
+    "casing": _change_each(_change_case),
+    "punctuation": _change_punctuation,
+    "typos": _change_each(_mistype),
+    "keyboard": _change_each(_mistype_on_keyboard),
+    "whitespace": _change_spacing,
+    "confusables": _change_each(_replace_by_confusable),
+    "articles": _drop_articles,
+    "code_fences": _add_code_fences,
+    "versions": _change_versions,
 }

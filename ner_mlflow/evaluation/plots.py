@@ -1,4 +1,4 @@
-"""Plots that the tracking UI shows."""
+"""Plot the scores, confusions, slices and trade-offs of models."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +9,16 @@ from matplotlib.figure import Figure
 from .significance import Interval
 
 CELLS_WITH_NUMBERS = 12
-"""A heat map with more rows than this shows colours only."""
+"""A plot of more types than this shows no numbers in its cells and bars."""
 
 
 def plot_confusion(confusion: pd.DataFrame, title: str) -> Figure:
-    """Heat map of a confusion, each row scaled to its sum; the cells hold counts."""
+    """Plot a confusion as a heat map: rows scaled to their sum, counts in the cells.
+
+    Args:
+        confusion: counts by gold type (rows) and predicted type (columns).
+        title: the figure's title.
+    """
     counts = confusion.to_numpy(dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = max(5.0, 0.7 * len(confusion) + 2)
@@ -42,7 +47,14 @@ def plot_confusion(confusion: pd.DataFrame, title: str) -> Figure:
 def plot_type_scores(
     scores: Mapping[str, float], types: Sequence[str], title: str, intervals: Mapping[str, Interval]
 ) -> Figure:
-    """Precision, recall and F1 by type, support in the labels; F1 with its interval, which ``intervals`` has under ``TYPE/``."""
+    """Plot precision, recall and F1 by type; labels show the support.
+
+    Args:
+        scores: returned by :func:`~ner_mlflow.evaluation.scores.score`.
+        types: the types to show, in order.
+        title: the figure's title.
+        intervals: intervals of F1, under ``TYPE/``; types without one get no error bar.
+    """
     figure = Figure(figsize=(max(6.0, 1.3 * len(types) + 2), 4), layout="constrained")
     axes = figure.subplots()
     for index, name in enumerate(("precision", "recall", "f1")):
@@ -56,14 +68,11 @@ def plot_type_scores(
         if len(types) <= CELLS_WITH_NUMBERS:
             axes.bar_label(bars, fmt="%.2f", fontsize=7, label_type="center")
         if name == "f1":
-            shown = [
-                (position + 0.27, values[position], intervals[f"{type_}/"])
-                for position, type_ in enumerate(types)
-                if f"{type_}/" in intervals
-            ]
-            for place, value, interval in shown:
+            for position, (type_, value) in enumerate(zip(types, values, strict=True)):
+                if (interval := intervals.get(f"{type_}/")) is None:
+                    continue
                 axes.errorbar(
-                    place,
+                    position + 0.27,
                     value,
                     [[max(value - interval.low, 0)], [max(interval.high - value, 0)]],
                     color="black",
@@ -81,19 +90,25 @@ def plot_type_scores(
 
 
 def plot_slices(slices: pd.DataFrame, title: str) -> Figure:
-    """F1 by slice, one panel for each way of cutting, gold entities in the labels."""
-    kinds = list(dict.fromkeys(slices["by"]))
-    figure = Figure(figsize=(4.2 * len(kinds), 4), layout="constrained")
-    for axes, kind in zip(
-        figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True
+    """Plot F1 with its interval by slice; labels show the number of gold entities.
+
+    Args:
+        slices: table of :meth:`~ner_mlflow.evaluation.slices.SliceCounts.table`; each value of its
+            column ``by`` gets a panel.
+        title: the figure's title.
+    """
+    criteria = list(dict.fromkeys(slices["by"]))
+    figure = Figure(figsize=(4.2 * len(criteria), 4), layout="constrained")
+    for axes, criterion in zip(
+        figure.subplots(1, len(criteria), sharey=True, squeeze=False)[0], criteria, strict=True
     ):
-        part = slices[slices["by"] == kind]
-        reach = [
+        part = slices[slices["by"] == criterion]
+        interval = [
             (part["f1"] - part["f1_low"]).clip(lower=0),
             (part["f1_high"] - part["f1"]).clip(lower=0),
         ]
         bars = axes.bar(
-            range(len(part)), part["f1"], 0.7, yerr=reach, capsize=3, error_kw={"linewidth": 1}
+            range(len(part)), part["f1"], 0.7, yerr=interval, capsize=3, error_kw={"linewidth": 1}
         )
         axes.bar_label(bars, fmt="%.2f", fontsize=8, label_type="center")
         axes.set_xticks(
@@ -101,34 +116,45 @@ def plot_slices(slices: pd.DataFrame, title: str) -> Figure:
             [f"{name}\n({count})" for name, count in zip(part["slice"], part["gold"], strict=True)],
             fontsize=8,
         )
-        axes.set_xlabel(kind)
+        axes.set_xlabel(criterion)
         axes.set_ylim(0, 1.05)
     figure.suptitle(title)
     return figure
 
 
 def plot_reliability(table: pd.DataFrame, title: str) -> Figure:
-    """Precision over confidence, the diagonal of a calibrated model, and how many entities each bin holds."""
+    """Plot precision over confidence, above the number of entities in each bin.
+
+    Args:
+        table: returned by :func:`~ner_mlflow.evaluation.calibration.reliability`.
+        title: the figure's title.
+    """
     figure = Figure(figsize=(6.5, 5.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="calibrated")
-    above.plot(table["mean_confidence"], table["precision"], marker="o", label="model")
-    above.set_ylabel("precision")
-    above.set_ylim(0, 1.05)
-    above.legend(loc="upper left")
-    above.set_title(title, fontsize=10)
-    below.bar(
+    curve, histogram = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    curve.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="calibrated")
+    curve.plot(table["mean_confidence"], table["precision"], marker="o", label="model")
+    curve.set_ylabel("precision")
+    curve.set_ylim(0, 1.05)
+    curve.legend(loc="upper left")
+    curve.set_title(title, fontsize=10)
+    histogram.bar(
         (table["from"] + table["to"]) / 2, table["entities"], (table["to"] - table["from"]) * 0.9
     )
-    below.set_ylabel("entities")
-    below.set_xlabel("confidence")
+    histogram.set_ylabel("entities")
+    histogram.set_xlabel("confidence")
     return figure
 
 
 def plot_differences(
-    differences: pd.DataFrame, models: Sequence[str], significant: float
+    differences: pd.DataFrame, models: Sequence[str], significance_level: float
 ) -> Figure:
-    """F1 of the row's model less that of the column's; bold where a chance as small as ``significant`` or smaller explains it."""
+    """Plot the F1 of each row's model minus the F1 of each column's model.
+
+    Args:
+        differences: table of :func:`~ner_mlflow.evaluation.comparison.pairwise_differences`.
+        models: names, in the order of rows and columns.
+        significance_level: differences with this p-value or a smaller one are bold.
+    """
     values = np.zeros((len(models), len(models)))
     figure = Figure(figsize=(3 + 1.2 * len(models), 2 + 1.0 * len(models)), layout="constrained")
     axes = figure.subplots()
@@ -139,7 +165,7 @@ def plot_differences(
             row["f1_difference"],
             row["p_value"],
         )
-        weight = "bold" if p_value <= significant else "normal"
+        weight = "bold" if p_value <= significance_level else "normal"
         for y, x, value in ((first, other, difference), (other, first, -difference)):
             values[y, x] = value
             axes.text(
@@ -155,20 +181,29 @@ def plot_differences(
     axes.imshow(values, cmap="RdBu", vmin=-largest, vmax=largest, alpha=0.6)
     axes.set_xticks(range(len(models)), models, rotation=30, ha="right", fontsize=7)
     axes.set_yticks(range(len(models)), models, fontsize=7)
-    axes.set_title(f"F1 of row less column; bold: p of {significant} or less", fontsize=10)
+    axes.set_title(f"F1 of row minus column; bold: p <= {significance_level}", fontsize=10)
     return figure
 
 
 def plot_intervals(results: pd.DataFrame, title: str) -> Figure:
-    """F1 of each model with its interval, the best on top."""
+    """Plot the F1 of each model with its interval, the first model on top.
+
+    Args:
+        results: columns ``model``, ``f1``, ``f1_low`` and ``f1_high``.
+        title: the figure's title.
+    """
     figure = Figure(figsize=(8, 1.2 + 0.45 * len(results)), layout="constrained")
     axes = figure.subplots()
-    places = np.arange(len(results))[::-1]
+    positions = np.arange(len(results))[::-1]
     below, above = results["f1"] - results["f1_low"], results["f1_high"] - results["f1"]
     axes.errorbar(
-        results["f1"], places, xerr=[below.clip(lower=0), above.clip(lower=0)], fmt="o", capsize=4
+        results["f1"],
+        positions,
+        xerr=[below.clip(lower=0), above.clip(lower=0)],
+        fmt="o",
+        capsize=4,
     )
-    axes.set_yticks(places, list(results["model"]), fontsize=8)
+    axes.set_yticks(positions, list(results["model"]), fontsize=8)
     axes.set_ylim(-0.7, len(results) - 0.3)
     axes.grid(axis="x", alpha=0.3)
     axes.set_title(title, fontsize=10)
@@ -176,7 +211,13 @@ def plot_intervals(results: pd.DataFrame, title: str) -> Figure:
 
 
 def plot_tradeoff(variants: pd.DataFrame) -> Figure:
-    """Validation F1 with its interval over latency and over size of every exported file; the files that none beats in both are joined."""
+    """Plot validation F1 with its interval over latency and over size of exported files.
+
+    Args:
+        variants: one row for each file, with ``model``, ``variant``, ``latency_p50_ms``,
+            ``size_mb``, ``validation_f1`` with ``_low`` and ``_high``, and for each cost a column
+            ``pareto_COST``; a line joins the files on the Pareto front.
+    """
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, (cost, label) in zip(
         figure.subplots(1, 2, sharey=True),

@@ -1,4 +1,4 @@
-"""May a candidate take the champion's place? What is asked, what was found, and the answer."""
+"""Judge whether a candidate may replace the champion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ from .significance import PairedTest, paired_permutation_test
 
 @dataclass(frozen=True)
 class Measured:
-    """What two models are compared by.
+    """The measurements by which two models are compared.
 
-    ``counts`` are those of :func:`~ner_mlflow.evaluation.counts.entity_counts` on the split that decides, shape (sentences, types, 3).
+    Attributes:
+        counts: shape (sentences, types, 3), from
+            :func:`~ner_mlflow.evaluation.counts.entity_counts` on the deciding split.
     """
 
     counts: NDArray[np.int64]
@@ -26,10 +28,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Contender:
-    """What is known of a registered model.
+    """A registered model, as a candidate or as the champion.
 
-    ``dataset_fingerprint`` is empty where it is unknown. ``proof_failures`` says what does not hold of its proof; empty: it holds.
-    ``measured`` is needed where there is something to compare with.
+    Attributes:
+        dataset_fingerprint: empty if unknown.
+        proof_failures: the parts of its export's proof that do not hold; empty if all hold.
+        measured: None if there is no other model to compare with.
     """
 
     name: str
@@ -38,7 +42,7 @@ class Contender:
     measured: Measured | None = None
 
     def shares_dataset_with(self, other: "Contender") -> bool:
-        """Whether both are known to be made from one dataset."""
+        """Return whether both are known to be made from the same dataset."""
         return (
             bool(self.dataset_fingerprint) and self.dataset_fingerprint == other.dataset_fingerprint
         )
@@ -46,16 +50,16 @@ class Contender:
 
 @dataclass(frozen=True)
 class Check:
-    """One question, whether it was answered with yes, and what was found."""
+    """A condition, whether it holds, and the evidence."""
 
-    question: str
+    condition: str
     passed: bool
-    found: str
+    evidence: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks; ``reason`` says in a line why the candidate is better, or what it failed."""
+    """All checks; ``reason`` is one line: why the candidate is better, or the failed checks."""
 
     checks: tuple[Check, ...]
     passed: bool
@@ -63,13 +67,13 @@ class Verdict:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a check."""
+        """Return one row for each check."""
         return pd.DataFrame(
             [
                 {
-                    "check": check.question,
+                    "check": check.condition,
                     "passed": "yes" if check.passed else "no",
-                    "found": check.found,
+                    "found": check.evidence,
                 }
                 for check in self.checks
             ]
@@ -77,7 +81,10 @@ class Verdict:
 
 
 def judge(candidate: Contender, champion: Contender | None, config: PromoteConfig) -> Verdict:
-    """Compare a candidate with the champion, if there is one, by the settings' margins."""
+    """Compare a candidate with the champion by the margins in the settings.
+
+    Without a champion the candidate passes if its proof holds.
+    """
     checks = [
         Check(
             "its proof holds",
@@ -100,29 +107,33 @@ def judge(candidate: Contender, champion: Contender | None, config: PromoteConfi
             " and ".join(fingerprints),
         )
     )
-    one, two = candidate.measured, champion.measured
-    if one is None or two is None:
+    ours, theirs = candidate.measured, champion.measured
+    if ours is None or theirs is None:
         return _verdict(checks, "")
-    found = paired_permutation_test(one.counts, two.counts, config.resamples, config.seed)
-    worse = found.difference < 0 and found.p_value <= config.significance_level
+    test = paired_permutation_test(ours.counts, theirs.counts, config.resamples, config.seed)
+    worse = test.difference < 0 and test.p_value <= config.significance_level
     checks.append(
         Check(
-            "F1 is not significantly worse", not worse, _difference(one.counts, two.counts, found)
+            "F1 is not significantly worse",
+            not worse,
+            _difference(ours.counts, theirs.counts, test),
         )
     )
-    reasons = _reasons(one, two, found.difference, config)
+    reasons = _reasons(ours, theirs, test.difference, config)
     checks.append(
         Check(
             "it is better, or as good and faster or smaller",
             bool(reasons),
-            "; ".join(reasons) or _missed(one, two, found, config),
+            "; ".join(reasons) or _shortfall(ours, theirs, test, config),
         )
     )
     return _verdict(checks, "; ".join(reasons))
 
 
 def _verdict(checks: Sequence[Check], reason: str) -> Verdict:
-    failed = [f"not so: {check.question} ({check.found})" for check in checks if not check.passed]
+    failed = [
+        f"not so: {check.condition} ({check.evidence})" for check in checks if not check.passed
+    ]
     return Verdict(tuple(checks), not failed, "; ".join(failed) or reason)
 
 
@@ -141,13 +152,14 @@ def _reasons(
     return reasons
 
 
-def _missed(
-    candidate: Measured, champion: Measured, found: PairedTest, config: PromoteConfig
+def _shortfall(
+    candidate: Measured, champion: Measured, test: PairedTest, config: PromoteConfig
 ) -> str:
     latency, size = _ratios(candidate, champion)
     return (
-        f"F1 {found.difference:+.4f} where {config.min_f1_gain:+g} is asked for, or {-config.f1_tolerance:+g} with at most {config.max_latency_ratio:g} "
-        f"of the time ({latency:.2f}) or {config.max_size_ratio:g} of the bytes ({size:.2f})"
+        f"F1 {test.difference:+.4f}; required is {config.min_f1_gain:+g}, or "
+        f"{-config.f1_tolerance:+g} with at most {config.max_latency_ratio:g} of the time "
+        f"({latency:.2f}) or {config.max_size_ratio:g} of the bytes ({size:.2f})"
     )
 
 
@@ -158,10 +170,8 @@ def _ratios(candidate: Measured, champion: Measured) -> tuple[float, float]:
     )
 
 
-def _difference(
-    candidate: NDArray[np.int64], champion: NDArray[np.int64], found: PairedTest
-) -> str:
+def _difference(candidate: NDArray[np.int64], champion: NDArray[np.int64], test: PairedTest) -> str:
     scores = [float(f1(counts.sum(axis=(0, 1)))) for counts in (candidate, champion)]
     return (
-        f"{scores[0]:.4f} against {scores[1]:.4f}: {found.difference:+.4f}, p = {found.p_value:.4f}"
+        f"{scores[0]:.4f} against {scores[1]:.4f}: {test.difference:+.4f}, p = {test.p_value:.4f}"
     )

@@ -1,4 +1,4 @@
-"""Everything `evaluate` shows of one model on one split."""
+"""Evaluate one model on one split: scores, tables, pages and plots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ..tagging.iob2 import to_entities
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import Tagged
 from .calibration import expected_calibration_error, reliability, span_confidences
-from .counts import CORRECT, GOLD, PREDICTED, entity_counts, f1, with_total
+from .counts import CORRECT, GOLD, PREDICTED, entity_counts, f1, prepend_total
 from .error_analysis import (
     category_examples,
     category_table,
@@ -22,21 +22,23 @@ from .error_analysis import (
     error_pairs,
     match,
     sentence_table,
-    sentences_page,
     token_confusion,
     worst_sentences,
 )
+from .pages import render_sentences_page
 from .plots import plot_confusion, plot_reliability, plot_slices, plot_type_scores
 from .scores import SEMEVAL, score, semeval_counts
 from .significance import Interval, bootstrap_intervals
-from .slices import slices, train_surfaces
+from .slices import count_slices, train_surfaces
 
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Scores of one split with the tables and plots that explain them; names as logged.
+    """Scores of one split, and the tables, pages and plots that explain them, by logged name.
 
-    ``predictions`` has a row for each sentence, columns ``tokens``, ``gold``, ``predicted`` and ``probabilities``, each a list.
+    Attributes:
+        predictions: one row for each sentence; columns ``tokens``, ``gold``, ``predicted`` and
+            ``probabilities`` hold a list each.
     """
 
     metrics: dict[str, float]
@@ -53,43 +55,51 @@ def evaluate(
     schema: LabelSchema,
     config: EvaluateConfig,
 ) -> EvalReport:
-    """Score predictions, one for each sentence, lay out the errors, and say how far the scores can be trusted.
+    """Score predictions, analyse their errors, and compute intervals and calibration.
 
     Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ``test/f1_low``, ...
 
     Args:
-        sentences: with gold tags, valid IOB2.
-        predicted: valid IOB2 tags and probabilities of each.
-        train: what the model learned from, to tell entities it saw from others.
+        sentences: with valid gold tags in IOB2.
+        predicted: valid IOB2 tags and probabilities of each sentence.
+        train: the training sentences, to distinguish seen from unseen entities.
         schema: the labels.
-        config: the split's name, and how much is shown.
+        config: the split's name, resamples, and sizes of tables.
     """
     gold = [sentence.tags for sentence in sentences]
-    said = [tagged.tags for tagged in predicted]
-    outcomes = [match(to_entities(g), to_entities(p)) for g, p in zip(gold, said, strict=True)]
-    scores = score(gold, said)
+    predicted_tags = [tagged.tags for tagged in predicted]
+    outcomes = [
+        match(to_entities(g), to_entities(p)) for g, p in zip(gold, predicted_tags, strict=True)
+    ]
+    scores = score(gold, predicted_tags)
 
     def intervals_of(counts: NDArray[np.number]) -> list[Interval]:
         return bootstrap_intervals(counts, config.resamples, config.confidence_level, config.seed)
 
-    whole, *by_type = intervals_of(with_total(entity_counts(gold, said, schema.types)))
+    overall, *by_type = intervals_of(
+        prepend_total(entity_counts(gold, predicted_tags, schema.types))
+    )
     intervals = {
-        "": whole,
+        "": overall,
         **{
             f"{type_}/": interval
             for type_, interval in zip(schema.types, by_type, strict=True)
             if f"{type_}/f1" in scores
         },
     }
-    by_measure = semeval_counts(gold, said, schema.types)
+    by_measure = semeval_counts(gold, predicted_tags, schema.types)
     semeval = _semeval_table(by_measure, intervals_of(by_measure))
-    by_word = token_confusion(gold, said, schema.types)
+    by_word = token_confusion(gold, predicted_tags, schema.types)
     by_entity = entity_confusion(outcomes, schema.types)
     worst = worst_sentences(sentences, outcomes, config.worst_sentences)
-    cut = slices(
-        sentences, said, train_surfaces(train), config.length_edges, config.frequency_edges
+    slices = count_slices(
+        sentences,
+        predicted_tags,
+        train_surfaces(train),
+        config.length_edges,
+        config.frequency_edges,
     )
-    by_slice = cut.table(intervals_of(cut.counts))
+    by_slice = slices.table(intervals_of(slices.counts))
     calibration = reliability(*span_confidences(gold, predicted), config.calibration_bins)
     error = expected_calibration_error(calibration)
     metrics = {
@@ -125,13 +135,17 @@ def evaluate(
             "worst_sentences": sentence_table(sentences, outcomes, worst),
         },
         pages={
-            "worst_sentences": sentences_page(
-                f"Worst sentences of {config.split}", sentences, said, {"": worst}, schema.types
+            "worst_sentences": render_sentences_page(
+                f"Worst sentences of {config.split}",
+                sentences,
+                predicted_tags,
+                {"": worst},
+                schema.types,
             ),
-            "errors": sentences_page(
+            "errors": render_sentences_page(
                 f"Errors on {config.split}, by type and category",
                 sentences,
-                said,
+                predicted_tags,
                 category_examples(outcomes, schema.types, config.examples),
                 schema.types,
             ),
@@ -149,14 +163,15 @@ def evaluate(
             "slices": plot_slices(by_slice, f"Strict F1 on parts of {config.split}"),
             "calibration": plot_reliability(
                 calibration,
-                f"Confidence and precision of entities of {config.split} (calibration error {error:.3f})",
+                f"Confidence and precision of entities of {config.split} "
+                f"(calibration error {error:.3f})",
             ),
         },
         predictions=pd.DataFrame(
             {
                 "tokens": [list(sentence.tokens) for sentence in sentences],
                 "gold": [list(tags) for tags in gold],
-                "predicted": said,
+                "predicted": predicted_tags,
                 "probabilities": [tagged.probabilities.tolist() for tagged in predicted],
             }
         ),

@@ -1,4 +1,4 @@
-"""How much F1 falls when sentences are written otherwise."""
+"""Measure how much F1 falls on perturbed sentences."""
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
@@ -7,28 +7,39 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..data.sentences import Sentence
-from .counts import entity_counts, f1, with_total
+from .counts import entity_counts, f1, prepend_total
 from .perturbations import PERTURBATIONS, Pools, perturb
 from .significance import bootstrap_intervals
 
 CLEAN = "clean"
-"""What stands for a kind where nothing is changed."""
+"""Kind of the row for unchanged sentences."""
 Predict = Callable[[Sequence[Sentence]], list[list[str]]]
-"""Sentences -> predicted tags of each."""
+"""Sentences -> predicted tags of each sentence."""
 
 
-def perturbed(
+def perturb_all(
     sentences: Sequence[Sentence], kind: str, severity: int, pools: Pools, seed: int
 ) -> list[Sentence]:
-    """The sentences changed; how depends on seed, kind, severity and a sentence's place alone, so it is the same for every model."""
+    """Return the sentences with one kind of perturbation applied.
+
+    The changes depend only on seed, kind, severity and a sentence's index, so all models see the
+    same sentences.
+
+    Args:
+        sentences: with valid IOB2 tags.
+        kind: a name in :data:`PERTURBATIONS`.
+        severity: from 1.
+        pools: as of :func:`perturb`.
+        seed: of the changes.
+    """
     rate = PERTURBATIONS[kind].rates[severity - 1]
     return [
-        perturb(sentence, kind, rate, Random(f"{seed} {kind} {severity} {place}"), pools)
-        for place, sentence in enumerate(sentences)
+        perturb(sentence, kind, rate, Random(f"{seed} {kind} {severity} {index}"), pools)
+        for index, sentence in enumerate(sentences)
     ]
 
 
-def perturbed_scores(
+def score_perturbations(
     sentences: Sequence[Sentence],
     predict: Predict,
     types: Sequence[str],
@@ -38,28 +49,41 @@ def perturbed_scores(
     resamples: int,
     confidence: float,
 ) -> Iterator[dict[str, float | str]]:
-    """F1 on the sentences as they are, then for each kind and severity: ``kind``, ``severity``, ``rate``, ``changed_share`` of the
-    sentences, ``f1``, its interval, and ``f1_drop`` against the first row."""
-    clean = _scored(sentences, predict, types, seed, resamples, confidence)
+    """Yield one row for the unchanged sentences, then one for each kind and severity.
+
+    A row holds ``kind``, ``severity``, ``rate``, ``changed_share`` (of the sentences), ``f1`` with
+    ``f1_low`` and ``f1_high``, and ``f1_drop`` against the first row.
+
+    Args:
+        sentences: with gold tags.
+        predict: the model.
+        types: entity types of the gold tags.
+        kinds: names in :data:`PERTURBATIONS`.
+        pools: as of :func:`perturb`.
+        seed: of the changes and of the bootstrap.
+        resamples: samples of the bootstrap.
+        confidence: share of the samples inside an interval.
+    """
+    clean = _score(sentences, predict, types, seed, resamples, confidence)
     yield {"kind": CLEAN, "severity": 0, "rate": 0.0, "changed_share": 0.0, **clean, "f1_drop": 0.0}
     for kind in kinds:
         for severity, rate in enumerate(PERTURBATIONS[kind].rates, start=1):
-            changed = perturbed(sentences, kind, severity, pools, seed)
-            share = sum(
-                now.tokens != was.tokens for now, was in zip(changed, sentences, strict=True)
-            ) / len(sentences)
-            scores = _scored(changed, predict, types, seed, resamples, confidence)
+            changed = perturb_all(sentences, kind, severity, pools, seed)
+            differs = [
+                new.tokens != old.tokens for new, old in zip(changed, sentences, strict=True)
+            ]
+            scores = _score(changed, predict, types, seed, resamples, confidence)
             yield {
                 "kind": kind,
                 "severity": severity,
                 "rate": rate,
-                "changed_share": share,
+                "changed_share": sum(differs) / len(sentences),
                 **scores,
                 "f1_drop": clean["f1"] - scores["f1"],
             }
 
 
-def _scored(
+def _score(
     sentences: Sequence[Sentence],
     predict: Predict,
     types: Sequence[str],
@@ -68,7 +92,7 @@ def _scored(
     confidence: float,
 ) -> dict[str, float]:
     counts = entity_counts([sentence.tags for sentence in sentences], predict(sentences), types)
-    interval, *_ = bootstrap_intervals(with_total(counts), resamples, confidence, seed)
+    interval, *_ = bootstrap_intervals(prepend_total(counts), resamples, confidence, seed)
     return {
         "f1": float(f1(counts.sum(axis=(0, 1)))),
         "f1_low": interval.low,
@@ -77,17 +101,17 @@ def _scored(
 
 
 def plot_robustness(table: pd.DataFrame, title: str) -> Figure:
-    """F1 lost by kind, one bar a severity, the most harmful kind first."""
+    """Plot the loss of F1 by kind, one bar for each severity, the most harmful kind first."""
     table = table[table["kind"] != CLEAN]
     order = list(table.groupby("kind")["f1_drop"].max().sort_values(ascending=False).index)
     severities = sorted(set(table["severity"]))
     figure = Figure(figsize=(max(6.0, 1.2 * len(order) + 2), 4.5), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / max(len(severities), 1)
-    for place, severity in enumerate(severities):
+    for position, severity in enumerate(severities):
         drops = table[table["severity"] == severity].set_index("kind")["f1_drop"].reindex(order)
         axes.bar(
-            [index + (place - (len(severities) - 1) / 2) * width for index in range(len(order))],
+            [index + (position - (len(severities) - 1) / 2) * width for index in range(len(order))],
             drops,
             width,
             label=f"severity {severity}",

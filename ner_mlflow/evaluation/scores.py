@@ -1,4 +1,4 @@
-"""Strict entity scores by seqeval."""
+"""Score predictions: strict entity scores by seqeval, SemEval measures by nervaluate."""
 
 from collections.abc import Sequence
 from warnings import catch_warnings, simplefilter
@@ -16,16 +16,19 @@ Tags = Sequence[str]
 
 
 def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
-    """Micro precision, recall and F1 over entities in strict IOB2, accuracy over words, and the same by type with support.
+    """Return strict IOB2 scores: micro precision, recall and F1, overall and by type.
 
-    Names are ``f1``, ``precision``, ``recall``, ``accuracy``, ``support``, ``OS/f1``, ``OS/support``, ... A type is listed
-    when gold or prediction holds it; without any entity at all the scores are 0.
+    Names are ``f1``, ``precision``, ``recall``, ``support``, ``accuracy`` (over words), ``OS/f1``,
+    ``OS/support``, ... A type is listed if gold or predicted tags hold it. Without any entity the
+    scores are 0.
+
+    Args:
+        gold: tags of each sentence.
+        predicted: tags of each sentence.
     """
     gold_lists, predicted_lists = [list(tags) for tags in gold], [list(tags) for tags in predicted]
     with catch_warnings():
-        simplefilter(
-            "ignore"
-        )  # seqeval warns of every type without a prediction; the 0 it gives says so
+        simplefilter("ignore")  # seqeval warns of every type without a prediction; its score is 0
         report = classification_report(
             gold_lists,
             predicted_lists,
@@ -34,55 +37,59 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
             output_dict=True,
             zero_division=0,
         )
-    scores = _named(report["micro avg"], "")
+    scores = _select(report["micro avg"], "")
     scores["accuracy"] = float(accuracy_score(gold_lists, predicted_lists))
     for type_, values in report.items():
         if not type_.endswith(" avg"):
-            scores |= _named(values, f"{type_}/")
+            scores |= _select(values, f"{type_}/")
     return scores
 
 
 SEMEVAL = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}
-"""Measures of SemEval-2013 task 9 -> what nervaluate calls them."""
+"""Measure of SemEval-2013 task 9 -> its name in nervaluate."""
 
 
 def semeval_counts(
     gold: Sequence[Tags], predicted: Sequence[Tags], types: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Points, predicted and gold entities of each sentence by the measures of :data:`SEMEVAL`, by nervaluate; shape (sentences, 4, 3).
+    """Count points, predicted and gold entities by sentence and measure of :data:`SEMEVAL`.
 
-    ``exact`` asks for the span alone, ``partial`` gives half a point for an overlap, ``type`` asks for the type of what overlaps
-    (Segura-Bedmar, Martínez and Herrero-Zazo, "SemEval-2013 Task 9", 2013). nervaluate pairs each entity with one other at most.
+    ``exact`` compares spans alone, ``partial`` gives half a point for an overlap, ``type`` compares
+    the types of overlapping entities (Segura-Bedmar, Martínez and Herrero-Zazo, "SemEval-2013 Task
+    9", 2013). nervaluate matches each entity with one other or none.
+
+    Returns:
+        Shape (sentences, 4, 3).
     """
     counts = np.zeros((len(gold), len(SEMEVAL), 3))
     for row, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
-        found = Evaluator(
+        results = Evaluator(
             [list(gold_tags)], [list(predicted_tags)], tags=list(types), loader="list"
         ).evaluate()["overall"]
-        for place, name in enumerate(SEMEVAL.values()):
-            counts[row, place] = (
-                found[name].correct + 0.5 * found[name].partial * (name == "partial"),
-                found[name].actual,
-                found[name].possible,
+        for column, name in enumerate(SEMEVAL.values()):
+            counts[row, column] = (
+                results[name].correct + 0.5 * results[name].partial * (name == "partial"),
+                results[name].actual,
+                results[name].possible,
             )
     return counts
 
 
 def predict(tagger: Tagger, sentences: Sequence[Sentence]) -> list[Tagged]:
-    """What the tagger says each word's tag is, and how sure it is."""
+    """Return the predicted tags of each sentence with their probabilities."""
     return tagger.tag(
         [sentence.tokens for sentence in sentences], [sentence.document for sentence in sentences]
     )
 
 
 def score_tagger(tagger: Tagger, sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Tag the sentences and :func:`score` what comes out."""
+    """Tag sentences and return the :func:`score` of the result."""
     return score(
         [sentence.tags for sentence in sentences],
         [tagged.tags for tagged in predict(tagger, sentences)],
     )
 
 
-def _named(values: dict[str, float], prefix: str) -> dict[str, float]:
-    names = {"f1": "f1-score", "precision": "precision", "recall": "recall", "support": "support"}
-    return {f"{prefix}{ours}": float(values[theirs]) for ours, theirs in names.items()}
+def _select(values: dict[str, float], prefix: str) -> dict[str, float]:
+    keys = {"f1": "f1-score", "precision": "precision", "recall": "recall", "support": "support"}
+    return {f"{prefix}{name}": float(values[key]) for name, key in keys.items()}

@@ -1,4 +1,4 @@
-"""Scores of parts of the data: by sentence length, by whether train holds the entity's words, and how often."""
+"""Score slices of the data: by sentence length, and by frequency of the entity in train."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -16,16 +16,16 @@ from .counts import CORRECT, GOLD, PREDICTED, f1, group_counts
 from .significance import Interval
 
 Surfaces = Counter[tuple[str, str]]
-"""How often train has a type under these words, lower-cased: (words, type) -> count."""
+"""(Lower-cased words, type) -> number of such entities in train."""
 
 
 def surface(sentence: Sentence, entity: Entity) -> str:
-    """An entity's words, lower-cased."""
+    """Return an entity's words, lower-cased."""
     return " ".join(sentence.tokens[entity.start : entity.end]).lower()
 
 
 def train_surfaces(train: Iterable[Sentence]) -> Surfaces:
-    """The entities of train by words and type."""
+    """Count the entities of train by words and type."""
     return Counter(
         (surface(sentence, entity), entity.type)
         for sentence in train
@@ -34,15 +34,21 @@ def train_surfaces(train: Iterable[Sentence]) -> Surfaces:
 
 
 @dataclass(frozen=True)
-class Slices:
-    """Slices by name, ``by`` what they are cut, and their counts, shape (sentences, slices, 3)."""
+class SliceCounts:
+    """Entity counts by slice.
+
+    Attributes:
+        by: the criterion of each slice.
+        names: the name of each slice.
+        counts: shape (sentences, slices, 3).
+    """
 
     by: list[str]
     names: list[str]
     counts: NDArray[np.int64]
 
     def table(self, intervals: Sequence[Interval]) -> pd.DataFrame:
-        """Strict precision, recall, F1 and its interval by slice."""
+        """Return strict precision, recall and F1 by slice, with the given intervals of F1."""
         sums = self.counts.sum(axis=0)
         correct, predicted, gold = sums[:, CORRECT], sums[:, PREDICTED], sums[:, GOLD]
         return pd.DataFrame(
@@ -60,64 +66,70 @@ class Slices:
         )
 
 
-def slices(
+def count_slices(
     sentences: Sequence[Sentence],
     predicted: Sequence[Sequence[str]],
-    known: Surfaces,
+    surfaces: Surfaces,
     length_edges: Sequence[int],
     frequency_edges: Sequence[int],
-) -> Slices:
-    """Entities by slice; each gold and each predicted entity counts in the slice that it is in itself.
+) -> SliceCounts:
+    """Count entities by slice; gold and predicted entities each count in their own slice.
 
-    Slices are ``words`` (length of the sentence), ``surface`` (``seen`` in train under its type, ``seen as another type``, ``unseen``)
-    and ``train count`` (how often train has it under its type).
+    Criteria are ``words`` (length of the sentence), ``surface`` (``seen`` in train under its type,
+    ``seen as another type``, or ``unseen``) and ``train count`` (frequency in train under its
+    type).
 
     Args:
         sentences: with gold tags.
-        predicted: tags of each.
-        known: of :func:`train_surfaces`.
-        length_edges: where a new slice of lengths begins, in words, ascending.
-        frequency_edges: where a new slice of train counts begins, ascending.
+        predicted: tags of each sentence.
+        surfaces: returned by :func:`train_surfaces`.
+        length_edges: lengths at which a new slice begins, in words, ascending.
+        frequency_edges: counts in train at which a new slice begins, ascending.
     """
-    words = {text for text, _ in known}
+    train_texts = {text for text, _ in surfaces}
     lengths, frequencies = _ranges(1, length_edges), _ranges(0, frequency_edges)
 
-    def length(place: int, _: Entity) -> str:
-        return lengths[bisect_right(length_edges, len(sentences[place].tokens))]
+    def length(index: int, _: Entity) -> str:
+        return lengths[bisect_right(length_edges, len(sentences[index].tokens))]
 
-    def seen(place: int, entity: Entity) -> str:
-        text = surface(sentences[place], entity)
+    def seen(index: int, entity: Entity) -> str:
+        text = surface(sentences[index], entity)
         return (
             "seen"
-            if (text, entity.type) in known
+            if (text, entity.type) in surfaces
             else "seen as another type"
-            if text in words
+            if text in train_texts
             else "unseen"
         )
 
-    def frequency(place: int, entity: Entity) -> str:
+    def frequency(index: int, entity: Entity) -> str:
         return frequencies[
-            bisect_right(frequency_edges, known[(surface(sentences[place], entity), entity.type)])
+            bisect_right(
+                frequency_edges, surfaces[(surface(sentences[index], entity), entity.type)]
+            )
         ]
 
     gold = [sentence.tags for sentence in sentences]
-    kinds = {
+    criteria = {
         "words": (lengths, length),
         "surface": (["seen", "seen as another type", "unseen"], seen),
         "train count": (frequencies, frequency),
     }
-    return Slices(
-        [by for by, (names, _) in kinds.items() for _ in names],
-        [name for names, _ in kinds.values() for name in names],
+    return SliceCounts(
+        [by for by, (names, _) in criteria.items() for _ in names],
+        [name for names, _ in criteria.values() for name in names],
         np.concatenate(
-            [group_counts(gold, predicted, names, slice_of) for names, slice_of in kinds.values()],
+            [
+                group_counts(gold, predicted, names, slice_of)
+                for names, slice_of in criteria.values()
+            ],
             axis=1,
         ),
     )
 
 
 def _ranges(first: int, edges: Sequence[int]) -> list[str]:
-    """Names of the ranges from ``first`` that begin anew at each edge."""
+    """Return names of consecutive ranges: the first begins at ``first``, others at each edge."""
     bounded = [
         str(start) if start == end - 1 else f"{start} to {end - 1}"
         for start, end in pairwise([first, *edges])

@@ -1,1 +1,1 @@
-"""A large language model as a baseline: asked for entities in words, scored as every other model is."""
+"""Query a large language model for entities, as a baseline scored like any other model."""

@@ -1,4 +1,4 @@
-"""What a model answered, as tags: parsed strictly, located in the sentence's words, counted where it does not fit."""
+"""Parse a language model's answers, and locate the mentions in the sentence's words."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ..tagging.iob2 import Entity, to_tags
 
 
 class Mention(BaseModel):
-    """An entity as the model gives it: its words as one text, and a type."""
+    """An entity in an answer: its words as one text, and its type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -20,7 +20,7 @@ class Mention(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the model is asked for."""
+    """The answer that the prompts request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -28,9 +28,15 @@ class Answer(BaseModel):
 
 
 @dataclass(frozen=True)
-class Located:
-    """Tags of the mentions that stand in the sentence; ``hallucinated`` texts do not, ``foreign`` ones have an unknown type, ``overlapping``
-    ones would share words with an earlier mention."""
+class LocatedMentions:
+    """The tags of located mentions, and the texts of all others by reason.
+
+    Attributes:
+        tags: IOB2 tags of the sentence.
+        hallucinated: texts that are not in the sentence.
+        foreign: texts with an unknown type.
+        overlapping: texts whose words all belong to earlier mentions.
+    """
 
     tags: list[str]
     hallucinated: tuple[str, ...]
@@ -39,14 +45,14 @@ class Located:
 
 
 def answer_schema(types: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of an answer, in the form that OpenAI-compatible endpoints take."""
+    """Return the JSON schema of an answer as OpenAI-compatible endpoints take it."""
     mention = {
         "type": "object",
         "properties": {"text": {"type": "string"}, "type": {"type": "string", "enum": list(types)}},
         "required": ["text", "type"],
         "additionalProperties": False,
     }
-    whole = {
+    answer = {
         "type": "object",
         "properties": {"entities": {"type": "array", "items": mention}},
         "required": ["entities"],
@@ -54,26 +60,26 @@ def answer_schema(types: Sequence[str]) -> dict[str, Any]:
     }
     return {
         "type": "json_schema",
-        "json_schema": {"name": "entities", "schema": whole, "strict": True},
+        "json_schema": {"name": "entities", "schema": answer, "strict": True},
     }
 
 
 def parse_answer(text: str) -> Answer:
-    """The answer, which is JSON of the asked form and nothing else.
+    """Parse an answer, which must be JSON of the schema and nothing more.
 
     Raises:
-        ValueError: it is not; the message says where.
+        ValueError: the text is not such an answer; the message names the faulty field.
     """
     try:
         return Answer.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{place + ': ' if place else ''}{first['msg']}") from error
+        field = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{field}: {first['msg']}" if field else first["msg"]) from error
 
 
 def render_answer(tokens: Sequence[str], entities: Sequence[Entity]) -> str:
-    """The answer that would give these entities, for examples."""
+    """Return the correct answer for these entities, for examples in a prompt."""
     return json.dumps(
         {
             "entities": [
@@ -85,12 +91,19 @@ def render_answer(tokens: Sequence[str], entities: Sequence[Entity]) -> str:
     )
 
 
-def locate(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> Located:
-    """Find each mention's words: the first place not taken yet where they stand, blanks aside, as written, else in any casing.
+def locate_mentions(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> LocatedMentions:
+    """Locate each mention of an answer in the words of its sentence.
 
-    Mentions begin and end with whole words; one that repeats takes the next place.
+    A mention takes the first free span whose words equal its text, ignoring blanks; exact matches
+    come before matches in another case. Mentions begin and end at word boundaries. A repeated
+    mention takes the next span.
+
+    Args:
+        answer: the parsed answer.
+        tokens: the sentence's words.
+        types: the known entity types.
     """
-    found: list[Entity] = []
+    entities: list[Entity] = []
     hallucinated: list[str] = []
     foreign: list[str] = []
     overlapping: list[str] = []
@@ -98,41 +111,43 @@ def locate(answer: Answer, tokens: Sequence[str], types: Sequence[str]) -> Locat
         if mention.type not in types:
             foreign.append(mention.text)
             continue
-        # As written first; sorting is stable, so each kind stays in the order of the sentence.
-        written = _places(mention.text, tokens, fold=False)
-        places = sorted(
-            _places(mention.text, tokens, fold=True), key=lambda place: place not in written
+        # Exact matches first; the sort is stable, so each group stays in sentence order.
+        exact = _matching_spans(mention.text, tokens, fold=False)
+        spans = sorted(
+            _matching_spans(mention.text, tokens, fold=True), key=lambda span: span not in exact
         )
         free = [
             (start, end)
-            for start, end in places
-            if all(end <= other.start or other.end <= start for other in found)
+            for start, end in spans
+            if all(end <= other.start or other.end <= start for other in entities)
         ]
         if free:
-            found.append(Entity(*free[0], mention.type))
+            entities.append(Entity(*free[0], mention.type))
         else:
-            (overlapping if places else hallucinated).append(mention.text)
-    return Located(
-        to_tags(found, len(tokens)), tuple(hallucinated), tuple(foreign), tuple(overlapping)
+            (overlapping if spans else hallucinated).append(mention.text)
+    return LocatedMentions(
+        to_tags(entities, len(tokens)), tuple(hallucinated), tuple(foreign), tuple(overlapping)
     )
 
 
-def _places(text: str, tokens: Sequence[str], fold: bool) -> list[tuple[int, int]]:
-    wanted = _plain(text, fold)
-    plain = [_plain(token, fold) for token in tokens]
-    places = []
-    for start in range(len(tokens)):
+def _matching_spans(text: str, tokens: Sequence[str], fold: bool) -> list[tuple[int, int]]:
+    target = _normalize(text, fold)
+    if not target:
+        return []
+    words = [_normalize(token, fold) for token in tokens]
+    spans = []
+    for start in range(len(words)):
         joined = ""
-        for end in range(start, len(tokens)):
-            joined += plain[end]
-            if joined == wanted and wanted:
-                places.append((start, end + 1))
+        for end in range(start, len(words)):
+            joined += words[end]
+            if joined == target:
+                spans.append((start, end + 1))
                 break
-            if not wanted.startswith(joined):
+            if not target.startswith(joined):
                 break
-    return places
+    return spans
 
 
-def _plain(text: str, fold: bool) -> str:
+def _normalize(text: str, fold: bool) -> str:
     without_blanks = "".join(text.split())
     return without_blanks.casefold() if fold else without_blanks

@@ -1,4 +1,4 @@
-"""Ask a language model for the entities of many sentences."""
+"""Extract the entities of many sentences with a language model."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import yaml
 
 from ..data.sentences import Sentence
 from ..tagging.iob2 import OUTSIDE, to_entities
-from .answers import Answer, Located, locate, parse_answer, render_answer
+from .answers import LocatedMentions, locate_mentions, parse_answer, render_answer
 from .client import CallError, Complete, Completion, Message
 
 log = logging.getLogger(__name__)
@@ -25,61 +25,73 @@ DEFINITIONS: dict[str, str] = yaml.safe_load(
     (HERE / "definitions.yaml").read_text(encoding="utf-8")
 )
 PROGRESS_EVERY = 50
+"""Sentences between two progress lines."""
+REJECTION_REASONS = ("hallucinated", "foreign", "overlapping")
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What became of one sentence: ``problem`` is empty where the answer was valid, else why it counts as no entity."""
+class Extraction:
+    """The result of one sentence's call.
+
+    Attributes:
+        tags: IOB2 tags; all ``O`` after a failed call or an invalid answer.
+        text: the raw answer, empty after a failed call.
+        problem: why the call failed or the answer is invalid; empty for a valid answer.
+        failed: the call failed.
+        mentions: the located mentions of a valid answer.
+        completion: the completion of a call that did not fail.
+    """
 
     tags: list[str]
     text: str
     problem: str
     failed: bool
-    located: Located | None
+    mentions: LocatedMentions | None
     completion: Completion | None
 
 
 def choose_subset(sentences: Sequence[Sentence], count: int, seed: int) -> list[Sentence]:
-    """``count`` sentences drawn without replacement, in source order; all where there are no more."""
-    places = sorted(Random(seed).sample(range(len(sentences)), min(count, len(sentences))))
-    return [sentences[place] for place in places]
+    """Return ``count`` random sentences in source order, or all if there are no more."""
+    indices = sorted(Random(seed).sample(range(len(sentences)), min(count, len(sentences))))
+    return [sentences[index] for index in indices]
 
 
 def choose_examples(
     train: Sequence[Sentence], types: Sequence[str], count: int, seed: int, longest: int = 40
 ) -> list[Sentence]:
-    """Sentences of train for a prompt: drawn so that each type is shown before one is shown again, and one of four without entity.
+    """Return random training sentences as a prompt's examples.
 
-    Sentences over ``longest`` words are left out where others remain.
+    Types take turns, and every fourth example holds no entity. Sentences of more than ``longest``
+    words are used only if all are that long.
     """
     random = Random(seed)
     pool = [sentence for sentence in train if len(sentence.tokens) <= longest] or list(train)
     pool = random.sample(pool, len(pool))
-    holding = {
+    by_type = {
         type_: [s for s in pool if any(entity.type == type_ for entity in to_entities(s.tags))]
         for type_ in types
     }
-    plain = [sentence for sentence in pool if all(tag == OUTSIDE for tag in sentence.tags)]
+    without_entity = [sentence for sentence in pool if all(tag == OUTSIDE for tag in sentence.tags)]
     chosen: dict[tuple[str, ...], Sentence] = {}
     sources = [
-        plain if place % 4 == 3 else holding[types[(place - place // 4) % len(types)]]
-        for place in range(count)
+        without_entity if index % 4 == 3 else by_type[types[(index - index // 4) % len(types)]]
+        for index in range(count)
     ]
     for source in sources:
-        found = next((sentence for sentence in source if sentence.tokens not in chosen), None)
-        if found:
-            chosen[found.tokens] = found
+        unused = next((sentence for sentence in source if sentence.tokens not in chosen), None)
+        if unused:
+            chosen[unused.tokens] = unused
     return list(chosen.values())
 
 
-def fill(
+def fill_template(
     template: Sequence[Message],
     sentence: Sentence,
     types: Sequence[str],
     examples: Sequence[Sentence],
 ) -> list[Message]:
-    """The messages for one sentence."""
-    shown = "\n\n".join(
+    """Return the messages of a prompt for one sentence."""
+    rendered_examples = "\n\n".join(
         f"{' '.join(example.tokens)}\n{render_answer(example.tokens, to_entities(example.tags))}"
         for example in examples
     )
@@ -89,114 +101,120 @@ def fill(
             f"- {type_}: {DEFINITIONS[type_]}" if type_ in DEFINITIONS else f"- {type_}"
             for type_ in types
         ),
-        "examples": shown,
+        "examples": rendered_examples,
         "sentence": " ".join(sentence.tokens),
     }
     return [
-        {"role": message["role"], "content": _filled(message["content"], values)}
+        {"role": message["role"], "content": _fill_text(message["content"], values)}
         for message in template
     ]
 
 
-def shows_sentence(template: Sequence[Message]) -> bool:
-    """Whether :func:`fill` puts the sentence anywhere."""
+def has_sentence_slot(template: Sequence[Message]) -> bool:
+    """Return whether :func:`fill_template` puts the sentence into the template."""
     return any(
-        _filled(message["content"], {"sentence": ""}) != message["content"] for message in template
+        _fill_text(message["content"], {"sentence": ""}) != message["content"]
+        for message in template
     )
 
 
-def ask(
+def extract_entities(
     sentences: Sequence[Sentence],
     template: Sequence[Message],
     examples: Sequence[Sentence],
     types: Sequence[str],
     complete: Complete,
     threads: int,
-) -> list[Reply]:
-    """The reply to each sentence, in order; the first is awaited alone, so that an endpoint that cannot answer is found out at once.
+) -> list[Extraction]:
+    """Query the model about each sentence; return the results in order.
+
+    The first call is made alone, so that an endpoint that cannot answer fails at once.
+
+    Args:
+        sentences: gold tags are not used.
+        template: messages with slots, see :func:`fill_template`.
+        examples: sentences with tags, for the slot ``examples``.
+        types: the entity types.
+        complete: makes one call, from several threads.
+        threads: calls at a time.
 
     Raises:
         ModelError: no call can succeed.
     """
 
-    def one(sentence: Sentence) -> Reply:
+    def extract(sentence: Sentence) -> Extraction:
+        outside = [OUTSIDE] * len(sentence.tokens)
         try:
-            completion = complete(fill(template, sentence, types, examples))
+            completion = complete(fill_template(template, sentence, types, examples))
         except CallError as error:
-            return Reply([OUTSIDE] * len(sentence.tokens), "", str(error), True, None, None)
+            return Extraction(outside, "", str(error), True, None, None)
         try:
-            answer: Answer = parse_answer(completion.text)
+            answer = parse_answer(completion.text)
         except ValueError as error:
-            return Reply(
-                [OUTSIDE] * len(sentence.tokens),
-                completion.text,
-                f"invalid answer: {error}",
-                False,
-                None,
-                completion,
-            )
-        located = locate(answer, sentence.tokens, types)
-        return Reply(located.tags, completion.text, "", False, located, completion)
+            problem = f"invalid answer: {error}"
+            return Extraction(outside, completion.text, problem, False, None, completion)
+        mentions = locate_mentions(answer, sentence.tokens, types)
+        return Extraction(mentions.tags, completion.text, "", False, mentions, completion)
 
-    replies = [one(sentence) for sentence in sentences[:1]]
+    extractions = [extract(sentence) for sentence in sentences[:1]]
     with ThreadPoolExecutor(threads) as pool:
-        for reply in pool.map(one, sentences[1:]):
-            replies.append(reply)
-            if len(replies) % PROGRESS_EVERY == 0:
-                log.info("%d of %d sentences asked", len(replies), len(sentences))
-    return replies
+        for extraction in pool.map(extract, sentences[1:]):
+            extractions.append(extraction)
+            if len(extractions) % PROGRESS_EVERY == 0:
+                log.info("%d of %d sentences queried", len(extractions), len(sentences))
+    return extractions
 
 
-def reply_metrics(
-    replies: Sequence[Reply], input_price: float, output_price: float
+def extraction_metrics(
+    extractions: Sequence[Extraction], input_price: float, output_price: float
 ) -> dict[str, float]:
-    """Rates over sentences and mentions, latencies, tokens and what they cost.
+    """Return rates over sentences and mentions, latencies, language model tokens and their cost.
 
     Args:
-        replies: one at least.
-        input_price: of a million tokens in.
-        output_price: of a million tokens out.
+        extractions: one or more.
+        input_price: per million input tokens.
+        output_price: per million output tokens.
     """
-    answered = [reply.completion for reply in replies if reply.completion]
-    located = [reply.located for reply in replies if reply.located]
-    kept = sum(len(to_entities(one.tags)) for one in located)
-    wrong = {
-        name: sum(len(getattr(one, name)) for one in located)
-        for name in ("hallucinated", "foreign", "overlapping")
+    completions = [extraction.completion for extraction in extractions if extraction.completion]
+    located = [extraction.mentions for extraction in extractions if extraction.mentions]
+    rejected = {
+        reason: sum(len(getattr(mentions, reason)) for mentions in located)
+        for reason in REJECTION_REASONS
     }
-    mentions = max(kept + sum(wrong.values()), 1)
-    seconds = pd.Series([one.seconds for one in answered] or [0.0])
-    tokens_in, tokens_out = (
-        sum(one.input_tokens for one in answered),
-        sum(one.output_tokens for one in answered),
-    )
+    accepted = sum(len(to_entities(mentions.tags)) for mentions in located)
+    total = max(accepted + sum(rejected.values()), 1)
+    seconds = pd.Series([completion.seconds for completion in completions] or [0.0])
+    input_tokens = sum(completion.input_tokens for completion in completions)
+    output_tokens = sum(completion.output_tokens for completion in completions)
+    invalid = sum(bool(extraction.problem) and not extraction.failed for extraction in extractions)
+    failed = sum(extraction.failed for extraction in extractions)
     return {
-        "invalid_answer_rate": sum(bool(reply.problem) and not reply.failed for reply in replies)
-        / len(replies),
-        "failed_call_rate": sum(reply.failed for reply in replies) / len(replies),
-        **{f"{name}_mention_rate": count / mentions for name, count in wrong.items()},
+        "invalid_answer_rate": invalid / len(extractions),
+        "failed_call_rate": failed / len(extractions),
+        **{f"{reason}_mention_rate": count / total for reason, count in rejected.items()},
         "latency/p50_ms": float(seconds.quantile(0.5)) * 1000,
         "latency/p95_ms": float(seconds.quantile(0.95)) * 1000,
-        "input_tokens": float(tokens_in),
-        "output_tokens": float(tokens_out),
-        "cost": (tokens_in * input_price + tokens_out * output_price) / 1e6,
+        "input_tokens": float(input_tokens),
+        "output_tokens": float(output_tokens),
+        "cost": (input_tokens * input_price + output_tokens * output_price) / 1e6,
     }
 
 
-def reply_table(sentences: Sequence[Sentence], replies: Sequence[Reply]) -> pd.DataFrame:
-    """Sentence, answer, and what was wrong with it; the wrong ones first."""
+def extraction_table(
+    sentences: Sequence[Sentence], extractions: Sequence[Extraction]
+) -> pd.DataFrame:
+    """Return one row for each sentence: text, answer, faults and origin; rows with faults first."""
     rows = []
-    for sentence, reply in zip(sentences, replies, strict=True):
-        located = reply.located
-        notes = [reply.problem] if reply.problem else []
-        for name in ("hallucinated", "foreign", "overlapping"):
-            if located and (texts := getattr(located, name)):
-                notes.append(f"{name}: {', '.join(texts)}")
+    for sentence, extraction in zip(sentences, extractions, strict=True):
+        faults = [extraction.problem] if extraction.problem else []
+        for reason in REJECTION_REASONS:
+            if extraction.mentions and (texts := getattr(extraction.mentions, reason)):
+                faults.append(f"{reason}: {', '.join(texts)}")
         rows.append(
             {
                 "sentence": " ".join(sentence.tokens),
-                "answer": reply.text,
-                "wrong": "; ".join(notes),
+                "answer": extraction.text,
+                "wrong": "; ".join(faults),
                 "origin": sentence.origin,
             }
         )
@@ -206,8 +224,8 @@ def reply_table(sentences: Sequence[Sentence], replies: Sequence[Reply]) -> pd.D
     )
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    # Once through the text: what a sentence holds is not filled in again.
+def _fill_text(text: str, values: Mapping[str, str]) -> str:
+    # One pass over the text: slots inside an inserted value stay as they are.
     parts = text.split("{{")
     filled = [parts[0]]
     for part in parts[1:]:

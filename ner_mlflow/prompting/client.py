@@ -1,4 +1,4 @@
-"""The endpoint: any that speaks OpenAI's chat protocol, Ollama's by default, through the official client."""
+"""Call an endpoint of OpenAI's chat protocol (Ollama by default) with the official client."""
 
 import os
 import time
@@ -19,7 +19,14 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back: the text, tokens in and out as the endpoint counts them, and how long it took, retries and their waits included."""
+    """The result of a call.
+
+    Attributes:
+        text: the answer.
+        input_tokens: as the endpoint counts them.
+        output_tokens: as the endpoint counts them.
+        seconds: duration of the call with all retries and waits.
+    """
 
     text: str
     input_tokens: int
@@ -28,27 +35,36 @@ class Completion:
 
 
 class CallError(Exception):
-    """One call failed for good, after all retries."""
+    """A call that failed after all retries."""
 
 
 Complete = Callable[[Sequence[Message]], Completion]
-"""Messages -> completion; raises CallError."""
+"""Messages -> completion; raises :class:`CallError`."""
 
 
 def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> Complete:
-    """A function that asks the endpoint.
+    """Return a function that calls the endpoint.
 
-    Rate limits, time-outs and server errors are tried again by the client, after waits that grow, or as long as the endpoint says.
+    The client retries after rate limits, time-outs and server errors; it waits as long as the
+    endpoint requests, or longer each time.
+
+    Args:
+        config: the endpoint, the model and its generation settings.
+        response_format: the JSON schema of answers; sent only with ``config.json_schema``.
 
     Raises:
-        ModelError: the key cannot be one. The function raises it where no call can succeed: wrong key, no such model, nobody there, or
-            not this protocol; after a first answer, what one call cannot have is a CallError.
+        ModelError: the key is not ASCII. The returned function raises it where no call can succeed:
+            wrong key, unknown model, no endpoint at the address, or another protocol. After a first
+            successful call, errors that concern one call are :class:`CallError`.
     """
     shown = redact_address(config.base_url)
-    key = os.environ.get(config.api_key_variable) or "none"  # Ollama wants some
+    key = (
+        os.environ.get(config.api_key_variable) or "none"
+    )  # the client requires a key, Ollama ignores it
     if not key.isascii():
         raise ModelError(
-            f"the environment variable {config.api_key_variable} holds a key with characters outside ASCII: copy it again"
+            f"the environment variable {config.api_key_variable} holds a key with characters "
+            "outside ASCII: copy it again"
         )
     client = openai.OpenAI(
         base_url=config.base_url,
@@ -56,7 +72,10 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
         timeout=config.timeout_s,
         max_retries=config.max_retries,
     )
-    foreign = f"endpoint {shown} answers, but not by OpenAI's protocol: set prompt.base_url, which most often ends in /v1"
+    wrong_protocol = (
+        f"endpoint {shown} answers, but not in OpenAI's protocol: set prompt.base_url, which "
+        "usually ends in /v1"
+    )
     extra: dict[str, Any] = {"response_format": response_format} if config.json_schema else {}
 
     answered = False
@@ -67,7 +86,7 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
         try:
             answer = client.chat.completions.create(
                 model=config.model,
-                messages=list(messages),  # type: ignore[arg-type]  # the client's own types name each role
+                messages=list(messages),  # type: ignore[arg-type]  # a type for each role
                 temperature=config.temperature,
                 max_tokens=config.max_tokens,
                 seed=config.seed,
@@ -75,13 +94,15 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise ModelError(
-                f"endpoint {shown} refuses the key: put one into the environment variable {config.api_key_variable}"
+                f"endpoint {shown} refuses the key: set the environment variable "
+                f"{config.api_key_variable}"
             ) from error
         except (openai.NotFoundError, openai.BadRequestError) as error:
-            if answered:  # a filter of contents, say
+            if answered:  # for example, a content filter
                 raise CallError(one_line(error)) from error
             raise ModelError(
-                f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model and prompt.json_schema"
+                f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model "
+                "and prompt.json_schema"
             ) from error
         except openai.APITimeoutError as error:
             raise CallError(f"no answer within {config.timeout_s} s") from error
@@ -94,12 +115,10 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
         except openai.APIError as error:
             raise CallError(one_line(error)) from error
         except ValueError as error:
-            raise ModelError(foreign) from error
-        if not isinstance(answer, ChatCompletion):  # a page, say
-            raise ModelError(foreign)
-        if (
-            not answer.choices or answer.choices[0].message is None
-        ):  # an error under status 200, say
+            raise ModelError(wrong_protocol) from error
+        if not isinstance(answer, ChatCompletion):  # for example, a web page
+            raise ModelError(wrong_protocol)
+        if not answer.choices or answer.choices[0].message is None:  # an error with status 200
             raise CallError(
                 f"no choices in the answer: {one_line(answer.model_dump(exclude_none=True))}"
             )

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from optuna import visualization
 from optuna.trial import TrialState
 
+from ..pages import render_page
 from .study import REASON, RUN, STATES, HeldStudy
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,7 @@ def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
             continue
         # The first one brings plotly's own script, so that the page needs no network.
         parts.append(drawn.to_html(full_html=False, include_plotlyjs=not parts))
-    body = "".join(parts) or "<p>Too few trials were completed for plots.</p>"
-    page = f'<!doctype html><meta charset="utf-8"><title>{study.spec.name}</title><body style="font-family:system-ui,sans-serif">{body}</body>'
+    page = render_page("study.html", title=study.spec.name, plots=parts)
     return SweepReport(table, page, figures)
 
 

@@ -24,7 +24,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
-from ..evaluation.comparison import markdown_table
+from ..pages import markdown_table, render_table_page
 from ..redaction import redact
 from .datasets import split_as_mlflow_dataset
 from .queries import TAG_PREFIX
@@ -36,8 +36,6 @@ TAG_LIMIT = 8000
 """Characters of a tag's value that MLflow stores."""
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> MLflow's name for the use that a dataset is put to."""
-PAGE_COLUMNS = 16
-"""A page shows wider tables with few rows turned, so that each column becomes a row."""
 METRICS_PER_REQUEST = 1000
 PARAMS_PER_REQUEST = 100
 FIGURE_DPI = 110
@@ -138,19 +136,7 @@ class Run:
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
         """Log a table twice: as the page ``NAME.html`` and as JSON for ``mlflow.load_table``."""
-        turned = len(table.columns) > PAGE_COLUMNS >= len(table)
-        shown = table
-        if turned:
-            first = table.columns[0]
-            shown = table.set_index(first).rename_axis(None).T.rename_axis(first, axis="columns")
-        page = shown.to_html(index=turned, border=0, float_format=_short, classes="t")
-        style = (
-            "body{font:14px system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}"
-            "td,th{padding:.3em .8em;border-bottom:1px solid #e5e7eb;text-align:left;"
-            "vertical-align:top}th{background:#f3f4f6;position:sticky;top:0}"
-        )
-        head = f'<!doctype html><meta charset="utf-8"><title>{name}</title><style>{style}</style>'
-        self.log_page(name, head + page)
+        self.log_page(name, render_table_page(name, table))
         values = table.astype(object).where(table.notna(), None)
         self._client.log_table(self.id, values, f"tables/{name}.json")
 
@@ -211,7 +197,3 @@ def temporary_folder() -> Iterator[Path]:
 def _param_value(value: Any) -> str:
     text = redact(str(value))
     return text if len(text) <= PARAM_LIMIT else text[: PARAM_LIMIT - 1] + "…"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.4g}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..config.schema import EvaluateConfig
 from ..data.sentences import TRAIN
 from ..errors import DataError
-from ..evaluation.comparison import SIGNIFICANT, pairwise_differences
+from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
 from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
 from ..evaluation.report import EvalReport, evaluate
@@ -123,7 +123,7 @@ def run_evaluate_several(
     table = pd.DataFrame(rows)
     run.log_table("models", table)
     run.log_table("differences", differences)
-    run.log_figure("differences", plot_differences(differences, order, SIGNIFICANT))
+    run.log_figure("differences", plot_differences(differences, order, SIGNIFICANCE_LEVEL))
     run.describe(table.drop(columns=["run"]))
     return table
 

@@ -98,7 +98,7 @@ def run_promote(
     run.describe(verdict.table)
     for check in verdict.checks:
         answer = "yes" if check.passed else "no"
-        log.info("%s: %s (%s)", check.question, answer, check.found)
+        log.info("%s: %s (%s)", check.condition, answer, check.evidence)
     record = replace(record, passed=verdict.passed, reason=verdict.reason)
     record.write(run)
     allowed = verdict.passed or bool(force)

@@ -17,12 +17,12 @@ from ..modeling.loading import open_tagger
 from ..prompting.answers import answer_schema
 from ..prompting.baseline import (
     PROMPTS,
-    ask,
     choose_examples,
     choose_subset,
-    reply_metrics,
-    reply_table,
-    shows_sentence,
+    extract_entities,
+    extraction_metrics,
+    extraction_table,
+    has_sentence_slot,
 )
 from ..prompting.client import connect_endpoint
 from ..tagging.tagger import Tagged
@@ -128,7 +128,7 @@ def _query(
     types = dataset.schema.types
     registered_name = name if name.startswith("prompts:/") else f"{PREFIX}{name}"
     prompt = registered_prompt(registered_name, PROMPTS.get(name))
-    if not shows_sentence(prompt.template):
+    if not has_sentence_slot(prompt.template):
         raise TrackingError(
             f"prompt {prompt.uri} does not show the sentence: write {{{{ sentence }}}} into it"
         )
@@ -142,11 +142,16 @@ def _query(
     examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
     log.info("querying %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
     complete = traced(connect_endpoint(config, answer_schema(types)), run.id, config.model)
-    replies = ask(sentences, prompt.template, examples, types, complete, config.concurrency)
+    extractions = extract_entities(
+        sentences, prompt.template, examples, types, complete, config.concurrency
+    )
     finish_traces()
-    answers = [Tagged(reply.tags, np.ones(len(reply.tags), np.float32)) for reply in replies]
+    answers = [
+        Tagged(extraction.tags, np.ones(len(extraction.tags), np.float32))
+        for extraction in extractions
+    ]
     report = evaluate(sentences, answers, dataset.corpus[TRAIN], dataset.schema, evaluation)
-    metrics = reply_metrics(replies, config.input_price, config.output_price)
+    metrics = extraction_metrics(extractions, config.input_price, config.output_price)
     scores = {
         key: value
         for key, value in report.metrics.items()
@@ -154,7 +159,7 @@ def _query(
     }
     run.log_metrics({**scores, **{f"prompt/{key}": value for key, value in metrics.items()}})
     run.log_frame(PREDICTIONS, report.predictions)
-    run.log_table("answers", reply_table(sentences, replies))
+    run.log_table("answers", extraction_table(sentences, extractions))
     log_report(run, report, without=NEED_PROBABILITIES)
     f1, invalid = scores[f"{split}/f1"], metrics["invalid_answer_rate"]
     log.info("%s: %s F1 %.4f, invalid answers %.3f", name, split, f1, invalid)

@@ -9,7 +9,7 @@ from ..config.schema import EvaluateConfig, RobustnessConfig
 from ..data.sentences import SPLITS, TRAIN, Sentence
 from ..errors import ConfigError, DataError
 from ..evaluation.perturbations import PERTURBATIONS, unseen_entities
-from ..evaluation.robustness import perturbed, perturbed_scores, plot_robustness
+from ..evaluation.robustness import perturb_all, plot_robustness, score_perturbations
 from ..evaluation.scores import predict
 from ..modeling.loading import open_tagger
 from ..tracking.models import FoundModel
@@ -31,7 +31,7 @@ def run_robustness(
     """Score a model on changed sentences in an open run.
 
     Returns:
-        The table of :func:`~ner_mlflow.evaluation.robustness.perturbed_scores`.
+        The table of :func:`~ner_mlflow.evaluation.robustness.score_perturbations`.
 
     Raises:
         ConfigError: no such kind of change.
@@ -60,7 +60,7 @@ def run_robustness(
         return [tagged.tags for tagged in predict(tagger, changed)]
 
     rows = []
-    for row in perturbed_scores(
+    for row in score_perturbations(
         sentences,
         tags,
         dataset.schema.types,
@@ -112,7 +112,7 @@ def _examples(
     """For each kind the first sentences that it changes, at its highest severity, so that one sees what was done."""
     rows = []
     for kind in kinds:
-        changed = perturbed(sentences, kind, len(PERTURBATIONS[kind].rates), pools, config.seed)
+        changed = perturb_all(sentences, kind, len(PERTURBATIONS[kind].rates), pools, config.seed)
         pairs = [
             (was, now)
             for was, now in zip(sentences, changed, strict=True)

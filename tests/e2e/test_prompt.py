@@ -1,11 +1,11 @@
-"""`prompt` as a user runs it: a language model over HTTP, prompts in the registry, every call a trace, the key nowhere."""
+"""`prompt` as a user runs it: a model over HTTP, registered prompts, traced calls, a hidden key."""
 
 from pathlib import Path
 
 import mlflow
 import pytest
 from conftest import entry_point, mlflow_run
-from llm_server import LlmServer, Request, Says
+from llm_server import LlmServer, Request, Response
 
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.prompting.answers import render_answer
@@ -18,11 +18,11 @@ GOLD = {
 }
 
 
-def behave(request: Request, _: int) -> Says:
+def behave(request: Request, _: int) -> Response:
     system, user = request["messages"][0]["content"], request["messages"][-1]["content"]
     if "these sentences were annotated" in system.lower():  # few_shot
-        return Says("Sure! Here are the entities: []")
-    return Says(GOLD[user])
+        return Response("Sure! Here are the entities: []")
+    return Response(GOLD[user])
 
 
 def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
         table = mlflow.load_table("tables/prompts.json", run_ids=[parent.info.run_id])
         assert table["model"].tolist() == ["tiny-llm, zero_shot", "tiny-llm, few_shot"]
         assert table["p_against_best"][1] < 0.01
-        # A prompt that a user changed in the registry is the one that is used.
+        # A prompt that a user changed in the registry is used.
         changed = [
             {"role": "system", "content": "these sentences were annotated by nobody"},
             {"role": "user", "content": "{{ sentence }}"},
@@ -115,7 +115,9 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_asked_is_named(flags: list[str], message: str, tmp_path: Path) -> None:
+def test_an_endpoint_or_prompt_that_does_not_exist_is_named(
+    flags: list[str], message: str, tmp_path: Path
+) -> None:
     done = entry_point(f"sqlite:///{tmp_path / 'mlflow.db'}", "prompt", *flags)
     assert done.returncode == 1
     assert message in done.stderr

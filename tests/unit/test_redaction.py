@@ -1,4 +1,4 @@
-"""A password is shown nowhere, wherever it stands in an address."""
+"""Passwords and keys are removed from addresses and texts."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_an_address_is_shown_without_its_password(address: str, shown: str) -> N
         min_size=4,
     )
 )
-def test_whatever_the_password(secret: str) -> None:
+def test_any_password_is_hidden(secret: str) -> None:
     address = f"postgresql://me:{secret}@host/db"
     assert redact_address(address) == "postgresql://me:***@host/db"
 
@@ -59,7 +59,7 @@ def test_an_error_that_quotes_any_address_is_one_line_without_its_password() -> 
     )
 
 
-def test_secrets_of_the_environment_are_removed_wherever_they_stand(
+def test_secrets_in_environment_variables_are_removed_from_any_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "correct horse")

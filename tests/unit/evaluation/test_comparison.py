@@ -1,4 +1,4 @@
-"""Models side by side: what the report's tables say, and which files no other beats."""
+"""Comparison of models: the tables of the report, and the Pareto front."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_mlflow.evaluation.comparison import ComparedModel, compare, markdown_table, pareto_front
+from ner_mlflow.evaluation.comparison import ComparedModel, compare, pareto_front
 from ner_mlflow.evaluation.counts import f1
 
 TYPES = ("ERROR", "OS")
@@ -46,7 +46,7 @@ def model(
     return ComparedModel(name, recipe or name, {"backbone": "minilm"}, scores, counts, words, files)
 
 
-def test_the_report_ranks_marks_and_shows() -> None:
+def test_the_report_ranks_models_and_marks_those_that_are_significantly_worse() -> None:
     models = [
         model("worse", 0.6, 1),
         model("best", 0.84, 2, latency_ms=9.0),
@@ -79,7 +79,7 @@ def test_the_report_ranks_marks_and_shows() -> None:
     assert "## Dominant confusions" in report.markdown
 
 
-def test_models_of_one_recipe_are_summed_up_over_seeds() -> None:
+def test_models_of_one_recipe_are_averaged_over_seeds() -> None:
     models = [
         model("a seed 1", 0.8, 1, recipe="a"),
         model("a seed 2", 0.75, 2, recipe="a"),
@@ -92,7 +92,7 @@ def test_models_of_one_recipe_are_summed_up_over_seeds() -> None:
     ]
 
 
-def test_one_model_without_files_has_a_report_too() -> None:
+def test_one_model_without_exported_files_has_a_report() -> None:
     alone = ComparedModel(
         "alone",
         "r",
@@ -107,17 +107,10 @@ def test_one_model_without_files_has_a_report_too() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-def test_the_front_holds_what_no_other_beats(points: list[tuple[int, int]]) -> None:
+def test_a_point_is_on_the_front_unless_another_beats_it(points: list[tuple[int, int]]) -> None:
     front = pareto_front(
         np.array([cost for cost, _ in points], float), np.array([gain for _, gain in points], float)
     )
-    for place, (cost, gain) in enumerate(points):
+    for index, (cost, gain) in enumerate(points):
         beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
-        assert front[place] == (not beaten)
-
-
-def test_a_bar_in_a_name_does_not_break_the_table() -> None:
-    assert (
-        markdown_table(pd.DataFrame({"a": ["x|y"], "b": [0.12345]})).splitlines()[-1]
-        == "| x\\|y | 0.123 |"
-    )
+        assert front[index] == (not beaten)

@@ -1,6 +1,4 @@
-"""Errors of a prediction: matched one to one, counted, ranked, and laid out for reading."""
-
-from html.parser import HTMLParser
+"""Errors of a prediction: matched one to one, counted and ranked."""
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +14,6 @@ from ner_mlflow.evaluation.error_analysis import (
     error_pairs,
     match,
     sentence_table,
-    sentences_page,
     token_confusion,
     worst_sentences,
 )
@@ -51,7 +48,7 @@ def matched(gold: list[list[str]], predicted: list[list[str]]) -> list[list[Outc
 
 
 def tagged(text: str) -> Sentence:
-    """``Windows/B-OS crashed``: a word without a tag is outside."""
+    """Read a sentence such as ``Windows/B-OS crashed``; a word without a tag is outside."""
     words = [word.partition("/") for word in text.split()]
     return Sentence(
         tuple(word for word, _, _ in words),
@@ -88,7 +85,7 @@ def tagged(text: str) -> Sentence:
         "earlier of equals",
     ],
 )
-def test_entities_are_paired_with_what_stands_in_their_place(
+def test_entities_are_matched_by_overlap(
     gold: list[Entity], predicted: list[Entity], outcomes: list[tuple[Entity | None, Entity | None]]
 ) -> None:
     assert [(outcome.gold, outcome.predicted) for outcome in match(gold, predicted)] == outcomes
@@ -103,10 +100,10 @@ def test_matching_is_one_to_one_exact_first_and_leaves_no_overlap(sentences: Pai
         assert sorted(o.predicted for o in outcomes if o.predicted) == to_entities(p)
         paired = [(o.gold, o.predicted) for o in outcomes if o.gold and o.predicted]
         assert all(left.start < right.end and right.start < left.end for left, right in paired)
-        places = {(e.start, e.end) for e in to_entities(g)} & {
+        equal_spans = {(e.start, e.end) for e in to_entities(g)} & {
             (e.start, e.end) for e in to_entities(p)
         }
-        assert places == {
+        assert equal_spans == {
             (left.start, left.end)
             for left, right in paired
             if (left.start, left.end) == (right.start, right.end)
@@ -174,7 +171,7 @@ PREDICTED = [
 OUTCOMES = matched([list(sentence.tags) for sentence in GOLD], PREDICTED)
 
 
-def test_frequent_errors_come_first_and_equals_by_what_they_are() -> None:
+def test_frequent_errors_come_first_and_equally_frequent_ones_in_alphabetical_order() -> None:
     assert error_pairs(GOLD, OUTCOMES, limit=9).to_numpy().tolist() == [
         ["OS", "Windows 10", "OS", "Windows", 2, "on Windows 10"],
         ["O", "", "ERROR", "good", 1, "all good"],
@@ -197,13 +194,13 @@ def test_the_table_of_errors_is_cut_after_its_limit() -> None:
     assert len(empty) == 0
 
 
-def test_the_worst_sentences_have_most_errors_and_are_short() -> None:
+def test_the_worst_sentences_have_most_errors_and_shorter_ones_come_first() -> None:
     assert worst_sentences(GOLD, OUTCOMES, limit=9) == [3, 2, 0, 1]
     assert worst_sentences(GOLD, OUTCOMES, limit=2) == [3, 2]
     assert worst_sentences(GOLD[4:], OUTCOMES[4:], limit=2) == []
 
 
-def test_the_table_of_sentences_tells_both_sides_in_order() -> None:
+def test_the_table_of_sentences_lists_gold_and_predicted_entities_in_order() -> None:
     assert sentence_table(GOLD, OUTCOMES, [3, 0]).to_dict("records") == [
         {
             "errors": 2,
@@ -229,71 +226,6 @@ def test_the_table_of_sentences_tells_both_sides_in_order() -> None:
     ]
 
 
-class Page(HTMLParser):
-    """The paragraphs of a page as text, with entities in braces."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.inside = False
-        self.paragraphs: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, _attrs: object) -> None:
-        self.tags.add(tag)
-        if tag == "p":
-            self.inside = True
-            self.paragraphs.append("")
-        self._add({"mark": "{", "sub": "|"}.get(tag, ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        self._add({"mark": "}"}.get(tag, ""))
-        self.inside &= tag != "p"
-
-    def handle_data(self, data: str) -> None:
-        self._add(data)
-
-    def _add(self, text: str) -> None:
-        if self.inside:
-            self.paragraphs[-1] += text
-
-
-def test_the_page_shows_gold_above_predicted() -> None:
-    page = Page(sentences_page("Worst", GOLD, PREDICTED, {"": [3, 0]}, TYPES))
-    assert page.paragraphs == [
-        "{ERROR|ERROR} {OS|OS}",
-        "gold {Bash|OS} and {Zsh|OS}",
-        "predicted Bash and {Zsh|ERROR}",
-        "gold on {Windows 10|OS}",
-        "predicted on {Windows|OS} 10",
-    ]
-
-
-def test_the_page_escapes_what_looks_like_html() -> None:
-    script = "<script>alert('&')</script>"
-    sentence = Sentence((script, script, "&amp;"), (f"B-{script}", "O", "O"), None, script)
-    page = sentences_page(script, [sentence], [["O", "O", f"B-{script}"]], {"": [0]}, [script])
-    read = Page(page)
-    assert "<script" not in page
-    assert "script" not in read.tags
-    assert read.paragraphs[1:] == [
-        f"gold {{{script}|{script}}} {script} &amp;",
-        f"predicted {script} {script} {{&amp;|{script}}}",
-    ]
-
-
-def test_a_page_of_no_sentences_says_so() -> None:
-    assert "No errors." in sentences_page("Worst", GOLD, PREDICTED, {}, TYPES)
-
-
-def test_types_have_colours_of_their_own_and_unknown_types_are_shown() -> None:
-    page = sentences_page(
-        "Worst", [tagged("a/B-OS b/B-ERROR c/B-Other")], [["O", "O", "O"]], {"": [0]}, TYPES
-    )
-    assert page.count("<mark") == 5
-    assert len({part.partition('"')[0] for part in page.split('<mark style="')[1:]}) == 3
-
-
 @pytest.mark.parametrize(
     ("gold", "predicted", "category"),
     [
@@ -312,17 +244,17 @@ def test_an_outcome_has_one_category(
 
 
 @given(SENTENCES)
-def test_categories_hold_every_entity_once(sentences: Pairs) -> None:
+def test_every_outcome_counts_in_one_category(sentences: Pairs) -> None:
     gold, predicted = sides(sentences)
     outcomes = matched(gold, predicted)
     table = category_table(outcomes, TYPES).set_index("entity_type")
     assert table.loc["all"].sum() == sum(len(sentence) for sentence in outcomes)
-    there = sum(tag == "B-OS" for tags in gold for tag in tags)
+    gold_entities = sum(tag == "B-OS" for tags in gold for tag in tags)
     assert (
         table.loc["OS", [category for category in CATEGORIES if category != "spurious"]].sum()
-        == there
+        == gold_entities
     )
-    # Every error has an example, and no example is without that error.
+    # The examples of an error are exactly the sentences with that error.
     examples = category_examples(outcomes, TYPES, limit=100)
     for heading, indices in examples.items():
         type_, category = heading.partition(":")[0].split(", ")
@@ -334,17 +266,3 @@ def test_categories_hold_every_entity_once(sentences: Pairs) -> None:
     assert {index for indices in examples.values() for index in indices} == {
         i for i, sentence in enumerate(outcomes) if any(not o.correct for o in sentence)
     }
-
-
-def test_sentences_stand_under_their_headings() -> None:
-    page = sentences_page(
-        "Errors",
-        GOLD,
-        PREDICTED,
-        {"OS, boundary: 1 sentence": [0], "OS, type: 1 sentence": [3]},
-        TYPES,
-    )
-    first, second = (
-        page.index(f"<h2>OS, {category}: 1 sentence</h2>") for category in ("boundary", "type")
-    )
-    assert first < page.index("Windows") < second < page.index("Zsh")

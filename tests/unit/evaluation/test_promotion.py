@@ -1,4 +1,4 @@
-"""Who may take the champion's place."""
+"""The rule by which a candidate replaces the champion."""
 
 from dataclasses import replace
 
@@ -31,19 +31,19 @@ def candidate(
     )
 
 
-def test_the_first_needs_a_proof_only() -> None:
+def test_the_first_candidate_needs_only_a_proof() -> None:
     assert judge(candidate(), None, CONFIG).passed
     assert not judge(replace(candidate(), proof_failures=("F1 lost",)), None, CONFIG).passed
 
 
-def test_a_better_one_passes_and_the_verdict_says_by_how_much() -> None:
+def test_a_better_candidate_passes_and_the_verdict_states_its_gain() -> None:
     verdict = judge(candidate(0.9), CHAMPION, CONFIG)
     assert verdict.passed
     assert "F1 is 0.0" in verdict.reason
     assert all(check.passed for check in verdict.checks)
 
 
-def test_an_equal_one_does_not_pass() -> None:
+def test_an_equal_candidate_does_not_pass() -> None:
     verdict = judge(candidate(), CHAMPION, CONFIG)
     assert not verdict.passed
     assert verdict.reason.startswith("not so: it is better, or as good and faster or smaller")
@@ -56,16 +56,16 @@ def test_an_equal_one_does_not_pass() -> None:
         ({"size_bytes": 800}, {"size_bytes": 801}),
     ],
 )
-def test_as_good_and_faster_or_smaller_passes_from_the_margin_on(
+def test_an_equal_f1_passes_with_latency_or_size_within_the_margin(
     better: dict[str, float], worse: dict[str, float]
 ) -> None:
     assert judge(candidate(**better), CHAMPION, CONFIG).passed  # type: ignore[arg-type]
     assert not judge(candidate(**worse), CHAMPION, CONFIG).passed  # type: ignore[arg-type]
 
 
-def test_faster_and_smaller_count_within_the_tolerance_of_f1_only() -> None:
+def test_speed_and_size_count_only_within_the_tolerance_of_f1() -> None:
     better, worse = (
-        judge(candidate(recall), CHAMPION, CONFIG).checks[2].found for recall in (0.80, 0.798)
+        judge(candidate(recall), CHAMPION, CONFIG).checks[2].evidence for recall in (0.80, 0.798)
     )
     assert better.endswith("+0.0000, p = 1.0000")
     lost = -float(worse.split(": ")[1].split(",")[0])
@@ -79,7 +79,7 @@ def test_faster_and_smaller_count_within_the_tolerance_of_f1_only() -> None:
     assert not passes(lost - 1e-4)
 
 
-def test_faster_does_not_outweigh_a_significantly_lower_f1() -> None:
+def test_speed_does_not_outweigh_a_significantly_lower_f1() -> None:
     verdict = judge(
         candidate(0.7, latency_p50_ms=1.0),
         CHAMPION,
@@ -89,7 +89,7 @@ def test_faster_does_not_outweigh_a_significantly_lower_f1() -> None:
     assert "F1 is not significantly worse" in verdict.reason
 
 
-def test_the_margin_is_the_settings() -> None:
+def test_the_margin_comes_from_the_settings() -> None:
     gain = judge(candidate(0.82), CHAMPION, CONFIG)
     assert gain.passed
     assert not judge(
@@ -106,7 +106,7 @@ def test_models_of_different_datasets_are_not_compared() -> None:
     assert "unknown of models:/m/2 and unknown of models:/m/1" in unknown.reason
 
 
-def test_a_proof_that_does_not_hold_is_said_whatever_else() -> None:
+def test_a_failed_proof_fails_a_better_candidate() -> None:
     verdict = judge(replace(candidate(0.9), proof_failures=("the files differ",)), CHAMPION, CONFIG)
     assert not verdict.passed
     assert verdict.reason == "not so: its proof holds (the files differ)"

@@ -1,4 +1,4 @@
-"""Scores: those of seqeval in strict mode, and those that a few lines of counting give."""
+"""Scores equal those of seqeval, nervaluate and plain counting."""
 
 import random
 from collections import Counter
@@ -21,26 +21,26 @@ Tags = list[list[str]]
 
 
 def spans(sentences: Tags) -> Counter[tuple[int, str, int, int]]:
-    """The entities as (sentence, type, first word, last word), each found by walking on from its B- tag."""
-    found: Counter[tuple[int, str, int, int]] = Counter()
+    """Return the entities as (sentence, type, first word, last word)."""
+    entities: Counter[tuple[int, str, int, int]] = Counter()
     for index, tags in enumerate(sentences):
         for start, tag in enumerate(tags):
             if tag.startswith("B-"):
                 last = start
                 while last + 1 < len(tags) and tags[last + 1] == "I-" + tag[2:]:
                     last += 1
-                found[index, tag[2:], start, last] += 1
-    return found
+                entities[index, tag[2:], start, last] += 1
+    return entities
 
 
 def counted(gold: Tags, predicted: Tags) -> dict[str, float]:
-    there, said = spans(gold), spans(predicted)
+    gold_spans, predicted_spans = spans(gold), spans(predicted)
     words = list(zip(chain(*gold), chain(*predicted), strict=True))
     scores = {"accuracy": sum(g == p for g, p in words) / len(words)}
-    for type_ in ["", *{type_ for _, type_, _, _ in there | said}]:
+    for type_ in ["", *{type_ for _, type_, _, _ in gold_spans | predicted_spans}]:
         right, support, given_ = (
             sum(1 for entity in entities if type_ in ("", entity[1]))
-            for entities in (there & said, there, said)
+            for entities in (gold_spans & predicted_spans, gold_spans, predicted_spans)
         )
         precision, recall = right / given_ if given_ else 0.0, right / support if support else 0.0
         f1 = 2 * precision * recall / (precision + recall) if right else 0.0
@@ -55,17 +55,19 @@ def counted(gold: Tags, predicted: Tags) -> dict[str, float]:
 
 
 def generated(count: int, noise: float, seed: int) -> tuple[Tags, Tags]:
-    """Sequences with entities of several words, and the same with some tags changed."""
-    chance = random.Random(seed)
+    """Return random sequences with entities of several words, and a copy with changed tags."""
+    generator = random.Random(seed)
     gold, predicted = [], []
     for _ in range(count):
         tags: list[str] = []
-        for _ in range(chance.randint(1, 6)):
-            type_, length = chance.choice(TYPES), chance.randint(1, 3)
-            tags += chance.choice([["O"] * length, [f"B-{type_}", *[f"I-{type_}"] * (length - 1)]])
+        for _ in range(generator.randint(1, 6)):
+            type_, length = generator.choice(TYPES), generator.randint(1, 3)
+            tags += generator.choice(
+                [["O"] * length, [f"B-{type_}", *[f"I-{type_}"] * (length - 1)]]
+            )
         gold.append(tags)
         predicted.append(
-            repair([chance.choice(TAGS) if chance.random() < noise else tag for tag in tags])
+            repair([generator.choice(TAGS) if generator.random() < noise else tag for tag in tags])
         )
     return gold, predicted
 
@@ -88,13 +90,13 @@ def test_scores_are_those_of_seqeval(noise: float, seed: int) -> None:
     )
     scores = score(gold, predicted)
     for type_, prefix in [("micro avg", ""), *((type_, f"{type_}/") for type_ in TYPES)]:
-        for theirs, ours in (
+        for key, name in (
             ("precision", "precision"),
             ("recall", "recall"),
             ("f1-score", "f1"),
             ("support", "support"),
         ):
-            assert scores[prefix + ours] == report[type_][theirs]
+            assert scores[prefix + name] == report[type_][key]
 
 
 PAIRS = st.lists(
@@ -134,7 +136,7 @@ def test_only_the_same_words_with_the_same_type_are_right(
 
 
 @pytest.mark.parametrize("invalid", [["I-OS", "O"], ["I-OS", "I-OS"]])
-def test_an_entity_that_does_not_begin_is_none_in_strict_mode(invalid: list[str]) -> None:
+def test_an_entity_without_a_b_tag_does_not_count_in_strict_mode(invalid: list[str]) -> None:
     assert score([["B-OS", *invalid[1:]]], [invalid])["f1"] == 0
 
 
@@ -155,25 +157,25 @@ def test_without_any_entity_scores_are_zero_and_no_type_is_listed() -> None:
 @pytest.mark.parametrize(
     ("gold", "predicted", "support"), [(["B-OS"], ["O"], 1), (["O"], ["B-OS"], 0)]
 )
-def test_a_type_of_one_side_alone_is_listed(
+def test_a_type_in_gold_or_predicted_tags_alone_is_listed(
     gold: list[str], predicted: list[str], support: int
 ) -> None:
     of_types = {name: value for name, value in score([gold], [predicted]).items() if "/" in name}
     assert of_types == {"OS/f1": 0, "OS/precision": 0, "OS/recall": 0, "OS/support": support}
 
 
-def test_tuples_are_as_good_as_lists() -> None:
+def test_tuples_and_lists_score_alike() -> None:
     assert score([("B-OS", "O")], [("B-OS", "O")]) == score([["B-OS", "O"]], [["B-OS", "O"]])
 
 
-def test_nothing_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+def test_no_warning_is_shown(recwarn: pytest.WarningsRecorder) -> None:
     score([["B-OS", "O"]], [["O", "B-ERROR"]])
     assert [str(warning.message) for warning in recwarn] == []
 
 
 def conlleval_chunks(tags: list[str]) -> set[tuple[int, int, str]]:
-    """Chunks by the rules of CoNLL-2000's conlleval: one ends, or begins, where prefix or type changes so that it must."""
-    found, start, previous_prefix, previous_type = set(), -1, "O", ""
+    """Return the chunks of a sequence by the rules of CoNLL-2000's conlleval."""
+    chunks, start, previous_prefix, previous_type = set(), -1, "O", ""
     for position, tag in enumerate([*tags, "O"]):
         prefix, _, type_ = tag.partition("-")
         ends = previous_prefix in "BI" and (prefix in "BO" or previous_type != type_)
@@ -181,11 +183,11 @@ def conlleval_chunks(tags: list[str]) -> set[tuple[int, int, str]]:
             prefix == "I" and (previous_prefix == "O" or previous_type != type_)
         )
         if ends and start >= 0:
-            found.add((start, position, previous_type))
+            chunks.add((start, position, previous_type))
         if begins:
             start = position
         previous_prefix, previous_type = prefix, type_
-    return found
+    return chunks
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.3, 0.9])
@@ -197,17 +199,17 @@ def test_counts_give_the_f1_of_seqeval_and_of_conlleval(noise: float) -> None:
         (conlleval_chunks(g), conlleval_chunks(p)) for g, p in zip(gold, predicted, strict=True)
     ]
     for index, type_ in enumerate([*TYPES, ""]):
-        found = float(f1(counts[:, index].sum(axis=0) if type_ else counts.sum(axis=(0, 1))))
+        by_counts = float(f1(counts[:, index].sum(axis=0) if type_ else counts.sum(axis=(0, 1))))
         pairs = [
             ({c for c in g if type_ in ("", c[2])}, {c for c in p if type_ in ("", c[2])})
             for g, p in by_conlleval
         ]
         right, total = sum(len(g & p) for g, p in pairs), sum(len(g) + len(p) for g, p in pairs)
-        assert found == pytest.approx(scores[f"{type_}/f1" if type_ else "f1"])
-        assert found == pytest.approx(2 * right / total)
+        assert by_counts == pytest.approx(scores[f"{type_}/f1" if type_ else "f1"])
+        assert by_counts == pytest.approx(2 * right / total)
 
 
-def test_semeval_measures_give_points_for_what_is_nearly_right() -> None:
+def test_semeval_measures_give_points_for_partly_correct_entities() -> None:
     gold = [["B-OS", "I-OS", "O", "B-ERROR"]]
     wrong_boundary, wrong_type = [["B-OS", "O", "O", "B-ERROR"]], [["B-OS", "I-OS", "O", "B-OS"]]
     by_boundary, by_type = (
@@ -228,8 +230,8 @@ def test_semeval_measures_give_points_for_what_is_nearly_right() -> None:
     }
 
 
-def test_semeval_counts_add_up_to_what_nervaluate_says_of_all_sentences() -> None:
+def test_semeval_counts_add_up_to_the_scores_of_nervaluate() -> None:
     gold, predicted = generated(400, 0.3, seed=9)
     scores = f1(semeval_counts(gold, predicted, TYPES).sum(axis=0))
-    whole = Evaluator(gold, predicted, tags=TYPES, loader="list").evaluate()["overall"]
-    assert scores.tolist() == pytest.approx([whole[name].f1 for name in SEMEVAL.values()])
+    overall = Evaluator(gold, predicted, tags=TYPES, loader="list").evaluate()["overall"]
+    assert scores.tolist() == pytest.approx([overall[name].f1 for name in SEMEVAL.values()])

@@ -1,4 +1,4 @@
-"""Parts of the data, and how sure the model is."""
+"""Scores of slices, and calibration of confidence."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from ner_mlflow.evaluation.calibration import (
     span_confidences,
 )
 from ner_mlflow.evaluation.significance import Interval
-from ner_mlflow.evaluation.slices import slices, train_surfaces
+from ner_mlflow.evaluation.slices import count_slices, train_surfaces
 from ner_mlflow.tagging.tagger import Tagged
 
 
@@ -36,16 +36,20 @@ PREDICTED = [["B-OS"], ["B-OS", "O", "O", "B-OS", "O"], ["O", "O", "B-SOFTWARE"]
 
 
 def slice_scores(length_edges: list[int], frequency_edges: list[int]) -> pd.DataFrame:
-    cut = slices(SENTENCES, PREDICTED, train_surfaces(TRAIN), length_edges, frequency_edges)
-    return cut.table([Interval(0.0, 1.0)] * len(cut.names)).drop(columns=["f1_low", "f1_high"])
+    slices = count_slices(
+        SENTENCES, PREDICTED, train_surfaces(TRAIN), length_edges, frequency_edges
+    )
+    return slices.table([Interval(0.0, 1.0)] * len(slices.names)).drop(
+        columns=["f1_low", "f1_high"]
+    )
 
 
 def row(table: pd.DataFrame, by: str, name: str) -> dict[str, float]:
-    (found,) = table[(table["by"] == by) & (table["slice"] == name)].to_dict("records")
-    return {str(key): value for key, value in found.items() if key not in ("by", "slice")}
+    (match,) = table[(table["by"] == by) & (table["slice"] == name)].to_dict("records")
+    return {str(key): value for key, value in match.items() if key not in ("by", "slice")}
 
 
-def test_entities_count_where_train_saw_their_words() -> None:
+def test_entities_count_by_their_occurrence_in_train() -> None:
     table = slice_scores([2, 4], [1, 3])
     assert row(table, "surface", "seen") == {
         "gold": 1,
@@ -71,7 +75,7 @@ def test_entities_count_where_train_saw_their_words() -> None:
     }
 
 
-def test_entities_count_by_how_often_train_has_them_and_by_length() -> None:
+def test_entities_count_by_frequency_in_train_and_by_sentence_length() -> None:
     table = slice_scores([2, 4], [1, 2])
     assert table[table["by"] == "words"]["slice"].tolist() == ["1", "2 to 3", "4 or more"]
     assert table[table["by"] == "train count"]["slice"].tolist() == ["0", "1", "2 or more"]
@@ -96,17 +100,17 @@ def test_confidence_is_the_mean_over_a_spans_words() -> None:
         Tagged(["B-OS", "I-OS", "B-OS"], np.array([0.9, 0.7, 0.5], np.float32)),
         Tagged(["B-OS"], np.array([0.6], np.float32)),
     ]
-    confidences, right = span_confidences(gold, predicted)
+    confidences, correct = span_confidences(gold, predicted)
     assert confidences.tolist() == pytest.approx([0.8, 0.5, 0.6])
-    assert right.tolist() == [True, False, True]
+    assert correct.tolist() == [True, False, True]
 
 
 def test_calibration_error_is_the_distance_of_confidence_from_precision() -> None:
-    confidences, right = (
+    confidences, correct = (
         np.array([0.95, 0.95, 0.95, 0.95, 0.15, 0.25]),
         np.array([True, True, True, False, False, True]),
     )
-    table = reliability(confidences, right, 10)
+    table = reliability(confidences, correct, 10)
     assert table["entities"].tolist() == [1, 1, 4]
     assert expected_calibration_error(table) == pytest.approx((4 * 0.2 + 0.15 + 0.75) / 6)
     assert expected_calibration_error(reliability(np.array([]), np.array([], bool), 10)) == 0.0
@@ -116,7 +120,7 @@ def test_calibration_error_is_the_distance_of_confidence_from_precision() -> Non
 def test_every_entity_is_in_one_bin(entities: list[tuple[float, bool]], bins: int) -> None:
     table = reliability(
         np.array([confidence for confidence, _ in entities]),
-        np.array([right for _, right in entities], bool),
+        np.array([correct for _, correct in entities], bool),
         bins,
     )
     assert table["entities"].sum() == len(entities)

@@ -1,4 +1,4 @@
-"""Answers in words become tags: parsed strictly, located where they stand."""
+"""Answers are parsed strictly, and their mentions located in the sentence."""
 
 import json
 
@@ -10,31 +10,30 @@ from ner_mlflow.prompting.answers import (
     Answer,
     Mention,
     answer_schema,
-    locate,
+    locate_mentions,
     parse_answer,
     render_answer,
 )
+from ner_mlflow.prompting.baseline import REJECTION_REASONS
 from ner_mlflow.tagging.iob2 import repair, to_entities
 
 TYPES = ("OS", "VERSION")
 TOKENS = ("Ubuntu", "22.04", "and", "ubuntu", "20.04", "on", "Mac", "OS", "X")
 
 
-def located(*mentions: tuple[str, str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    found = locate(
+def tags_and_faults(*mentions: tuple[str, str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    located = locate_mentions(
         Answer(entities=tuple(Mention(text=text, type=type_) for text, type_ in mentions)),
         TOKENS,
         TYPES,
     )
-    return found.tags, {
-        name: getattr(found, name)
-        for name in ("hallucinated", "foreign", "overlapping")
-        if getattr(found, name)
+    return located.tags, {
+        reason: getattr(located, reason) for reason in REJECTION_REASONS if getattr(located, reason)
     }
 
 
 @pytest.mark.parametrize(
-    ("mentions", "entities", "wrong"),
+    ("mentions", "entities", "faults"),
     [
         ([("Ubuntu", "OS")], [(0, 1)], {}),
         ([("ubuntu", "OS")], [(3, 4)], {}),
@@ -55,14 +54,14 @@ def located(*mentions: tuple[str, str]) -> tuple[list[str], dict[str, tuple[str,
         ([("Ubuntu", "SYSTEM"), ("22.04", "VERSION")], [(1, 2)], {"foreign": ("Ubuntu",)}),
     ],
 )
-def test_mentions_are_found_in_the_words(
+def test_mentions_are_located_in_the_words(
     mentions: list[tuple[str, str]],
     entities: list[tuple[int, int]],
-    wrong: dict[str, tuple[str, ...]],
+    faults: dict[str, tuple[str, ...]],
 ) -> None:
-    tags, notes = located(*mentions)
+    tags, rejected = tags_and_faults(*mentions)
     assert [(entity.start, entity.end) for entity in to_entities(tags)] == entities
-    assert notes == wrong
+    assert rejected == faults
 
 
 WORDS = st.sampled_from(["a", "A", "b", "ab", "1.0", "ß", "…", "\u200b"])
@@ -70,18 +69,16 @@ TAGS = st.sampled_from(["O", "B-OS", "I-OS", "B-VERSION", "I-VERSION"])
 
 
 @given(st.lists(st.tuples(WORDS, TAGS), min_size=1, max_size=10), st.permutations(range(3)))
-def test_whatever_is_answered_the_tags_are_valid_and_every_mention_is_accounted_for(
+def test_any_answer_gives_valid_tags_and_every_mention_is_accounted_for(
     pairs: list[tuple[str, str]], order: list[int]
 ) -> None:
     tokens, tags = [word for word, _ in pairs], repair([tag for _, tag in pairs])
     answer = parse_answer(render_answer(tokens, to_entities(tags)))
     mentions = [answer.entities[index] for index in order if index < len(answer.entities)]
-    found = locate(Answer(entities=tuple(mentions)), tokens, TYPES)
-    entities = to_entities(found.tags)
-    assert len(found.tags) == len(tokens)
-    assert len(entities) + len(found.hallucinated) + len(found.foreign) + len(
-        found.overlapping
-    ) == len(mentions)
+    located = locate_mentions(Answer(entities=tuple(mentions)), tokens, TYPES)
+    rejected = [text for reason in REJECTION_REASONS for text in getattr(located, reason)]
+    assert len(located.tags) == len(tokens)
+    assert len(to_entities(located.tags)) + len(rejected) == len(mentions)
 
 
 @given(
@@ -92,10 +89,11 @@ def test_whatever_is_answered_the_tags_are_valid_and_every_mention_is_accounted_
         unique_by=lambda pair: pair[0],
     )
 )
-def test_entities_of_different_words_come_back_as_they_were(pairs: list[tuple[int, str]]) -> None:
+def test_entities_of_different_words_survive_the_round_trip(pairs: list[tuple[int, str]]) -> None:
     tokens, tags = [f"w{number}." for number, _ in pairs], repair([tag for _, tag in pairs])
     assert (
-        locate(parse_answer(render_answer(tokens, to_entities(tags))), tokens, TYPES).tags == tags
+        locate_mentions(parse_answer(render_answer(tokens, to_entities(tags))), tokens, TYPES).tags
+        == tags
     )
 
 
@@ -114,7 +112,7 @@ def test_entities_of_different_words_come_back_as_they_were(pairs: list[tuple[in
         ('{"entities": [], "note": "none"}', "note: Extra inputs"),
     ],
 )
-def test_anything_but_the_asked_form_is_invalid(text: str, message: str) -> None:
+def test_an_answer_that_does_not_follow_the_schema_is_invalid(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_answer(text)
 

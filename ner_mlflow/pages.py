@@ -1,0 +1,116 @@
+"""Render HTML pages from the templates in ``templates/``, and tables as HTML and Markdown."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+LAYOUT = ("base.html", "macros.html")
+"""Templates that other templates extend or import.
+
+A cache key covers the templates that a module names (:mod:`~ner_mlflow.source_code`). A module that
+renders a page names the page's template; the shared ones are named here, where every such module
+imports from.
+"""
+TRANSPOSE_ABOVE = 16
+"""Columns. A wider table with no more rows than this is shown transposed."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as the macro ``grid`` draws it: cells as text, columns of numbers aligned right.
+
+    The rows of a transposed table begin with a header.
+    """
+
+    columns: list[str]
+    numeric: list[bool]
+    rows: list[list[str]]
+    transposed: bool
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return an HTML page; all values are escaped.
+
+    Args:
+        template: the name of a file in ``templates/``, written out in the calling module, whose
+            cache key then covers the template.
+        values: what the template shows. Each page has a ``title``.
+
+    Raises:
+        jinja2.UndefinedError: a value that the template uses is missing.
+    """
+    return _environment().get_template(template).render(values)
+
+
+def render_table_page(name: str, table: pd.DataFrame) -> str:
+    """Return an HTML page that shows one table under its name."""
+    return render_page("table.html", title=name, table=table_grid(table))
+
+
+def table_grid(table: pd.DataFrame) -> Grid:
+    """Return a table's cells as text, the index left out.
+
+    A table of many columns and few rows is transposed, so that it fits the page.
+    """
+    names = [str(name) for name in table.columns]
+    columns = [table.iloc[:, position].tolist() for position in range(len(names))]
+    transposed = len(names) > TRANSPOSE_ABOVE >= len(table)
+    if transposed:
+        names, columns = (
+            [names[0], *map(_format, columns[0])],
+            [names[1:], *([column[row] for column in columns[1:]] for row in range(len(table)))],
+        )
+    return Grid(
+        names,
+        [all(_is_number(value) or _is_missing(value) for value in column) for column in columns],
+        [[_format(value) for value in row] for row in zip(*columns, strict=True)],
+        transposed,
+    )
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """Return a table in Markdown, the index left out, floats with three significant digits."""
+    cells = table.map(
+        lambda value: f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    )
+    rows = [
+        [str(column) for column in cells.columns],
+        ["---"] * len(cells.columns),
+        *cells.to_numpy().tolist(),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _is_missing(value: Any) -> bool:
+    missing = value is None or value is pd.NA or value is pd.NaT
+    return missing or (isinstance(value, float) and math.isnan(value))
+
+
+def _format(value: Any) -> str:
+    if _is_missing(value):
+        return ""
+    if isinstance(value, (float, np.floating)):
+        return f"{value:,.0f}" if abs(float(value)) >= 100_000 else f"{value:.4g}"
+    return str(value)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # The loader's folder is `templates` by default. Written out here, it would put every template
+    # into the cache key of every module that renders a page.
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

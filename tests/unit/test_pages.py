@@ -1,0 +1,142 @@
+"""Pages: escaping, tables, and the templates that cache keys cover."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from jinja2 import Environment, FileSystemLoader, UndefinedError, meta
+
+from ner_mlflow import pages
+from ner_mlflow.pages import (
+    TRANSPOSE_ABOVE,
+    markdown_table,
+    render_page,
+    render_table_page,
+    table_grid,
+)
+from ner_mlflow.source_code import PACKAGE, import_closure
+
+TEMPLATES = PACKAGE / "templates"
+SCRIPT = "<script>alert('&')</script>"
+
+
+class TableParser(HTMLParser):
+    """The rows of a page's tables, a list of (tag, class, text) for each row."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[tuple[str, str, str]]] = []
+        self.tags: list[str] = []
+        self._cell: tuple[str, str] | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self._cell = (tag, dict(attrs).get("class") or "")
+            self.rows[-1].append((*self._cell, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._cell:
+            *_, (tag, class_, text) = self.rows[-1]
+            self.rows[-1][-1] = (tag, class_, text + data)
+
+
+def test_a_table_page_shows_names_values_and_gaps() -> None:
+    table = pd.DataFrame(
+        {"model": ["a", None], "f1": [0.123456, np.nan], "words": [12, 7], "best": [True, False]}
+    )
+    parser = TableParser(render_table_page("results", table))
+    assert parser.rows == [
+        [
+            ("th", "", "model"),
+            ("th", "number", "f1"),
+            ("th", "number", "words"),
+            ("th", "", "best"),
+        ],
+        [("td", "", "a"), ("td", "number", "0.1235"), ("td", "number", "12"), ("td", "", "True")],
+        [("td", "", ""), ("td", "number", ""), ("td", "number", "7"), ("td", "", "False")],
+    ]
+
+
+def test_a_page_is_a_whole_document_with_its_title() -> None:
+    page = render_table_page("results", pd.DataFrame({"a": [1]}))
+    assert page.startswith("<!doctype html>")
+    assert re.findall("<(?:title|h1)>(.*?)</", page) == ["results", "results"]
+    assert '<meta charset="utf-8">' in page
+    assert page.rstrip().endswith("</html>")
+
+
+def test_texts_from_data_are_escaped_everywhere() -> None:
+    page = render_table_page(SCRIPT, pd.DataFrame({SCRIPT: [SCRIPT]}))
+    parser = TableParser(page)
+    assert "<script" not in page
+    assert parser.rows == [[("th", "", SCRIPT)], [("td", "", SCRIPT)]]
+
+
+def test_long_texts_and_large_numbers_are_shown_in_full() -> None:
+    grid = table_grid(pd.DataFrame({"text": ["word " * 50], "bytes": [23456789.0], "id": [123456]}))
+    assert grid.rows == [["word " * 50, "23,456,789", "123456"]]
+
+
+def test_a_table_of_many_columns_and_few_rows_is_transposed() -> None:
+    wide = pd.DataFrame(
+        {"model": ["a", "b"], **{f"c{i}": [i, i / 3] for i in range(TRANSPOSE_ABOVE)}}
+    )
+    parser = TableParser(render_table_page("wide", wide))
+    assert parser.rows[0] == [("th", "", "model"), ("th", "number", "a"), ("th", "number", "b")]
+    assert len(parser.rows) == 1 + TRANSPOSE_ABOVE
+    assert parser.rows[2] == [("th", "", "c1"), ("td", "number", "1"), ("td", "number", "0.3333")]
+    narrow = wide.drop(columns="c0")
+    assert table_grid(narrow).columns == list(narrow.columns)
+
+
+def test_a_table_without_rows_shows_its_columns() -> None:
+    assert TableParser(render_table_page("none", pd.DataFrame(columns=["a", "b"]))).rows == [
+        [("th", "number", "a"), ("th", "number", "b")]
+    ]
+
+
+def test_a_study_page_embeds_plots_and_escapes_the_name() -> None:
+    page = render_page("study.html", title=SCRIPT, plots=["<div id='plot'></div>"])
+    assert "<div id='plot'></div>" in page
+    assert "<script" not in page
+    assert "Too few trials" in render_page("study.html", title="study", plots=[])
+
+
+def test_a_missing_value_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="plots"):
+        render_page("study.html", title="study")
+
+
+def test_a_bar_in_a_name_does_not_break_a_markdown_table() -> None:
+    table = pd.DataFrame({"a": ["x|y"], "b": [0.12345]})
+    assert markdown_table(table).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 0.123 |"]
+
+
+@pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.glob("*.html")))
+def test_every_template_that_another_one_uses_is_in_the_cache_keys_of_pages(template: str) -> None:
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True)
+    source, _, _ = loader.get_source(environment, template)
+    used = set(meta.find_referenced_templates(environment.parse(source)))
+    assert used <= set(pages.LAYOUT)
+
+
+def test_a_modules_cache_key_covers_its_templates_and_no_others() -> None:
+    def templates(module: str) -> set[str]:
+        return {path.name for path in import_closure(module) if path.parent == TEMPLATES}
+
+    shared = {*pages.LAYOUT, "table.html"}
+    assert templates("pages.py") == shared
+    assert templates("evaluation/pages.py") == {*shared, "comparison.html", "sentences.html"}
+    assert templates("sweeping/report.py") == {*shared, "study.html"}
+    assert templates("evaluation/scores.py") == set()
