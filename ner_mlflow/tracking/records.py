@@ -15,6 +15,8 @@ from .queries import STEP_TAG, RunSummary, latest_run, read_run, runs_with_tags
 from .run import Run
 from .steps import Step
 
+ONNX_FOLDER = "onnx"
+"""The artifact folder of an export run that holds a folder for each variant."""
 FOREIGN = "foreign"
 """The step of runs that this package did not make, in messages."""
 
@@ -174,6 +176,10 @@ class ExportRecord(_OnDataset):
             variant, _, metric = name.partition("/")
             variants.setdefault(variant, {})[metric] = value
         return {name: values for name, values in variants.items() if "validation_f1" in values}
+
+    def variant_uri(self, variant: str) -> str:
+        """Return the address of a variant's folder."""
+        return f"runs:/{self.run_id}/{ONNX_FOLDER}/{variant}"
 
     @property
     def served_metrics(self) -> dict[str, float]:

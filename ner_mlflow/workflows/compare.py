@@ -15,13 +15,12 @@ from ..errors import TrackingError
 from ..evaluation.comparison import ComparedModel, ComparisonReport, compare
 from ..evaluation.error_analysis import token_confusion
 from ..export.side_by_side import time_side_by_side
-from ..tracking.queries import RunSummary, finished_runs
+from ..tracking.queries import RunSummary, download, finished_runs
 from ..tracking.records import CompareRecord, EvaluateRecord, ExportRecord, TrainRecord
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import load_data
 from .evaluate import load_evaluation, prediction_counts
-from .pipeline import variant_folder
 
 log = logging.getLogger(__name__)
 
@@ -167,14 +166,11 @@ def _latencies(
     for model in trained:
         for variant in model.export.variants if model.export else ():
             assert model.export is not None
-            folders[_variant_key(model.export, variant)] = variant_folder(model.export, variant)
+            uri = model.export.variant_uri(variant)
+            folders[uri] = download(uri)
     if not folders:
         return {}
     return time_side_by_side(folders, sentences, config.latency_runs, config.latency_warmup_runs)
-
-
-def _variant_key(export: ExportRecord, variant: str) -> str:
-    return f"{export.run_id}/{variant}"
 
 
 def _compared_model(
@@ -215,7 +211,7 @@ def _variants(export: ExportRecord, latencies: Mapping[str, float]) -> pd.DataFr
     reference = next(iter(latencies.values()))
     rows = []
     for variant, metrics in export.variants.items():
-        latency_ms = latencies[_variant_key(export, variant)]
+        latency_ms = latencies[export.variant_uri(variant)]
         f1_names = ("validation_f1", "validation_f1_low", "validation_f1_high")
         rows.append(
             {

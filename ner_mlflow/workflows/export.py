@@ -15,7 +15,7 @@ from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.flavors import EXAMPLE, log_onnx_model, log_served_model
 from ..tracking.models import FoundModel, register
-from ..tracking.records import ExportRecord, VersionOrigin, dataset_of, variant_metrics
+from ..tracking.records import ONNX_FOLDER, ExportRecord, VersionOrigin, dataset_of, variant_metrics
 from ..tracking.run import Run, temporary_folder
 from ..tracking.steps import Step
 from .data import TrackedDataset
@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 GOLDEN_SENTENCES = 30
 """Sentences of validation whose answers are logged with the served model."""
-ONNX_FOLDER = "onnx"
-"""The artifact folder of an export run that holds a folder for each variant."""
 
 
 def run_export(

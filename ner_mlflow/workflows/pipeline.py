@@ -29,7 +29,7 @@ from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, data_cache_key, load_data, run_data
 from .evaluate import evaluate_cache_key, run_evaluate
-from .export import ONNX_FOLDER, export_cache_key, run_export
+from .export import export_cache_key, run_export
 from .train import resumable_run, run_train, train_cache_key
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def compare_results(
     folders: dict[str, Path] = {}
     for result in results:
         for variant in (FP32, result.export.served_variant):
-            folders[f"{variant} of {result.name}"] = variant_folder(result.export, variant)
+            folders[f"{variant} of {result.name}"] = download(result.export.variant_uri(variant))
     latencies = time_side_by_side(
         folders,
         [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]],
@@ -201,11 +201,6 @@ def compare_results(
             }
         )
     return ResultTable(pd.DataFrame(rows), LATENCY_NOTE.format(reference=reference))
-
-
-def variant_folder(export: ExportRecord, variant: str) -> Path:
-    """Return the local folder of a variant that an export run logged."""
-    return download(f"runs:/{export.run_id}/{ONNX_FOLDER}/{variant}")
 
 
 def register_result(result: PresetResult, name: str, alias: str | None) -> str:

@@ -431,7 +431,7 @@ def test_several_models_are_compared_pair_by_pair(session: Session) -> None:
     again = entry_point(
         session.store, "evaluate", "--model", ",".join(addresses), "--split", "validation"
     )
-    assert again.stderr.count("scored before in run") == 3
+    assert again.stderr.count("scored it before") == 3
 
 
 def test_compare_reports_what_was_tracked(session: Session) -> None:

@@ -21,7 +21,7 @@ from ner_mlflow.tracking.registry import (
     find_version,
     move_alias,
 )
-from ner_mlflow.workflows.promote import Promotion, attempt, run_promote, run_rollback
+from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, try_promote
 
 NAME = "it-ner"
 
@@ -197,12 +197,12 @@ def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_
     monkeypatch.setattr("ner_mlflow.workflows.promote.move_alias", meanwhile)
     try:
         with open_run("promote", "promote") as run:
-            refused = attempt(run, config, NAME, "2", "champion")
+            refused = try_promote(run, config, NAME, "2", "champion")
     finally:
         mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
         mlflow.MlflowClient().delete_model_version(NAME, copy.version)
     assert "was moved by somebody else: version 1 had it when version 2 was compared" in refused
-    assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "False"
+    assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "false"
 
 
 def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_killed_main_goes_on_where_it_was(
         env={CACHE_VARIABLE: str(cache)},
     )
     ended(again)
-    assert "going on with interrupted run" in again.stderr
+    assert "resuming interrupted run" in again.stderr
     (run,) = train_runs(store)
     assert run.info.status == "FINISHED"
     assert weights_of(run) == uninterrupted

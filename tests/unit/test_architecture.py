@@ -26,7 +26,8 @@ FLOORS = (
     {"export"},
     {"tracking"},
     {"workflows"},
-    {"api", "__init__", "cli"},
+    {"api"},
+    {"__init__", "cli"},
 )
 """Rooms from the ground up; a room imports only from lower floors and from itself, or, on the
 ground floor, from beside it."""
