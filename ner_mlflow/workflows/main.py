@@ -73,10 +73,10 @@ def run_main(
         log.info("— variant %d of %d: %s —", number, len(configs), preset)
         steps = Steps(run, preset)
         data = steps.data(config)
-        inputs = (config, data, backbones[preset], teachers[preset])
+        inputs = (config, data, train.TrainInputs(backbones[preset], teachers[preset]))
         train_run = steps.do(
             TRAIN_STEP,
-            train.train_cache_key(*inputs),
+            train.train_cache_key(config, data, backbones[preset], teachers[preset]),
             lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
         )

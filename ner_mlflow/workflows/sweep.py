@@ -23,7 +23,9 @@ from ..errors import ConfigError, ModelError, TrackingError
 from ..export.relative_latency import RelativeLatency
 from ..modeling.backbone import resolve_backbone
 from ..modeling.build import backend_tokenizer, build_model
-from ..modeling.checkpoint import Checkpoint, load_model, merged
+from ..modeling.cache import TrainingCache
+from ..modeling.callbacks import TrainingHooks
+from ..modeling.checkpoint import Checkpoint, load_model, merge_adapters
 from ..paths import training_folder
 from ..provenance import cache_key, code_fingerprint
 from ..redaction import redact_address
@@ -61,7 +63,7 @@ from .data import DataRef, load_data
 from .distillation import find_teachers
 from .main import Steps, Variant, comparison_table, judged, registered
 from .steps import TRAIN_STEP, TRIAL_STEP
-from .train import Reuse, run_train
+from .train import TrainInputs, find_inputs, run_train
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +344,7 @@ class Trials:
     def __init__(self, job: SweepJob, data: DataRef) -> None:
         self._job = job
         self._data = data
-        self._reuse = Reuse()
+        self._cache = TrainingCache()
         self._backbone = cache(resolve_backbone)
         self._teachers = cache(find_teachers)
 
@@ -405,11 +407,12 @@ class Trials:
             run,
             config,
             self._data,
-            self._backbone(config.model.backbone, config.model.revision),
-            self._teachers(config.distill),
-            self._reuse,
-            trial.report,
-            check_interrupted,
+            TrainInputs(
+                self._backbone(config.model.backbone, config.model.revision),
+                self._teachers(config.distill),
+                self._cache,
+            ),
+            TrainingHooks(on_epoch=trial.report, on_step=check_interrupted),
             self._latency if "latency" in config.sweep.objectives else None,
             config.sweep.log_models,
         )
@@ -424,7 +427,7 @@ class Trials:
         backbone = self._backbone(config.model.backbone, config.model.revision)
         built = build_model(backbone, config.model, dataset.schema, config.train.seed)
         reference = Checkpoint(
-            merged(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
+            merge_adapters(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
         )
         return RelativeLatency(
             reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export
@@ -466,7 +469,7 @@ def _study_key(
         config.sweep.pruner,
         config.sweep.seed,
     ]
-    trained_by = train.trained_by(config.distill, data, weights_sha256, teachers)
+    trained_by = train.training_dependencies(config.distill, data, weights_sha256, teachers)
     return cache_key(
         [space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id]
     )
@@ -564,16 +567,11 @@ def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
     """Train the best settings with one seed, evaluate and export; what was done before is reused."""
     name = f"{study}-seed{config.train.seed}"
     steps = Steps(run, name)
-    inputs = (
-        config,
-        data,
-        resolve_backbone(config.model.backbone, config.model.revision),
-        find_teachers(config.distill),
-    )
+    inputs = find_inputs(config)
     train_run = steps.do(
         TRAIN_STEP,
-        train.train_cache_key(*inputs),
-        lambda child: run_train(child, *inputs),
+        train.train_cache_key(config, data, inputs.backbone, inputs.teachers),
+        lambda child: run_train(child, config, data, inputs),
         find_resumable=train.resumable_run,
     )
     return judged(steps, name, config, train_run, data)
