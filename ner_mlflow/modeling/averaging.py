@@ -39,7 +39,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the network the averaged weights within the context, and its own weights after it."""
+        """Give the network the averaged weights within the context, and its own again after it."""
         self._swap()
         try:
             yield

@@ -16,7 +16,7 @@ from ..redaction import one_line
 TABLE = Path(__file__).with_name("backbones.yaml")
 WEIGHTS = "model.safetensors"
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-"""The files to download from a hub: configuration, safetensors and vocabularies, never pickles or code."""
+"""Files to download from a hub: configuration, safetensors, vocabularies; no pickles or code."""
 
 
 @dataclass(frozen=True)

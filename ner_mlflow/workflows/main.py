@@ -76,7 +76,7 @@ def run_main(
         inputs = (config, data, train.TrainInputs(backbones[preset], teachers[preset]))
         train_run = steps.do(
             TRAIN_STEP,
-            train.train_cache_key(config, data, backbones[preset], teachers[preset]),
+            train.train_cache_key(*inputs),
             lambda child, inputs=inputs: train.run_train(child, *inputs),  # type: ignore[misc]
             find_resumable=train.resumable_run,
         )

@@ -570,7 +570,7 @@ def _final(run: Run, config: Config, study: str, data: DataRef) -> Variant:
     inputs = find_inputs(config)
     train_run = steps.do(
         TRAIN_STEP,
-        train.train_cache_key(config, data, inputs.backbone, inputs.teachers),
+        train.train_cache_key(config, data, inputs),
         lambda child: run_train(child, config, data, inputs),
         find_resumable=train.resumable_run,
     )

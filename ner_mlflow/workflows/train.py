@@ -98,7 +98,7 @@ def run_train(
     """
     dataset = data.dataset
     inputs = inputs or find_inputs(config)
-    key = train_cache_key(config, data, inputs.backbone, inputs.teachers)
+    key = train_cache_key(config, data, inputs)
     if read_tags(run.id).get("cache_key", key) != key:
         raise TrackingError(
             f"run {run.id} started with other code, libraries, settings or data: "
@@ -243,19 +243,16 @@ def interrupted_inputs(run_id: str) -> tuple[Config, DataRef]:
     return config, load_data(read_tags(run_id)["data_run"])
 
 
-def train_cache_key(
-    config: Config, data: DataRef, backbone: Backbone, teachers: Sequence[FoundModel]
-) -> str:
+def train_cache_key(config: Config, data: DataRef, inputs: TrainInputs) -> str:
     """Return a key of code, libraries, settings, data, backbone and teachers."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    teacher_fingerprints = [teacher.fingerprint for teacher in teachers]
+    weights_sha256 = inputs.backbone.weights_sha256
+    teachers = [teacher.fingerprint for teacher in inputs.teachers]
     return cache_key(
         [
             TRAIN_STEP,
             *sections,
-            *training_dependencies(
-                config.distill, data, backbone.weights_sha256, teacher_fingerprints
-            ),
+            *training_dependencies(config.distill, data, weights_sha256, teachers),
         ]
     )
 
