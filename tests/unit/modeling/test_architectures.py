@@ -208,7 +208,7 @@ def test_casing_embeddings_are_added_for_lower_casing_vocabularies_with_token_ty
     if architecture == "distilbert":
         with pytest.raises(
             ModelError,
-            match="has no token types that could show casings: set model.casing_embeddings=never",
+            match=r"has no token types that could show casings: set model\.casing_embeddings=never",
         ):
             build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)
 

@@ -1,4 +1,4 @@
-"""The conditional random field: its likelihood, and its transitions in saved and exported models."""
+"""The conditional random field: its likelihood, and its transitions once saved and exported."""
 
 from itertools import pairwise, product
 from pathlib import Path

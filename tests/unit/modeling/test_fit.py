@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
@@ -169,7 +168,7 @@ def test_the_best_epoch_is_saved_and_early_stopping_ends_the_training(
     hooks = TrainingHooks(on_epoch=break_after_learning)
     result = fit(model, data, config.train, tmp_path, hooks)
     best = max(scores)
-    assert scores[-1] < 0.1 < 0.2 < best
+    assert scores[-1] < best - 0.2
     assert result.metrics["train/epochs_run"] == len(scores) < 30
     assert result.metrics["train/best_epoch"] == scores.index(best) + 1
     assert result.metrics["best_validation/f1"] == best
@@ -195,8 +194,8 @@ def test_logged_steps_increase_and_the_learning_rate_falls_at_the_end(lora: Trai
         ),
         (
             {"model.adaptation": "lora", "model.lora_targets": ["qkv"]},
-            r"model.lora_targets \['qkv'\] for backbone .*: choose from all, attention, query_value, "
-            "or layers: dense, key, ",
+            r"model.lora_targets \['qkv'\] for backbone .*: "
+            "choose from all, attention, query_value, or layers: dense, key, ",
         ),
     ],
 )
@@ -341,7 +340,7 @@ def test_incomplete_weights_are_refused(lora: Training, tmp_path: Path) -> None:
     )
     with pytest.raises(
         ModelError,
-        match=r"the weights lack classifier\.bias, classifier\.weight \(2 in all\): train the model",
+        match=r"the weights lack classifier\.bias, classifier\.weight \(2 in all\): train the",
     ):
         load_model(folder)
     save_file(

@@ -107,7 +107,7 @@ def test_too_many_processes_for_the_batch_size_are_refused(
 ) -> None:
     with pytest.raises(
         ModelError,
-        match=r"train.batch_size=4 is shared by 3 processes: set 6 or more, or fewer train.processes",
+        match=r"train.batch_size=4 is shared by 3 processes: set 6 or more, or fewer",
     ):
         train(3, tiny_backbone, tmp_path, **{"train.batch_size": 4})
     with pytest.raises(
@@ -136,6 +136,6 @@ def test_a_training_that_hooks_can_end_runs_in_one_process(
     config = load_config(overrides={"train.processes": 2, "model.max_length": 48})
     build = partial(build_model, resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
     data = TrainingData(CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA)
-    hooks = TrainingHooks(on_epoch=lambda epoch, f1: None)
+    hooks = TrainingHooks(on_epoch=lambda *_: None)
     with pytest.raises(ModelError, match="ended early runs in one process: set 1"):
         fit_in_processes(build, data, config.train, tmp_path, hooks)
