@@ -1,9 +1,12 @@
-"""What does each training option bring? Trains every recipe of a table with every seed and prints validation F1 and speed.
+"""Compare training options: train every recipe of a table with every seed.
 
-A recipe is a preset, base where none is named, and the settings that differ from it; --overrides go over all (where no hub can be
-reached, model.backbone=FOLDER for those of granite). Test data is not read: recipes are chosen here, figures reported by `main`.
+A recipe is a preset (base by default) and the settings that differ from it. Settings in --overrides
+apply to all recipes: without access to a hub, give the folder of granite as model.backbone. The
+benchmark prints validation F1 and speed, and never reads test data: recipes are chosen here, and
+`main` reports the final figures.
 
-usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--overrides "..."]
+usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME]
+    [--seeds 13,14,15] [--overrides "..."]
 """
 
 import argparse
@@ -14,15 +17,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.training import show_progress, this
+from benchmarks.training import train_ours
 from ner_mlflow.config.loading import load_config, parse_overrides
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.logs import show_progress
 from ner_mlflow.provenance import git_commit, hardware
 
 
 def main() -> None:
-    """Measure and print."""
+    """Train all recipes, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,9 +40,9 @@ def main() -> None:
     recipes: dict[str, dict[str, Any]] = yaml.safe_load(
         arguments.recipes.read_text(encoding="utf-8")
     )
-    chosen = arguments.only.split(",") if arguments.only else list(recipes)
+    names = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
-    for name in chosen:
+    for name in names:
         recipe = {**recipes[name], **parse_overrides(arguments.overrides)}
         runs = [train(arguments.dataset, recipe, int(seed)) for seed in arguments.seeds.split(",")]
         f1 = [run["best_validation/f1"] for run in runs]
@@ -66,17 +70,13 @@ def main() -> None:
 
 
 def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
-    """The metrics of one training."""
+    """Train once, and return the metrics."""
     settings = {key: value for key, value in recipe.items() if key != "preset"}
     config = load_config(
         recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings}
     )
-    return this(
-        config,
-        prepare(
-            read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data
-        ),
-    )
+    corpus = read_corpus(config.data.dataset, config.data.revision, config.data.seed)
+    return train_ours(config, prepare(corpus, config.data))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from unittest.mock import patch
 import mlflow
 import requests
 
-from benchmarks.training import show_progress
 from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.logs import show_progress
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.sweeping.space import read_space

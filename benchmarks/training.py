@@ -1,16 +1,18 @@
-"""How much faster is our training than the study's recipe, at equal F1?
+"""Compare the speed and F1 of our training with those of the study's recipe.
 
-Trains one backbone on one corpus in one process, first by the study's recipe run through the plain transformers Trainer (fp32 on a
-CPU, fp16 on a GPU; batches of 16 in random order, padded to their longest; gradient checkpointing), then by ours, both to the same
-number of epochs and with the learning rate that is ours, and prints real (not padding) subwords per second of training, validation
-left out, and the validation F1 of the best epoch of each.
+It trains one backbone on one corpus in one process, first by the study's recipe with the plain
+transformers Trainer, then by ours. The study's recipe is fp32 on a CPU and fp16 on a GPU, batches
+of 16 in random order, each padded to its longest sentence, and gradient checkpointing. Both run
+for the same number of epochs, with our learning rate. It prints the training speed of each in real
+subwords (without padding) per second, validation not counted, and the validation F1 of the best
+epoch.
 
-usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--overrides "train.batch_size=32 ..."]
+usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5]
+    [--overrides "train.batch_size=32 ..."]
 """
 
 import argparse
 import json
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,8 +33,10 @@ from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.evaluation.scores import score_tagger
+from ner_mlflow.logs import show_progress
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import backend_tokenizer, build_model
+from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_tagger
 from ner_mlflow.provenance import hardware
@@ -44,7 +48,7 @@ STUDY_WARMUP_RATIO = 0.06
 
 
 def main() -> None:
-    """Measure and print."""
+    """Train by both recipes, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,18 +67,18 @@ def main() -> None:
     preparation = prepare(
         read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data
     )
-    reference = study(
+    reference = train_reference(
         config, preparation.corpus["train"], preparation.corpus["validation"], preparation.schema
     )
     print("reference:", reference, flush=True)
-    metrics = this(config, preparation)
+    metrics = train_ours(config, preparation)
     ours = {"f1": metrics["best_validation/f1"], "subwords_per_s": metrics["train/subwords_per_s"]}
     print("ours:", ours, flush=True)
     result = {
         "ratio": ours["subwords_per_s"] / reference["subwords_per_s"],
         **{
-            f"{name}_{whose}": values[name]
-            for whose, values in (("ours", ours), ("reference", reference))
+            f"{name}_{recipe}": values[name]
+            for recipe, values in (("ours", ours), ("reference", reference))
             for name in ("f1", "subwords_per_s")
         },
         "epochs": config.train.epochs,
@@ -85,35 +89,20 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def show_progress() -> None:
-    """Say on standard error how training goes."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S"
-    )
-    logging.getLogger("ner_mlflow").setLevel(logging.INFO)
-
-
-def this(config: Config, preparation: Preparation) -> dict[str, float]:
-    """The metrics of training as `train` does."""
+def train_ours(config: Config, preparation: Preparation) -> dict[str, float]:
+    """Train as the `train` step does, and return the metrics."""
     backbone = resolve_backbone(config.model.backbone, config.model.revision)
     model = build_model(backbone, config.model, preparation.schema, config.train.seed)
-    train, validation = preparation.corpus["train"], preparation.corpus["validation"]
+    corpus = preparation.corpus
+    data = TrainingData(corpus["train"], corpus["validation"], preparation.schema)
     with tempfile.TemporaryDirectory() as folder:
-        return fit(
-            model,
-            train,
-            validation,
-            preparation.schema,
-            config.train,
-            Path(folder),
-            lambda *_: None,
-        ).metrics
+        return fit(model, data, config.train, Path(folder)).metrics
 
 
-def study(
+def train_reference(
     config: Config, train: Sequence[Sentence], validation: Sequence[Sentence], schema: LabelSchema
 ) -> dict[str, float]:
-    """Train by the study's recipe."""
+    """Train by the study's recipe, and return the best validation F1 and the speed."""
     model = build_model(
         resolve_backbone(config.model.backbone),
         config.model.model_copy(update={"casing_embeddings": "never"}),
@@ -165,12 +154,12 @@ def study(
         started = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - started - scorer.seconds
-    tokens = config.train.epochs * sum(len(window.input_ids) for window in windows)
-    return {"f1": max(scorer.f1), "subwords_per_s": tokens / seconds}
+    subwords = config.train.epochs * sum(len(window.input_ids) for window in windows)
+    return {"f1": max(scorer.f1), "subwords_per_s": subwords / seconds}
 
 
 class _Scorer(TrainerCallback):  # type: ignore[misc]  # untyped in transformers
-    """Scores validation after each epoch, on a clock of its own."""
+    """A callback that scores validation after each epoch, and measures the time this takes."""
 
     def __init__(self, score: Callable[[], float]) -> None:
         self._score = score
@@ -178,6 +167,7 @@ class _Scorer(TrainerCallback):  # type: ignore[misc]  # untyped in transformers
         self.seconds = 0.0
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
+        """Score validation."""
         started = time.perf_counter()
         self.f1.append(self._score())
         self.seconds += time.perf_counter() - started

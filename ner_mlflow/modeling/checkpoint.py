@@ -1,4 +1,4 @@
-"""The only place that saves, merges and loads fitted models; weights are safetensors."""
+"""Save, merge and load trained models; all weights are safetensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from torch import nn
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 
 from ..errors import ModelError
+from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
 from .backbone import Backbone
 from .build import (
-    NO_FOREIGN_CODE,
+    NO_REMOTE_CODE,
     BuiltModel,
     add_casing_embeddings,
     backend_tokenizer,
@@ -28,7 +29,7 @@ from .crf import CRF, with_transitions
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A fitted model in memory, ready to tag."""
+    """A trained model in memory, ready to tag."""
 
     network: PreTrainedModel
     tokenizer: Tokenizer
@@ -36,18 +37,25 @@ class Checkpoint:
 
 
 def save_initial_adapter(model: BuiltModel, folder: Path) -> None:
-    """Write adapters as they begin: where these are taken out of the base's weights (PiSSA), saving for the untouched base needs them."""
+    """Write the initial adapters of a model whose base is a residual (PiSSA).
+
+    :func:`save_adapter` needs them to express the trained adapters over the original base.
+    """
     assert isinstance(model.network, PeftModel)
     config = model.network.peft_config["default"]
-    kept, config.init_lora_weights = config.init_lora_weights, True
+    init_lora_weights, config.init_lora_weights = config.init_lora_weights, True
     model.network.save_pretrained(folder, save_embedding_layers=False)
-    config.init_lora_weights = kept
+    config.init_lora_weights = init_lora_weights
 
 
 def save_adapter(model: BuiltModel, folder: Path, initial: Path | None = None) -> None:
-    """Write adapters, classifier, tokenizer and what they were trained on (base name, revision, hash of its weights).
+    """Write the adapters, classifier and tokenizer, with the name, revision and hash of the base.
 
-    ``initial`` is what :func:`save_initial_adapter` wrote; with it, adapters fit the base as it is, at twice the rank.
+    Args:
+        model: the trained model.
+        folder: where to write.
+        initial: the folder of :func:`save_initial_adapter`, if the base is a residual. The adapters
+            are then converted to the original base, which doubles their rank.
     """
     assert isinstance(model.network, PeftModel)
     model.network.peft_config["default"].base_model_name_or_path = model.spec.backbone
@@ -58,19 +66,12 @@ def save_adapter(model: BuiltModel, folder: Path, initial: Path | None = None) -
         save_embedding_layers=False,
         path_initial_model_for_weight_conversion=initial and str(initial),
     )
-    if initial:  # peft's conversion keeps the low-rank matrices alone (0.21)
+    if initial:  # peft's conversion drops all but the low-rank matrices (0.21)
         path = folder / SAFETENSORS_WEIGHTS_NAME
-        save_file(
-            {
-                **{
-                    name: weight.contiguous()
-                    for name, weight in state.items()
-                    if "lora_" not in name
-                },
-                **load_file(path),
-            },
-            path,
-        )
+        others = {
+            name: weight.contiguous() for name, weight in state.items() if "lora_" not in name
+        }
+        save_file({**others, **load_file(path)}, path)
     model.tokenizer.save_pretrained(folder)
     with_transitions(model.spec, model.network).save(folder)
 
@@ -79,13 +80,13 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
     """Load adapters and classifier onto their backbone.
 
     Raises:
-        ModelError: the backbone's weights are not those the adapters were trained on.
+        ModelError: the adapters were trained on a backbone with other weights.
     """
     spec = TaggerSpec.load(folder)
     if backbone.weights_sha256 != spec.base_sha256:
         raise ModelError(
-            f"{folder}: trained on {spec.backbone} {spec.backbone_revision} with weights {spec.base_sha256[:12]}, "
-            f"not {backbone.weights_sha256[:12]}: give that backbone"
+            f"{folder}: trained on {spec.backbone} {spec.backbone_revision} with weights "
+            f"{spec.base_sha256[:12]}, not {backbone.weights_sha256[:12]}: give that backbone"
         )
     base, _ = _load_network(backbone.folder, spec)  # a backbone has no classifier
     if spec.casing_embeddings:
@@ -96,8 +97,8 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
     )
 
 
-def merged(network: nn.Module) -> PreTrainedModel:
-    """The network with its adapters, if any, added into its weights."""
+def merge_adapters(network: nn.Module) -> PreTrainedModel:
+    """Merge the adapters, if there are any, into the weights, and return the network."""
     if isinstance(network, PeftModel):
         network = network.merge_and_unload()
     assert isinstance(network, PreTrainedModel)
@@ -105,33 +106,34 @@ def merged(network: nn.Module) -> PreTrainedModel:
 
 
 def save_model(model: BuiltModel, folder: Path) -> None:
-    """Write the whole model, adapters merged, as transformers loads it, with its ``ner_model.json``, which holds what a
-    conditional random field learned."""
+    """Write the complete model, adapters merged, in transformers' format.
+
+    The transitions of a conditional random field are in ``ner_model.json``.
+    """
     spec = with_transitions(model.spec, model.network)
-    network = merged(model.network)
-    network.save_pretrained(
-        folder,
-        state_dict={
-            name: weight
-            for name, weight in network.state_dict().items()
-            if not name.startswith(f"{CRF}.")
-        },
-    )
+    network = merge_adapters(model.network)
+    weights = {
+        name: weight
+        for name, weight in network.state_dict().items()
+        if not name.startswith(f"{CRF}.")
+    }
+    network.save_pretrained(folder, state_dict=weights)
     model.tokenizer.save_pretrained(folder)
     spec.save(folder)
 
 
 def load_model(folder: Path) -> Checkpoint:
-    """Load what :func:`save_model` wrote, in fp32 on the CPU, in evaluation mode.
+    """Load a model that :func:`save_model` wrote, in fp32 on the CPU, in evaluation mode.
 
     Raises:
-        ModelError: the folder holds no such model, or not all of it.
+        ModelError: the folder holds no such model, or a part of it is missing.
     """
     spec = TaggerSpec.load(folder)
     network, missing = _load_network(folder, spec)
     if missing:
         raise ModelError(
-            f"{folder}: the weights lack {', '.join(sorted(missing)[:3])} ({len(missing)} in all): train the model again"
+            f"{folder}: the weights lack {', '.join(sorted(missing)[:3])} ({len(missing)} in all): "
+            "train the model again"
         )
     return Checkpoint(
         network.eval(), backend_tokenizer(load_tokenizer(folder, spec.backbone)), spec
@@ -139,19 +141,20 @@ def load_model(folder: Path) -> Checkpoint:
 
 
 def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[str]]:
-    """The network, and the names of the weights that the folder does not hold."""
+    """Return the network and the names of the weights that the folder lacks."""
     settings = load_settings(folder, spec.backbone, spec.labels)
     try:
-        network, found = AutoModelForTokenClassification.from_pretrained(
+        network, loading = AutoModelForTokenClassification.from_pretrained(
             folder,
             config=settings,
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,
-            **NO_FOREIGN_CODE,
+            **NO_REMOTE_CODE,
         )
-    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of other shapes
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: other shapes
         raise ModelError(
-            f"{folder}: no loadable safetensors weights ({' '.join(str(error).split())[:200]}): train the model again"
+            f"{folder}: no loadable safetensors weights ({one_line(error, limit=200)}): "
+            "train the model again"
         ) from error
-    return network, set(found["missing_keys"])
+    return network, set(loading["missing_keys"])

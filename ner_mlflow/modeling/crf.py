@@ -1,4 +1,4 @@
-"""A conditional random field over the tags of a sentence, on top of the classifier over its words."""
+"""Score tag sequences with a conditional random field (CRF) on top of the classifier."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,14 +11,15 @@ from ..tagging.encoding import IGNORED
 from ..tagging.tagger import TaggerSpec
 
 CRF = "crf"
-"""What a network calls its field."""
+"""The name of the network's submodule."""
 
 
 class LinearChain(nn.Module):
-    """Learned scores of tags that begin a sentence and of tags that follow one another; at first all are 0.
+    """A linear-chain CRF: learned scores of first tags and of transitions between tags.
 
-    A linear-chain conditional random field (Lafferty, McCallum and Pereira, ICML 2001). It learns which steps are common; that
-    some are forbidden is left to the decoder, since a window may begin inside an entity.
+    Lafferty, McCallum and Pereira, ICML 2001. All scores are 0 at first. The CRF learns which
+    transitions are common. The decoder excludes the invalid ones, because a window may begin
+    inside an entity.
     """
 
     def __init__(self, labels: int) -> None:
@@ -27,12 +28,12 @@ class LinearChain(nn.Module):
         self.steps = nn.Parameter(torch.zeros(labels, labels))
 
     def forward(self, logits: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """Negative log-likelihood of tag sequences; shape (batch,).
+        """Return the negative log-likelihood of tag sequences, shape (batch,).
 
         Args:
             logits: scores of each word's tags, shape (batch, words, labels).
-            tags: shape (batch, words); those at ``lengths`` and after are not looked at.
-            lengths: words of each sequence, one at least; shape (batch,).
+            tags: label ids, shape (batch, words); ids after the end of a sequence are ignored.
+            lengths: the number of words of each sequence, 1 or more, shape (batch,).
         """
         inside = torch.arange(logits.shape[1], device=logits.device)[None, :] < lengths[:, None]
         chosen = logits.gather(2, tags[:, :, None])[:, :, 0] * inside
@@ -48,25 +49,28 @@ class LinearChain(nn.Module):
         return torch.logsumexp(total, dim=1) - path
 
     def transitions(self) -> Transitions:
-        """The scores as the decoder takes them."""
+        """Return the scores in the decoder's form."""
         return Transitions(tuple(self.starts.tolist()), tuple(map(tuple, self.steps.tolist())))
 
 
 def find_crf(network: nn.Module) -> LinearChain | None:
-    """The field of a network that was built with one."""
-    found = dict(network.named_children()).get(CRF)
-    assert found is None or isinstance(found, LinearChain)
-    return found
+    """Return a network's CRF, or None."""
+    crf = dict(network.named_children()).get(CRF)
+    assert crf is None or isinstance(crf, LinearChain)
+    return crf
 
 
 def with_transitions(spec: TaggerSpec, network: nn.Module) -> TaggerSpec:
-    """The specification with what the network's field, if it has one, has learned by now."""
+    """Return the specification with the transitions that the network's CRF, if any, has learned."""
     crf = find_crf(network)
     return replace(spec, transitions=crf.transitions()) if crf else spec
 
 
 class SequenceLoss:
-    """Negative log-likelihood of whole tag sequences, called as :class:`~ner_mlflow.modeling.objective.TaggingLoss` is."""
+    """The negative log-likelihood of tag sequences.
+
+    It is called like :class:`~ner_mlflow.modeling.objective.TaggingLoss`.
+    """
 
     def __init__(self, crf: LinearChain) -> None:
         self._crf = crf
@@ -78,21 +82,23 @@ class SequenceLoss:
         num_items_in_batch: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> Tensor:
-        """The mean over ``num_items_in_batch`` words (of all batches of a step), by default those of ``labels``.
+        """Return the loss, a scalar: the sum over sequences divided by the number of words.
 
         Args:
-            outputs: holds ``logits`` of shape (batch, length, classes).
-            labels: shape (batch, length), IGNORED but on the first subword of a word.
-            teacher: none; it speaks of words, not of sequences.
+            outputs: holds ``logits`` of shape (batch, length, labels).
+            labels: label ids on the first subword of each word, and IGNORED on all others, shape
+                (batch, length).
+            num_items_in_batch: the number of words to divide by, of all batches of a step; None:
+                those of ``labels``.
+            teacher: must be None: teachers score single words, not sequences.
         """
         assert teacher is None
         lengths = (labels != IGNORED).sum(1)
-        # Subwords that carry a label first, in their order.
-        places = torch.argsort((labels == IGNORED).int(), dim=1, stable=True)[
-            :, : int(lengths.max())
-        ]
+        # The positions of labelled subwords, in order, then of the others.
+        positions = torch.argsort((labels == IGNORED).int(), dim=1, stable=True)
+        positions = positions[:, : int(lengths.max())]
         logits = outputs.logits.float().gather(
-            1, places[:, :, None].expand(-1, -1, outputs.logits.shape[2])
+            1, positions[:, :, None].expand(-1, -1, outputs.logits.shape[2])
         )
-        losses: Tensor = self._crf(logits, labels.gather(1, places).clamp(min=0), lengths)
+        losses: Tensor = self._crf(logits, labels.gather(1, positions).clamp(min=0), lengths)
         return losses.sum() / (lengths.sum() if num_items_in_batch is None else num_items_in_batch)

@@ -1,7 +1,7 @@
-"""Train only the word embeddings that training sees.
+"""Train only those rows of the word embeddings that the training sentences use.
 
-No gradient ever reaches the rows of subwords that training sentences do not hold, yet clearing gradients, clipping and the
-optimiser pass over the whole table at every step; for a small encoder it is half of the weights.
+The other rows never receive a gradient. Yet clearing gradients, clipping and the optimiser pass
+over the whole table at every step, and in a small encoder that table is half of all weights.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,50 +15,66 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 
-class SeenEmbedding(nn.Module):
-    """Looks rows up as ``table`` does; ``weight`` holds those of ``seen`` ids and learns, the others stay as they are."""
+class SubsetEmbedding(nn.Module):
+    """An embedding of which some rows are trained and the others are frozen.
 
-    def __init__(self, table: nn.Embedding, seen: Tensor) -> None:
-        """``seen``: different ids, shape (rows,)."""
+    ``weight`` holds the trained rows, shape (rows, width).
+    """
+
+    def __init__(self, table: nn.Embedding, trained_ids: Tensor) -> None:
+        """Copy the rows to train.
+
+        Args:
+            table: the whole embedding.
+            trained_ids: the ids of the rows to train, without repeats, shape (rows,).
+        """
         super().__init__()
-        self.weight = nn.Parameter(table.weight.detach()[seen].clone())
+        self.weight = nn.Parameter(table.weight.detach()[trained_ids].clone())
         self.register_buffer("table", table.weight.detach(), persistent=False)
-        slots = torch.full((table.num_embeddings,), -1)
-        slots[seen] = torch.arange(len(seen))
-        self.register_buffer("slots", slots, persistent=False)
+        rows = torch.full((table.num_embeddings,), -1)
+        rows[trained_ids] = torch.arange(len(trained_ids))
+        self.register_buffer("rows", rows, persistent=False)
         self.table: Tensor
-        self.slots: Tensor
-        self._padding_slot = None if table.padding_idx is None else int(slots[table.padding_idx])
+        self.rows: Tensor
+        """Id -> row of ``weight``, -1 for frozen ids."""
+        self._padding_row = None if table.padding_idx is None else int(rows[table.padding_idx])
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Embeddings of shape (*ids.shape, width)."""
-        slots = self.slots[ids]
-        known = functional.embedding(
-            slots.clamp(min=0), self.weight, padding_idx=self._padding_slot
+        """Return the embeddings of ids, shape (*ids.shape, width)."""
+        rows = self.rows[ids]
+        trained = functional.embedding(
+            rows.clamp(min=0), self.weight, padding_idx=self._padding_row
         )
-        if self.training:  # training sees no other
-            return known
-        return torch.where((slots >= 0)[..., None], known, functional.embedding(ids, self.table))
+        if self.training:  # training data holds no frozen ids
+            return trained
+        return torch.where((rows >= 0)[..., None], trained, functional.embedding(ids, self.table))
 
 
 @contextmanager
-def only_seen_rows(
+def subset_embeddings(
     network: PreTrainedModel, input_ids: Iterable[NDArray[np.int64]], pad_id: int
 ) -> Iterator[None]:
-    """Inside, the network trains the embeddings of these ids alone; after it, it has its own table again, with what they learnt.
+    """Train only the embeddings of some ids within the context.
 
-    Nothing changes where the embeddings are not trained at all.
+    After it the network has its own table again, with the trained rows written back. A network
+    whose embeddings are frozen stays as it is.
+
+    Args:
+        network: changed in place.
+        input_ids: the ids of all training sentences.
+        pad_id: the id of padding.
     """
     table = network.get_input_embeddings()
     if not table.weight.requires_grad:
         yield
         return
-    seen = torch.from_numpy(np.unique(np.concatenate([[pad_id], *input_ids]).astype(np.int64)))
-    compact = SeenEmbedding(table, seen)
-    network.set_input_embeddings(compact)
+    trained_ids = np.unique(np.concatenate([[pad_id], *input_ids]).astype(np.int64))
+    rows = torch.from_numpy(trained_ids)
+    subset = SubsetEmbedding(table, rows)
+    network.set_input_embeddings(subset)
     try:
         yield
     finally:
         network.set_input_embeddings(table)
         with torch.no_grad():
-            table.weight[seen] = compact.weight.to(table.weight.device)
+            table.weight[rows] = subset.weight.to(table.weight.device)

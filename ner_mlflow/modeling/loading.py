@@ -1,4 +1,4 @@
-"""Open a model on disk as a tagger, whichever of the two kinds it is."""
+"""Open a model on disk as a tagger, be it a PyTorch model or an exported one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Compute the training loss."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ..tagging.encoding import IGNORED
 
 
 class Loss(Protocol):
-    """What the trainer calls with a network's outputs and a batch's labels, to have one number."""
+    """A function that the trainer calls with a network's outputs and a batch's labels."""
 
     def __call__(
         self,
@@ -23,13 +23,18 @@ class Loss(Protocol):
         num_items_in_batch: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> Tensor:
-        """Shapes as in :class:`TaggingLoss`."""
+        """Return the loss, with arguments as in :class:`TaggingLoss`."""
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """What teachers say: for each training sentence log-probabilities of shape (words, classes); their share in the loss; and the
-    temperature that flattens both distributions."""
+    """The teachers' predictions and how they enter the loss.
+
+    Attributes:
+        log_probabilities: for each training sentence, shape (words, labels).
+        weight: the share of the teachers in the loss, 0 to 1.
+        temperature: divides the logits of teachers and student.
+    """
 
     log_probabilities: Sequence[NDArray[np.float32]]
     weight: float
@@ -37,7 +42,16 @@ class Distillation:
 
 
 def class_weights(labels: Iterable[NDArray[np.int64]], classes: int, power: float) -> Tensor:
-    """A weight for each class, its count to the ``-power``, of mean 1 over the labelled subwords; shape (classes,)."""
+    """Return the weight of each class, shape (classes,).
+
+    A weight is proportional to the class's count to the power ``-power``. The mean weight of the
+    labelled subwords is 1.
+
+    Args:
+        labels: label ids of each window, IGNORED where a subword has none.
+        classes: the number of labels.
+        power: 0 gives equal weights.
+    """
     counts = np.zeros(classes)
     for row in labels:
         counts += np.bincount(row[row != IGNORED], minlength=classes)
@@ -46,12 +60,13 @@ def class_weights(labels: Iterable[NDArray[np.int64]], classes: int, power: floa
 
 
 class TaggingLoss:
-    """Cross entropy over labelled subwords, weighted by class and by how wrong the model is.
+    """Cross entropy over labelled subwords, with class weights, focal factor and distillation.
 
-    The focal factor ``(1 - p)^gamma``, ``p`` the probability of the true class, is that of Lin et al., "Focal Loss for Dense
-    Object Detection", ICCV 2017; ``gamma`` of 0 and weights of 1 make it plain cross entropy. Where teachers speak, their share of
-    the loss is ``temperature^2`` times the Kullback-Leibler divergence from them (Hinton, Vinyals and Dean, "Distilling the
-    Knowledge in a Neural Network", 2015).
+    The focal factor is ``(1 - p)^gamma``, where ``p`` is the probability of the true class (Lin et
+    al., "Focal Loss for Dense Object Detection", ICCV 2017). With ``gamma`` 0 and all weights 1 the
+    loss is plain cross entropy. With teachers, the loss is the weighted mean of this and of
+    ``temperature^2`` times the Kullback-Leibler divergence of the student from the teachers
+    (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015).
     """
 
     def __init__(
@@ -73,28 +88,31 @@ class TaggingLoss:
         num_items_in_batch: Tensor | None = None,
         teacher: Tensor | None = None,
     ) -> Tensor:
-        """The mean over ``num_items_in_batch`` labelled subwords (of all batches of a step), by default those of ``labels``.
+        """Return the loss, a scalar: the sum over labelled subwords divided by their number.
 
         Args:
-            outputs: holds ``logits`` of shape (batch, length, classes).
-            labels: shape (batch, length), IGNORED where there is none.
-            teacher: the teachers' log-probabilities, shape (batch, length, classes).
+            outputs: holds ``logits`` of shape (batch, length, labels).
+            labels: label ids, IGNORED where a subword has none, shape (batch, length).
+            num_items_in_batch: the number of subwords to divide by, of all batches of a step; None:
+                those of ``labels``.
+            teacher: the teachers' log-probabilities, shape (batch, length, labels).
         """
-        chosen = labels != IGNORED
-        logits, truth = outputs.logits[chosen].float(), labels[chosen]
+        labelled = labels != IGNORED
+        logits, gold = outputs.logits[labelled].float(), labels[labelled]
         losses = functional.cross_entropy(
-            logits, truth, reduction="none", label_smoothing=self._label_smoothing
+            logits, gold, reduction="none", label_smoothing=self._label_smoothing
         )
-        factors = self._weights.to(logits.device)[truth]
+        factors = self._weights.to(logits.device)[gold]
         if self._focal_gamma:
-            right = logits.softmax(-1).gather(1, truth[:, None])[:, 0]
-            factors = factors * (1 - right) ** self._focal_gamma
+            probabilities = logits.softmax(-1).gather(1, gold[:, None])[:, 0]
+            factors = factors * (1 - probabilities) ** self._focal_gamma
         losses = losses * factors
         if self._distillation and teacher is not None:
             weight, temperature = self._distillation.weight, self._distillation.temperature
-            theirs, ours = (
-                torch.log_softmax(values / temperature, -1) for values in (teacher[chosen], logits)
+            targets, predicted = (
+                torch.log_softmax(values / temperature, -1)
+                for values in (teacher[labelled], logits)
             )
-            divergence = functional.kl_div(ours, theirs, reduction="none", log_target=True).sum(-1)
-            losses = (1 - weight) * losses + weight * temperature**2 * divergence
-        return losses.sum() / (len(truth) if num_items_in_batch is None else num_items_in_batch)
+            divergence = functional.kl_div(predicted, targets, reduction="none", log_target=True)
+            losses = (1 - weight) * losses + weight * temperature**2 * divergence.sum(-1)
+        return losses.sum() / (len(gold) if num_items_in_batch is None else num_items_in_batch)

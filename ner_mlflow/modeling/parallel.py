@@ -1,9 +1,10 @@
-"""Fit on several devices of a machine at once: one process each, batches shared out, gradients averaged."""
+"""Train on several devices of a machine: a process for each, with averaged gradients."""
 
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
@@ -13,76 +14,76 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ..config.schema import TrainConfig
-from ..data.sentences import Sentence
 from ..errors import ModelError
 from ..logs import show_progress
-from ..tagging.label_schema import LabelSchema
 from .build import BuiltModel
 from .cache import TrainingCache
-from .fit import OnEpoch, OnLog, OnStep, TrainResult, fit
-from .objective import Distillation
+from .callbacks import NO_HOOKS, OnLog, TrainingHooks
+from .dataset import TrainingData
+from .fit import TrainResult, fit
+from .processes import rank
 
 log = logging.getLogger(__name__)
 
 Build = Callable[[], BuiltModel]
-"""Makes the model to fit, the same one whenever it is called; can be pickled."""
-Logged = tuple[dict[str, float], int] | None
-"""Metrics and step; None: there is no more."""
+"""A function that returns the model to train, the same at each call; it can be pickled."""
+LogEntry = tuple[dict[str, float], int]
+"""Metrics and their step."""
+LogQueue = SimpleQueue[LogEntry | None]
+"""Log entries, and None at the end."""
 
 
 def fit_in_processes(
     build: Build,
-    train: Sequence[Sentence],
-    validation: Sequence[Sentence],
-    schema: LabelSchema,
+    data: TrainingData,
     config: TrainConfig,
     folder: Path,
-    on_log: OnLog,
-    distillation: Distillation | None = None,
-    on_epoch: OnEpoch | None = None,
-    on_step: OnStep | None = None,
+    hooks: TrainingHooks = NO_HOOKS,
     cache: TrainingCache | None = None,
 ) -> TrainResult:
-    """:func:`~ner_mlflow.modeling.fit.fit` in ``config.processes`` processes, started by torchrun's launcher; in this one where
-    one device is all there is.
+    """Call :func:`~ner_mlflow.modeling.fit.fit` in ``config.processes`` processes.
 
-    A step sees the same batch whatever the number of processes, and its gradient is the same mean over that batch.
+    With one process, or one device at most, it is called in this process. Otherwise torchrun's
+    launcher starts the processes. A step sees the same batch whatever the number of processes, and
+    its gradient is the same mean over that batch.
+
+    Args:
+        build: builds the model in each process.
+        data: as for ``fit``.
+        config: as for ``fit``.
+        folder: as for ``fit``.
+        hooks: as for ``fit``; with several processes ``on_log`` only.
+        cache: as for ``fit``; unused with several processes.
 
     Raises:
-        ModelError: more processes than GPUs, on a machine that has some, or than batches can feed; or one ended before its time.
+        ModelError: there are more processes than GPUs, on a machine with GPUs, or too many for the
+            batch size; a hook that can end the training needs one process; or a process failed.
     """
     gpus = torch.cuda.device_count()
     processes = config.processes or max(1, gpus)
     if gpus and processes > gpus:
         raise ModelError(
-            f"train.processes={processes}, but this machine has {gpus} GPU(s), one for each: set {gpus} or less"
+            f"train.processes={processes}, but this machine has {gpus} GPU(s), one per process: "
+            f"set {gpus} or less"
         )
     if processes == 1 and gpus <= 1:
-        return fit(
-            build(),
-            train,
-            validation,
-            schema,
-            config,
-            folder,
-            on_log,
-            distillation,
-            on_epoch,
-            on_step,
-            cache,
-        )
-    if on_epoch:
+        return fit(build(), data, config, folder, hooks, cache)
+    if hooks.can_end_training:
         raise ModelError(
-            f"train.processes={processes}: a training that may be ended after an epoch runs in one process: set 1, and show it one GPU"
+            f"train.processes={processes}: a training that may be ended early runs in one process: "
+            "set 1, and make one GPU visible"
         )
     if 2 * processes > config.batch_size:
         raise ModelError(
-            f"train.batch_size={config.batch_size} is shared by {processes} processes: set {2 * processes} or more, or fewer train.processes"
+            f"train.batch_size={config.batch_size} is shared by {processes} processes: "
+            f"set {2 * processes} or more, or fewer train.processes"
         )
     log.info("training in %d processes", processes)
-    logged: SimpleQueue[Logged] = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    queue: LogQueue = torch.multiprocessing.get_context("spawn").SimpleQueue()
     failures: list[Exception] = []
-    forwarder = threading.Thread(target=_forward, args=(logged, on_log, failures), daemon=True)
+    forwarder = threading.Thread(
+        target=_forward_logs, args=(queue, hooks.on_log, failures), daemon=True
+    )
     forwarder.start()
     launch = elastic_launch(
         LaunchConfig(
@@ -95,58 +96,49 @@ def fit_in_processes(
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
         ),
-        _fit_in_one,
+        _fit_in_worker,
     )
     threads = max(1, torch.get_num_threads() // processes)
     try:
-        results: dict[int, TrainResult] = launch(
-            logged, threads, build, train, validation, schema, config, folder, distillation
-        )
+        results: dict[int, TrainResult] = launch(queue, threads, build, data, config, folder)
     except ChildFailedError as error:
         raise ModelError(
-            f"training in {processes} processes: one ended before its time, see above: {error.get_first_failure()[1].message}"
+            f"training in {processes} processes: one failed, as shown above: "
+            f"{error.get_first_failure()[1].message}"
         ) from error
     finally:
-        logged.put(None)
+        queue.put(None)
         forwarder.join()
     if failures:
         raise failures[0]
     return results[0]
 
 
-def _fit_in_one(
-    logged: "SimpleQueue[Logged]",
+def _fit_in_worker(
+    queue: LogQueue,
     threads: int,
     build: Build,
-    train: Sequence[Sentence],
-    validation: Sequence[Sentence],
-    schema: LabelSchema,
+    data: TrainingData,
     config: TrainConfig,
     folder: Path,
-    distillation: Distillation | None,
 ) -> TrainResult:
-    """What each process does; the first one logs."""
-    first = os.environ["RANK"] == "0"
-    if first:
-        show_progress()
+    """Train in one of the processes; the first one reports its logs."""
     if not torch.cuda.is_available():
         torch.set_num_threads(threads)
-    return fit(
-        build(),
-        train,
-        validation,
-        schema,
-        config,
-        folder,
-        lambda metrics, step: logged.put((dict(metrics), step)) if first else None,
-        distillation,
-    )
+    if rank():
+        return fit(build(), data, config, folder)
+    show_progress()
+    return fit(build(), data, config, folder, TrainingHooks(on_log=partial(_put_log, queue)))
 
 
-def _forward(logged: "SimpleQueue[Logged]", on_log: OnLog, failures: list[Exception]) -> None:
-    while (
-        entry := logged.get()
-    ) is not None:  # to the end: a process that logs into a full pipe waits
+def _put_log(queue: LogQueue, metrics: Mapping[str, float], step: int) -> None:
+    queue.put((dict(metrics), step))
+
+
+def _forward_logs(queue: LogQueue, on_log: OnLog, failures: list[Exception]) -> None:
+    """Call ``on_log`` with each entry of the queue; after a failure, only empty the queue."""
+    # The queue is read to its end: a process that writes to a full pipe would wait forever.
+    while (entry := queue.get()) is not None:
         if not failures:
             try:
                 on_log(*entry)

@@ -13,7 +13,10 @@ from ..tagging.tagger import Forward, Tagger, TaggerSpec
 
 
 def torch_forward(network: nn.Module, autocast_dtype: torch.dtype | None = None) -> Forward:
-    """Logits of a network in evaluation mode, on the device it is on, in fp32 or autocast to ``autocast_dtype``."""
+    """Return a function that computes a network's logits in evaluation mode.
+
+    It runs on the network's device, in fp32 or with autocast to ``autocast_dtype``.
+    """
     device = next(network.parameters()).device
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
@@ -39,7 +42,16 @@ def torch_tagger(
     autocast_dtype: torch.dtype | None = None,
     encoder: WordEncoder | None = None,
 ) -> Tagger:
-    """A tagger over a PyTorch model."""
+    """Return a tagger over a PyTorch model.
+
+    Args:
+        network: the model.
+        tokenizer: the model's tokenizer.
+        spec: the model's specification.
+        batch_subwords: the number of padded subwords in a batch, padding included.
+        autocast_dtype: the dtype of matrix products; None: fp32.
+        encoder: the model's encoder; None: a new one.
+    """
     return Tagger(
         torch_forward(network, autocast_dtype), tokenizer, spec, batch_subwords, encoder=encoder
     )

@@ -1,4 +1,4 @@
-"""Which training windows make a batch."""
+"""Choose the training windows of each batch."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,30 +11,34 @@ from ..tagging.iob2 import split_tag
 
 
 def repeat_factors(sentences: Sequence[Sentence], threshold: float) -> NDArray[np.float64]:
-    """How often each sentence is drawn in an epoch: ``max(1, sqrt(threshold / share))`` of its rarest type, where ``share``
-    of the sentences hold the type; shape (sentences,).
+    """Return how often each sentence is drawn in an epoch, shape (sentences,).
 
-    Repeat factor sampling (Gupta, Dollár and Girshick, "LVIS", CVPR 2019, section 4.3).
+    The factor is ``max(1, sqrt(threshold / share))`` of the sentence's rarest type, where ``share``
+    is the share of sentences that contain the type. This is repeat factor sampling (Gupta, Dollár
+    and Girshick, "LVIS", CVPR 2019, section 4.3).
     """
-    types = [
+    types_by_sentence = [
         {type_ for _, type_ in map(split_tag, sentence.tags) if type_} for sentence in sentences
     ]
-    holding: dict[str, int] = {}
-    for found in types:
-        for type_ in found:
-            holding[type_] = holding.get(type_, 0) + 1
+    counts: dict[str, int] = {}
+    for types in types_by_sentence:
+        for type_ in types:
+            counts[type_] = counts.get(type_, 0) + 1
     factors = {
         type_: max(1.0, (threshold * len(sentences) / count) ** 0.5)
-        for type_, count in holding.items()
+        for type_, count in counts.items()
     }
-    return np.array([max((factors[type_] for type_ in found), default=1.0) for found in types])
+    return np.array(
+        [max((factors[type_] for type_ in types), default=1.0) for types in types_by_sentence]
+    )
 
 
 class SubwordBatches(BatchSampler):
-    """Batches of windows of like length with as many subwords each, in an order drawn anew each epoch.
+    """Batches of windows of similar length, each with the same number of subwords.
 
-    Windows are sorted by length, cut where the running sum passes equal shares, and the batches shuffled; who shares a batch
-    changes among windows of one length. So little is padded, every step costs the same, and the number of steps is known.
+    Windows are sorted by length, cut into equal shares of the subwords, and the batches are
+    shuffled. Each epoch has another order, and windows of equal length change batches. So there is
+    little padding, every step costs the same, and the number of steps is known in advance.
     """
 
     def __init__(
@@ -46,14 +50,17 @@ class SubwordBatches(BatchSampler):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """
+        """Take the lengths of the windows.
+
         Args:
-            lengths: subwords of each window.
-            batch_size: windows a batch, on average.
-            seed: of the order; with the epoch, it determines the batches.
-            factors: how often each window is drawn in an epoch; a fraction is a chance.
-            rank: of the process that asks; it gets every ``world_size``-th window of each batch, from its own place on.
-            world_size: processes that share a batch, at most half as many as ``batch_size``.
+            lengths: the number of subwords in each window.
+            batch_size: the mean number of windows in a batch.
+            seed: the seed of the order; seed and epoch determine the batches.
+            factors: how often each window is drawn in an epoch, shape (windows,); the fractional
+                part is a probability. None: once each.
+            rank: the rank of this process. It takes every ``world_size``-th window of each batch,
+                from index ``rank`` on.
+            world_size: the number of processes that share a batch; ``batch_size // 2`` or fewer.
         """
         super().__init__(SequentialSampler(range(len(lengths))), batch_size, drop_last=False)
         self._lengths = np.asarray(lengths)
@@ -65,7 +72,7 @@ class SubwordBatches(BatchSampler):
         self._world_size = world_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the batches of this epoch next."""
+        """Set the epoch whose batches are drawn next."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -81,9 +88,10 @@ class SubwordBatches(BatchSampler):
             yield drawn[cuts[index] : cuts[index + 1]][self._rank :: self._world_size].tolist()
 
     def _cuts(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where batches begin in the sorted windows, shape (batches + 1,)."""
         running = np.cumsum(self._lengths[drawn])
         inner = np.searchsorted(running, running[-1] * np.arange(1, self._batches) / self._batches)
-        # Each batch has a window for each process at least, however long these are.
+        # Each batch has one window or more for each process, however long the windows are.
         least = self._world_size * np.arange(1, self._batches)
         inner = np.maximum.accumulate(np.maximum(inner - least, 0)) + least
         inner = np.minimum(inner, len(drawn) - least[::-1])

@@ -1,4 +1,8 @@
-"""The transformers Trainer with our batches, loss, learning rates by layer, validation, and checkpoints that are whole or not there."""
+"""Extend the transformers Trainer for entity recognition.
+
+It has batches of equal numbers of subwords, our losses, learning rates by layer, validation by
+entity scores, and checkpoints that are either complete or ignored.
+"""
 
 import os
 import re
@@ -16,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import BatchSampler, DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerControl
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..config.schema import TrainConfig
@@ -25,46 +29,38 @@ from ..evaluation.scores import score_tagger
 from ..paths import atomic_file
 from ..tagging.tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
+from .callbacks import AverageCallback, CheckpointCallback
 from .crf import CRF
+from .dataset import TEACHER
 from .objective import Loss
+from .processes import rank
 
 COMPLETE = "complete"
-"""Marks a checkpoint that was written to the end."""
+"""The name of the file that marks a complete checkpoint."""
 WEIGHTS_FILE, AVERAGE_FILE, BEST_FILE = (
     "weights.safetensors",
     "average.safetensors",
     "best.safetensors",
 )
 LAYER = re.compile(r"\.layers?\.(\d+)\.")
-"""Where an architecture says which encoder layer a weight is of."""
+"""The part of a weight's name that holds the number of its encoder layer."""
 CLASSIFIER = "classifier."
-TEACHER = "teacher"
-"""Key of a batch that holds the teachers' log-probabilities."""
 VALIDATION = "eval_"
-"""What the Trainer puts before names of validation scores."""
-
-
-def world_size() -> int:
-    """Processes that train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """The place of this one among them."""
-    return int(os.environ.get("RANK", "0"))
+"""The Trainer's prefix for names of validation scores."""
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole, None where there is none."""
-    whole = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{COMPLETE}")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    """Return the newest complete checkpoint in a folder, or None."""
+    complete = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{COMPLETE}")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 class NerTrainer(Trainer):
-    """A Trainer whose evaluation is ours: windows merged, valid tags decoded, strict entity scores.
+    """A Trainer that validates by strict entity scores of the decoded tags of whole sentences.
 
-    The weights of the epoch with the best validation F1 are kept in ``folder/best.safetensors``; checkpoints to resume from
-    are beside it. With an average, it is the average that is validated and kept.
+    It keeps the weights of the epoch with the best validation F1 in ``folder/best.safetensors``,
+    beside the checkpoints to resume from. With ``ema_decay`` it validates and keeps the averaged
+    weights.
     """
 
     eval_dataset: list[Sentence]
@@ -79,8 +75,18 @@ class NerTrainer(Trainer):
         batches: BatchSampler | None,
         **settings: Any,
     ) -> None:
+        """Set up the training.
+
+        Args:
+            tagger: returns a tagger over the network as it is.
+            loss: the training loss.
+            config: the settings.
+            folder: where the best weights are written.
+            batches: the batches of this process; None: the Trainer's own.
+            settings: arguments of the Trainer.
+        """
         super().__init__(compute_loss_func=loss, **settings)
-        torch.manual_seed(config.seed + rank())  # processes drop out different units
+        torch.manual_seed(config.seed + rank())  # each process drops out other units
         self._tagger = tagger
         self._loss = loss
         self._config = config
@@ -89,13 +95,13 @@ class NerTrainer(Trainer):
         self._average: WeightAverage | None = None
         if config.ema_decay:
             self._average = WeightAverage(self.model, config.ema_decay)
-            self.add_callback(_AverageCallback(self._average))
-        self.add_callback(_CheckpointCallback(config.checkpoint_steps))
+            self.add_callback(AverageCallback(self._average))
+        self.add_callback(CheckpointCallback(config.checkpoint_steps))
         self.validation_seconds = 0.0
 
     @property
     def validation_scores(self) -> list[dict[str, float]]:
-        """Scores after each epoch so far, those before an interruption too."""
+        """Return the scores after each epoch so far, including those before an interruption."""
         return [
             {
                 name.removeprefix(VALIDATION): value
@@ -107,7 +113,7 @@ class NerTrainer(Trainer):
         ]
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Batches of our sampler, or the Trainer's where we have none."""
+        """Return the batches of our sampler if there is one, and the Trainer's otherwise."""
         if self._batches is None:
             loader: DataLoader[Any] = super().get_train_dataloader()
             return loader
@@ -117,19 +123,19 @@ class NerTrainer(Trainer):
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        # Our batches are shared out already.
+        # Our sampler has split each batch among the processes already.
         prepared: DataLoader[Any] = prepare_data_loader(
             loader, self.accelerator.device, num_processes=1, process_index=0, put_on_device=True
         )
         return prepared
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
-        """AdamW with a group of weights for each learning rate."""
+        """Create AdamW with a group of weights for each learning rate."""
         network = model or self.model
-        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
-        optimizer: Optimizer = kind(
-            parameter_groups(network, self._config, set(self.get_decay_parameter_names(network))),
-            **settings,
+        optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, network)
+        decayed = set(self.get_decay_parameter_names(network))
+        optimizer: Optimizer = optimizer_class(
+            parameter_groups(network, self._config, decayed), **settings
         )
         self.optimizer = optimizer
         return optimizer
@@ -137,24 +143,23 @@ class NerTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Any:
-        """The loss, which alone sees what the teachers say."""
+        """Return the loss; the teachers' log-probabilities go to the loss, not to the model."""
         self.compute_loss_func = partial(self._loss, teacher=inputs.pop(TEACHER, None))
         return super().compute_loss(model, inputs, *args, **kwargs)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Score validation, and keep the weights if they are the best so far."""
+        """Return the validation scores, and save the weights if they are the best so far."""
         started = time.perf_counter()
-        found: list[dict[str, float]] = [{}]
+        scores: list[dict[str, float]] = [{}]
         if self.is_world_process_zero():
             with self._average.applied() if self._average else nullcontext():
-                found = [score_tagger(self._tagger(), self.eval_dataset)]
-                if found[0]["f1"] > max(
-                    (earlier["f1"] for earlier in self.validation_scores), default=-1.0
-                ):
+                scores = [score_tagger(self._tagger(), self.eval_dataset)]
+                best = max((epoch["f1"] for epoch in self.validation_scores), default=-1.0)
+                if scores[0]["f1"] > best:
                     self._write(self._folder / BEST_FILE)
-        broadcast_object_list(found)  # all must agree on when to stop
+        broadcast_object_list(scores)  # all processes must stop after the same epoch
         self.validation_seconds += time.perf_counter() - started
-        metrics = {f"{VALIDATION}{name}": value for name, value in found[0].items()}
+        metrics = {f"{VALIDATION}{name}": value for name, value in scores[0].items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -162,11 +167,11 @@ class NerTrainer(Trainer):
         return metrics
 
     def load_best(self) -> None:
-        """Give the network the weights of the best epoch."""
+        """Load the weights of the best epoch into the network."""
         self._read(self._folder / BEST_FILE)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the weights that training changes, for checkpoints."""
+        """Write the trainable weights of a checkpoint."""
         folder = Path(output_dir or self.args.output_dir)
         if self.is_world_process_zero():
             folder.mkdir(parents=True, exist_ok=True)
@@ -215,12 +220,19 @@ class NerTrainer(Trainer):
 def parameter_groups(
     network: nn.Module, config: TrainConfig, decayed: set[str]
 ) -> list[dict[str, Any]]:
-    """Weights by learning rate and decay.
+    """Return the optimiser's groups: trainable weights by learning rate and weight decay.
 
-    The classifier has ``learning_rate * classifier_lr_multiplier``, the encoder's last layer ``learning_rate``, each layer below
-    ``layerwise_lr_decay`` of the one above, the embeddings ``layerwise_lr_decay`` of the first layer (Howard and Ruder, "Universal Language
-    Model Fine-tuning", ACL 2018). Transitions of a conditional random field, few and far from 0 once learned, have
-    ``learning_rate * transition_lr_multiplier`` and no decay.
+    The encoder's last layer has ``learning_rate``. Each layer below it has ``layerwise_lr_decay``
+    times the rate of the next layer up, and the embeddings have ``layerwise_lr_decay`` times the
+    rate of the first layer (Howard and Ruder, "Universal Language Model Fine-tuning", ACL 2018).
+    The classifier has ``learning_rate * classifier_lr_multiplier``. The transitions of a
+    conditional random field have ``learning_rate * transition_lr_multiplier`` and no weight decay,
+    because they are few and end far from 0.
+
+    Args:
+        network: the model.
+        config: the settings.
+        decayed: the names of the weights with weight decay.
     """
     names = [name for name, _ in trainable_weights(network)]
     layers = 1 + max((layer for name in names if (layer := _layer(name)) is not None), default=-1)
@@ -239,43 +251,12 @@ def parameter_groups(
         groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})[
             "params"
         ].append(weight)
-    # The one with the highest rate of the encoder first: it is the one whose rate is logged.
+    # The Trainer logs the rate of the first group: the encoder's highest.
     return sorted(
         groups.values(), key=lambda group: (group["lr"] != config.learning_rate, -group["lr"])
     )
 
 
 def _layer(name: str) -> int | None:
-    found = LAYER.search(name)
-    return int(found.group(1)) if found else None
-
-
-class _AverageCallback(TrainerCallback):
-    def __init__(self, average: WeightAverage) -> None:
-        self._average = average
-
-    def on_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self._average.update()
-
-
-class _CheckpointCallback(TrainerCallback):
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        # The end of an epoch is saved after its validation.
-        if (
-            self._steps
-            and state.global_step % self._steps == 0
-            and not (state.epoch or 0.0).is_integer()
-        ):
-            control.should_save = True
-
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        control.should_save = True
+    match = LAYER.search(name)
+    return int(match.group(1)) if match else None

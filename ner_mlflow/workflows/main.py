@@ -10,16 +10,15 @@ import pandas as pd
 from ..config.loading import load_config, preset_name
 from ..config.schema import Config
 from ..errors import ConfigError
-from ..modeling.backbone import resolve_backbone
 from ..tracking.lifecycle import open_child
 from ..tracking.models import check_registered_name
 from ..tracking.records import MainRecord
 from ..tracking.registry import alias_holder
 from ..tracking.run import Run
 from ..tracking.steps import Step
-from .distillation import find_teachers
 from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
 from .promote import try_promote
+from .train import find_inputs
 
 log = logging.getLogger(__name__)
 
@@ -56,18 +55,14 @@ def run_main(
     if len(configs) < len(presets):
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
     # Whatever is missing is reported before any training.
-    backbones = {
-        name: resolve_backbone(config.model.backbone, config.model.revision)
-        for name, config in configs.items()
-    }
-    teachers = {name: find_teachers(config.distill) for name, config in configs.items()}
+    inputs = {name: find_inputs(config) for name, config in configs.items()}
     run.log_config(**configs)
     results = []
     for number, (name, config) in enumerate(configs.items(), start=1):
         log.info("— preset %d of %d: %s —", number, len(configs), name)
         pipeline = Pipeline(run, name)
         data = pipeline.prepare(config)
-        train = pipeline.train(config, data, backbones[name], teachers[name])
+        train = pipeline.train(config, data, inputs[name])
         results.append(pipeline.evaluate_and_export(config, train, data))
     best = best_result(results)
     config = configs[best.name]

@@ -12,9 +12,8 @@ import pandas as pd
 from ..config.schema import Config, ExportConfig
 from ..data.sentences import VALIDATION
 from ..export.side_by_side import time_side_by_side
-from ..modeling.backbone import Backbone
 from ..tracking.lifecycle import open_child
-from ..tracking.models import FoundModel, find_model, register
+from ..tracking.models import find_model, register
 from ..tracking.queries import download, reusable_run
 from ..tracking.records import (
     EvaluateRecord,
@@ -30,7 +29,7 @@ from ..tracking.steps import Step
 from .data import TrackedDataset, data_cache_key, load_data, run_data
 from .evaluate import evaluate_cache_key, run_evaluate
 from .export import export_cache_key, run_export
-from .train import resumable_run, run_train, train_cache_key
+from .train import TrainInputs, resumable_run, run_train, train_cache_key
 
 log = logging.getLogger(__name__)
 
@@ -74,19 +73,12 @@ class Pipeline:
         note_children(self._parent, {name: data.run_id})
         return data
 
-    def train(
-        self,
-        config: Config,
-        data: TrackedDataset,
-        backbone: Backbone,
-        teachers: Sequence[FoundModel],
-    ) -> TrainRecord:
+    def train(self, config: Config, data: TrackedDataset, inputs: TrainInputs) -> TrainRecord:
         """Return the record of a training: reused, resumed where it was interrupted, or new."""
-        inputs = (config, data, backbone, teachers)
         return self._run(
             TrainRecord,
-            train_cache_key(*inputs),
-            lambda child: run_train(child, *inputs),
+            train_cache_key(config, data, inputs),
+            lambda child: run_train(child, config, data, inputs),
             resumable_run,
         )
 

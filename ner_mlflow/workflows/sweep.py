@@ -24,7 +24,9 @@ from ..errors import ConfigError, ModelError, TrackingError
 from ..export.relative_latency import RelativeLatency
 from ..modeling.backbone import resolve_backbone
 from ..modeling.build import backend_tokenizer, build_model
-from ..modeling.checkpoint import Checkpoint, load_model, merged
+from ..modeling.cache import TrainingCache
+from ..modeling.callbacks import TrainingHooks
+from ..modeling.checkpoint import Checkpoint, load_model, merge_adapters
 from ..paths import training_folder
 from ..provenance import cache_key, code_fingerprint
 from ..redaction import redact_address
@@ -55,7 +57,7 @@ from . import train
 from .data import TrackedDataset, load_data
 from .distillation import find_teachers
 from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
-from .train import Reuse, run_train
+from .train import TrainInputs, find_inputs, run_train
 
 log = logging.getLogger(__name__)
 
@@ -343,7 +345,7 @@ class Trials:
     def __init__(self, job: SweepJob, data: TrackedDataset) -> None:
         self._job = job
         self._data = data
-        self._reuse = Reuse()
+        self._cache = TrainingCache()
         self._backbone = cache(resolve_backbone)
         self._teachers = cache(find_teachers)
 
@@ -397,11 +399,12 @@ class Trials:
             run,
             config,
             self._data,
-            self._backbone(config.model.backbone, config.model.revision),
-            self._teachers(config.distill),
-            self._reuse,
-            trial.report,
-            check_interrupted,
+            TrainInputs(
+                self._backbone(config.model.backbone, config.model.revision),
+                self._teachers(config.distill),
+                self._cache,
+            ),
+            TrainingHooks(on_epoch=trial.report, on_step=check_interrupted),
             self._latency if "latency" in config.sweep.objectives else None,
             config.sweep.log_models,
         )
@@ -416,7 +419,7 @@ class Trials:
         backbone = self._backbone(config.model.backbone, config.model.revision)
         built = build_model(backbone, config.model, dataset.schema, config.train.seed)
         reference = Checkpoint(
-            merged(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
+            merge_adapters(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
         )
         return RelativeLatency(
             reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export
@@ -458,7 +461,7 @@ def _study_key(
         config.sweep.pruner,
         config.sweep.seed,
     ]
-    trained_by = train.trained_by(config.distill, data, weights_sha256, teachers)
+    trained_by = train.training_dependencies(config.distill, data, weights_sha256, teachers)
     return cache_key(
         [space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id]
     )
@@ -547,8 +550,7 @@ def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) 
 def _final(run: Run, config: Config, study: str, data: TrackedDataset) -> PresetResult:
     """Train the best settings with one seed, evaluate and export, or reuse what was done before."""
     pipeline = Pipeline(run, f"{study}-seed{config.train.seed}")
-    backbone = resolve_backbone(config.model.backbone, config.model.revision)
-    record = pipeline.train(config, data, backbone, find_teachers(config.distill))
+    record = pipeline.train(config, data, find_inputs(config))
     return pipeline.evaluate_and_export(config, record, data)
 
 

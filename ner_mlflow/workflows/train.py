@@ -1,10 +1,10 @@
-"""The `train` step: a prepared dataset in, a fitted model logged; an interrupted one goes on from its last checkpoint."""
+"""Run the `train` step: train a model on a prepared dataset and log it, or resume a run."""
 
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from filelock import FileLock, Timeout
 
 from ..config.loading import load_config
 from ..config.schema import Config, DistillConfig
-from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
+from ..modeling.arguments import resolve_precision
 from ..modeling.backbone import Backbone, resolve_backbone
 from ..modeling.build import build_model
 from ..modeling.cache import TrainingCache
-from ..modeling.fit import OnEpoch, OnStep, has_checkpoint, resolve_precision
+from ..modeling.callbacks import NO_HOOKS, OnLog, TrainingHooks
+from ..modeling.dataset import TrainingData
+from ..modeling.distillation import distillation_targets
+from ..modeling.fit import TrainResult, has_checkpoint
 from ..modeling.parallel import fit_in_processes
 from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
-from ..tracking.flavors import log_transformers_model
+from ..tracking.flavors import LoggedModel, log_transformers_model
 from ..tracking.lifecycle import connect
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, interrupted_runs
@@ -31,160 +34,191 @@ from ..tracking.records import TrainRecord, resume_key
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, load_data
-from .distillation import Lesson, find_teachers, teach
+from .distillation import find_teachers
 
 log = logging.getLogger(__name__)
 
 
-class Reuse:
-    """What one process's trainings on one dataset share: read, encoded and asked for once."""
+@dataclass(frozen=True)
+class TrainInputs:
+    """What a training starts from besides its settings and data.
 
-    def __init__(self) -> None:
-        self.cache = TrainingCache()
-        self._lessons: dict[str, Lesson] = {}
+    Attributes:
+        backbone: the encoder of ``model.backbone``.
+        teachers: the models of ``distill.teachers``.
+        cache: weights, encoded sentences and distillation targets that the trainings of this
+            process on one dataset share; None: nothing is shared.
+    """
 
-    def lesson(
-        self, config: DistillConfig, teachers: Sequence[FoundModel], dataset: PreparedDataset
-    ) -> Lesson:
-        """What the teachers say, weighed by the configuration."""
-        asked = cache_key(
-            [
-                config.model_copy(update={"weight": 0.0, "temperature": 1.0}).model_dump_json(),
-                *(teacher.fingerprint for teacher in teachers),
-            ]
-        )
-        if asked not in self._lessons:
-            self._lessons = {asked: teach(config, teachers, dataset)}
-        lesson = self._lessons[asked]
-        weighed = lesson.distillation and replace(
-            lesson.distillation, weight=config.weight, temperature=config.temperature
-        )
-        return replace(lesson, distillation=weighed)
+    backbone: Backbone
+    teachers: Sequence[FoundModel] = ()
+    cache: TrainingCache | None = None
+
+
+def find_inputs(config: Config) -> TrainInputs:
+    """Return the backbone and the teachers that the settings name.
+
+    Raises:
+        ModelError: the backbone or a teacher is not a usable model.
+        TrackingError: a teacher does not exist.
+    """
+    return TrainInputs(
+        resolve_backbone(config.model.backbone, config.model.revision),
+        find_teachers(config.distill),
+    )
 
 
 def run_train(
     run: Run,
     config: Config,
     data: TrackedDataset,
-    backbone: Backbone | None = None,
-    teachers: Sequence[FoundModel] | None = None,
-    reuse: Reuse | None = None,
-    on_epoch: OnEpoch | None = None,
-    on_step: OnStep | None = None,
+    inputs: TrainInputs | None = None,
+    hooks: TrainingHooks = NO_HOOKS,
     measure: Callable[[Path], Mapping[str, float]] | None = None,
     log_model: bool = True,
 ) -> TrainRecord:
-    """Fit a model in an open run; where the run was interrupted, go on from its last checkpoint on this machine.
+    """Train a model in an open run, and log it.
+
+    If the run was interrupted, training resumes from its last checkpoint on this machine.
 
     Args:
-        reuse: what this process's other trainings have read and encoded.
-        on_epoch: called with each epoch's validation F1; what it raises ends the training, and its checkpoints go.
-        on_step: called after each step; what it raises ends the training too.
-        measure: gives more metrics of the fitted model in a folder.
-        log_model: False to log all but the model.
+        run: the open run.
+        config: the settings.
+        data: the prepared dataset.
+        inputs: the backbone, teachers and cache; None: those that the settings name, and no cache.
+        hooks: called as training proceeds; ``on_log`` is called after the run has logged. If they
+            can end the training, its checkpoints are deleted when they do.
+        measure: returns further metrics of the trained model in a folder.
+        log_model: False to log everything but the model.
 
     Returns:
-        The record, with an empty model_uri where the model was not logged.
+        The record of the run; its model_uri is empty if the model was not logged.
 
     Raises:
-        TrackingError: the run was interrupted with other code, libraries, settings or data.
+        TrackingError: the run was interrupted with other code, libraries, settings or data, or
+            another process trains it.
+        DataError: the dataset has no validation sentences.
     """
     dataset = data.dataset
-    backbone = backbone or resolve_backbone(config.model.backbone, config.model.revision)
-    teachers = find_teachers(config.distill) if teachers is None else teachers
-    key = train_cache_key(config, data, backbone, teachers)
+    inputs = inputs or find_inputs(config)
+    key = train_cache_key(config, data, inputs)
     if resume_key(run.id) not in ("", key):
         raise TrackingError(
-            f"run {run.id} began with other code, libraries, settings or data than now: train again, without resuming"
+            f"run {run.id} started with other code, libraries, settings or data: "
+            "train again, without resuming"
         )
     record = TrainRecord(run_id=run.id, cache_key=key, **data.fields)
     record.write(run)
     run.log_config(model=config.model, train=config.train, distill=config.distill)
-    if overlap := {sentence.tokens for sentence in dataset.corpus[TRAIN]} & {
-        sentence.tokens for sentence in dataset.corpus[TEST]
-    }:
-        log.warning(
-            "%d different train sentences also stand in test: test scores flatter the model",
-            len(overlap),
-        )
-    if not dataset.corpus[VALIDATION]:
-        raise DataError(
-            f"data run {data.run_id}: validation is empty, so no epoch can be chosen: prepare it with a validation split"
-        )
+    _check_splits(data)
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
-    lesson = (
-        reuse.lesson(config.distill, teachers, dataset)
-        if reuse
-        else teach(config.distill, teachers, dataset)
+    training_data = TrainingData(dataset.corpus[TRAIN], dataset.corpus[VALIDATION], dataset.schema)
+    if inputs.teachers:
+        targets = distillation_targets(config.distill, inputs.teachers, dataset, inputs.cache)
+        run.log_metrics(targets.metrics)
+        training_data = replace(
+            training_data, train=targets.sentences, distillation=targets.distillation
+        )
+    build = partial(
+        build_model, inputs.backbone, config.model, dataset.schema, config.train.seed, inputs.cache
     )
-    run.log_metrics(lesson.metrics)
-    cache = reuse.cache if reuse else None
-    build = partial(build_model, backbone, config.model, dataset.schema, config.train.seed, cache)
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         try:
             result = fit_in_processes(
                 build,
-                lesson.sentences,
-                dataset.corpus[VALIDATION],
-                dataset.schema,
+                training_data,
                 config.train,
                 folder,
-                run.log_metrics,
-                lesson.distillation,
-                on_epoch,
-                on_step,
-                cache,
+                replace(hooks, on_log=_log_to(run, hooks)),
+                inputs.cache,
             )
         except BaseException:
-            if on_epoch or not has_checkpoint(folder):
+            if hooks.can_end_training or not has_checkpoint(folder):
                 shutil.rmtree(folder)
             raise
-        sizes = {f"model/{name}": size for name, size in folder_sizes(result.model_folder).items()}
-        if result.adapter_folder:
-            sizes |= {
-                f"adapter/{name}": size
-                for name, size in folder_sizes(result.adapter_folder).items()
-            }
-            run.log_folder(result.adapter_folder, "adapter")
-        logged = log_transformers_model(run.id, result.model_folder, "model") if log_model else None
-        measured = measure(result.model_folder) if measure else {}
-        run.log_metrics(measured)
+        logged = _log_result(run, result, log_model)
+        metrics = {**result.metrics, **_sizes(result)}
+        if measure:
+            metrics |= measure(result.model_folder)
+        run.log_metrics(metrics, model_id=logged.id if logged else None)
         shutil.rmtree(folder)
-    for name, figure in result.figures.items():
-        run.log_figure(name, figure)
-    metrics = {f"size_bytes/{name}": float(size) for name, size in sizes.items()}
-    for part in {name.partition("/")[0] for name in sizes}:
-        of_part = (size for name, size in sizes.items() if name.startswith(f"{part}/"))
-        metrics[f"size_bytes/{part}"] = float(sum(of_part))
-    run.log_metrics(metrics)
-    run.log_metrics(result.metrics, model_id=logged.id if logged else None)
     record = replace(
         record,
         model_uri=logged.uri if logged else "",
-        backbone=backbone.name,
-        backbone_revision=backbone.revision,
-        backbone_sha256=backbone.weights_sha256,
+        backbone=inputs.backbone.name,
+        backbone_revision=inputs.backbone.revision,
+        backbone_sha256=inputs.backbone.weights_sha256,
         precision=resolve_precision(config.train.precision),
-        metrics={**metrics, **measured, **result.metrics},
+        metrics=metrics,
     )
     record.write(run)
     return record
 
 
+def _check_splits(data: TrackedDataset) -> None:
+    """Refuse an empty validation split, and warn of train sentences that are also in test."""
+    corpus = data.dataset.corpus
+    train, test = ({sentence.tokens for sentence in corpus[split]} for split in (TRAIN, TEST))
+    if overlap := train & test:
+        log.warning(
+            "%d different train sentences are also in test: test scores are too high", len(overlap)
+        )
+    if not corpus[VALIDATION]:
+        raise DataError(
+            f"data run {data.run_id}: validation is empty, so no epoch can be chosen: "
+            "prepare it with a validation split"
+        )
+
+
+def _log_to(run: Run, hooks: TrainingHooks) -> OnLog:
+    def on_log(metrics: Mapping[str, float], step: int) -> None:
+        run.log_metrics(metrics, step)
+        hooks.on_log(metrics, step)
+
+    return on_log
+
+
+def _log_result(run: Run, result: TrainResult, log_model: bool) -> LoggedModel | None:
+    """Log the adapters, the figures and, if wanted, the model."""
+    if result.adapter_folder:
+        run.log_folder(result.adapter_folder, "adapter")
+    for name, figure in result.figures.items():
+        run.log_figure(name, figure)
+    return log_transformers_model(run.id, result.model_folder, "model") if log_model else None
+
+
+def _sizes(result: TrainResult) -> dict[str, float]:
+    """Return the bytes of the model's and the adapter's files, each and together, as metrics."""
+    metrics: dict[str, float] = {}
+    for part, folder in (("model", result.model_folder), ("adapter", result.adapter_folder)):
+        if folder:
+            sizes = folder_sizes(folder)
+            metrics[f"size_bytes/{part}"] = float(sum(sizes.values()))
+            metrics |= {f"size_bytes/{part}/{name}": float(size) for name, size in sizes.items()}
+    return metrics
+
+
 def resumable_run(cache_key: str, experiment_id: str) -> AbstractContextManager[str | None]:
-    """The last interrupted train run with an equal cache key whose checkpoints are on this machine; inside, nobody else goes on with it."""
+    """Hold the last interrupted train run with a cache key and checkpoints on this machine, if any.
+
+    Within the context no other process resumes that run.
+    """
     return _first_free(interrupted_runs(Step.TRAIN, cache_key, experiment_id))
 
 
 @contextmanager
 def interrupted_run(address: str) -> Iterator[str | None]:
-    """The interrupted train run with checkpoints on this machine that ``address`` names: a run id, the latest, or none, which gives
-    None; inside, nobody else goes on with it.
+    """Hold an interrupted train run with checkpoints on this machine, and yield its id.
+
+    Within the context no other process resumes that run.
+
+    Args:
+        address: a run id, ``latest``, or ``none``, which yields None.
 
     Raises:
-        TrackingError: there is none.
+        TrackingError: there is no such run, or another process trains it.
     """
     if address == "none":
         yield None
@@ -195,34 +229,47 @@ def interrupted_run(address: str) -> Iterator[str | None]:
     ) as run_id:
         if run_id is None:
             raise TrackingError(
-                f"resume {address!r}: no such interrupted train run with a checkpoint under {training_folder('RUN_ID')} on this machine: "
-                f"name one, set {CACHE_VARIABLE} to where its checkpoints are, or train again"
+                f"resume {address!r}: no such interrupted train run with a checkpoint under "
+                f"{training_folder('RUN_ID')} on this machine: name one, set {CACHE_VARIABLE} to "
+                "where its checkpoints are, or train again"
             )
         yield run_id
 
 
 def interrupted_inputs(run_id: str) -> tuple[Config, TrackedDataset]:
-    """The settings and the dataset that an interrupted run began with."""
-    return load_config(str(download(f"runs:/{run_id}/config.yaml"))), load_data(
-        TrainRecord.read(run_id).data_run
-    )
+    """Return the settings and the dataset of an interrupted run."""
+    config = load_config(str(download(f"runs:/{run_id}/config.yaml")))
+    return config, load_data(TrainRecord.read(run_id).data_run)
 
 
-def train_cache_key(
-    config: Config, data: TrackedDataset, backbone: Backbone, teachers: Sequence[FoundModel]
-) -> str:
-    """Equal for equal code, libraries, settings, data, backbone and teachers."""
+def train_cache_key(config: Config, data: TrackedDataset, inputs: TrainInputs) -> str:
+    """Return a key of code, libraries, settings, data, backbone and teachers."""
     sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    by = trained_by(
-        config.distill, data, backbone.weights_sha256, [teacher.fingerprint for teacher in teachers]
+    weights_sha256 = inputs.backbone.weights_sha256
+    teachers = [teacher.fingerprint for teacher in inputs.teachers]
+    return cache_key(
+        [
+            Step.TRAIN,
+            *sections,
+            *training_dependencies(config.distill, data, weights_sha256, teachers),
+        ]
     )
-    return cache_key([Step.TRAIN, *sections, *by])
 
 
-def trained_by(
+def training_dependencies(
     config: DistillConfig, data: TrackedDataset, weights_sha256: str, teachers: Sequence[str]
 ) -> list[Any]:
-    """What a fitted model depends on beside its settings: code, libraries, data, texts without labels, backbone and teachers."""
+    """Return what a trained model depends on besides its settings, as parts of a cache key.
+
+    Args:
+        config: names the unlabelled texts.
+        data: the prepared dataset.
+        weights_sha256: the SHA-256 of the backbone's weights.
+        teachers: the teachers' fingerprints.
+
+    Returns:
+        Fingerprints of code, libraries, data, unlabelled texts, backbone and teachers.
+    """
     unlabelled = find_path(config.unlabelled) if config.unlabelled else None
     texts = [file_sha256(unlabelled)] if unlabelled and unlabelled.is_file() else []
     return [
@@ -237,12 +284,17 @@ def trained_by(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a training's folder; this process may hold it several times. The system frees it where a process was killed."""
+    """Lock a training's folder for this process, which may lock it several times.
+
+    The operating system releases the lock of a killed process.
+    """
     lock = FileLock(folder / "lock", blocking=False, is_singleton=True)
     try:
         lock.acquire()
     except Timeout as error:
-        raise TrackingError(f"{folder}: another process trains this run: wait for it") from error
+        raise TrackingError(
+            f"{folder}: another process is training this run: wait for it"
+        ) from error
     try:
         yield
     finally:
@@ -251,14 +303,14 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _first_free(run_ids: Sequence[str]) -> Iterator[str | None]:
-    """The first of these runs that has checkpoints here and that nobody trains; inside, it is this process's."""
-    with ExitStack() as held:
+    """Hold the first of these runs with checkpoints on this machine that no process is training."""
+    with ExitStack() as locks:
         for run_id in run_ids:
             folder = training_folder(run_id)
             if has_checkpoint(folder):
                 with suppress(TrackingError):
-                    held.enter_context(_locked(folder))
-                    if has_checkpoint(folder):  # and not brought to its end by another meanwhile
+                    locks.enter_context(_locked(folder))
+                    if has_checkpoint(folder):  # another process may have finished it meanwhile
                         break
         else:
             run_id = None

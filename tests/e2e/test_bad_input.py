@@ -91,7 +91,7 @@ def missing_backbone(folder: Path) -> Case:
     return Case(
         "train",
         ("--backbone", "acme/none"),
-        r"backbone 'acme/none' is no short name or folder here, and the hub does not give it .* or give a folder",
+        r"backbone 'acme/none' is not a short name or a folder, and cannot be downloaded .* or give a folder",
         env={"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(folder)},
     )
 

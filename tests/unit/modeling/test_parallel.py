@@ -1,4 +1,4 @@
-"""Two processes that share each batch learn what one learns from it."""
+"""Two processes that share each batch learn what one process learns from it."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -13,6 +13,8 @@ from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.errors import ConfigError, ModelError, TrackingError
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
+from ner_mlflow.modeling.callbacks import TrainingHooks
+from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import TrainResult
 from ner_mlflow.modeling.parallel import fit_in_processes
 from ner_mlflow.modeling.sampling import SubwordBatches
@@ -24,7 +26,7 @@ NO_DROPOUT = {f"model.{where}_dropout": 0.0 for where in ("hidden", "attention",
 Curve = list[tuple[int, float]]
 
 
-def trained(
+def train(
     processes: int, backbone: Path, folder: Path, **overrides: object
 ) -> tuple[TrainResult, dict[str, Curve]]:
     settings = {
@@ -44,15 +46,8 @@ def trained(
             curves.setdefault(name, []).append((step, value))
 
     build = partial(build_model, resolve_backbone(str(backbone)), config.model, SCHEMA, 1)
-    return fit_in_processes(
-        build,
-        CORPUS["train"][:320],
-        CORPUS["validation"][:60],
-        SCHEMA,
-        config.train,
-        folder,
-        on_log,
-    ), curves
+    data = TrainingData(CORPUS["train"][:320], CORPUS["validation"][:60], SCHEMA)
+    return fit_in_processes(build, data, config.train, folder, TrainingHooks(on_log)), curves
 
 
 @pytest.mark.parametrize(
@@ -64,15 +59,15 @@ def trained(
     ],
     ids=["plain", "crf", "lora"],
 )
-def test_the_loss_curve_is_that_of_one_process(
+def test_two_processes_have_the_loss_curve_of_one(
     overrides: dict[str, object], tiny_backbone: Path, tmp_path: Path
 ) -> None:
     (one, alone), (two, shared) = (
-        trained(processes, tiny_backbone, tmp_path / str(processes), **overrides)
+        train(processes, tiny_backbone, tmp_path / str(processes), **overrides)
         for processes in (1, 2)
     )
     assert [step for step, _ in shared["train/loss"]] == [step for step, _ in alone["train/loss"]]
-    if "train.batching" not in overrides:  # there each process draws sentences of its own
+    if "train.batching" not in overrides:  # with it each process draws other sentences
         np.testing.assert_allclose(
             [loss for _, loss in shared["train/loss"]],
             [loss for _, loss in alone["train/loss"]],
@@ -94,7 +89,7 @@ def test_the_loss_curve_is_that_of_one_process(
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 8])
-def test_processes_share_each_batch_and_none_goes_without(world_size: int) -> None:
+def test_processes_share_each_batch_and_each_has_a_window(world_size: int) -> None:
     lengths = np.random.default_rng(1).integers(3, 129, 403)
     shares = [
         list(SubwordBatches(lengths, 16, seed=5, rank=rank, world_size=world_size))
@@ -107,25 +102,21 @@ def test_processes_share_each_batch_and_none_goes_without(world_size: int) -> No
     )
 
 
-def test_more_processes_than_batches_can_feed_are_refused(
+def test_too_many_processes_for_the_batch_size_are_refused(
     tiny_backbone: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
         ModelError,
-        match=r"train.batch_size=4 is shared by 3 processes: set 6 or more, or fewer train.processes",
+        match=r"train.batch_size=4 is shared by 3 processes: set 6 or more, or fewer",
     ):
-        trained(3, tiny_backbone, tmp_path, **{"train.batch_size": 4})
+        train(3, tiny_backbone, tmp_path, **{"train.batch_size": 4})
     with pytest.raises(
         ConfigError, match=r"batch_size=15 cannot be shared by processes=2: set a multiple"
     ):
-        trained(
-            2, tiny_backbone, tmp_path, **{"train.batch_size": 15, "train.batching": "sentences"}
-        )
+        train(2, tiny_backbone, tmp_path, **{"train.batch_size": 15, "train.batching": "sentences"})
 
 
-def test_what_fails_while_two_processes_log_is_not_lost(
-    tiny_backbone: Path, tmp_path: Path
-) -> None:
+def test_a_failure_to_log_reaches_the_caller(tiny_backbone: Path, tmp_path: Path) -> None:
     config = load_config(
         overrides={"train.processes": 2, "model.max_length": 48, "train.epochs": 1}
     )
@@ -134,13 +125,17 @@ def test_what_fails_while_two_processes_log_is_not_lost(
     def on_log(*_: object) -> None:
         raise TrackingError("the server went away")
 
+    data = TrainingData(CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA)
     with pytest.raises(TrackingError, match="the server went away"):
-        fit_in_processes(
-            build,
-            CORPUS["train"][:64],
-            CORPUS["validation"][:10],
-            SCHEMA,
-            config.train,
-            tmp_path,
-            on_log,
-        )
+        fit_in_processes(build, data, config.train, tmp_path, TrainingHooks(on_log))
+
+
+def test_a_training_that_hooks_can_end_runs_in_one_process(
+    tiny_backbone: Path, tmp_path: Path
+) -> None:
+    config = load_config(overrides={"train.processes": 2, "model.max_length": 48})
+    build = partial(build_model, resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+    data = TrainingData(CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA)
+    hooks = TrainingHooks(on_epoch=lambda *_: None)
+    with pytest.raises(ModelError, match="ended early runs in one process: set 1"):
+        fit_in_processes(build, data, config.train, tmp_path, hooks)

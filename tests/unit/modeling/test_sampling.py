@@ -1,4 +1,4 @@
-"""Batches by token budget: every window once an epoch, equal work, rare types more often."""
+"""Batches by subwords: every window once an epoch, equal work, rare types more often."""
 
 import numpy as np
 import pytest
@@ -25,10 +25,10 @@ def test_each_window_is_drawn_once_and_no_batch_is_empty(
     lengths: list[int], batch_size: int, epoch: int
 ) -> None:
     batches = SubwordBatches(lengths, batch_size, seed=7)
-    found = drawn(batches, epoch)
-    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
-    assert len(found) == len(batches) == max(1, round(len(lengths) / batch_size))
-    assert all(found)
+    epoch_batches = drawn(batches, epoch)
+    assert sorted(index for batch in epoch_batches for index in batch) == list(range(len(lengths)))
+    assert len(epoch_batches) == len(batches) == max(1, round(len(lengths) / batch_size))
+    assert all(epoch_batches)
 
 
 def test_batches_cost_the_same_and_pad_little() -> None:
@@ -41,7 +41,7 @@ def test_batches_cost_the_same_and_pad_little() -> None:
     assert sum(padded for _, padded in sizes) < 1.15 * sum(totals)
 
 
-def test_an_epoch_is_another_order_and_the_same_epoch_the_same() -> None:
+def test_each_epoch_and_seed_has_an_order_of_its_own() -> None:
     assert drawn(SubwordBatches(LENGTHS, 32, seed=7), 1) == drawn(
         SubwordBatches(LENGTHS, 32, seed=7), 1
     )
@@ -60,14 +60,14 @@ def test_long_and_short_batches_are_mixed() -> None:
     assert means not in (sorted(means), sorted(means, reverse=True))
 
 
-def test_a_window_is_drawn_as_often_as_its_factor_says() -> None:
+def test_a_window_is_drawn_as_often_as_its_factor() -> None:
     factors = np.where(np.arange(1000) < 100, 2.5, 1.0)
     batches = SubwordBatches(LENGTHS, 32, seed=7, factors=factors)
     counts = np.zeros(1000)
     for epoch in range(40):
-        found = drawn(batches, epoch)
-        assert len(found) == len(batches) == round(1150 / 32)
-        np.add.at(counts, [index for batch in found for index in batch], 1)
+        epoch_batches = drawn(batches, epoch)
+        assert len(epoch_batches) == len(batches) == round(1150 / 32)
+        np.add.at(counts, [index for batch in epoch_batches for index in batch], 1)
     assert (counts[100:] == 40).all()
     assert counts[:100].mean() / 40 == pytest.approx(2.5, abs=0.05)
 

@@ -1,0 +1,189 @@
+"""Report the progress of a training, and act on its steps and epochs."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from matplotlib.figure import Figure
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from .averaging import WeightAverage
+
+log = logging.getLogger(__name__)
+
+OnLog = Callable[[Mapping[str, float], int], None]
+"""A function of metrics and the step, called several times an epoch."""
+OnEpoch = Callable[[int, float], None]
+"""A function of the epoch, from 1, and its validation F1, called after each epoch."""
+OnStep = Callable[[], None]
+"""A function that is called after each step."""
+
+
+def _ignore_log(metrics: Mapping[str, float], step: int) -> None:
+    """Do nothing."""
+
+
+def _ignore_epoch(epoch: int, f1: float) -> None:
+    """Do nothing."""
+
+
+def _ignore_step() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class TrainingHooks:
+    """Functions that are called during a training; by default they do nothing.
+
+    Attributes:
+        on_log: receives ``train/loss``, ``train/learning_rate``, ``train/grad_norm`` and
+            ``validation/*`` with the step.
+        on_epoch: receives each epoch and its validation F1; an exception ends the training.
+        on_step: is called after each step; an exception ends the training.
+    """
+
+    on_log: OnLog = _ignore_log
+    on_epoch: OnEpoch = _ignore_epoch
+    on_step: OnStep = _ignore_step
+
+    @property
+    def can_end_training(self) -> bool:
+        """Return whether ``on_epoch`` or ``on_step`` was given."""
+        return self.on_epoch is not _ignore_epoch or self.on_step is not _ignore_step
+
+
+NO_HOOKS = TrainingHooks()
+
+
+class HooksCallback(TrainerCallback):
+    """A callback that calls the hooks, and logs a line after each epoch."""
+
+    NAMES: ClassVar[dict[str, str]] = {
+        "loss": "train/loss",
+        "learning_rate": "train/learning_rate",
+        "grad_norm": "train/grad_norm",
+    }
+    """Name in the Trainer's logs -> name of our metric."""
+
+    def __init__(self, hooks: TrainingHooks, epochs: int) -> None:
+        self._hooks = hooks
+        self._epochs = epochs
+        self._loss = float("nan")
+        self._started = time.perf_counter()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Call ``on_step``."""
+        self._hooks.on_step()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Call ``on_log`` with the Trainer's logs under our names."""
+        logs = logs or {}
+        metrics = {
+            ours: float(logs[theirs]) for theirs, ours in self.NAMES.items() if theirs in logs
+        }
+        metrics |= {
+            f"validation/{name.removeprefix('eval_')}": value
+            for name, value in logs.items()
+            if name.startswith("eval_")
+        }
+        self._loss = metrics.get("train/loss", self._loss)
+        if metrics:
+            epoch = float(state.epoch or 0)
+            self._hooks.on_log({**metrics, "train/epoch": epoch}, state.global_step)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: Any,
+    ) -> None:
+        """Log the epoch's result, and call ``on_epoch``."""
+        epoch, seconds = round(state.epoch or 0), time.perf_counter() - self._started
+        log.info(
+            "epoch %d of %d: loss %.3f, validation F1 %.3f, %.0f s elapsed, up to %.0f s left",
+            epoch,
+            self._epochs,
+            self._loss,
+            metrics["eval_f1"],
+            seconds,
+            seconds / max(epoch, 1) * (self._epochs - epoch),
+        )
+        self._hooks.on_epoch(epoch, float(metrics["eval_f1"]))
+
+
+class AverageCallback(TrainerCallback):
+    """A callback that updates a weight average after each step of the optimiser."""
+
+    def __init__(self, average: WeightAverage) -> None:
+        self._average = average
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Update the average."""
+        self._average.update()
+
+
+class CheckpointCallback(TrainerCallback):
+    """A callback that requests a checkpoint after each epoch, and every ``steps`` steps.
+
+    With ``steps`` 0 it requests none within an epoch.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Request a checkpoint within an epoch."""
+        # The checkpoint at the end of an epoch is written after validation.
+        ends_epoch = (state.epoch or 0.0).is_integer()
+        if self._steps and state.global_step % self._steps == 0 and not ends_epoch:
+            control.should_save = True
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Request a checkpoint."""
+        control.should_save = True
+
+
+def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Return a figure of training loss, validation F1 and learning rate over epochs.
+
+    Args:
+        history: the Trainer's log history.
+    """
+    figure = Figure(figsize=(12, 3.5), layout="constrained")
+    for axes, name, title in zip(
+        figure.subplots(1, 3),
+        ("loss", "eval_f1", "learning_rate"),
+        ("Training loss", "Validation F1", "Learning rate"),
+        strict=True,
+    ):
+        points = [(row["epoch"], row[name]) for row in history if name in row]
+        axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,249 @@
+"""Compute what a student learns from its teachers (knowledge distillation).
+
+Teachers predict the labels of the training sentences, and of sentences from unlabelled texts.
+"""
+
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from ..config.schema import DistillConfig
+from ..data.dataset import PreparedDataset
+from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
+from ..data.texts import read_texts
+from ..errors import ModelError
+from ..paths import atomic_file, cache_folder
+from ..provenance import cache_key, library_versions, step_fingerprint
+from ..tagging.decoding import Iob2Decoder, by_sentence
+from ..tagging.iob2 import OUTSIDE
+from ..tagging.tagger import Tagger
+from ..tagging.words import encodable, split_sentences
+from .cache import TrainingCache
+from .loading import open_tagger
+from .objective import Distillation
+
+log = logging.getLogger(__name__)
+
+BATCH_SUBWORDS = 4096
+
+
+class Teacher(Protocol):
+    """A trained model on this disk."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder with its ``ner_model.json``."""
+
+    @property
+    def address(self) -> str:
+        """Return its name in error messages."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of its files."""
+
+
+@dataclass(frozen=True)
+class DistillationTargets:
+    """The sentences that a student trains on, with the teachers' predictions.
+
+    Attributes:
+        sentences: the dataset's training sentences, then confident unlabelled ones with the
+            teachers' tags.
+        distillation: the teachers' log-probabilities for each of these sentences.
+        metrics: ``distill/unlabelled_sentences`` and ``distill/confident_sentences``.
+    """
+
+    sentences: list[Sentence]
+    distillation: Distillation
+    metrics: dict[str, float]
+
+
+def distillation_targets(
+    config: DistillConfig,
+    teachers: Sequence[Teacher],
+    dataset: PreparedDataset,
+    cache: TrainingCache | None = None,
+) -> DistillationTargets:
+    """Return the targets, with the teachers' predictions from the cache on this disk if possible.
+
+    Args:
+        config: the settings.
+        teachers: one model or more; their probabilities are averaged.
+        dataset: the dataset that the student trains on.
+        cache: the targets of earlier trainings of this process on this dataset.
+
+    Raises:
+        ModelError: a teacher's labels differ from the dataset's.
+        DataError: the unlabelled texts cannot be read.
+    """
+    if cache is None:
+        return _compute_targets(config, teachers, dataset)
+    # Weight and temperature change the loss, not the predictions.
+    shared = config.model_copy(update={"weight": 0.0, "temperature": 1.0})
+    key = cache_key([shared.model_dump_json(), *(teacher.fingerprint for teacher in teachers)])
+    targets = cache.targets(key, lambda: _compute_targets(config, teachers, dataset))
+    distillation = replace(
+        targets.distillation, weight=config.weight, temperature=config.temperature
+    )
+    return replace(targets, distillation=distillation)
+
+
+def _compute_targets(
+    config: DistillConfig, teachers: Sequence[Teacher], dataset: PreparedDataset
+) -> DistillationTargets:
+    train = dataset.corpus[TRAIN]
+    unlabelled = unlabelled_sentences(config, dataset)
+    scores = _cached_predictions(teachers, dataset, unlabelled)
+    confident = pseudo_label(
+        unlabelled, scores[len(train) :], dataset.schema.labels, config.confidence
+    )
+    log_probabilities = [
+        *scores[: len(train)],
+        *(scores[len(train) + index] for index, _ in confident),
+    ]
+    return DistillationTargets(
+        [*train, *(sentence for _, sentence in confident)],
+        Distillation(log_probabilities, config.weight, config.temperature),
+        {
+            "distill/unlabelled_sentences": float(len(unlabelled)),
+            "distill/confident_sentences": float(len(confident)),
+        },
+    )
+
+
+def _cached_predictions(
+    teachers: Sequence[Teacher], dataset: PreparedDataset, unlabelled: Sequence[Sentence]
+) -> list[NDArray[np.float32]]:
+    """Return log-probabilities of the train sentences, then of the unlabelled ones."""
+    sentences = [*dataset.corpus[TRAIN], *unlabelled]
+    key = cache_key(
+        [
+            step_fingerprint(__file__),
+            library_versions(),
+            *(teacher.fingerprint for teacher in teachers),
+            dataset.fingerprint,
+            *(f"{sentence.document}\t{' '.join(sentence.tokens)}" for sentence in unlabelled),
+        ]
+    )
+    path = cache_folder() / "teachers" / f"{key}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Of several trials with the same teachers, one queries them, and the others wait.
+    with FileLock(path.with_suffix(".lock")):
+        scores = _read(path, sentences)
+        if scores is None:
+            scores = _query(teachers, sentences, dataset.schema.labels)
+            _write(path, scores)
+        else:
+            log.info("read the teachers' predictions on %d sentences: %s", len(sentences), path)
+    return scores
+
+
+def _query(
+    teachers: Sequence[Teacher], sentences: Sequence[Sentence], labels: tuple[str, ...]
+) -> list[NDArray[np.float32]]:
+    log.info("querying %d teacher(s) on %d sentences", len(teachers), len(sentences))
+    taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
+    for teacher, tagger in zip(teachers, taggers, strict=True):
+        if tagger.labels != labels:
+            raise ModelError(
+                f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, "
+                f"not {', '.join(labels)}: give another"
+            )
+    return mean_log_probabilities(
+        taggers,
+        [sentence.tokens for sentence in sentences],
+        [sentence.document for sentence in sentences],
+    )
+
+
+def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> list[Sentence]:
+    """Return sentences of the unlabelled texts, ``config.unlabelled_limit`` or fewer, in order.
+
+    Repeated sentences, and sentences that are in any split of the dataset, are left out. Sentences
+    of one text share a document. All tags are O.
+    """
+    if not config.unlabelled:
+        return []
+    seen = {
+        sentence.tokens for split in (TRAIN, VALIDATION, TEST) for sentence in dataset.corpus[split]
+    }
+    sentences: list[Sentence] = []
+    for number, text in enumerate(read_texts(Path(config.unlabelled))):
+        document = f"unlabelled {number}"
+        for sentence in split_sentences(encodable(text)):
+            words = tuple(sentence.texts)
+            if words not in seen:
+                seen.add(words)
+                tags = (OUTSIDE,) * len(words)
+                sentences.append(Sentence(words, tags, document, "unlabelled"))
+                if len(sentences) == config.unlabelled_limit:
+                    return sentences
+    return sentences
+
+
+def mean_log_probabilities(
+    taggers: Sequence[Tagger],
+    sentences: Sequence[Sequence[str]],
+    documents: Sequence[Hashable] | None = None,
+) -> list[NDArray[np.float32]]:
+    """Return the logarithm of the taggers' mean probabilities.
+
+    Args:
+        taggers: models with the same labels.
+        sentences: the words of each sentence.
+        documents: the document of each sentence, for models that use context.
+
+    Returns:
+        For each sentence an array of shape (words, labels).
+    """
+    by_tagger = [tagger.log_probabilities(sentences, documents) for tagger in taggers]
+    return [
+        np.logaddexp.reduce(scores, axis=0) - np.float32(np.log(len(taggers)))
+        for scores in zip(*by_tagger, strict=True)
+    ]
+
+
+def pseudo_label(
+    sentences: Sequence[Sentence],
+    scores: Sequence[NDArray[np.float32]],
+    labels: Sequence[str],
+    confidence: float,
+) -> list[tuple[int, Sentence]]:
+    """Return the sentences that the teachers label with confidence, with those labels.
+
+    Args:
+        sentences: unlabelled sentences.
+        scores: for each sentence log-probabilities of shape (words, labels).
+        labels: the labels by id.
+        confidence: the least probability of every word's tag.
+
+    Returns:
+        The index of each confident sentence, and the sentence with its decoded tags.
+    """
+    decoder = Iob2Decoder(labels)
+    confident = []
+    for index, (sentence, values) in enumerate(zip(sentences, scores, strict=True)):
+        ids = decoder.decode(values)
+        if np.exp(values[np.arange(len(ids)), ids]).min(initial=1.0) >= confidence:
+            confident.append((index, replace(sentence, tags=tuple(labels[id_] for id_ in ids))))
+    return confident
+
+
+def _read(path: Path, sentences: Sequence[Sentence]) -> list[NDArray[np.float32]] | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        values: NDArray[np.float32] = file["log_probabilities"]
+    return by_sentence(values, [len(sentence.tokens) for sentence in sentences])
+
+
+def _write(path: Path, scores: Sequence[NDArray[np.float32]]) -> None:
+    with atomic_file(path) as part:
+        np.savez_compressed(part, log_probabilities=np.concatenate(scores))
