@@ -1,4 +1,4 @@
-"""The prepared dataset on disk: what is saved loads as it was, and what was changed since is refused."""
+"""The prepared dataset on disk: it loads as it was saved, and changed files are refused."""
 
 import json
 import tempfile
@@ -167,10 +167,13 @@ def schema_values(**changes: object) -> Callable[[Path], object]:
         (lambda folder: (folder / "test.parquet").unlink(), "test.parquet: cannot be read"),
         (lambda folder: (folder / "test.parquet").write_bytes(b""), "test.parquet: cannot be read"),
         (cut_train, "train.parquet: cannot be read"),
-        (replaced_train, "is not what schema.json says"),
-        (swapped, "is not what schema.json says"),
-        (schema_values(types=["OS"]), "is not what schema.json says"),
-        (schema_values(fingerprint="0" * 64), r"is not what schema.json says \(000000000000\)"),
+        (replaced_train, "of the content is not that in schema.json"),
+        (swapped, "of the content is not that in schema.json"),
+        (schema_values(types=["OS"]), "of the content is not that in schema.json"),
+        (
+            schema_values(fingerprint="0" * 64),
+            r"of the content is not that in schema.json \(000000000000\)",
+        ),
         (schema_values(format=2), "format 2, this version reads 1: run the data step again"),
         (schema_values(format=None), "format None, this version reads 1"),
         (flipped_byte, "run the data step again"),
