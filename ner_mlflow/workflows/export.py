@@ -8,6 +8,7 @@ from ..data.sentences import TRAIN, VALIDATION
 from ..errors import DataError, ModelError
 from ..export.bundle import write_code_bundle
 from ..export.golden import golden_answers
+from ..export.onnx_files import read_onnx
 from ..export.variants import export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
@@ -95,7 +96,9 @@ def run_export(run: Run, config: ExportConfig, model: FoundModel, data: DataRef)
             golden,
             metadata,
         )
-        onnx_model = log_onnx_model(report.served.folder, "onnx_model")
+        onnx_model = log_onnx_model(
+            read_onnx(report.served.folder), report.served.folder, "onnx_model"
+        )
         served_fingerprint = FoundModel(report.served.folder, logged.uri).fingerprint
     run.set_tags(
         {
