@@ -21,7 +21,7 @@ REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pandas")
 
 @dataclass(frozen=True)
 class CodeBundle:
-    """A model's code: ``entry`` is the file that MLflow executes, ``package`` the folder it imports."""
+    """A model's code: ``entry``, the file that MLflow executes, imports from ``package``."""
 
     entry: Path
     package: Path

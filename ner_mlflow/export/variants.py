@@ -219,7 +219,7 @@ def _plot_tradeoff(reports: Sequence[VariantReport]) -> Figure:
 def max_logit_difference(
     reference: Forward, forward: Forward, windows: Sequence[Window], pad_id: int
 ) -> float:
-    """Return the largest absolute difference of a logit, over padded batches but not the padding."""
+    """Return the largest difference of a logit that is not padding, over padded batches."""
     largest = 0.0
     for batch in batches(windows, PARITY_BATCH_SUBWORDS):
         inputs = collate([windows[index] for index in batch], pad_id)
