@@ -12,7 +12,8 @@ ours: `predict` of the served model as MLflow loads it, from texts to entities w
 Also measures one sentence a call against (b) with all cores, and how long a fresh process takes to
 import MLflow and load the model.
 
-usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3] [--int8 int8] [--fp32 fp32]
+usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3]
+                                      [--int8 int8] [--fp32 fp32]
 """
 
 import argparse
@@ -167,7 +168,11 @@ def _predictor(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
 
 def _pipeline(folder: Path, texts: Sequence[str]) -> Callable[[], Any]:
     recognizer = pipeline(
-        "token-classification", model=str(folder), device="cpu", aggregation_strategy="simple"
+        "token-classification",
+        model=str(folder),
+        device="cpu",
+        aggregation_strategy="simple",
+        trust_remote_code=False,
     )
     recognizer(texts[:WARM_UP_SENTENCES], batch_size=PIPELINE_BATCH_SIZE)
     return lambda: recognizer(texts, batch_size=PIPELINE_BATCH_SIZE)
@@ -210,7 +215,7 @@ def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
 
 
 def _load(path: str) -> dict[str, float]:
-    """Measure a fresh process that imports MLflow and loads the served model: seconds and memory."""
+    """Measure seconds and memory of a fresh process that imports MLflow and loads the model."""
     code = (
         "import json, sys, time\n"
         "started = time.perf_counter()\n"

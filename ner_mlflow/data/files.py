@@ -55,15 +55,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the place (``path:number``) and the JSON value of each line that is not blank.
+    """Yield the origin (``path:number``) and the JSON value of each line that is not blank.
 
     Raises:
         DataError: as :func:`read_lines`, or a line is not JSON.
     """
     for number, line in read_lines(path):
         if line.strip():
-            place = f"{path}:{number}"
-            yield place, _parse_json(line, place)
+            origin = f"{path}:{number}"
+            yield origin, _parse_json(line, origin)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -112,9 +112,9 @@ def read_parquet_batches(
         yield batch
 
 
-def _parse_json(line: str, place: str) -> Any:
+def _parse_json(line: str, origin: str) -> Any:
     try:
         return json.loads(line)
     # ValueError: not JSON, or a number with too many digits.
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error}): write one object a line") from error
+        raise DataError(f"{origin}: not JSON ({error}): write one object a line") from error

@@ -66,8 +66,8 @@ def read_rows(path: Path, batch_rows: int, text_column: str) -> Iterator[list[Ro
         else read_json_lines(path)
     )
     while batch := list(islice(rows, batch_rows)):
-        for place, row in batch:
-            _check_row(row, place, text_column)
+        for origin, row in batch:
+            _check_row(row, origin, text_column)
         yield [row for _, row in batch]
 
 
@@ -97,16 +97,16 @@ def open_row_writer(path: Path, like: Path) -> Iterator[RowWriter]:
         yield writer
 
 
-def _check_row(row: Any, place: str, text_column: str) -> None:
+def _check_row(row: Any, origin: str, text_column: str) -> None:
     if not isinstance(row, dict) or not isinstance(row.get(text_column), str):
         value = row.get(text_column) if isinstance(row, dict) else row
         raise DataError(
-            f"{place}: no text in {text_column!r} ({repr(value)[:80]}): "
+            f"{origin}: no text in {text_column!r} ({repr(value)[:80]}): "
             "give the name of the texts as text_column, and leave out rows without one"
         )
     if ENTITIES in row:
         raise DataError(
-            f"{place}: already has {ENTITIES!r}, the name of the column to write: rename it"
+            f"{origin}: already has {ENTITIES!r}, the name of the column to write: rename it"
         )
 
 

@@ -141,13 +141,13 @@ def read_jsonl(path: Path) -> list[Sentence]:
         DataError: a line is not such an object, or its lists differ in length.
     """
     sentences = []
-    for place, row in read_json_lines(path):
+    for origin, row in read_json_lines(path):
         if not isinstance(row, dict):
             raise DataError(
-                f"{place}: a {type(row).__name__}, "
+                f"{origin}: a {type(row).__name__}, "
                 f"not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}"
             )
-        sentences.append(_sentence_of_row(row, place, names=None))
+        sentences.append(_sentence_of_row(row, origin, names=None))
     return sentences
 
 
@@ -220,65 +220,65 @@ def _split_of(name: str) -> str | None:
     return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
 
 
-def _check_tag(tag: str, place: str) -> str:
+def _check_tag(tag: str, origin: str) -> str:
     try:
         split_tag(tag)
     except DataError as error:
-        raise DataError(f"{place}: {error}") from error
+        raise DataError(f"{origin}: {error}") from error
     return tag
 
 
-def _field(row: Mapping[str, Any], names: Sequence[str], place: str) -> Any:
+def _field(row: Mapping[str, Any], names: Sequence[str], origin: str) -> Any:
     for name in names:
         if name in row:
             return row[name]
     raise DataError(
-        f"{place}: no field {' or '.join(map(repr, names))} "
+        f"{origin}: no field {' or '.join(map(repr, names))} "
         f"among {', '.join(map(repr, row)) or 'none'}: rename the field"
     )
 
 
-def _sentence_of_row(row: Mapping[str, Any], place: str, names: Sequence[str] | None) -> Sentence:
-    tokens, tags = _field(row, TOKEN_FIELDS, place), _field(row, TAG_FIELDS, place)
+def _sentence_of_row(row: Mapping[str, Any], origin: str, names: Sequence[str] | None) -> Sentence:
+    tokens, tags = _field(row, TOKEN_FIELDS, origin), _field(row, TAG_FIELDS, origin)
     if not isinstance(tokens, list) or not isinstance(tags, list):
-        raise DataError(f"{place}: tokens and tags must be lists")
+        raise DataError(f"{origin}: tokens and tags must be lists")
     if len(tokens) != len(tags):
         raise DataError(
-            f"{place}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
+            f"{origin}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
         )
     if not tokens:
-        raise DataError(f"{place}: a sentence without tokens: remove it")
+        raise DataError(f"{origin}: a sentence without tokens: remove it")
     for token in tokens:
         if not isinstance(token, str) or not token.strip():
             raise DataError(
-                f"{place}: token {token!r} is not text: every token must be a non-empty string"
+                f"{origin}: token {token!r} is not text: every token must be a non-empty string"
             )
     document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
     sentence = Sentence(
-        tuple(tokens), tuple(_tag(tag, names, place) for tag in tags), document, place
+        tuple(tokens), tuple(_tag(tag, names, origin) for tag in tags), document, origin
     )
     for text in (*sentence.tokens, *sentence.tags, document or ""):
         if _LONE_SURROGATE.search(text):
             raise DataError(
-                f"{place}: {text!r} is not text: it holds half of a surrogate pair, "
+                f"{origin}: {text!r} is not text: it holds half of a surrogate pair, "
                 "write the whole character"
             )
     return sentence
 
 
-def _tag(tag: Any, names: Sequence[str] | None, place: str) -> str:
+def _tag(tag: Any, names: Sequence[str] | None, origin: str) -> str:
     if isinstance(tag, int) and not isinstance(tag, bool):
         if names is None:
             raise DataError(
-                f"{place}: tag {tag} is a number and nothing names it: "
+                f"{origin}: tag {tag} is a number and nothing names it: "
                 "give tags as strings, or Parquet with ClassLabel names"
             )
         if not 0 <= tag < len(names):
-            raise DataError(f"{place}: tag {tag} is outside the {len(names)} class names")
-        return _check_tag(names[tag], place)
+            raise DataError(f"{origin}: tag {tag} is outside the {len(names)} class names")
+        return _check_tag(names[tag], origin)
     if not isinstance(tag, str):
-        raise DataError(f"{place}: tag {tag!r} is neither a string nor a class number")
-    return _check_tag(tag, place)
+        raise DataError(f"{origin}: tag {tag!r} is neither a string nor a class number")
+    return _check_tag(tag, origin)
 
 
 def _class_names_of_schema(schema: pa.Schema) -> list[str] | None:

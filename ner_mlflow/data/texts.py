@@ -27,20 +27,20 @@ def read_texts(path: Path) -> Iterator[str]:
     if suffix == ".parquet":
         yield from _read_column(path)
     elif suffix == ".jsonl":
-        for place, row in read_json_lines(path):
-            yield _text_of(row, place)
+        for origin, row in read_json_lines(path):
+            yield _text_of(row, origin)
     elif suffix == ".txt":
         yield from (line for _, line in read_lines(path) if line.strip())
     else:
         raise DataError(f"texts {path}: neither .txt, .jsonl, .jsonl.gz nor .parquet: convert it")
 
 
-def _text_of(row: Any, place: str) -> str:
+def _text_of(row: Any, origin: str) -> str:
     for field in TEXT_FIELDS:
         if isinstance(row, dict) and isinstance(row.get(field), str):
             return str(row[field])
     raise DataError(
-        f"{place}: none of the fields {', '.join(TEXT_FIELDS)} holds a text: rename one"
+        f"{origin}: none of the fields {', '.join(TEXT_FIELDS)} holds a text: rename one"
     )
 
 

@@ -162,11 +162,11 @@ class WordEncoder:
         A tokenizer splits pretokenised words one by one, so a word has the same subwords in any
         sentence and can be remembered.
         """
-        known = self._known
+        cache = self._known
         remembered: dict[str, tuple[int, ...]] = {}
         missing: list[str] = []
         for word in words:
-            if (pieces := known.get(word)) is None:
+            if (pieces := cache.get(word)) is None:
                 missing.append(word)
             else:
                 remembered[word] = pieces
@@ -176,11 +176,11 @@ class WordEncoder:
         short = {
             word: pieces for word, pieces in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS
         }
-        if len(known) + len(short) > KNOWN_WORDS:
-            known = {}
-            self._known = known  # a new dict: other threads may still read the old one
+        if len(cache) + len(short) > KNOWN_WORDS:
+            cache = {}
+            self._known = cache  # a new dict: other threads may still read the old one
         if len(short) <= KNOWN_WORDS:
-            known.update(short)
+            cache.update(short)
         return remembered | fresh
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""A result that is computed in part elsewhere and finished by the first reader."""
+"""Hold a result that other threads may still compute."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -8,20 +8,20 @@ Value = TypeVar("Value")
 
 
 class Pending(Generic[Value]):
-    """A future whose last step runs in the thread that first asks for the result.
+    """A future whose last step runs in the first thread that reads the result.
 
-    Unlike :class:`concurrent.futures.Future` it needs no thread of its own.
+    Unlike :class:`concurrent.futures.Future`, it needs no thread of its own.
     """
 
     def __init__(self, finish: Callable[[], Value]) -> None:
-        """Wrap ``finish``, which waits for what was begun elsewhere and makes the result of it."""
+        """``finish`` waits for the work of other threads and turns it into the result."""
         self._lock = Lock()
         self._finish: Callable[[], Value] | None = finish
         self._value: list[Value] = []
         self._error: Exception | None = None
 
     def result(self) -> Value:
-        """Return the result, the same object each time; any thread may call this at any time.
+        """Return the result, the same object each time; safe to call from any thread.
 
         Raises:
             Exception: the error that the computation raised, the same object each time.

@@ -105,7 +105,7 @@ def test_the_fingerprint_changes_with_the_labels() -> None:
     assert len({fingerprint(example(), schema) for schema in schemas}) == 3
 
 
-def test_the_fingerprint_does_not_change_with_the_place_in_the_source() -> None:
+def test_the_fingerprint_does_not_change_with_the_origin() -> None:
     moved = {
         split: [replace(sentence, origin="elsewhere:7") for sentence in sentences]
         for split, sentences in example().items()
@@ -197,7 +197,7 @@ def test_a_damaged_dataset_is_refused_on_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a prepared dataset"):
         load_dataset(tmp_path / "nothing")
 

@@ -75,7 +75,7 @@ def test_an_archive_that_breaks_off_is_named_with_the_line(tmp_path: Path) -> No
     assert f":{numbers[-1] + 1}: " in str(caught.value)
 
 
-def test_json_values_come_with_their_place_and_blank_lines_are_skipped(tmp_path: Path) -> None:
+def test_json_values_come_with_their_origin_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n\n \n[2]\nnull\n', encoding="utf-8")
     assert list(read_json_lines(path)) == [

@@ -84,7 +84,7 @@ def test_adjacent_entities_stay_apart() -> None:
     ]
 
 
-def test_unknown_tags_are_listed_with_their_places() -> None:
+def test_unknown_tags_are_listed_with_their_positions() -> None:
     train = [
         "Debian/B-OS x/B-Gadget",
         "y/B-Gadget z/I-Gadget",
@@ -120,7 +120,7 @@ def test_invalid_tags_are_repaired_before_relabelling_and_counted() -> None:
     assert prepared.counts["train/iob2_repaired"] == 3
 
 
-def test_invalid_tags_may_be_refused_with_their_places() -> None:
+def test_invalid_tags_may_be_refused_with_their_positions() -> None:
     train = ["Bash/B-OS Python/I-Language", *["x/I-OS"] * 6]
     message = (
         r"7 I- tags continue no entity.*train:0 word 1 I-Language, train:1 word 0 I-OS.* and 2 more"

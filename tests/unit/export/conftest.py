@@ -24,7 +24,7 @@ SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
 
 @pytest.fixture(scope="session")
 def export_settings() -> ExportConfig:
-    """Few measurements, fp32 served."""
+    """Settings with few measurements that serve fp32."""
     return load_config(
         overrides={
             "export.latency_runs": 4,
@@ -37,7 +37,7 @@ def export_settings() -> ExportConfig:
 
 @pytest.fixture(scope="session")
 def sentences() -> dict[str, list[Sentence]]:
-    """Sentences to train on, and as many others from the same templates as the proof needs."""
+    """Sentences to train on, and others from the same templates for the proof."""
     sample = generate_sample(13)["train"]
     return {"train": sample[:400], "validation": sample[400:460]}
 

@@ -134,7 +134,7 @@ def test_fp32_that_differs_from_pytorch_by_more_than_the_tolerance_is_not_served
 
 @pytest.fixture(scope="module")
 def fragile(checkpoint: Checkpoint) -> Checkpoint:
-    """The same model with weights that only int8 cannot bear.
+    """The same model with weights that only int8 cannot represent.
 
     One neuron of each feed-forward layer is silenced, and its outgoing weights are made huge: they
     change no answer, but the scale of 8-bit weights now rounds all others to zero.
