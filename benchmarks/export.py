@@ -1,7 +1,8 @@
-"""Does a merged LoRA model cost what the full model costs, and what does int8 save?
+"""Compare the cost of a merged LoRA model with that of a full model, and of int8 with fp32.
 
-Takes the exported files of two export runs (by default the latest of the presets minilm_full and minilm_lora), times them in turns
-in one process, and prints ratios: merged LoRA over full fp32 latency, fp32 over int8 latency, int8 over fp32 bytes, F1 that int8 lost.
+Takes the exported files of two export runs (by default the latest of the presets minilm_full and
+minilm_lora) and times them in turns in one process. Prints ratios: latency of merged LoRA to full
+fp32, latency of fp32 to int8, bytes of int8 to fp32; and the F1 that int8 loses.
 
 usage: python -m benchmarks.export [FULL_EXPORT_RUN LORA_EXPORT_RUN]
 """
@@ -32,15 +33,16 @@ def main() -> None:
     if len(sys.argv) == 3:
         full, lora = sys.argv[1:]
     else:
-        found = [
+        run_ids = [
             latest_run(Step.EXPORT, DEFAULT_EXPERIMENT, preset)
             for preset in ("minilm_full", "minilm_lora")
         ]
-        if None in found:
+        if None in run_ids:
             raise SystemExit(
-                "no export runs of minilm_full and minilm_lora here: run main first, or name two export runs"
+                "no export runs of minilm_full and minilm_lora here: "
+                "run main first, or name two export runs"
             )
-        full, lora = (str(run_id) for run_id in found)
+        full, lora = (str(run_id) for run_id in run_ids)
     paths = {
         "full_fp32": download(f"runs:/{full}/onnx/fp32"),
         "lora_fp32": download(f"runs:/{lora}/onnx/fp32"),

@@ -1,21 +1,24 @@
-"""How fast does the model we serve answer, against a transformers pipeline and against bare ONNX Runtime?
+"""Compare the speed of the served model with a transformers pipeline and with bare ONNX Runtime.
 
-Takes an export run's model and real sentences (the test split of the dataset it was trained on), all cores, everything in turns:
+Takes the model of an export run and real sentences (the test split of the dataset that it was
+trained on). All contenders use all cores and take turns:
 
 (a) the transformers token-classification pipeline with the same weights, in batches;
-(b) ONNX Runtime alone on the same file: sentences tokenised beforehand, sorted by length, in batches of the size that is fastest, all
-    cores on each batch or a core a batch, whichever is faster; no decoding, no text: the limit;
+(b) ONNX Runtime alone on the same file, the upper limit: without text or decoding, on sentences
+    tokenised beforehand and sorted by length, with the fastest batch size, and with all cores on
+    each batch or a core for each batch, whichever is faster;
 ours: `predict` of the served model as MLflow loads it, from texts to entities with offsets.
 
-Also: one sentence a call against (b) with all cores, and what importing MLflow and loading the model takes in a fresh process.
+Also measures one sentence a call against (b) with all cores, and how long a fresh process takes to
+import MLflow and load the model.
 
-usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3] [--int8 int8] [--fp32 fp32]
+usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3]
+                                      [--int8 int8] [--fp32 fp32]
 """
 
 import argparse
 import itertools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,6 +34,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 from transformers import pipeline
 
+from ner_mlflow.cpus import usable_cpus
 from ner_mlflow.data.sentences import TEST
 from ner_mlflow.export.bundle import write_code_bundle
 from ner_mlflow.export.golden import golden_answers
@@ -56,7 +60,7 @@ PIPELINE_BATCH_SIZE = 32
 BATCH_SUBWORDS = (128, 256, 512, 1024, 2048, 4096)
 SINGLE_SENTENCES = 200
 WARM_UP_SENTENCES = 128
-"""Enough to start the threads that long inputs are answered by; each contender answers as many before it is timed."""
+"""Sentences that each contender answers before it is timed; enough to start all its threads."""
 DEFAULT_EXPERIMENT = "0"
 
 
@@ -68,8 +72,8 @@ def main() -> None:
     parser.add_argument("export_run", nargs="?", default="")
     parser.add_argument("--sentences", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--int8", default="int8", help="the exported variant taken for int8")
-    parser.add_argument("--fp32", default="fp32", help="the exported variant taken for fp32")
+    parser.add_argument("--int8", default="int8", help="the exported variant to use as int8")
+    parser.add_argument("--fp32", default="fp32", help="the exported variant to use as fp32")
     arguments = parser.parse_args()
     run_id = arguments.export_run or latest_run(Step.EXPORT, DEFAULT_EXPERIMENT)
     if run_id is None:
@@ -83,7 +87,9 @@ def main() -> None:
         for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))
     }
     with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as stores:
-        served = {name: _served(folder, Path(stores) / name) for name, folder in folders.items()}
+        served = {
+            name: _log_served(folder, Path(stores) / name) for name, folder in folders.items()
+        }
         print(json.dumps(_measure(arguments, texts, torch_folder, folders, served)))
 
 
@@ -101,20 +107,22 @@ def _measure(
     for name, folder in folders.items():
         best = _best_bare(folder, texts)
         print(
-            f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} subwords, {'a core a batch' if best[1] else 'all cores on each'}",
+            f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} subwords, "
+            f"{'a core for each batch' if best[1] else 'all cores on each batch'}",
             flush=True,
         )
         contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, *best)  # type: ignore[misc]
-        contenders[f"ours_{name}"] = lambda name=name: _predict(served[name], frame)  # type: ignore[misc]
+        contenders[f"ours_{name}"] = lambda name=name: _predictor(served[name], frame)  # type: ignore[misc]
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(arguments.rounds):
         for name, load in contenders.items():
-            answer = load()  # only the one whose turn it is is loaded: idle thread pools spin
+            answer = load()  # only this contender is loaded, because idle thread pools spin
             started = time.perf_counter()
             answer()
             seconds[name].append(time.perf_counter() - started)
             print(
-                f"round {round_ + 1}, {name}: {len(texts) / seconds[name][-1]:.0f} sentences per second",
+                f"round {round_ + 1}, {name}: "
+                f"{len(texts) / seconds[name][-1]:.0f} sentences per second",
                 flush=True,
             )
     rate = {name: len(texts) / float(np.median(values)) for name, values in seconds.items()}
@@ -138,8 +146,8 @@ def _measure(
     }
 
 
-def _served(folder: Path, store: Path) -> str:
-    """The folder logged as the served model in a store of its own; its local path, as a service would have it."""
+def _log_served(folder: Path, store: Path) -> str:
+    """Log a folder as the served model in a store of its own, and return its local path."""
     store.mkdir()
     mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
     mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
@@ -151,7 +159,7 @@ def _served(folder: Path, store: Path) -> str:
     return str(download(logged.uri))
 
 
-def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
+def _predictor(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
     model = mlflow.pyfunc.load_model(path)
     model.predict(frame[:WARM_UP_SENTENCES])
     return lambda: model.predict(frame)
@@ -159,7 +167,11 @@ def _predict(path: str, frame: pd.DataFrame) -> Callable[[], Any]:
 
 def _pipeline(folder: Path, texts: Sequence[str]) -> Callable[[], Any]:
     recognizer = pipeline(
-        "token-classification", model=str(folder), device="cpu", aggregation_strategy="simple"
+        "token-classification",
+        model=str(folder),
+        device="cpu",
+        aggregation_strategy="simple",
+        trust_remote_code=False,
     )
     recognizer(texts[:WARM_UP_SENTENCES], batch_size=PIPELINE_BATCH_SIZE)
     return lambda: recognizer(texts, batch_size=PIPELINE_BATCH_SIZE)
@@ -179,7 +191,7 @@ def _inputs(folder: Path, texts: Sequence[str], batch_subwords: int) -> list[Inp
 def _bare(
     folder: Path, texts: Sequence[str], batch_subwords: int, core_a_batch: bool
 ) -> Callable[[], Any]:
-    cores = os.cpu_count() or 1
+    cores = usable_cpus()
     forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads=1 if core_a_batch else 0))
     inputs = _inputs(folder, texts, batch_subwords)
     forward(inputs[-1])
@@ -192,7 +204,7 @@ def _bare(
 
 def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
     seconds = dict.fromkeys(itertools.product(BATCH_SUBWORDS, (False, True)), float("inf"))
-    for choice in [*seconds, *seconds]:  # in two turns: one alone may fall into a slow moment
+    for choice in [*seconds, *seconds]:  # twice: one measurement may fall into a slow moment
         answer = _bare(folder, texts, *choice)
         started = time.perf_counter()
         answer()
@@ -202,11 +214,16 @@ def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
 
 
 def _load(path: str) -> dict[str, float]:
-    """Seconds and resident bytes of a fresh process that imports MLflow and loads the served model, as a service does."""
+    """Measure seconds and memory of a fresh process that imports MLflow and loads the model."""
     code = (
-        "import json, sys, time; started = time.perf_counter(); import mlflow; mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "seconds = time.perf_counter() - started; import psutil\n"
-        "print(json.dumps({'seconds': seconds, 'memory_bytes': psutil.Process().memory_info().rss}))"
+        "import json, sys, time\n"
+        "started = time.perf_counter()\n"
+        "import mlflow\n"
+        "mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "seconds = time.perf_counter() - started\n"
+        "import psutil\n"
+        "memory_bytes = psutil.Process().memory_info().rss\n"
+        "print(json.dumps({'seconds': seconds, 'memory_bytes': memory_bytes}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
@@ -216,7 +233,7 @@ def _load(path: str) -> dict[str, float]:
 
 
 def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -> dict[str, float]:
-    """Milliseconds of one sentence a call, in turns: the served model's `predict`, ONNX Runtime alone."""
+    """Time calls with one sentence each: the served model's `predict`, and ONNX Runtime alone."""
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     inputs = _inputs(folder, texts, 1)
     rows = [pd.DataFrame({"text": [text]}) for text in texts]

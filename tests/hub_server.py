@@ -1,21 +1,24 @@
-"""A Hugging Face hub on a loopback port, for tests of code that loads data sets and models by repository id.
+"""A Hugging Face hub on a loopback port, for tests that load datasets and models by repository id.
 
-``HubServer(root)`` serves the folders ``root/datasets/OWNER/NAME`` and ``root/models/OWNER/NAME`` as repositories with one
-branch, ``main``, and one commit, whose sha is a hash of the content. Each request reads the folder anew. It speaks the
-read-only part of the hub's HTTP protocol; KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
+``HubServer(root)`` serves the folders ``root/datasets/OWNER/NAME`` and ``root/models/OWNER/NAME``
+as repositories with one branch, ``main``, and one commit, whose sha is a hash of the content. Each
+request reads the folder anew. The server implements the read-only part of the hub's HTTP protocol;
+KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
 
-- ``GET /api/KIND/ID`` and ``GET /api/KIND/ID/revision/REV``: the repository's sha and list of files;
-- ``GET /api/KIND/ID/tree/REV[/FOLDER]?recursive=BOOL&expand=BOOL`` and ``POST /api/KIND/ID/paths-info/REV``: files and
-  folders with their size and git blob id;
-- ``HEAD`` and ``GET`` of ``/datasets/ID/resolve/REV/PATH`` (data sets) and ``/ID/resolve/REV/PATH`` (models): a file, with
-  ``ETag``, ``X-Repo-Commit`` and ``Content-Length``; a ``Range`` of bytes is honoured.
+- ``GET /api/KIND/ID`` and ``GET /api/KIND/ID/revision/REV``: the sha and the list of files;
+- ``GET /api/KIND/ID/tree/REV[/FOLDER]?recursive=BOOL&expand=BOOL`` and
+  ``POST /api/KIND/ID/paths-info/REV``: files and folders with their size and git blob id;
+- ``HEAD`` and ``GET`` of ``/datasets/ID/resolve/REV/PATH`` (datasets) and ``/ID/resolve/REV/PATH``
+  (models): a file, with ``ETag``, ``X-Repo-Commit`` and ``Content-Length``; a ``Range`` of bytes is
+  honoured.
 
-What is missing is named in ``X-Error-Code``: ``RepoNotFound`` (401 without a token, 404 with one), ``RevisionNotFound`` and
-``EntryNotFound`` (404). Every other address answers 404. Not spoken: pages of a listing (it always is one page), redirects
-to a storage network, Xet, private and gated repositories, uploads and the data set viewer.
+``X-Error-Code`` names what is missing: ``RepoNotFound`` (401 without a token, 404 with one),
+``RevisionNotFound`` and ``EntryNotFound`` (404). Every other address answers 404. Not implemented:
+pages of a listing (there is always one), redirects to a storage network, Xet, private and gated
+repositories, uploads and the dataset viewer.
 
-The libraries read their settings when they are imported, so they use this server only in a process that was started with
-``HubServer.environment``.
+The libraries read their settings when they are imported, so only processes that were started with
+``HubServer.environment`` use this server.
 """
 
 import hashlib
@@ -31,7 +34,8 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote
 
 _API = re.compile(
-    r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
+    r"/api/(?P<kind>datasets|models)/(?P<id>[^/]+(?:/[^/]+)?)"
+    r"(?:/(?P<call>revision|tree|paths-info)/(?P<rev>[^/]+)(?:/(?P<path>.+))?)?"
 )
 _RESOLVE = re.compile(
     r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)"
@@ -152,10 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
             "X-Repo-Commit": sha,
         }
         headers["ETag"] = f'"{_blob_id(content)}"'
-        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
-        if self.command == "HEAD" or asked is None or not any(asked.groups()):
+        span = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if self.command == "HEAD" or span is None or not any(span.groups()):
             return self._send(200, content, headers)
-        first, last = asked.groups()
+        first, last = span.groups()
         start = int(first) if first else max(len(content) - int(last), 0)
         stop = min(int(last) + 1, len(content)) if first and last else len(content)
         if start >= stop:
@@ -193,12 +197,12 @@ class _Handler(BaseHTTPRequestHandler):
             options.get(name, [""])[0].lower() in ("true", "1") for name in ("recursive", "expand")
         )
         if call == "paths-info":
-            known = {*repository.files, *repository.folders}
+            paths = {*repository.files, *repository.folders}
             self._send_json(
                 [
-                    repository.entry(asked, expand)
-                    for asked in options.get("paths", [])
-                    if asked in known
+                    repository.entry(name, expand)
+                    for name in options.get("paths", [])
+                    if name in paths
                 ]
             )
         elif call == "tree" and (not path or path in repository.folders):
@@ -218,9 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class HubServer(ThreadingHTTPServer):
-    """The hub over the repositories under ``root``; it serves while it is entered as a context manager.
+    """A hub of the repositories under ``root``, which serves inside its ``with`` block.
 
-    ``requests`` holds the method and the path, without query, of each request in the order of arrival.
+    ``requests`` lists the method and the path, without query, of each request in order of arrival.
     """
 
     request_queue_size = 64
@@ -240,7 +244,7 @@ class HubServer(ThreadingHTTPServer):
         self.server_close()
 
     def repository(self, kind: str, id_: str) -> _Repository | None:
-        """The repository's present content; None when there is none of that id."""
+        """Return a repository with its present content; None if there is none of that id."""
         folder = self.root / kind / id_
         if not _REPOSITORY_ID.fullmatch(id_) or not folder.is_dir():
             return None
@@ -250,8 +254,8 @@ class HubServer(ThreadingHTTPServer):
         )
 
     def environment(self, home: Path) -> dict[str, str]:
-        """This process's environment, changed so that the libraries ask this server and keep their caches under ``home``."""
+        """Return an environment for processes that use this server and keep caches in ``home``."""
         foreign = re.compile(r"(HF_|HUGGING|TRANSFORMERS_).*|.*_PROXY", re.IGNORECASE)
-        kept = {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
+        own = {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
         switches = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        return {**kept, **switches, "HF_ENDPOINT": self.url, "HF_HOME": str(home)}
+        return {**own, **switches, "HF_ENDPOINT": self.url, "HF_HOME": str(home)}

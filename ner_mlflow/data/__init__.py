@@ -1,1 +1,1 @@
-"""From a corpus to a prepared dataset: sources, relabelling, split checks, oversampling, statistics."""
+"""Turn a corpus into a prepared dataset: read, relabel, check, split, oversample, count."""

@@ -1,4 +1,4 @@
-"""The prepared dataset: Parquet a split, a schema file, and a fingerprint of the content that loading verifies."""
+"""Save and load prepared datasets; loading verifies the content against its fingerprint."""
 
 import hashlib
 import json
@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from ..paths import atomic_folder
+from ..redaction import one_line
 from ..tagging.label_schema import LabelSchema
 from .sentences import SPLITS, Corpus, Sentence
 
 FORMAT = 1
-"""Raised when the layout changes, so that an old dataset is refused instead of misread."""
+"""Version of the layout; raise it with every change, so that old datasets are refused."""
 SCHEMA_FILE = "schema.json"
 COLUMNS = pa.schema(
     [
@@ -28,7 +29,7 @@ COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """Sentences by split, with the label schema they are tagged in.
+    """A corpus in three splits, with its label schema.
 
     ``fingerprint`` is the SHA-256 (hex) of labels, splits, tokens, tags and documents, in order.
     """
@@ -40,7 +41,7 @@ class PreparedDataset:
 
 
 def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
-    """SHA-256 (hex) of the content a model can learn from; where a sentence came from does not count."""
+    """Return the SHA-256 (hex) of the content that a model can learn from; origins do not count."""
     digest = hashlib.sha256(json.dumps([FORMAT, schema.labels]).encode())
     for split in SPLITS:
         digest.update(f"\n{split}\n".encode())
@@ -50,7 +51,7 @@ def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
 
 
 def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
-    """Write the dataset; ``folder`` appears whole or not at all."""
+    """Write a Parquet file for each split and the schema file; an error leaves no folder."""
     schema = {
         "format": FORMAT,
         "name": dataset.name,
@@ -68,16 +69,16 @@ def load_dataset(folder: Path) -> PreparedDataset:
     """Read a prepared dataset and verify it against its fingerprint.
 
     Raises:
-        DataError: files are missing, of another format, or not those that were written.
+        DataError: files are missing, broken, of another format, or changed since they were written.
     """
     path = folder / SCHEMA_FILE
     if not path.is_file():
         raise DataError(f"{folder}: no {SCHEMA_FILE}, so not a prepared dataset: run the data step")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if (found_format := values.get("format")) != FORMAT:
+        if (version := values.get("format")) != FORMAT:
             raise DataError(
-                f"{path}: format {found_format!r}, this version reads {FORMAT}: run the data step again"
+                f"{path}: format {version!r}, this version reads {FORMAT}: run the data step again"
             )
         name, expected, schema = (
             values["name"],
@@ -99,18 +100,20 @@ def load_dataset(folder: Path) -> PreparedDataset:
             rows = table.cast(COLUMNS).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(
-                f"{folder / f'{split}.parquet'}: cannot be read ({' '.join(str(error).split())[:200]}): run the data step again"
+                f"{folder / f'{split}.parquet'}: cannot be read ({one_line(error, limit=200)}): "
+                "run the data step again"
             ) from error
         corpus[split] = [
             Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "")
             for row in rows
         ]
-    found = fingerprint(corpus, schema)
-    if found != expected:
+    actual = fingerprint(corpus, schema)
+    if actual != expected:
         raise DataError(
-            f"{folder}: content {found[:12]} is not what {SCHEMA_FILE} says ({expected[:12]}): run the data step again"
+            f"{folder}: fingerprint {actual[:12]} of the content is not that in {SCHEMA_FILE} "
+            f"({expected[:12]}): run the data step again"
         )
-    return PreparedDataset(name, corpus, schema, found)
+    return PreparedDataset(name, corpus, schema, actual)
 
 
 def _row(sentence: Sentence) -> dict[str, object]:

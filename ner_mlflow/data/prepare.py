@@ -1,4 +1,4 @@
-"""From a source corpus to a prepared one: relabelled, valid, split, without leaks, oversampled; every change counted."""
+"""Prepare a corpus: relabel, repair, split, drop duplicates, oversample, and count every change."""
 
 import re
 from collections import Counter
@@ -14,17 +14,20 @@ from .label_map import LabelMap, load_label_map
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 SHOWN = 5
-"""How many places a message names before it only counts."""
+"""Number of positions that a message lists; it counts the others."""
 _TYPE = re.compile(r"[\w .:-]+")
-"""What MLflow takes in the name of a metric, but for the slashes that part ours."""
+"""Characters that MLflow allows in the name of a metric, without the slash, our separator."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A prepared corpus and what was done to get it.
+    """A prepared corpus, and the record of its preparation.
 
-    ``source`` is the corpus as relabelled, before splits were carved, duplicates dropped and sentences repeated.
-    ``counts`` are events by name, such as ``train/iob2_repaired``.
+    Attributes:
+        corpus: train, validation and test.
+        source: the corpus after relabelling and repair, with the splits of the source.
+        schema: the label schema.
+        counts: number of changes by name, such as ``train/iob2_repaired``.
     """
 
     corpus: Corpus
@@ -34,33 +37,39 @@ class Preparation:
 
 
 def prepare(corpus: Corpus, config: DataConfig) -> Preparation:
-    """Relabel, repair, split, drop duplicates, oversample: in this order, only train ever augmented.
+    """Repair, relabel, split, drop duplicates and oversample, in this order.
+
+    Only train loses or repeats sentences.
 
     Raises:
-        DataError: unknown tags, invalid IOB2 (where these are errors), no train split, an empty split, or no entity at all.
+        DataError: there is no train split, train has no entity, a split would be empty, or a type
+            cannot name a metric; unknown tags or invalid IOB2, if the settings make them errors.
     """
     if not corpus.get(TRAIN):
         raise DataError(
-            f"dataset {config.dataset!r}: no train split among {', '.join(corpus) or 'none'}: name a file or split train"
+            f"dataset {config.dataset!r}: no train split among {', '.join(corpus) or 'none'}: "
+            "name a file or split train"
         )
     table = load_label_map(config.label_map)
     counts: Counter[str] = Counter()
     _check_tags(corpus, table, config, counts)
     source = {
         split: [_relabel(sentence, table) for sentence in sentences]
-        for split, sentences in _repaired(corpus, config, counts).items()
+        for split, sentences in _repair(corpus, config, counts).items()
     }
     schema = LabelSchema(table.target_types or tuple(_types(source)))
-    if odd := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
+    if unusable := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
         raise DataError(
-            f"dataset {config.dataset!r}: type {odd[0]!r} must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_map"
+            f"dataset {config.dataset!r}: type {unusable[0]!r} must be letters, digits, blanks "
+            "and _ - . : to name metrics: rename it by a label_map"
         )
     if not schema.types or not any(_types({TRAIN: source[TRAIN]})):
         raise DataError(
-            f"dataset {config.dataset!r}: train holds no entity after relabelling by {config.label_map!r}: check the table"
+            f"dataset {config.dataset!r}: train holds no entity after relabelling "
+            f"by {config.label_map!r}: check the table"
         )
-    prepared = _carved(source, config, counts)
-    prepared[TRAIN] = _without_duplicates(prepared, config, counts)
+    prepared = _carve_missing(source, config, counts)
+    prepared[TRAIN] = _drop_duplicates(prepared, config, counts)
     prepared[TRAIN] = prepared[TRAIN] + oversample(prepared[TRAIN], config, counts)
     return Preparation({split: prepared[split] for split in SPLITS}, source, schema, dict(counts))
 
@@ -68,17 +77,24 @@ def prepare(corpus: Corpus, config: DataConfig) -> Preparation:
 def oversample(
     sentences: list[Sentence], config: DataConfig, counts: Counter[str]
 ) -> list[Sentence]:
-    """The sentences to repeat, by a seed and without replacement.
+    """Draw the sentences to repeat, without replacement and by the seed.
 
-    Up to ``(oversample_factor - 1) * len(sentences)`` of those that hold an entity; then, counted among train and these,
-    the share ``rare_boost`` of those that hold one of the ``rare_types`` rarest types (by sentences that hold them, ties by name).
+    First draws up to ``(oversample_factor - 1) * len(sentences)`` of the sentences with an entity.
+    Then draws the share ``rare_boost`` of the sentences, repeated ones included, that hold one of
+    the ``rare_types`` rarest types. The rarity of a type is the number of sentences that hold it;
+    names break ties.
+
+    Args:
+        sentences: train.
+        config: the settings named above, and the seed.
+        counts: receives the number of sentences drawn in both steps.
     """
     random = Random(config.seed)
     with_entity = [
         sentence for sentence in sentences if any(tag != OUTSIDE for tag in sentence.tags)
     ]
-    wanted = round((config.oversample_factor - 1) * len(sentences))
-    repeated = random.sample(with_entity, min(wanted, len(with_entity)))
+    size = round((config.oversample_factor - 1) * len(sentences))
+    repeated = random.sample(with_entity, min(size, len(with_entity)))
     holders: dict[str, list[Sentence]] = {}
     for sentence in with_entity:
         for type_ in _types({TRAIN: [sentence]}):
@@ -103,9 +119,9 @@ def _types(corpus: Corpus) -> set[str]:
     }
 
 
-def _places(places: list[str]) -> str:
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return ", ".join(places[:SHOWN]) + more
+def _list_positions(positions: list[str]) -> str:
+    more = f" and {len(positions) - SHOWN} more" if len(positions) > SHOWN else ""
+    return ", ".join(positions[:SHOWN]) + more
 
 
 def _check_tags(corpus: Corpus, table: LabelMap, config: DataConfig, counts: Counter[str]) -> None:
@@ -120,16 +136,17 @@ def _check_tags(corpus: Corpus, table: LabelMap, config: DataConfig, counts: Cou
                     counts[f"{split}/unknown_tags"] += 1
     if unknown and config.unknown_tags == "error":
         listed = "; ".join(
-            f"{tag} ({len(places)} times: {_places(places)})"
-            for tag, places in sorted(unknown.items())
+            f"{tag} ({len(positions)} times: {_list_positions(positions)})"
+            for tag, positions in sorted(unknown.items())
         )
         raise DataError(
-            f"label map {table.name!r} does not know: {listed}. Add the types to the table, or choose unknown_tags=outside"
+            f"label map {table.name!r} does not know: {listed}. "
+            "Add the types to the table, or choose unknown_tags=outside"
         )
 
 
-def _repaired(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
-    # Before relabelling: merging types would hide that an I- tag continues nothing.
+def _repair(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
+    # Before relabelling: a merge of types would hide that an I- tag continues nothing.
     repaired: Corpus = {}
     broken: list[str] = []
     for split, sentences in corpus.items():
@@ -145,7 +162,8 @@ def _repaired(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpu
             repaired[split].append(sentence)
     if broken and config.invalid_iob2 == "error":
         raise DataError(
-            f"{len(broken)} I- tags continue no entity of their type: {_places(broken)}. Mend them, or choose invalid_iob2=repair"
+            f"{len(broken)} I- tags continue no entity of their type: {_list_positions(broken)}. "
+            "Fix them, or choose invalid_iob2=repair"
         )
     return repaired
 
@@ -154,19 +172,20 @@ def _relabel(sentence: Sentence, table: LabelMap) -> Sentence:
     return replace(sentence, tags=tuple(table.relabel(tag) for tag in sentence.tags))
 
 
-def _carved(source: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
-    """Give the corpus the splits it lacks, from train alone: whole documents where sentences name theirs."""
+def _carve_missing(source: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
+    """Take the splits that the corpus lacks out of train, in whole documents if they are named."""
     prepared = dict(source)
     for split, fraction in ((TEST, config.test_fraction), (VALIDATION, config.validation_fraction)):
         if prepared.get(split):
             continue
-        kept, carved = _carve(prepared[TRAIN], fraction, Random(f"{config.seed}:{split}"))
-        if not carved or not kept:
+        rest, carved = _carve(prepared[TRAIN], fraction, Random(f"{config.seed}:{split}"))
+        if not carved or not rest:
             raise DataError(
-                f"dataset {config.dataset!r}: no {split} split, and {split}_fraction={fraction} of {len(prepared[TRAIN])} train sentences, in whole "
-                f"documents, leaves one of the two empty: give a {split} file or change the fraction"
+                f"dataset {config.dataset!r}: no {split} split, and {split}_fraction={fraction} "
+                f"of {len(prepared[TRAIN])} train sentences, in whole documents, leaves one of the "
+                f"two empty: give a {split} file or change the fraction"
             )
-        prepared[TRAIN], prepared[split] = kept, carved
+        prepared[TRAIN], prepared[split] = rest, carved
         counts[f"{split}/carved_from_train"] = len(carved)
     return prepared
 
@@ -179,14 +198,12 @@ def _carve(
     )
     names = list(groups)
     random.shuffle(names)
-    wanted, chosen = round(fraction * len(sentences)), set()
+    missing, chosen = round(fraction * len(sentences)), set()
     for name in names:
-        if (
-            groups[name] < 2 * wanted
-        ):  # nearer with it than without: one that is too large stays in train
+        if groups[name] < 2 * missing:  # the group brings the split closer to its size
             chosen.add(name)
-            wanted -= groups[name]
-    if wanted and not chosen:  # all are
+            missing -= groups[name]
+    if missing and not chosen:  # every group is too large
         chosen.add(min(names, key=lambda name: groups[name]))
     parts: tuple[list[Sentence], list[Sentence]] = ([], [])
     for index, sentence in enumerate(sentences):
@@ -194,21 +211,25 @@ def _carve(
     return parts
 
 
-def _without_duplicates(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> list[Sentence]:
-    """Train without the sentences (by their tokens) that validation or test hold; overlaps of all pairs are counted."""
+def _drop_duplicates(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> list[Sentence]:
+    """Return train without sentences whose tokens also occur in validation or test.
+
+    Counts the overlap of each pair of splits.
+    """
     tokens = {split: {sentence.tokens for sentence in corpus[split]} for split in SPLITS}
     for split, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
         counts[f"{split}/also_in_{other}"] = _count(corpus[split], tokens[other])
     held_out = tokens[VALIDATION] | tokens[TEST]
     if config.cross_split_duplicates == "keep":
         return corpus[TRAIN]
-    kept = [sentence for sentence in corpus[TRAIN] if sentence.tokens not in held_out]
-    if not kept:
+    unique = [sentence for sentence in corpus[TRAIN] if sentence.tokens not in held_out]
+    if not unique:
         raise DataError(
-            "every train sentence also stands in validation or test: give a train split of its own, or choose cross_split_duplicates=keep"
+            "every train sentence also occurs in validation or test: "
+            "give a train split of its own, or choose cross_split_duplicates=keep"
         )
-    counts["train/duplicates_dropped"] = len(corpus[TRAIN]) - len(kept)
-    return kept
+    counts["train/duplicates_dropped"] = len(corpus[TRAIN]) - len(unique)
+    return unique
 
 
 def _count(sentences: Iterable[Sentence], tokens: set[tuple[str, ...]]) -> int:

@@ -1,8 +1,9 @@
-"""A small synthetic corpus of IT text, written for this project and made from ``sample_tables.yaml`` and a seed.
+"""Generate a small synthetic corpus of IT text from ``sample_tables.yaml`` and a seed.
 
-It serves trials and tests that must not depend on a download. It is no benchmark: scores on it say that the pipeline
-works, not how a model does on real tickets. The splits are honest all the same: no template is shared between them, a
-third of the entity surfaces never occurs in training, and no sentence occurs twice.
+It serves tests and first steps that must not depend on a download. It is not a benchmark: scores on
+it show that the pipeline works, not how good a model is on real tickets. Even so, the splits do not
+leak: they share no template, a third of the entity surfaces never occurs in train, and no sentence
+occurs twice.
 """
 
 import random
@@ -17,24 +18,25 @@ from typing import Any
 import yaml
 
 from ..errors import DataError
+from ..redaction import one_line
 from ..tagging.iob2 import Entity, to_tags
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
 TABLES = Path(__file__).parent / "sample_tables.yaml"
 SIZES = {TRAIN: 600, VALIDATION: 150, TEST: 200}
-"""Sentences per split."""
+"""Number of sentences of each split."""
 TEMPLATE_SHARES = {VALIDATION: 0.16, TEST: 0.20}
-"""The share of each kind of template that goes to a split; training gets the rest."""
+"""Share of each kind of template that a split gets; train gets the rest."""
 HELD_OUT_SHARE = 1 / 3
-"""The share of entity surfaces in each gazetteer group that training never sees."""
+"""Share of the entity surfaces of each gazetteer group that train never shows."""
 HELD_OUT_RATE = 0.5
-"""How often a mention outside training is drawn from the held-out surfaces."""
+"""Share of the mentions outside train that are drawn from the held-out surfaces."""
 LOWER_RATE, UPPER_RATE = 0.05, 0.03
-"""How often a mention is written all in lower case, or all in capitals."""
+"""Shares of the mentions that are written in lower case and in upper case."""
 SURFACES_PER_PATTERN = 40
-"""Surfaces drawn from a gazetteer entry with numbers in it; fewer where the numbers run out."""
+"""Number of surfaces drawn from a gazetteer entry with numbers; duplicates are dropped."""
 ATTEMPTS = 50
-"""Draws before a value is repeated within a sentence, or a template counts as used up."""
+"""Draws before a sentence repeats a value, or a template counts as used up."""
 
 ARTICLE = "a"
 _SLOT = re.compile(r"\{([^{}]*)\}")
@@ -45,7 +47,7 @@ _RAREST_FIRST = ("HARDWARE", "OS", "VERSION", "ERROR", "SOFTWARE")
 class Template:
     """The words of a sentence, some of them slots; see the head of ``sample_tables.yaml``.
 
-    ``hard_negative`` marks those about words that look like entities and are not.
+    ``hard_negative`` marks a template about words that look like entities and are not.
     """
 
     text: str
@@ -53,17 +55,17 @@ class Template:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """The template's words, slots among them."""
+        """Return the words of the template, slots included."""
         return tuple(self.text.split(" "))
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
-        """The names of its slots, in order."""
+        """Return the names of the slots, in order."""
         return tuple(_SLOT.findall(self.text))
 
     @property
     def kind(self) -> str:
-        """``hard negative``, or else the rarest entity type, if any: what the splits share out evenly."""
+        """Return ``hard negative``, the rarest entity type, or "" without any entity."""
         types = {slot.partition(":")[0] for slot in self.slots}
         return (
             "hard negative"
@@ -74,7 +76,10 @@ class Template:
 
 @dataclass(frozen=True)
 class Tables:
-    """The contents of ``sample_tables.yaml``. ``numbers`` are closed ranges; ``gazetteers`` go by type, then group."""
+    """The contents of ``sample_tables.yaml``.
+
+    ``numbers`` are closed ranges; ``gazetteers`` are indexed by type, then by group.
+    """
 
     numbers: Mapping[str, tuple[int, int]]
     gazetteers: Mapping[str, Mapping[str, Sequence[str]]]
@@ -84,7 +89,7 @@ class Tables:
 
     @cached_property
     def slots(self) -> frozenset[str]:
-        """Every slot a template may name."""
+        """Return every slot that a template may name."""
         groups = (
             f"{type_}:{group}" for type_, groups in self.gazetteers.items() for group in groups
         )
@@ -93,7 +98,10 @@ class Tables:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Entity surfaces by slot (``TYPE`` or ``TYPE:group``): those for every split, and those kept out of training."""
+    """Entity surfaces by slot (``TYPE`` or ``TYPE:group``).
+
+    ``seen`` serves every split, ``held_out`` all but train.
+    """
 
     seen: Mapping[str, Sequence[str]]
     held_out: Mapping[str, Sequence[str]]
@@ -103,7 +111,8 @@ def load_tables(path: Path = TABLES) -> Tables:
     """Read and check the tables.
 
     Raises:
-        DataError: the file is not such a table, or a template or entry is listed twice or names an unknown slot.
+        DataError: the file does not hold such tables, or a template or entry is listed twice or
+            names an unknown slot.
     """
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -118,9 +127,9 @@ def load_tables(path: Path = TABLES) -> Tables:
             ),
         )
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"{path}: not a table of the sample corpus ({reason}): see sample_tables.yaml for the sections"
+            f"{path}: not a table of the sample corpus ({one_line(error)}): "
+            "see sample_tables.yaml for the sections"
         ) from error
     _check_templates(tables, path)
     _check_entries(tables, path)
@@ -132,18 +141,21 @@ def _check_templates(tables: Tables, path: Path) -> None:
     for template in tables.templates:
         if template.text in texts:
             raise DataError(
-                f"{path}: template {template.text!r} is listed twice: remove one, or two splits could share it"
+                f"{path}: template {template.text!r} is listed twice: "
+                "remove one, or two splits could share it"
             )
         texts.add(template.text)
         for word in template.words:
             slot = _SLOT.fullmatch(word)
             if slot and slot[1] not in tables.slots:
                 raise DataError(
-                    f"{path}: template {template.text!r}: unknown slot {word}: add {slot[1]!r} to gazetteers or fillers"
+                    f"{path}: template {template.text!r}: unknown slot {word}: "
+                    f"add {slot[1]!r} to gazetteers or fillers"
                 )
             if not slot and (not word or "{" in word or "}" in word):
                 raise DataError(
-                    f"{path}: template {template.text!r}: {word!r} is no word: put single spaces around words and slots"
+                    f"{path}: template {template.text!r}: {word!r} is no word: "
+                    "put single spaces around words and slots"
                 )
 
 
@@ -158,7 +170,8 @@ def _check_entries(tables: Tables, path: Path) -> None:
     for entry in entries:
         if entry.casefold() in folded:
             raise DataError(
-                f"{path}: gazetteer entry {entry!r} is listed twice: remove one, or training could see a held-out surface"
+                f"{path}: gazetteer entry {entry!r} is listed twice: "
+                "remove one, or training could see a held-out surface"
             )
         folded.add(entry.casefold())
     for pattern in (
@@ -173,7 +186,7 @@ def _check_entries(tables: Tables, path: Path) -> None:
 
 
 def split_templates(templates: Sequence[Template], seed: int) -> dict[str, list[Template]]:
-    """Share the templates out among the splits, each kind by :data:`TEMPLATE_SHARES`; no template goes to two.
+    """Distribute the templates of each kind among the splits by :data:`TEMPLATE_SHARES`.
 
     Raises:
         DataError: a kind has fewer templates than there are splits.
@@ -186,7 +199,8 @@ def split_templates(templates: Sequence[Template], seed: int) -> dict[str, list[
     for kind, members in sorted(kinds.items()):
         if len(members) < len(SPLITS):
             raise DataError(
-                f"template {members[0].text!r}: only {len(members)} of its kind {kind!r}: write at least {len(SPLITS)}"
+                f"template {members[0].text!r}: only {len(members)} of its kind {kind!r}: "
+                f"write at least {len(SPLITS)}"
             )
         rng.shuffle(members)
         start = 0
@@ -199,7 +213,7 @@ def split_templates(templates: Sequence[Template], seed: int) -> dict[str, list[
 
 
 def split_gazetteers(tables: Tables, seed: int) -> Lexicon:
-    """Hold :data:`HELD_OUT_SHARE` of the surfaces of each gazetteer group out of training."""
+    """Hold :data:`HELD_OUT_SHARE` of the surfaces of each gazetteer group out of train."""
     rng = random.Random(f"{seed}:gazetteers")
     seen: dict[str, list[str]] = {}
     held_out: dict[str, list[str]] = {}
@@ -221,7 +235,7 @@ def _surfaces(
     used: set[str],
     rng: random.Random,
 ) -> list[str]:
-    """The surfaces of one group, patterns expanded, without those in ``used``, to which they are added."""
+    """Expand the entries of a group into surfaces that ``used`` lacks, and add them to it."""
     surfaces = []
     for entry in entries:
         for _ in range(SURFACES_PER_PATTERN if _SLOT.search(entry) else 1):
@@ -238,7 +252,7 @@ def _expand(pattern: str, numbers: Mapping[str, tuple[int, int]], rng: random.Ra
 
 @dataclass(frozen=True)
 class _Writer:
-    """Fills templates for one split."""
+    """A writer that fills the templates of one split."""
 
     tables: Tables
     lexicon: Lexicon
@@ -302,10 +316,15 @@ class _Writer:
 def _sentences(
     writer: _Writer, templates: Sequence[Template], written: set[tuple[str, ...]]
 ) -> Iterator[Sentence]:
-    """Endless new sentences, the templates in turn; ``written`` holds the words of all before, casing ignored.
+    """Yield new sentences without end, from the templates in turn.
+
+    Args:
+        writer: fills the templates.
+        templates: the templates of the split.
+        written: words of all earlier sentences, casing ignored; updated.
 
     Raises:
-        DataError: no template yields a sentence that is not in ``written``.
+        DataError: no template gives a new sentence.
     """
     while True:
         before = len(written)
@@ -319,12 +338,15 @@ def _sentences(
                     break
         if len(written) == before:
             raise DataError(
-                f"the {len(templates)} templates of a split are used up: add templates or slots to sample_tables.yaml"
+                f"the {len(templates)} templates of a split are used up: "
+                "add templates or slots to sample_tables.yaml"
             )
 
 
 def generate_sample(seed: int) -> Corpus:
-    """The sample corpus of a seed: :data:`SIZES` sentences per split, the same on every platform and in every process.
+    """Generate the sample corpus of a seed, with :data:`SIZES` sentences in each split.
+
+    The corpus is the same on every platform and in every process.
 
     Raises:
         DataError: the tables are broken; see :func:`load_tables`.

@@ -1,4 +1,4 @@
-"""The value that flows through data preparation: a sentence of words and IOB2 tags."""
+"""Define a sentence of words and IOB2 tags, and a corpus of such sentences."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,11 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 class Sentence:
     """Words with one IOB2 tag each.
 
-    ``document`` names the post, ticket or file the sentence was cut from, where the source says so.
-    ``origin`` is where it stands in the source (``file:line`` or ``split, row n``), for messages.
+    Attributes:
+        tokens: the words.
+        tags: the tag of each word.
+        document: name of the post, ticket or file that holds the sentence, if the source gives it.
+        origin: position in the source (``file:line`` or ``split, row n``), for messages.
     """
 
     tokens: tuple[str, ...]

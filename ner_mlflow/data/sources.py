@@ -1,17 +1,17 @@
-"""Corpora as they come: CoNLL, JSONL and Parquet files, hub datasets, the bundled sample."""
+"""Read corpora with their source tags: CoNLL, JSONL, Parquet, hub datasets, the bundled sample."""
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..errors import DataError
 from ..paths import find_path
+from ..redaction import one_line
 from ..tagging.iob2 import split_tag
+from .files import open_parquet, read_json_lines, read_lines, read_parquet_batches
 from .sample import generate_sample
 from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 
@@ -31,49 +31,54 @@ SPLIT_NAMES = {
     "test": TEST,
     "testing": TEST,
 }
-"""First word of a file's or a hub split's name -> split."""
+"""Split by the first word of the name of a file or of a hub split."""
 
 
 def read_corpus(dataset: str, revision: str = "main", sample_seed: int = 13) -> Corpus:
     """Read a corpus with its source tags.
 
     Args:
-        dataset: ``sample``; a folder whose files are named after their splits; files separated by commas; a hub id.
-        revision: git revision, for a hub id.
+        dataset: ``sample``, a folder whose files are named after their splits, files separated by
+            commas, or a hub id.
+        revision: git revision of a hub dataset.
         sample_seed: seed of the generated sample.
 
     Raises:
-        DataError: nothing there, or a file, line or row that does not hold a sentence.
+        DataError: there is no such dataset, or a file, line or row does not hold a sentence.
     """
     if dataset == SAMPLE:
         return generate_sample(sample_seed)
     parts = [part.strip() for part in dataset.split(",")]
-    found = [path for part in parts if (path := find_path(part))]
-    if len(parts) == 1 and found and found[0].is_dir():
-        return _read_files(_split_files(found[0]))
-    if len(found) == len(parts) and all(path.is_file() for path in found):
-        return _read_files(found)
+    paths = [path for part in parts if (path := find_path(part))]
+    if len(parts) == 1 and paths and paths[0].is_dir():
+        return _read_files(_split_files(paths[0]))
+    if len(paths) == len(parts) and all(path.is_file() for path in paths):
+        return _read_files(paths)
     if _is_hub_id(dataset):
         return _read_hub(dataset, revision)
     missing = next(
         (part for part in parts if find_path(part) is None or not Path(part).is_file()), dataset
     )
     raise DataError(
-        f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): give a path that exists"
+        f"dataset {dataset!r}: no such file or folder: {missing} (nor is it a hub id, owner/name): "
+        "give a path that exists"
     )
 
 
 def hub_commit(dataset: str, revision: str) -> str | None:
-    """The commit that a revision of a hub dataset stands for now; None where ``dataset`` is no hub id, or the hub does not say."""
+    """Return the commit that a revision of a hub dataset points to now.
+
+    Returns None if ``dataset`` is not a hub id, or if the hub cannot be reached.
+    """
     if find_path(dataset) or not _is_hub_id(dataset):
         return None
-    from huggingface_hub import HfApi  # here: files do without
+    from huggingface_hub import HfApi  # here: files do not need it
 
     try:
         commit: str | None = (
             HfApi().dataset_info(dataset, revision=revision, timeout=HUB_TIMEOUT_S).sha
         )
-    except Exception:  # of a dozen kinds; what is in the hub's local cache can be had all the same
+    except Exception:  # of many types; the dataset may still be in the local cache
         return None
     return commit
 
@@ -86,12 +91,13 @@ def _is_hub_id(dataset: str) -> bool:
 
 
 def read_conll(path: Path) -> list[Sentence]:
-    """Read ``token<TAB>tag`` lines (or blank-separated columns: first the token, last the tag), a blank line between sentences.
+    """Read a file of one token and its tag a line, with a blank line between sentences.
 
-    ``-DOCSTART-`` lines begin a new document.
+    Tabs or blanks separate the columns; the first is the token, the last the tag. A line
+    ``-DOCSTART-`` begins a new document.
 
     Raises:
-        DataError: a line with one column, a tag that is not IOB2, or text that is not UTF-8.
+        DataError: a line has one column, a tag is not IOB2, or the text is not UTF-8.
     """
     sentences: list[Sentence] = []
     tokens: list[str] = []
@@ -106,7 +112,7 @@ def read_conll(path: Path) -> list[Sentence]:
             tokens.clear()
             tags.clear()
 
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         if not line.strip():
             close()
             continue
@@ -117,68 +123,46 @@ def read_conll(path: Path) -> list[Sentence]:
         columns = line.split("\t") if "\t" in line else line.strip(" ").split(" ")
         if len(columns) < 2 or not columns[0].strip():
             raise DataError(
-                f"{path}:{number}: {line!r} has {len(columns)} column, a token and a tag are needed: add the missing one"
+                f"{path}:{number}: {line!r} has {len(columns)} column, "
+                "a token and a tag are needed: add the missing one"
             )
         if not tokens:
             first_line = number
         tokens.append(columns[0])
-        tags.append(_checked_tag(columns[-1].strip(), f"{path}:{number}"))
+        tags.append(_check_tag(columns[-1].strip(), f"{path}:{number}"))
     close()
     return sentences
 
 
 def read_jsonl(path: Path) -> list[Sentence]:
-    """Read one JSON object a line, with ``tokens`` and ``ner_tags`` (or ``tags``) as lists of equal length.
+    """Read one JSON object a line, with lists ``tokens`` and ``ner_tags`` (or ``tags``).
 
     Raises:
-        DataError: a line that is not such an object; its number is named.
+        DataError: a line is not such an object, or its lists differ in length.
     """
     sentences = []
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        row = parse_json_line(line, where)
+    for origin, row in read_json_lines(path):
         if not isinstance(row, dict):
             raise DataError(
-                f"{where}: a {type(row).__name__}, not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}"
+                f"{origin}: a {type(row).__name__}, "
+                f"not an object with {TOKEN_FIELDS[0]!r} and {TAG_FIELDS[0]!r}"
             )
-        sentences.append(_sentence_of_row(row, where, names=None))
+        sentences.append(_sentence_of_row(row, origin, names=None))
     return sentences
 
 
-def parse_json_line(line: str, where: str) -> Any:
-    """The JSON value of a line.
-
-    Raises:
-        DataError: it is not JSON; ``where`` says which line.
-    """
-    try:
-        return json.loads(line)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: no JSON, or a number of too many digits
-        raise DataError(f"{where}: not JSON ({error}): write one object a line") from error
-
-
 def read_parquet(path: Path) -> list[Sentence]:
-    """Read the same columns from Parquet; integer tags need the ClassLabel names that `datasets` writes beside them.
+    """Read the same fields from the columns of a Parquet file.
+
+    Integer tags need the ClassLabel names that `datasets` writes into the file.
 
     Raises:
-        DataError: not a Parquet file, or a row that holds no sentence.
+        DataError: it is not a Parquet file, it is broken, or a row does not hold a sentence.
     """
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: not a Parquet file ({' '.join(str(error).split())[:200]})"
-        ) from error
-    names = _class_names_of_schema(table.schema)
-    return [
-        _sentence_of_row(row, f"{path}, row {index}", names)
-        for index, row in enumerate(table.to_pylist())
-    ]
+    file = open_parquet(path)
+    names = _class_names_of_schema(file.schema_arrow)
+    rows = (row for batch in read_parquet_batches(path, file) for row in batch.to_pylist())
+    return [_sentence_of_row(row, f"{path}, row {index}", names) for index, row in enumerate(rows)]
 
 
 READERS: dict[str, Callable[[Path], list[Sentence]]] = {
@@ -191,7 +175,7 @@ READERS: dict[str, Callable[[Path], list[Sentence]]] = {
     ".json": read_jsonl,
     ".parquet": read_parquet,
 }
-"""File suffix -> reader."""
+"""Reader of each file suffix."""
 
 
 def _split_files(folder: Path) -> list[Path]:
@@ -201,9 +185,10 @@ def _split_files(folder: Path) -> list[Path]:
         if path.is_file() and path.suffix in READERS and _split_of(path.stem)
     ]
     if not files:
-        names = ", ".join(f"{split}{suffix}" for split in SPLITS for suffix in (".conll",))
+        names = ", ".join(f"{split}.conll" for split in SPLITS)
         raise DataError(
-            f"dataset {str(folder)!r}: no file named after a split: expected e.g. {names} (or .jsonl, .parquet)"
+            f"dataset {str(folder)!r}: no file named after a split: "
+            f"expected e.g. {names} (or .jsonl, .parquet)"
         )
     return files
 
@@ -214,7 +199,8 @@ def _read_files(paths: Sequence[Path]) -> Corpus:
         reader = READERS.get(path.suffix)
         if reader is None:
             raise DataError(
-                f"{path}: suffix {path.suffix!r} is none of {', '.join(READERS)}: rename or convert the file"
+                f"{path}: suffix {path.suffix!r} is none of {', '.join(READERS)}: "
+                "rename or convert the file"
             )
         split = _split_of(path.stem) or (TRAIN if len(paths) == 1 else None)
         if split is None:
@@ -234,81 +220,71 @@ def _split_of(name: str) -> str | None:
     return SPLIT_NAMES.get(re.split(r"[-_.]", name.lower(), maxsplit=1)[0])
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    # Only \n ends a line: str.splitlines would also cut at \x85 or \u2028, which tokens of logs do hold.
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        at_line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}:{at_line}: byte {error.object[error.start]:#04x} is not UTF-8: convert the file to UTF-8"
-        ) from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        yield number, line.removesuffix("\r")
-
-
-def _checked_tag(tag: str, where: str) -> str:
+def _check_tag(tag: str, origin: str) -> str:
     try:
         split_tag(tag)
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{origin}: {error}") from error
     return tag
 
 
-def _field(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
+def _field(row: Mapping[str, Any], names: Sequence[str], origin: str) -> Any:
     for name in names:
         if name in row:
             return row[name]
     raise DataError(
-        f"{where}: no field {' or '.join(map(repr, names))} among {', '.join(map(repr, row)) or 'none'}: rename the field"
+        f"{origin}: no field {' or '.join(map(repr, names))} "
+        f"among {', '.join(map(repr, row)) or 'none'}: rename the field"
     )
 
 
-def _sentence_of_row(row: Mapping[str, Any], where: str, names: Sequence[str] | None) -> Sentence:
-    tokens, tags = _field(row, TOKEN_FIELDS, where), _field(row, TAG_FIELDS, where)
+def _sentence_of_row(row: Mapping[str, Any], origin: str, names: Sequence[str] | None) -> Sentence:
+    tokens, tags = _field(row, TOKEN_FIELDS, origin), _field(row, TAG_FIELDS, origin)
     if not isinstance(tokens, list) or not isinstance(tags, list):
-        raise DataError(f"{where}: tokens and tags must be lists")
+        raise DataError(f"{origin}: tokens and tags must be lists")
     if len(tokens) != len(tags):
         raise DataError(
-            f"{where}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
+            f"{origin}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
         )
     if not tokens:
-        raise DataError(f"{where}: a sentence without tokens: remove it")
+        raise DataError(f"{origin}: a sentence without tokens: remove it")
     for token in tokens:
         if not isinstance(token, str) or not token.strip():
             raise DataError(
-                f"{where}: token {token!r} is not text: every token must be a non-empty string"
+                f"{origin}: token {token!r} is not text: every token must be a non-empty string"
             )
     document = next((str(row[name]) for name in DOCUMENT_FIELDS if row.get(name) is not None), None)
     sentence = Sentence(
-        tuple(tokens), tuple(_tag(tag, names, where) for tag in tags), document, where
+        tuple(tokens), tuple(_tag(tag, names, origin) for tag in tags), document, origin
     )
     for text in (*sentence.tokens, *sentence.tags, document or ""):
         if _LONE_SURROGATE.search(text):
             raise DataError(
-                f"{where}: {text!r} is not text: it holds half of a surrogate pair, write the whole character"
+                f"{origin}: {text!r} is not text: it holds half of a surrogate pair, "
+                "write the whole character"
             )
     return sentence
 
 
-def _tag(tag: Any, names: Sequence[str] | None, where: str) -> str:
+def _tag(tag: Any, names: Sequence[str] | None, origin: str) -> str:
     if isinstance(tag, int) and not isinstance(tag, bool):
         if names is None:
             raise DataError(
-                f"{where}: tag {tag} is a number and nothing names it: give tags as strings, or Parquet with ClassLabel names"
+                f"{origin}: tag {tag} is a number and nothing names it: "
+                "give tags as strings, or Parquet with ClassLabel names"
             )
         if not 0 <= tag < len(names):
-            raise DataError(f"{where}: tag {tag} is outside the {len(names)} class names")
-        return _checked_tag(names[tag], where)
+            raise DataError(f"{origin}: tag {tag} is outside the {len(names)} class names")
+        return _check_tag(names[tag], origin)
     if not isinstance(tag, str):
-        raise DataError(f"{where}: tag {tag!r} is neither a string nor a class number")
-    return _checked_tag(tag, where)
+        raise DataError(f"{origin}: tag {tag!r} is neither a string nor a class number")
+    return _check_tag(tag, origin)
 
 
 def _class_names_of_schema(schema: pa.Schema) -> list[str] | None:
     if b"huggingface" not in (schema.metadata or {}):
         return None
-    from datasets import Features  # here: two seconds of import that other files do without
+    from datasets import Features  # here: importing it takes two seconds
 
     return _class_names(Features.from_arrow_schema(schema))
 
@@ -328,12 +304,11 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
 
     try:
         loaded = load_dataset(dataset, revision=revision)
-    except (
-        Exception
-    ) as error:  # the hub's libraries raise a dozen kinds; all mean that it cannot be had
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
+    except Exception as error:  # the hub's libraries raise many types
         raise DataError(
-            f"dataset {dataset!r}: the hub gave no such dataset ({type(error).__name__}: {reason}): check id, revision and HF_ENDPOINT"
+            f"dataset {dataset!r}: the hub gave no such dataset "
+            f"({type(error).__name__}: {one_line(error.__cause__ or error)}): "
+            "check id, revision and HF_ENDPOINT"
         ) from error
     corpus: Corpus = {}
     for name, rows in loaded.items():
@@ -343,7 +318,8 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
         names = _class_names(rows.features)
         if not len(rows):
             raise DataError(
-                f"dataset {dataset!r}: its split {name} is empty: give a dataset with at least one sentence in it"
+                f"dataset {dataset!r}: its split {name} is empty: "
+                "give a dataset with at least one sentence in it"
             )
         corpus.setdefault(split, []).extend(
             _sentence_of_row(row, f"{dataset}, {name}, row {index}", names)
@@ -351,6 +327,7 @@ def _read_hub(dataset: str, revision: str) -> Corpus:
         )
     if not corpus:
         raise DataError(
-            f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) is train, validation or test"
+            f"dataset {dataset!r}: none of its splits ({', '.join(map(str, loaded))}) "
+            "is train, validation or test"
         )
     return corpus

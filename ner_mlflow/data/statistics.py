@@ -1,4 +1,4 @@
-"""What a corpus holds, as one table: sentences, words and entities by split and stage of preparation."""
+"""Count sentences, words and entities of a corpus before and after preparation."""
 
 from collections import Counter
 
@@ -12,7 +12,13 @@ from .sentences import SPLITS, Sentence
 
 
 def statistics(preparation: Preparation) -> pd.DataFrame:
-    """One row a stage (``source``, ``prepared``) and split: sentences, tokens_mean, tokens_median, entities, one column a type."""
+    """Count by stage and split.
+
+    Returns:
+        A row for each stage (``source``, ``prepared``) and split, with the columns stage, split,
+        sentences, tokens_mean and tokens_median (words of a sentence), entities, and the number of
+        entities of each type.
+    """
     rows = []
     for stage, corpus in (("source", preparation.source), ("prepared", preparation.corpus)):
         rows += [
@@ -24,29 +30,29 @@ def statistics(preparation: Preparation) -> pd.DataFrame:
 
 
 def statistics_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The same as metrics: ``source/train/sentences``, ``prepared/test/SOFTWARE/entities``, ..."""
+    """Turn the table into metrics such as ``prepared/test/SOFTWARE/entities``."""
     metrics: dict[str, float] = {}
     for row in table.to_dict("records"):
-        place = f"{row.pop('stage')}/{row.pop('split')}"
+        prefix = f"{row.pop('stage')}/{row.pop('split')}"
         for name, value in row.items():
-            plain = name in ("sentences", "tokens_mean", "tokens_median", "entities")
-            metrics[f"{place}/{name}" if plain else f"{place}/{name}/entities"] = float(value)
+            is_total = name in ("sentences", "tokens_mean", "tokens_median", "entities")
+            metrics[f"{prefix}/{name}" if is_total else f"{prefix}/{name}/entities"] = float(value)
     return metrics
 
 
 def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
-    """Entities by type (left, logarithmic) and sentences (right) of the prepared splits."""
+    """Plot entities by type (left, logarithmic) and sentences (right) of the prepared splits."""
     prepared = table[table["stage"] == "prepared"]
     figure = Figure(figsize=(11, 4), layout="constrained")
     entities, sentences = figure.subplots(1, 2, width_ratios=(3, 1))
     width = 0.8 / len(prepared)
     for index, (_, row) in enumerate(prepared.iterrows()):
-        places = [
+        positions = [
             position + (index - (len(prepared) - 1) / 2) * width
             for position in range(len(schema.types))
         ]
         bars = entities.bar(
-            places, [row[type_] for type_ in schema.types], width, label=row["split"]
+            positions, [row[type_] for type_ in schema.types], width, label=row["split"]
         )
         if len(schema.types) <= 10:
             entities.bar_label(bars, fontsize=7)

@@ -1,1 +1,1 @@
-"""From a fitted model to proven ONNX files: export, fp16, int8, parity, latency, bytes."""
+"""Export a trained model to ONNX variants, prove each against PyTorch, and measure its cost."""

@@ -1,8 +1,9 @@
-"""The code that travels with a registered model: a copy of the few modules that tagging needs, under a name of its own.
+"""Copy the code that a registered model runs on, so that it travels with the model.
 
-The copy's package name ends in a hash of its content. So a model that MLflow loads, in a service or on Spark, runs the code it was
-proven with, wherever this package is installed in another version, and two models of different versions can be loaded side by side
-in one process. This package's own steps, local `predict` among them, open a model's files with the code that is installed.
+The copy is a package whose name ends in a hash of its content. A model that MLflow loads, in a
+service or on Spark, therefore runs the code it was proven with, even if another version of this
+package is installed. Models of different versions can be loaded in one process. The steps of this
+package, local `predict` included, open a model's files with the installed code.
 """
 
 import shutil
@@ -12,22 +13,22 @@ from pathlib import Path
 from ..source_code import PACKAGE, fingerprint, import_closure
 
 SERVED_MODULE = "tagging/pyfunc.py"
-"""What MLflow loads; the bundle holds it and all that it imports."""
+"""The module that MLflow loads; the bundle holds it and everything that it imports."""
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pandas")
-"""Distributions that the served model runs on."""
+"""Distributions that the served model needs."""
 
 
 @dataclass(frozen=True)
 class CodeBundle:
-    """``entry`` is the file that MLflow executes to get the model; ``package`` the folder of modules that it imports."""
+    """A model's code: ``entry``, the file that MLflow executes, imports from ``package``."""
 
     entry: Path
     package: Path
 
 
 def write_code_bundle(folder: Path) -> CodeBundle:
-    """Copy the served module and its imports under ``folder``."""
+    """Copy the served module and its imports into ``folder``."""
     files = import_closure(SERVED_MODULE)
     package = folder / f"ner_mlflow_{fingerprint(files)[:12]}"
     for file in files:
@@ -39,7 +40,8 @@ def write_code_bundle(folder: Path) -> CodeBundle:
     )
     entry = folder / "served_model.py"
     entry.write_text(
-        f'"""What MLflow executes to load this model."""\n\nfrom mlflow.models import set_model\n\n'
+        f'"""The file that MLflow executes to load this model."""\n\n'
+        f"from mlflow.models import set_model\n\n"
         f"from {package.name}.tagging.pyfunc import ServedModel\n\nset_model(ServedModel())\n",
         encoding="utf-8",
     )

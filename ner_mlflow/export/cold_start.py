@@ -1,4 +1,4 @@
-"""From nothing to the first answer: how long a fresh process takes with a model, and how much memory then and at work."""
+"""Measure how long a fresh process takes to its first answer, and how much memory it needs."""
 
 import json
 import subprocess
@@ -10,21 +10,26 @@ import psutil
 
 from ..errors import ModelError
 from ..provenance import peak_rss_bytes
+from ..redaction import one_line
 
 TEXT = "After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes."
 MANY_TEXTS = 1000
-"""Enough for all that is made when it is first needed."""
+"""Enough texts to create everything that the recognizer creates on first use."""
 
 
-def cold_start(folder: Path) -> dict[str, float]:
-    """Start a Python process that loads an exported model, answers once, and then to many texts at once.
+def measure_cold_start(folder: Path) -> dict[str, float]:
+    """Start a Python process that loads an exported model, answers one text, then many at once.
+
+    Args:
+        folder: the exported model.
 
     Returns:
-        ``cold_start_ms`` from the start of the process to the first answer, the ``cold_memory_bytes`` that it holds then, and the
-        ``peak_memory_bytes`` that it has held after the others.
+        ``cold_start_ms``, from the start of the process to the first answer;
+        ``cold_memory_bytes``, its resident memory then; and ``peak_memory_bytes``, its largest
+        resident memory.
 
     Raises:
-        ModelError: it did not answer.
+        ModelError: the process failed.
     """
     started = time.perf_counter()
     with subprocess.Popen(
@@ -39,13 +44,14 @@ def cold_start(folder: Path) -> dict[str, float]:
         last, errors = process.communicate()
     if process.returncode:
         raise ModelError(
-            f"{folder}: a fresh process cannot answer with it ({' '.join(errors.split())[-300:]})"
+            f"{folder}: a fresh process cannot answer with it ({one_line(errors[-300:])}): "
+            "export the model again"
         )
     return {"cold_start_ms": elapsed_ms, **json.loads(first), **json.loads(last)}
 
 
 def main() -> None:
-    """The process that :func:`cold_start` starts."""
+    """Run in the process that :func:`measure_cold_start` starts."""
     from ..tagging.recognizer import EntityRecognizer, load_tagger
 
     recognizer = EntityRecognizer(load_tagger(Path(sys.argv[1])))

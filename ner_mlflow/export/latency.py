@@ -1,4 +1,4 @@
-"""How long one sentence takes on the CPU."""
+"""Time forward calls on the CPU, several models in turns."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,48 +16,61 @@ def interleaved_latency_ms(
     runs: int,
     warmup_runs: int,
 ) -> dict[str, list[float]]:
-    """Milliseconds of each forward call; each contender has its own inputs, one a call, in their order and again from the first.
+    """Time forward calls of several contenders.
 
-    The contenders take turns in blocks, so that a busy machine disturbs all alike; only the one whose turn it is is loaded,
-    since idle thread pools of ONNX Runtime still spin.
+    The contenders take turns in blocks, so that a busy machine slows all of them alike. Only the
+    contender whose turn it is is loaded, because idle thread pools of ONNX Runtime still spin.
+
+    Args:
+        contenders: for each name, a function that loads the forward function, and its inputs, one
+            for each call; after the last input the first one follows.
+        runs: timed calls of each contender.
+        warmup_runs: calls before the timed ones of each block.
+
+    Returns:
+        Milliseconds of each timed call, by contender.
     """
     blocks = min(8, runs)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks):
-        for name in list(contenders)[
-            :: 1 if block % 2 else -1
-        ]:  # nobody always follows the same one
+        # Alternate the order, so that no contender always follows the same one.
+        for name in list(contenders)[:: 1 if block % 2 else -1]:
             load, inputs = contenders[name]
             forward = load()
             for run in range(-warmup_runs, runs // blocks + (block < runs % blocks)):
-                chosen = inputs[(len(times[name]) if run >= 0 else run) % len(inputs)]
+                batch = inputs[(len(times[name]) if run >= 0 else run) % len(inputs)]
                 started = time.perf_counter()
-                forward(chosen)
+                forward(batch)
                 if run >= 0:
                     times[name].append((time.perf_counter() - started) * 1000)
-            del forward  # its threads spin until it goes
+            del forward  # ends its threads
     return times
 
 
 def latency_inputs(windows: Sequence[Window], latency_length: int) -> dict[str, list[Inputs]]:
-    """What latency is measured on, a window a batch: words repeated to ``latency_length`` subwords, and windows as they are."""
+    """Return inputs to measure latency with, one window in each batch.
+
+    Returns:
+        ``length_N``: one input of ``latency_length`` subwords, filled with the windows' words;
+        ``real``: the windows themselves.
+    """
     real = sentence_inputs(windows)
-    whole = {}
+    fixed = {}
     for name in real[0]:
         body = np.concatenate([inputs[name][0, 1:-1] for inputs in real])
-        whole[name] = np.concatenate(
+        fixed[name] = np.concatenate(
             [real[0][name][0, :1], np.resize(body, latency_length - 2), real[0][name][0, -1:]]
         )[None, :]
-    return {f"length_{latency_length}": [whole], "real": real}
+    return {f"length_{latency_length}": [fixed], "real": real}
 
 
 def sentence_inputs(windows: Sequence[Window]) -> list[Inputs]:
-    """Inputs of one window each, without padding."""
+    """Return the inputs of each window on its own, without padding."""
     return [collate([window], 0) for window in windows]
 
 
 def summarize_ms(times: Sequence[float]) -> dict[str, float]:
-    """Mean, median and 95th percentile."""
+    """Return mean, median and 95th percentile of times in milliseconds."""
     return {
         "mean_ms": float(np.mean(times)),
         "p50_ms": float(np.percentile(times, 50)),
@@ -66,5 +79,5 @@ def summarize_ms(times: Sequence[float]) -> dict[str, float]:
 
 
 def onnx_loader(model_file: Path) -> Callable[[], Forward]:
-    """Loads a model file when called."""
+    """Return a function that loads a model file and returns its forward function."""
     return lambda: onnx_forward(onnx_session(model_file))

@@ -1,4 +1,7 @@
-"""Write a fitted model as ONNX, by the libraries' own exporters and quantisers, one self-contained folder a variant."""
+"""Write a trained model as ONNX, in a self-contained folder for each variant.
+
+The exporters and quantisers are those of PyTorch and ONNX Runtime.
+"""
 
 import logging
 import tempfile
@@ -27,29 +30,25 @@ OPSET = 20
 
 
 def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
-    """Export the network as it is, batch and length dynamic, weights inside ``model.onnx``."""
-    _prepare(checkpoint, folder)
+    """Export the network in fp32, with dynamic batch and length and weights in ``model.onnx``."""
+    _write_companions(checkpoint, folder)
     shape = (2, min(16, checkpoint.spec.max_length))
     names = [
         "input_ids",
         "attention_mask",
         *(["token_type_ids"] if checkpoint.spec.casing_embeddings else []),
     ]
-    example = tuple(
-        torch.ones(shape, dtype=torch.int64) for _ in names
-    )  # one tensor given twice becomes one input
+    # A tensor for each input: one tensor passed twice would become one input.
+    example = tuple(torch.ones(shape, dtype=torch.int64) for _ in names)
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
-    checkpoint.network.set_attn_implementation(
-        "eager"
-    )  # exports to fewer nodes than sdpa, and runs faster quantised
+    # Eager attention exports to fewer nodes than sdpa and runs faster when quantised.
+    checkpoint.network.set_attn_implementation("eager")
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level
     exporter_log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of the exporter's own internals, none of which a user can mend
+            warnings.simplefilter("ignore")  # about internals of the exporter
             torch.onnx.export(
                 _LogitsOnly(checkpoint.network, names).eval(),
                 example,
@@ -67,24 +66,25 @@ def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def write_fp16(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
-    """Weights and arithmetic in half precision, inputs and outputs as before."""
-    _prepare(checkpoint, folder)
+    """Convert weights and arithmetic to half precision; inputs and outputs keep their types."""
+    _write_companions(checkpoint, folder)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # one for each weight too small for half precision; parity shows what it costs
+        # A warning for each weight too small for half precision; the proof shows their effect.
+        warnings.simplefilter("ignore")
         model = convert_float_to_float16(onnx.load(fp32 / MODEL_FILE), keep_io_types=True)
     onnx.save(model, folder / MODEL_FILE)
 
 
 def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
-    """Weights in 8 bits, a scale for each output channel; activations quantised as they come (dynamic quantisation)."""
-    _prepare(checkpoint, folder)
+    """Quantise weights to 8 bits, a scale for each output channel, and activations at run time.
+
+    This is dynamic quantisation: the batch determines the scales of the activations.
+    """
+    _write_companions(checkpoint, folder)
     root = logging.getLogger()
     level = root.level
-    root.setLevel(
-        logging.ERROR
-    )  # the quantiser recommends a pre-processing that the exporter has done
+    # The quantiser logs, on the root logger, advice to preprocess that the exporter has followed.
+    root.setLevel(logging.ERROR)
     try:
         quantize_dynamic(
             fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True
@@ -94,11 +94,11 @@ def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
 
 
 def write_fused(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
-    """fp32 with the nodes of a transformer fused by ONNX Runtime's optimiser, where it knows the architecture's graph.
+    """Fuse nodes of fp32 with ONNX Runtime's optimiser, as far as it knows the architecture.
 
-    Layer norms stay alone: fused with the addition before them they are slower on a CPU.
+    Layer norms stay separate: fused with the preceding addition they are slower on a CPU.
     """
-    _prepare(checkpoint, folder)
+    _write_companions(checkpoint, folder)
     config = checkpoint.network.config
     options = FusionOptions("bert")
     options.enable_skip_layer_norm = False
@@ -130,12 +130,14 @@ def write_int8_static(
     calibration: Sequence[Window],
     damage_ratio: float,
 ) -> dict[str, float]:
-    """Weights and activations in 8 bits, scales from calibration sentences: answers that do not depend on what else is in a batch.
+    """Quantise weights and activations to 8 bits, with scales from calibration sentences.
+
+    The answers do not depend on the other sentences of a batch.
 
     Returns:
-        What quantising each layer alone does to the logits, of :func:`quantize_static`.
+        The damage of each layer, from :func:`quantize_static`.
     """
-    _prepare(checkpoint, folder)
+    _write_companions(checkpoint, folder)
     with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as scratch:
         return quantize_static(
             fp32 / MODEL_FILE,
@@ -146,12 +148,17 @@ def write_int8_static(
         )
 
 
-DERIVED: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {
+WRITERS_FROM_FP32: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {
     "fused": write_fused,
     "fp16": write_fp16,
     "int8": write_int8,
 }
-"""Variants made from fp32 alone: name -> (checkpoint, folder of fp32, folder to write)."""
+"""Writers of the variants that need only fp32; arguments: checkpoint, fp32's folder, own folder."""
+
+
+def read_onnx(folder: Path) -> onnx.ModelProto:
+    """Read the model file of an exported folder."""
+    return onnx.load(folder / MODEL_FILE)
 
 
 class _LogitsOnly(nn.Module):
@@ -165,7 +172,8 @@ class _LogitsOnly(nn.Module):
         return logits
 
 
-def _prepare(checkpoint: Checkpoint, folder: Path) -> None:
+def _write_companions(checkpoint: Checkpoint, folder: Path) -> None:
+    """Create the folder and write the files that a model needs beside its graph."""
     folder.mkdir(parents=True)
     checkpoint.tokenizer.save(str(folder / TOKENIZER_FILE))
     checkpoint.spec.save(folder)

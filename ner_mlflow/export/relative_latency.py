@@ -1,4 +1,4 @@
-"""How long one sentence takes beside a reference network, on a machine that has other work too."""
+"""Time a network relative to a reference network, on a machine that also does other work."""
 
 import tempfile
 import time
@@ -19,9 +19,11 @@ Contender = tuple[Forward, Sequence[Inputs]]
 
 
 class RelativeLatency:
-    """Times networks beside a reference, both exported to fp32: on one core, sentence by sentence in turn, by the time that the core gave.
+    """A stopwatch for networks next to a reference network.
 
-    While trainings keep the machine busy, time by the clock says more of them than of a network.
+    Both are exported to fp32 and tag the same sentences in turn, on one core. The CPU time of the
+    thread counts, because while trainings keep the machine busy, elapsed time depends more on them
+    than on the network.
     """
 
     def __init__(
@@ -32,20 +34,19 @@ class RelativeLatency:
         self._reference = self._contender(reference)
 
     def __call__(self, checkpoint: Checkpoint) -> dict[str, float]:
-        """Median milliseconds of a sentence on one core, and their ratio to the reference's."""
+        """Return the median milliseconds of a sentence, and the ratio to those of the reference."""
         contenders = [self._reference, self._contender(checkpoint)]
         times: list[list[float]] = [[], []]
         for run in range(-self._config.latency_warmup_runs, self._config.latency_runs):
-            for which in (
-                (0, 1) if run % 2 else (1, 0)
-            ):  # neither always finds what the other left in the core's caches
-                core_ms = _core_ms(contenders[which], run)
+            # Alternate the order, so that both find the core's caches in the same states.
+            for index in (0, 1) if run % 2 else (1, 0):
+                core_ms = _core_ms(contenders[index], run)
                 if run >= 0:
-                    times[which].append(core_ms)
-        reference_ms, this_ms = (float(np.median(values)) for values in times)
+                    times[index].append(core_ms)
+        reference_ms, network_ms = (float(np.median(values)) for values in times)
         return {
-            "latency/one_core/p50_ms": this_ms,
-            "latency/one_core/p50_ratio": this_ms / reference_ms,
+            "latency/one_core/p50_ms": network_ms,
+            "latency/one_core/p50_ratio": network_ms / reference_ms,
         }
 
     def _contender(self, checkpoint: Checkpoint) -> Contender:
@@ -58,6 +59,6 @@ class RelativeLatency:
 
 def _core_ms(contender: Contender, run: int) -> float:
     forward, inputs = contender
-    started = time.thread_time()  # with one thread, ONNX Runtime computes in the one that calls it
+    started = time.thread_time()  # with one thread, ONNX Runtime computes in the calling thread
     forward(inputs[run % len(inputs)])
     return (time.thread_time() - started) * 1000

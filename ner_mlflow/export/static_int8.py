@@ -1,4 +1,4 @@
-"""Static quantisation: scales of activations from calibration sentences, the layers that suffer most left as they were."""
+"""Quantise weights and activations with scales from calibration; sensitive layers stay in fp32."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,55 +19,58 @@ from ..tagging.tagger import Forward
 log = logging.getLogger(__name__)
 
 QUANTISED = ("MatMul", "Gemm", "Gather")
-"""Operators whose weights become 8 bits: products and embeddings."""
+"""Operators whose weights become 8 bits: matrix products and embeddings."""
 DAMAGE_SENTENCES = 32
+"""Number of calibration sentences on which the damage of each layer is measured."""
 
 
 def quantize_static(
     fp32: Path, target: Path, calibration: Sequence[Inputs], damage_ratio: float, scratch: Path
 ) -> dict[str, float]:
-    """Write ``fp32`` with 8-bit weights and activations, a scale for each output channel.
+    """Write a copy of a model file with 8-bit weights and activations.
 
-    Every layer is quantised alone first; its damage is the mean difference of the logits from those of ``fp32``. Layers whose
-    damage is more than ``damage_ratio`` times the median stay in fp32.
+    Weights have a scale for each output channel. First, each layer is quantised alone: its damage
+    is the mean absolute difference of the logits from those of ``fp32``. Then all layers are
+    quantised together, but those whose damage exceeds ``damage_ratio`` times the median stay in
+    fp32.
 
     Args:
         fp32: the model file.
         target: the file to write.
-        calibration: inputs of one sentence each; their activations' ranges become the scales.
-        damage_ratio: see above.
-        scratch: a folder for files on the way.
+        calibration: inputs of one sentence each; the ranges of their activations give the scales.
+        damage_ratio: largest damage of a quantised layer, as a multiple of the median damage.
+        scratch: an existing folder for temporary files.
 
     Returns:
-        The damage of each layer, by the name of its node, the worst first.
+        The damage of each layer, by the name of its node, in descending order.
 
     Raises:
-        ModelError: every layer would stay in fp32.
+        ModelError: no layer would be quantised.
     """
-    ranges = _ranges(fp32, calibration, scratch / "augmented.onnx")
-    layers = _layers(fp32)
+    ranges = _calibrate(fp32, calibration, scratch / "augmented.onnx")
+    layers = _quantisable_layers(fp32)
     reference = onnx_forward(onnx_session(fp32))
     sentences = calibration[:DAMAGE_SENTENCES]
     expected = [reference(inputs) for inputs in sentences]
     damage = {}
     for layer in layers:
-        _write(fp32, scratch / "alone.onnx", ranges, [layer])
-        damage[layer] = _difference(
+        _write_quantised(fp32, scratch / "alone.onnx", ranges, [layer])
+        damage[layer] = _mean_difference(
             onnx_forward(onnx_session(scratch / "alone.onnx")), sentences, expected
         )
     limit = damage_ratio * float(np.median(list(damage.values())))
-    kept = [layer for layer in layers if damage[layer] > limit]
-    if len(kept) == len(layers):
+    sensitive = [layer for layer in layers if damage[layer] > limit]
+    if len(sensitive) == len(layers):
         raise ModelError(
             f"static_damage_ratio {damage_ratio:g} leaves no layer to be quantised: set 1 or more"
         )
     log.info(
-        "static int8: %d of %d layers stay in fp32, damaged more than %.2g times the median",
-        len(kept),
+        "static int8: %d of %d layers stay in fp32, with more than %.2g times the median damage",
+        len(sensitive),
         len(layers),
         damage_ratio,
     )
-    _write(fp32, target, ranges, [layer for layer in layers if layer not in kept])
+    _write_quantised(fp32, target, ranges, [layer for layer in layers if layer not in sensitive])
     return dict(sorted(damage.items(), key=lambda item: -item[1]))
 
 
@@ -79,7 +82,7 @@ class _Sentences(CalibrationDataReader):
         return next(self._inputs, None)
 
 
-def _ranges(fp32: Path, calibration: Sequence[Inputs], scratch: Path) -> Any:
+def _calibrate(fp32: Path, calibration: Sequence[Inputs], scratch: Path) -> Any:
     calibrator = create_calibrator(
         fp32,
         list(QUANTISED),
@@ -90,7 +93,7 @@ def _ranges(fp32: Path, calibration: Sequence[Inputs], scratch: Path) -> Any:
     return calibrator.compute_data()
 
 
-def _layers(fp32: Path) -> list[str]:
+def _quantisable_layers(fp32: Path) -> list[str]:
     graph = onnx.load(fp32).graph
     weights = {
         initializer.name
@@ -104,7 +107,9 @@ def _layers(fp32: Path) -> list[str]:
     ]
 
 
-def _write(fp32: Path, target: Path, ranges: Mapping[str, Any], layers: Sequence[str]) -> None:
+def _write_quantised(
+    fp32: Path, target: Path, ranges: Mapping[str, Any], layers: Sequence[str]
+) -> None:
     quantizer = QDQQuantizer(
         onnx.load(fp32),
         per_channel=True,
@@ -121,7 +126,7 @@ def _write(fp32: Path, target: Path, ranges: Mapping[str, Any], layers: Sequence
     quantizer.model.save_model_to_file(str(target))
 
 
-def _difference(
+def _mean_difference(
     forward: Forward, sentences: Sequence[Inputs], expected: Sequence[np.ndarray]
 ) -> float:
     return float(

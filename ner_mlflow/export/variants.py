@@ -1,4 +1,4 @@
-"""Export a fitted model in all variants and prove each against PyTorch."""
+"""Export a trained model in all variants, and prove each against PyTorch."""
 
 import logging
 import time
@@ -24,9 +24,9 @@ from ..provenance import folder_sizes, hardware
 from ..tagging.encoding import Window, batches, collate
 from ..tagging.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
 from ..tagging.tagger import Forward, Tagger
-from .cold_start import cold_start
+from .cold_start import measure_cold_start
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
-from .onnx_files import DERIVED, write_fp32, write_int8_static
+from .onnx_files import WRITERS_FROM_FP32, write_fp32, write_int8_static
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,13 @@ CONFIDENCE_LEVEL = 0.95
 
 @dataclass(frozen=True)
 class VariantReport:
-    """One exported file with its proof.
+    """An exported variant with its proof.
 
-    ``failures`` says in words what does not hold; empty means proven.
+    Attributes:
+        name: the variant.
+        folder: its files.
+        metrics: scores, differences from PyTorch, bytes, latencies and speed.
+        failures: the tolerances that it exceeds, in words; empty means proven.
     """
 
     name: str
@@ -50,7 +54,7 @@ class VariantReport:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """All exported variants and the one to serve, with the tables and plots that compare them; names as logged."""
+    """All exported variants, the one to serve, and tables and figures by the names to log."""
 
     variants: tuple[VariantReport, ...]
     served: VariantReport
@@ -65,17 +69,17 @@ def export(
     config: ExportConfig,
     folder: Path,
 ) -> ExportReport:
-    """Write ``folder/VARIANT/`` for each variant, prove it on validation, time it, choose the one to serve.
+    """Write each variant, prove it on validation, time it, and choose the variant to serve.
 
     Args:
-        checkpoint: the fitted model.
-        train: what int8_static takes its scales from.
-        validation: what every file is proven on.
-        config: variants, tolerances, how often to measure.
-        folder: is made.
+        checkpoint: the trained model.
+        train: calibration sentences of int8_static.
+        validation: sentences that every variant is proven on.
+        config: variants, tolerances, and numbers of measurements.
+        folder: a new folder; each variant gets a subfolder of its name.
 
     Raises:
-        ModelError: no variant that may be served is proven.
+        ModelError: no variant of ``config.served`` is proven.
     """
     log.info("exporting %s", ", ".join(config.variants))
     tables = _write_files(checkpoint, train, config, folder)
@@ -84,7 +88,7 @@ def export(
         torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation
     )["f1"]
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[:PARITY_SENTENCES])
-    timings = _timings(checkpoint, sentences, config, folder)
+    timings = _time_variants(checkpoint, sentences, config, folder)
     reports = []
     for variant in config.variants:
         difference = max_logit_difference(
@@ -94,23 +98,18 @@ def export(
             checkpoint.spec.pad_id,
         )
         tagger = load_tagger(folder / variant)
-        scores = _scores(tagger, validation, config)
-        sizes = folder_sizes(folder / variant)
+        scores = _score_variant(tagger, validation, config)
         metrics = {
             **scores,
             "validation_f1_loss": reference_f1 - scores["validation_f1"],
             "max_logit_difference": difference,
-            "size_bytes": float(sum(sizes.values())),
-            "model_size_bytes": float(
-                sum(size for name, size in sizes.items() if name.startswith(MODEL_FILE))
-            ),
+            **_measure_size(folder / variant),
             **timings[variant],
-            "sentences_per_s": _sentences_per_s(tagger, sentences[: config.throughput_sentences]),
-            **cold_start(folder / variant),
+            "sentences_per_s": _measure_speed(tagger, sentences[: config.throughput_sentences]),
+            **measure_cold_start(folder / variant),
         }
-        reports.append(
-            VariantReport(variant, folder / variant, metrics, _failures(variant, metrics, config))
-        )
+        failures = _find_failures(variant, metrics, config)
+        reports.append(VariantReport(variant, folder / variant, metrics, failures))
         log.info(
             "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)",
             variant,
@@ -118,25 +117,29 @@ def export(
             metrics["validation_f1"],
             reference_f1,
         )
-    served = _served(reports, config)
+    served = _choose_served(reports, config)
+    tables["variants"] = _tabulate(reports, served)
+    return ExportReport(tuple(reports), served, tables, {"tradeoff": _plot_tradeoff(reports)})
+
+
+def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.DataFrame:
     machine = {
         name: value
         for name, value in hardware().items()
         if name in ("cpu", "cpu_cores", "accelerator")
     }
-    tables["variants"] = pd.DataFrame(
+    return pd.DataFrame(
         [
             {
-                "variant": r.name,
-                **r.metrics,
-                "proof": "; ".join(r.failures) or "holds",
-                "served": r is served,
+                "variant": report.name,
+                **report.metrics,
+                "proof": "; ".join(report.failures) or "holds",
+                "served": report is served,
                 **machine,
             }
-            for r in reports
+            for report in reports
         ]
     )
-    return ExportReport(tuple(reports), served, tables, {"tradeoff": _tradeoff(reports)})
 
 
 def _write_files(
@@ -146,8 +149,8 @@ def _write_files(
     write_fp32(checkpoint, fp32)
     tables = {}
     for variant in config.variants:
-        if variant in DERIVED:
-            DERIVED[variant](checkpoint, fp32, folder / variant)
+        if variant in WRITERS_FROM_FP32:
+            WRITERS_FROM_FP32[variant](checkpoint, fp32, folder / variant)
         elif variant == "int8_static":
             calibration = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
                 [sentence.tokens for sentence in train[: config.calibration_sentences]]
@@ -161,7 +164,7 @@ def _write_files(
     return tables
 
 
-def _scores(
+def _score_variant(
     tagger: Tagger, validation: Sequence[Sentence], config: ExportConfig
 ) -> dict[str, float]:
     gold, predicted = (
@@ -177,14 +180,20 @@ def _scores(
     }
 
 
-def _sentences_per_s(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
-    tagger.tag(sentences)  # makes the threads
+def _measure_size(folder: Path) -> dict[str, float]:
+    sizes = folder_sizes(folder)
+    model_size = sum(size for name, size in sizes.items() if name.startswith(MODEL_FILE))
+    return {"size_bytes": float(sum(sizes.values())), "model_size_bytes": float(model_size)}
+
+
+def _measure_speed(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
+    tagger.tag(sentences)  # creates the threads
     started = time.perf_counter()
     tagger.tag(sentences)
     return len(sentences) / (time.perf_counter() - started)
 
 
-def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
+def _plot_tradeoff(reports: Sequence[VariantReport]) -> Figure:
     variants = pd.DataFrame(
         [
             {
@@ -210,7 +219,7 @@ def _tradeoff(reports: Sequence[VariantReport]) -> Figure:
 def max_logit_difference(
     reference: Forward, forward: Forward, windows: Sequence[Window], pad_id: int
 ) -> float:
-    """The largest difference of a logit, over batches of windows of unequal length, where they are not padding."""
+    """Return the largest difference of a logit that is not padding, over padded batches."""
     largest = 0.0
     for batch in batches(windows, PARITY_BATCH_SUBWORDS):
         inputs = collate([windows[index] for index in batch], pad_id)
@@ -219,7 +228,7 @@ def max_logit_difference(
     return largest
 
 
-def _timings(
+def _time_variants(
     checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path
 ) -> dict[Variant, dict[str, float]]:
     timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
@@ -229,7 +238,7 @@ def _timings(
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
         sentences[: config.latency_runs]
     )
-    for place, inputs in latency_inputs(windows, config.latency_length).items():
+    for inputs_name, inputs in latency_inputs(windows, config.latency_length).items():
         times = interleaved_latency_ms(
             {name: (load, inputs) for name, load in loaders.items()},
             config.latency_runs,
@@ -237,31 +246,36 @@ def _timings(
         )
         for variant in config.variants:
             timings[variant] |= {
-                f"latency/{place}/{name}": value
+                f"latency/{inputs_name}/{name}": value
                 for name, value in summarize_ms(times[variant]).items()
             }
     return timings
 
 
-def _failures(variant: Variant, metrics: dict[str, float], config: ExportConfig) -> tuple[str, ...]:
+def _find_failures(
+    variant: Variant, metrics: dict[str, float], config: ExportConfig
+) -> tuple[str, ...]:
     failures = []
     if variant == "fp32" and not metrics["max_logit_difference"] <= config.logit_tolerance:
         failures.append(
-            f"logits differ by {metrics['max_logit_difference']:.2g}, more than {config.logit_tolerance}"
+            f"logits differ by {metrics['max_logit_difference']:.2g}, "
+            f"more than {config.logit_tolerance}"
         )
     if not metrics["validation_f1_loss"] <= config.f1_tolerance:
         failures.append(
-            f"validation F1 is {metrics['validation_f1_loss']:.4f} lower, more than {config.f1_tolerance}"
+            f"validation F1 is {metrics['validation_f1_loss']:.4f} lower, "
+            f"more than {config.f1_tolerance}"
         )
     return tuple(failures)
 
 
-def _served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
+def _choose_served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
     by_name = {report.name: report for report in reports}
     for variant in config.served:
         if not by_name[variant].failures:
             return by_name[variant]
     reasons = "; ".join(f"{name}: {', '.join(by_name[name].failures)}" for name in config.served)
     raise ModelError(
-        f"no variant can be served ({reasons}): serve another, or raise export.f1_tolerance if the loss is acceptable"
+        f"no variant can be served ({reasons}): serve another, "
+        "or raise export.f1_tolerance if the loss is acceptable"
     )

@@ -1,1 +1,18 @@
-"""From words to tags, and from texts to entities: all that the served model runs on."""
+"""Turn words into tags, and texts into entities: the one way, for training and for serving.
+
+The modules in reading order:
+
+- ``iob2``: tags and the entities that they encode;
+- ``label_schema``: entity types and the tag of each label id;
+- ``casing``: the class of a word by its capitals;
+- ``words``: running text to sentences of words with offsets;
+- ``encoding``: words to windows of subwords, windows to batches, window scores back to words;
+- ``decoding``: scores of words to valid tags;
+- ``pending``: a result that is still being computed;
+- ``tagger``: all of these together, around any function that computes logits;
+- ``recognizer``: the tagger of an exported model, and texts to entities;
+- ``pyfunc``: the recognizer as MLflow serves it.
+
+A registered model carries a copy of the modules that ``pyfunc`` needs. They import nothing else of
+this package but ``errors`` and ``cpus``, and no PyTorch.
+"""

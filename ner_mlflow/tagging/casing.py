@@ -1,14 +1,17 @@
-"""How a word is written, for encoders whose vocabulary is lower-cased."""
+"""Classify words by their capitals, for encoders whose vocabulary is lower-cased."""
 
 from functools import lru_cache
 
 CASINGS = ("lower", "capitalised", "upper", "mixed")
-"""Classes of words; a word's class is its index here. Words without capitals, numbers and punctuation too, are ``lower``."""
+"""Names of the classes; a class is an index here. Numbers and punctuation are ``lower``."""
 
 
 @lru_cache(maxsize=65_536)
 def casing(word: str) -> int:
-    """The class of a word: ``server`` 0, ``Java`` and ``I`` 1, ``HTML`` 2, ``jQuery`` and ``PostgreSQL`` 3."""
+    """Return the class of a word.
+
+    ``server`` is 0, ``Java`` and ``I`` are 1, ``HTML`` is 2, ``jQuery`` and ``PostgreSQL`` are 3.
+    """
     if not any(character.isupper() for character in word):
         return 0
     if word[0].isupper() and not any(character.isupper() for character in word[1:]):

@@ -1,4 +1,4 @@
-"""From a model's log-probabilities to valid IOB2 tags."""
+"""Decode valid IOB2 tags from a model's log-probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,47 +12,56 @@ from .iob2 import OUTSIDE, split_tag
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 FORBIDDEN = -1e9
-"""Added to the score of a forbidden step; finite, so that a sum of two is still a number."""
+"""Score of a forbidden step; finite, so that sums and differences stay numbers."""
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Natural logarithm of the softmax over the last axis."""
+    """Return the natural logarithm of the softmax over the last axis."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     result: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
 
 
 def by_sentence(values: NDArray[Scalar], lengths: Sequence[int]) -> list[NDArray[Scalar]]:
-    """Cut what was computed for all words in a row into what belongs to each sentence.
+    """Split values of all words, in a row, into the values of each sentence.
 
     Args:
         values: shape (words, ...).
-        lengths: words of each sentence; they sum up to ``values``' first axis.
+        lengths: words of each sentence; their sum is the length of the first axis of ``values``.
 
     Returns:
-        For each sentence, shape (its words, ...); views.
+        A view for each sentence, shape (its words, ...).
     """
     return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """What a conditional random field adds to the words' scores: ``starts[i]`` where a sentence begins with tag ``i``,
-    ``steps[i][j]`` where tag ``j`` follows tag ``i``."""
+    """Scores that a conditional random field adds to the scores of the words.
+
+    ``starts[i]`` counts where tag ``i`` begins a sentence, ``steps[i][j]`` where tag ``j`` follows
+    tag ``i``.
+    """
 
     starts: tuple[float, ...]
     steps: tuple[tuple[float, ...], ...]
 
 
 class Iob2Decoder:
-    """The most probable valid tag sequence, under independent word probabilities or those of a conditional random field.
+    """An exact search for the most probable valid tag sequence.
 
-    Exact: where words are independent and their best tags are valid these are the answer, else the Viterbi algorithm (Forney,
-    "The Viterbi algorithm", Proc. IEEE 61, 1973) finds it over the lattice of allowed steps.
+    The probability of a sequence is the product of its words' probabilities or, with transitions,
+    follows a conditional random field. Where words are independent and the best tag of each makes a
+    valid sequence, that sequence is the answer. Otherwise the Viterbi algorithm (Forney, "The
+    Viterbi algorithm", Proc. IEEE 61, 1973) finds it among the allowed steps.
     """
 
     def __init__(self, labels: Sequence[str], transitions: Transitions | None = None) -> None:
-        """``labels[i]`` is the tag with id ``i``; without ``transitions`` every allowed step is as good as another."""
+        """
+        Args:
+            labels: ``labels[i]`` is the tag with id ``i``.
+            transitions: None gives every allowed step the same score.
+        """
         parts = [split_tag(label) for label in labels]
         continues = np.array([prefix == "I" for prefix, _ in parts])
         types = np.array([type_ for _, type_ in parts])
@@ -71,10 +80,10 @@ class Iob2Decoder:
         )
 
     def decode(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Tag ids of one sentence.
+        """Return the tag ids of one sentence.
 
         Args:
-            scores: log-probabilities of each word by itself, shape (words, labels).
+            scores: log-probabilities of each word taken by itself, shape (words, labels).
 
         Returns:
             Tag ids, shape (words,).
@@ -82,7 +91,10 @@ class Iob2Decoder:
         return self.decode_all([scores])[0]
 
     def decode_all(self, scores: Sequence[NDArray[np.float32]]) -> list[NDArray[np.int64]]:
-        """The same for each of many sentences: together, where their words' best tags are valid."""
+        """Return the tag ids of many sentences, as :meth:`decode` does for one.
+
+        Sentences whose words' best tags are valid are decoded together.
+        """
         if not self._independent:
             return [self._viterbi(values) for values in scores]
         if not scores:
@@ -94,15 +106,22 @@ class Iob2Decoder:
         valid[1:] = self._allowed[best[:-1], best[1:]]
         firsts = (ends - lengths)[lengths > 0]
         valid[firsts] = self._starts_allowed[best[firsts]]
-        found = np.split(best, ends[:-1])
+        ids = np.split(best, ends[:-1])
         for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
-            found[index] = self._viterbi(scores[index])
-        return found
+            ids[index] = self._viterbi(scores[index])
+        return ids
 
     def log_marginals(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities of each word's tags over all valid sequences of the sentence; arguments and shape as in :meth:`decode`.
+        """Return the log-probabilities of each word's tags, over all valid sequences.
 
-        The forward-backward algorithm (Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 77, 1989, section III).
+        Uses the forward-backward algorithm (Rabiner, "A tutorial on hidden Markov models", Proc.
+        IEEE 77, 1989, section III).
+
+        Args:
+            scores: log-probabilities of each word taken by itself, shape (words, labels).
+
+        Returns:
+            Shape (words, labels).
         """
         if len(scores) == 0:
             return scores

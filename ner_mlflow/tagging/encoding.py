@@ -1,7 +1,7 @@
-"""The only tokenise-and-align: words to windows of subwords, batches of windows to arrays, window scores back to words.
+"""Tokenise and align: words to windows of subwords, windows to batches, window scores to words.
 
-Training, evaluation, export and the served model all pass here, so a model sees the same input everywhere. Needs only
-`tokenizers` and numpy.
+Training, evaluation, export and the served model all use this module and no other, so a model sees
+the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -15,26 +15,31 @@ from tokenizers import Tokenizer
 from .casing import casing
 
 Inputs = dict[str, NDArray[np.int64]]
-"""What an encoder takes, by name; each of shape (batch, length)."""
+"""Inputs of an encoder by name, each of shape (batch, length)."""
 IGNORED = -100
-"""Label of positions without one, as PyTorch's cross entropy expects."""
+"""Label id of positions that have no label, as PyTorch's cross entropy expects it."""
 KNOWN_WORDS = 65_536
-"""Words whose subwords an encoder remembers, at most."""
+"""Largest number of words whose subwords an encoder remembers."""
 KNOWN_WORD_CHARACTERS = 64
-"""Longer words (encoded data, minified code) do not come again and are not remembered."""
+"""Longer words (encoded data, minified code) rarely repeat and are not remembered."""
 WORDS_AT_ONCE = 256
-"""Unknown words that the tokenizer gets in one sequence."""
+"""New words that the tokenizer gets in one sequence."""
 OVERLAP = 0.25
-"""Share of a window that the next one repeats, so that every word is seen with context on both sides."""
+"""Share of a window that the next window repeats, so that every word has context on both sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Consecutive words of one sentence as subwords.
 
-    ``input_ids`` has shape (length,), special tokens included; ``word_positions[i]`` is where the first subword of word
-    ``first_word + i`` of sentence ``sentence`` stands in it. ``casings``, of the same shape as ``input_ids``, says how each
-    subword's word is written; None for models that do not look.
+    Attributes:
+        sentence: index of the sentence.
+        first_word: index of the window's first word in the sentence.
+        input_ids: shape (length,), special tokens included.
+        word_positions: shape (words,); ``word_positions[i]`` is the index in ``input_ids`` of the
+            first subword of word ``first_word + i``.
+        casings: the casing of each subword's word, shape (length,); None for models without casing
+            embeddings.
     """
 
     sentence: int
@@ -46,14 +51,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """Words as subwords: how many each word has, all of them in a row, and the casing of each one's word (empty where none looks)."""
+    """Words as subwords.
+
+    ``sizes`` counts the subwords of each word, ``ids`` holds all of them in a row, and ``casings``
+    the casing of each subword's word (empty for models without casing embeddings).
+    """
 
     sizes: list[int]
     ids: list[int]
     casings: list[int]
 
     def words(self, first: int, last: int) -> "_Pieces":
-        """Those of some of the words."""
+        """Return the subwords of the words from ``first`` up to ``last``, which is excluded."""
         start, end = sum(self.sizes[:first]), sum(self.sizes[:last])
         return _Pieces(self.sizes[first:last], self.ids[start:end], self.casings[start:end])
 
@@ -62,7 +71,7 @@ NOTHING = _Pieces([], [], [])
 
 
 class WordEncoder:
-    """Turns sentences of words into windows of at most ``max_length`` subwords."""
+    """An encoder of sentences into windows of at most ``max_length`` subwords."""
 
     def __init__(
         self,
@@ -73,10 +82,11 @@ class WordEncoder:
     ) -> None:
         """
         Args:
-            tokenizer: used as it is, less its own padding and truncation.
-            max_length: subwords of a window at most.
-            casing_embeddings: fill ``Window.casings``.
-            context_subwords: subwords of the sentences before, and of those after, that a window shows where it has room.
+            tokenizer: copied; the copy neither pads nor truncates.
+            max_length: largest number of subwords in a window.
+            casing_embeddings: whether to fill ``Window.casings``.
+            context_subwords: largest number of subwords of the sentences before, and of those
+                after, that a window shows where it has room.
 
         Raises:
             ValueError: the window has no room for a word.
@@ -84,7 +94,7 @@ class WordEncoder:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        # Encoders wrap a sequence as one token before and the rest after ([CLS] x [SEP], <s> x </s>).
+        # Encoders put one special token before a sequence and the rest after it: [CLS] x [SEP].
         wrapping = self._tokenizer.encode("").ids
         self._before, self._after = wrapping[:1], wrapping[1:]
         self._budget = max_length - len(wrapping)
@@ -103,43 +113,42 @@ class WordEncoder:
     def windows(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> list[Window]:
-        """The windows of the sentences, in order; a sentence without words has none.
+        """Return the windows of the sentences, in order; a sentence without words has none.
 
-        A word that the tokenizer drops (a control character, say) stands as the unknown token; of a word longer than a whole
-        window only the beginning is kept. So every word has a position.
+        Every word has a position. A word that the tokenizer drops, such as a control character,
+        becomes the unknown token. A word that does not fit a window is cut after the subwords that
+        fit.
 
         Args:
             sentences: their words.
-            documents: what each sentence was cut from; neighbours of the same document are each other's context. None: one document.
+            documents: the document of each sentence; neighbours within a document are each other's
+                context. None: all belong to one document.
         """
         encoded = self._encode(sentences)
         windows: list[Window] = []
         for index, pieces in enumerate(encoded):
             for first, last in self._cuts(pieces.sizes):
-                whole = last - first == len(pieces.sizes)
+                is_sentence = last - first == len(pieces.sizes)
                 before, after = (
                     self._context(encoded, index, documents)
-                    if self._context_subwords and whole
+                    if self._context_subwords and is_sentence
                     else (NOTHING, NOTHING)
                 )
-                windows.append(
-                    self._window(
-                        index, first, pieces if whole else pieces.words(first, last), before, after
-                    )
-                )
+                shown = pieces if is_sentence else pieces.words(first, last)
+                windows.append(self._window(index, first, shown, before, after))
         return windows
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
-        known = self._words(set(chain.from_iterable(sentences)))
+        subwords = self._subwords(set(chain.from_iterable(sentences)))
         encoded = []
         for words in sentences:
-            pieces = [known[word] for word in words]
+            pieces = [subwords[word] for word in words]
             sizes = [len(piece) for piece in pieces]
             casings = (
                 [
-                    kind
+                    word_casing
                     for word, size in zip(words, sizes, strict=True)
-                    for kind in (casing(word),) * size
+                    for word_casing in (casing(word),) * size
                 ]
                 if self._casing_embeddings
                 else []
@@ -147,35 +156,38 @@ class WordEncoder:
             encoded.append(_Pieces(sizes, list(chain.from_iterable(pieces)), casings))
         return encoded
 
-    def _words(self, words: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
-        """Each word's subwords. A tokenizer cuts words that are given apart one by one, so a word is the same in any sentence."""
-        known = self._known
-        found: dict[str, tuple[int, ...]] = {}
+    def _subwords(self, words: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
+        """Return the subwords of each word.
+
+        A tokenizer splits pretokenised words one by one, so a word has the same subwords in any
+        sentence and can be remembered.
+        """
+        cache = self._known
+        remembered: dict[str, tuple[int, ...]] = {}
         missing: list[str] = []
         for word in words:
-            if (of_word := known.get(word)) is None:
+            if (pieces := cache.get(word)) is None:
                 missing.append(word)
             else:
-                found[word] = of_word
+                remembered[word] = pieces
         if not missing:
-            return found
-        fresh = self._tokenized(missing)
-        kept = {
-            word: of_word for word, of_word in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS
+            return remembered
+        fresh = self._tokenize(missing)
+        short = {
+            word: pieces for word, pieces in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS
         }
-        if len(known) + len(kept) > KNOWN_WORDS:
-            known = (
-                self._known
-            ) = {}  # another one: threads that still read the old one lose nothing
-        if len(kept) <= KNOWN_WORDS:
-            known.update(kept)
-        return found | fresh
+        if len(cache) + len(short) > KNOWN_WORDS:
+            cache = {}
+            self._known = cache  # a new dict: other threads may still read the old one
+        if len(short) <= KNOWN_WORDS:
+            cache.update(short)
+        return remembered | fresh
 
-    def _tokenized(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
         parts = [
             words[first : first + WORDS_AT_ONCE] for first in range(0, len(words), WORDS_AT_ONCE)
         ]
-        if len(parts) == 1:  # a batch of one would wake the tokenizer's threads
+        if len(parts) == 1:  # encode_batch would wake the tokenizer's threads
             encodings = [
                 self._tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)
             ]
@@ -186,11 +198,9 @@ class WordEncoder:
         tokenized = {}
         for part, encoding in zip(parts, encodings, strict=True):
             pieces: list[list[int]] = [[] for _ in part]
-            for id_, place in zip(encoding.ids, encoding.word_ids, strict=True):
-                assert (
-                    place is not None
-                )  # only special tokens belong to no word, and none were asked for
-                pieces[place].append(id_)
+            for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
+                assert position is not None  # only special tokens belong to no word
+                pieces[position].append(id_)
             for word, piece in zip(part, pieces, strict=True):
                 tokenized[word] = tuple((piece or [self._unknown_id])[: self._budget])
         return tokenized
@@ -198,13 +208,13 @@ class WordEncoder:
     def _context(
         self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None
     ) -> tuple[_Pieces, _Pieces]:
-        """The last subwords before a sentence and the first after it, as many as the window has room for."""
+        """Return the last subwords before a sentence and the first after it, as far as they fit."""
         room = self._budget - len(encoded[index].ids)
         before, after = (self._neighbours(encoded, index, step, documents) for step in (-1, 1))
         wanted_before, wanted_after = (
             min(self._context_subwords, len(side.ids)) for side in (before, after)
         )
-        # What one side does not need, the other may have.
+        # Room that one side does not need goes to the other.
         left = min(wanted_before, max(room // 2, room - wanted_after))
         right = min(wanted_after, room - left)
         start = len(before.ids) - left
@@ -219,22 +229,22 @@ class WordEncoder:
         step: int,
         documents: Sequence[Hashable] | None,
     ) -> _Pieces:
-        """Whole sentences on one side, until they hold the context or the document ends, in a row."""
-        found: list[_Pieces] = []
-        missing, place = self._context_subwords, index + step
+        """Return the sentences on one side until they fill the context or the document ends."""
+        neighbours: list[_Pieces] = []
+        missing, position = self._context_subwords, index + step
         while (
             missing > 0
-            and 0 <= place < len(encoded)
-            and (documents is None or documents[place] == documents[index])
+            and 0 <= position < len(encoded)
+            and (documents is None or documents[position] == documents[index])
         ):
-            found.append(encoded[place])
-            missing -= len(encoded[place].ids)
-            place += step
-        in_order = found[::step]
+            neighbours.append(encoded[position])
+            missing -= len(encoded[position].ids)
+            position += step
+        in_order = neighbours[::step]
         return _Pieces(
             [],
             [id_ for pieces in in_order for id_ in pieces.ids],
-            [kind for pieces in in_order for kind in pieces.casings],
+            [word_casing for pieces in in_order for word_casing in pieces.casings],
         )
 
     def _cuts(self, sizes: list[int]) -> Iterator[tuple[int, int]]:
@@ -247,10 +257,10 @@ class WordEncoder:
             yield first, last
             if last == len(sizes):
                 return
-            # As many words again as the overlap allows and still leave room for the next one.
-            most = min(OVERLAP * self._budget, self._budget - sizes[last])
+            # Repeat as many words as the overlap allows, and leave room for the next word.
+            limit = min(OVERLAP * self._budget, self._budget - sizes[last])
             overlap, next_first = 0, last
-            while next_first - 1 > first and overlap + sizes[next_first - 1] <= most:
+            while next_first - 1 > first and overlap + sizes[next_first - 1] <= limit:
                 next_first -= 1
                 overlap += sizes[next_first]
             first = next_first
@@ -282,7 +292,14 @@ class WordEncoder:
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
-    """Labels of a window's subwords: a word's tag id on its first, IGNORED elsewhere; shape (length,)."""
+    """Return the label ids of a window's subwords, shape (length,).
+
+    The first subword of a word has the word's tag id, all other positions are IGNORED.
+
+    Args:
+        window: the window.
+        tag_ids: tag ids of all words of the window's sentence.
+    """
     labels = np.full(len(window.input_ids), IGNORED, dtype=np.int64)
     labels[window.word_positions] = tag_ids[
         window.first_word : window.first_word + len(window.word_positions)
@@ -291,7 +308,10 @@ def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
 
 
 def batches(windows: Sequence[Window], batch_subwords: int) -> Iterator[list[int]]:
-    """Indices of windows, longest first, in batches of at most ``batch_subwords`` padded subwords (one window at least)."""
+    """Yield batches of window indices, the longest windows first.
+
+    A batch has at most ``batch_subwords`` padded subwords, unless a single window exceeds them.
+    """
     order = sorted(range(len(windows)), key=lambda index: (-len(windows[index].input_ids), index))
     start = 0
     while start < len(order):
@@ -301,7 +321,7 @@ def batches(windows: Sequence[Window], batch_subwords: int) -> Iterator[list[int
 
 
 def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]:
-    """Sequences padded on the right to the longest; shape (len(sequences), longest)."""
+    """Pad sequences on the right with ``value``; returns shape (sequences, longest length)."""
     padded = np.full(
         (len(sequences), max(len(sequence) for sequence in sequences)), value, dtype=np.int64
     )
@@ -311,15 +331,17 @@ def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]
 
 
 def attention_mask(sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """1 where :func:`pad` keeps a subword, 0 where it pads; same shape."""
+    """Return 1 for each subword and 0 for padding, in the shape that :func:`pad` returns."""
     lengths = np.array([len(sequence) for sequence in sequences])
     mask: NDArray[np.int64] = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
     return mask
 
 
 def collate(windows: Sequence[Window], pad_id: int) -> Inputs:
-    """What an encoder takes for a batch of windows: ``input_ids``, ``attention_mask`` and, where windows have casings,
-    ``token_type_ids``; padded on the right."""
+    """Return the encoder's inputs for a batch of windows, padded on the right.
+
+    These are ``input_ids``, ``attention_mask`` and, for windows with casings, ``token_type_ids``.
+    """
     ids = [window.input_ids for window in windows]
     inputs = {"input_ids": pad(ids, pad_id), "attention_mask": attention_mask(ids)}
     casings = [window.casings for window in windows if window.casings is not None]
@@ -332,13 +354,16 @@ def merge(
     lengths: Sequence[int],
     labels: int,
 ) -> list[NDArray[np.float32]]:
-    """Scores by sentence from scores by window; a word in two windows takes them where it stands farther from an edge.
+    """Merge scores of windows into scores of sentences.
+
+    A word that two windows share takes the scores of the window in which it is farther from an
+    edge.
 
     Args:
         windows: windows in any order.
         scores: for each window, shape (its words, labels).
-        lengths: words of each sentence.
-        labels: columns of the scores.
+        lengths: number of words of each sentence.
+        labels: number of columns of the scores.
 
     Returns:
         For each sentence, shape (its words, labels).
@@ -347,15 +372,15 @@ def merge(
     margins: dict[int, NDArray[np.int64]] = {}
     for window, values in zip(windows, scores, strict=True):
         sentence, count = window.sentence, len(values)
-        if count == lengths[sentence]:  # a whole sentence has one window
+        if count == lengths[sentence]:  # the sentence's only window
             merged[sentence] = values
             continue
         if sentence not in margins:
             merged[sentence] = np.zeros((lengths[sentence], labels), dtype=np.float32)
             margins[sentence] = np.full(lengths[sentence], -1)
         margin = np.minimum(np.arange(count), np.arange(count)[::-1])
-        place = slice(window.first_word, window.first_word + count)
-        better = margin > margins[sentence][place]
-        merged[sentence][place][better] = values[better]
-        margins[sentence][place][better] = margin[better]
+        words = slice(window.first_word, window.first_word + count)
+        better = margin > margins[sentence][words]
+        merged[sentence][words][better] = values[better]
+        margins[sentence][words][better] = margin[better]
     return merged

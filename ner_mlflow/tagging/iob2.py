@@ -1,7 +1,8 @@
-"""IOB2 as data: entities, the codec between them and tags, and the repair of invalid tags.
+"""Convert between IOB2 tags and entities, and repair invalid tags.
 
-A tag is ``O``, ``B-TYPE`` or ``I-TYPE``. A sequence is valid IOB2 when every ``I-TYPE`` follows a ``B-TYPE`` or an
-``I-TYPE`` of the same type (Tjong Kim Sang and Veenstra, "Representing Text Chunks", EACL 1999).
+A tag is ``O``, ``B-TYPE`` or ``I-TYPE``. A sequence is valid IOB2 when every ``I-TYPE`` follows a
+``B-TYPE`` or an ``I-TYPE`` of the same type (Tjong Kim Sang and Veenstra, "Representing Text
+Chunks", EACL 1999).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ OUTSIDE = "O"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entity:
-    """A typed span of words; ``start`` is the index of its first word, ``end`` one past its last."""
+    """A typed span of words, from the word ``start`` up to the word ``end``, which is excluded."""
 
     start: int
     end: int
@@ -36,7 +37,7 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def invalid_positions(tags: Sequence[str]) -> list[int]:
-    """Positions of the ``I-`` tags that continue no entity of their type."""
+    """Return the positions of the ``I-`` tags that continue no entity of their type."""
     invalid = []
     previous = ""
     for position, tag in enumerate(tags):
@@ -48,7 +49,7 @@ def invalid_positions(tags: Sequence[str]) -> list[int]:
 
 
 def repair(tags: Sequence[str]) -> list[str]:
-    """The nearest valid sequence: an ``I-`` tag that continues nothing opens an entity, as in conlleval."""
+    """Turn each ``I-`` tag that continues no entity into a ``B-`` tag, as conlleval does."""
     repaired = list(tags)
     for position in invalid_positions(tags):
         repaired[position] = "B" + tags[position][1:]
@@ -56,10 +57,10 @@ def repair(tags: Sequence[str]) -> list[str]:
 
 
 def to_entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of a valid IOB2 sequence, in order.
+    """Return the entities of a valid IOB2 sequence, in order.
 
     Raises:
-        DataError: a tag is invalid at its place; see :func:`repair`.
+        DataError: an ``I-`` tag continues no entity; see :func:`repair`.
     """
     entities: list[Entity] = []
     for position, tag in enumerate(tags):
@@ -79,7 +80,7 @@ def to_entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def to_tags(entities: Iterable[Entity], length: int) -> list[str]:
-    """The IOB2 tags, ``length`` of them, of entities that do not overlap.
+    """Return ``length`` IOB2 tags that encode the entities, which may come in any order.
 
     Raises:
         DataError: an entity is empty, outside ``0..length``, or overlaps another.

@@ -1,4 +1,4 @@
-"""The entity types of a dataset or a model, and the tag that each label id stands for."""
+"""Derive the labels of a model, and their ids, from entity types."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +8,7 @@ from .iob2 import OUTSIDE
 
 @dataclass(frozen=True)
 class LabelSchema:
-    """The entity types of a prepared dataset and the model's labels made of them.
-
-    ``labels[i]`` is the tag with id ``i``: ``O`` first, then ``B-`` and ``I-`` of each type in alphabetical order.
-    """
+    """The entity types of a dataset or a model, without repetition and in alphabetical order."""
 
     types: tuple[str, ...]
 
@@ -20,10 +17,10 @@ class LabelSchema:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Tags by id."""
+        """Return the tags by id: ``O``, then ``B-`` and ``I-`` of each type in turn."""
         return (OUTSIDE, *(f"{prefix}-{type_}" for type_ in self.types for prefix in "BI"))
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Ids by tag."""
+        """Return the ids by tag."""
         return {label: id_ for id_, label in enumerate(self.labels)}

@@ -1,4 +1,4 @@
-"""The MLflow side of the registered model: a `text` column, or strings, in; a list of entities for each out."""
+"""Serve an exported model through MLflow: texts in, a list of entities for each text out."""
 
 import json
 from pathlib import Path
@@ -17,14 +17,21 @@ MODEL_CONFIG: dict[str, int | str] = {
     "batch_subwords": BATCH_SUBWORDS,
     "provider": CPU,
 }
-"""What ``model_config`` may change when the model is loaded; MLflow passes on nothing that was not logged with the model."""
+"""Options that ``model_config`` can set when the model is loaded, with their defaults.
+
+MLflow passes on only options that were logged with the model.
+"""
 
 
 class ServedModel(PythonModel):
-    """``models:/NAME@ALIAS`` as people call it; needs what `requirements` name and nothing else."""
+    """The registered model; needs the logged requirements and nothing else."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the exported files; ``model_config`` may set ``threads`` (0: all cores), ``batch_subwords`` and ONNX Runtime's ``provider``."""
+        """Load the exported files.
+
+        ``context.model_config`` can set ``threads`` (0: all usable cores), ``batch_subwords`` and
+        ONNX Runtime's ``provider``.
+        """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
         settings = int(config["threads"]), int(config["batch_subwords"]), str(config["provider"])
         self._recognizer = EntityRecognizer(
@@ -37,10 +44,17 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[list[dict[str, Any]]] | list[str]:
-        """Entities of each row's text, in row order.
+        """Return the entities of each row's text, in row order.
 
-        ``model_input`` has a column ``text``, or the one column without a name that MLflow makes of strings. With the parameter
-        ``as_json`` each row's entities are one string: MLflow's Spark function has no type for lists of unequal length.
+        Args:
+            context: unused.
+            model_input: a table with a column ``text``, or with the one unnamed column that MLflow
+                makes of bare strings.
+            params: ``as_json`` returns the entities of a row as one JSON string, because MLflow's
+                Spark function has no type for lists of unequal length.
+
+        Raises:
+            MlflowException: there is no such column, or a value is not text.
         """
         if TEXT_COLUMN in model_input.columns:
             texts = model_input[TEXT_COLUMN].tolist()
@@ -49,7 +63,8 @@ class ServedModel(PythonModel):
         else:
             names = ", ".join(repr(str(name)) for name in model_input.columns)
             raise MlflowException.invalid_parameter_value(
-                f"the first column must be {TEXT_COLUMN!r}, not {names}: send texts in it, or bare strings"
+                f"the first column must be {TEXT_COLUMN!r}, not {names}: "
+                "send texts in it, or bare strings"
             )
         if odd := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
             raise MlflowException.invalid_parameter_value(

@@ -1,4 +1,4 @@
-"""An exported model on disk as a function from texts to entities."""
+"""Load an exported model and find entities in texts with it."""
 
 import os
 from collections import deque
@@ -14,29 +14,45 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ..cpus import usable_cpus
 from ..errors import ModelError
 from .encoding import Inputs
 from .iob2 import to_entities
+from .pending import Pending
 from .tagger import Forward, Tagger, TaggerSpec
 from .words import encodable, split_sentences
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 BATCH_SUBWORDS = 256
-"""Padded subwords a batch; larger ones leave the processor's caches (docs/log.md)."""
+"""Padded subwords of a batch; larger batches do not fit the processor's caches (docs/log.md)."""
 CPU = "CPUExecutionProvider"
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
-"""Of ONNX Runtime 1.31: the fused kernel takes nine times as long as the layer norm alone, a quarter of an int8 model's time."""
+"""Fusions of ONNX Runtime 1.31 that slow a model down.
+
+The fused kernel takes nine times as long as the layer norm alone: a quarter of the time of an int8
+model.
+"""
 PART_CHARACTERS = 65_536
+"""A part of a stream of texts is complete once it has this many characters."""
 FIRST_PART_TEXTS = 128
+"""Most texts of the first part; few, so that the cores soon have work. The limit then doubles."""
 PART_TEXTS = 1024
-"""Texts of a part at most: the first is small, so that the cores have soon something to compute, each other up to twice the one before."""
+"""Most texts of any part."""
 PARTS_AHEAD = 2
-"""Parts of a stream of texts that are begun before the answers of the first are waited for."""
+"""Parts that are started before the answers of the first are awaited."""
 
 
 class TextEntity(NamedTuple):
-    """An entity in a text: ``text[start:end]``, offsets in code points; ``score`` is the mean probability of its words' tags."""
+    """An entity of a text.
+
+    Attributes:
+        text: the entity's own text, ``text[start:end]`` of the whole.
+        label: the entity type.
+        start: offset of its first character, in code points.
+        end: offset after its last character.
+        score: mean probability of the tags of its words.
+    """
 
     text: str
     label: str
@@ -46,7 +62,12 @@ class TextEntity(NamedTuple):
 
 
 def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxruntime.InferenceSession:
-    """A session on one of ONNX Runtime's providers, what that cannot compute on the CPU; ``threads`` of 0 takes all cores.
+    """Open a model file with ONNX Runtime.
+
+    Args:
+        path: the model file.
+        threads: threads of one call; 0 takes all usable cores.
+        provider: ONNX Runtime's provider; the CPU computes the nodes that it does not support.
 
     Raises:
         ModelError: this ONNX Runtime has no such provider.
@@ -54,10 +75,11 @@ def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxrunti
     available = onnxruntime.get_available_providers()
     if provider not in available:
         raise ModelError(
-            f"provider {provider!r} is none of this ONNX Runtime's ({', '.join(available)}): give one of these, or install the build that has it"
+            f"provider {provider!r} is none of this ONNX Runtime's ({', '.join(available)}): "
+            "give one of these, or install the build that has it"
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _default_threads()
     return onnxruntime.InferenceSession(
         path,
         options,
@@ -67,7 +89,7 @@ def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxrunti
 
 
 def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
-    """Logits by ONNX Runtime."""
+    """Return the forward function of a session."""
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
@@ -77,9 +99,10 @@ def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
 
 
 class OnnxBatchExecutor:
-    """Many batches at once, each on one core: of sentences as short as these, faster than all cores on each batch in turn.
+    """A thread per core, each of which computes whole batches on its core.
 
-    Its session and threads are made when they are first needed.
+    For short sentences this is faster than all cores on one batch after the other. The session and
+    the threads are created with the first batch.
     """
 
     def __init__(self, path: Path, workers: int) -> None:
@@ -90,13 +113,13 @@ class OnnxBatchExecutor:
     def submit(
         self, work: Callable[[Forward], list[NDArray[np.float32]]]
     ) -> Future[list[NDArray[np.float32]]]:
-        """Begin ``work`` on one of the threads."""
+        """Start ``work`` on one of the threads."""
         with self._lock:
-            forward, executor = self._made
+            forward, executor = self._pool
         return executor.submit(work, forward)
 
     @cached_property
-    def _made(self) -> tuple[Forward, ThreadPoolExecutor]:
+    def _pool(self) -> tuple[Forward, ThreadPoolExecutor]:
         return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(
             self.workers, "tagger"
         )
@@ -105,20 +128,20 @@ class OnnxBatchExecutor:
 def load_tagger(
     folder: Path, threads: int = 0, batch_subwords: int = BATCH_SUBWORDS, provider: str = CPU
 ) -> Tagger:
-    """The tagger of an exported model: ``model.onnx``, ``tokenizer.json`` and ``ner_model.json`` in one folder.
+    """Load the tagger of an exported model.
 
     Args:
-        folder: holds the three files.
-        threads: 0 takes all cores.
-        batch_subwords: padded subwords a batch.
-        provider: of ONNX Runtime; on an accelerator batches are computed one after the other.
+        folder: holds ``model.onnx``, ``tokenizer.json`` and ``ner_model.json``.
+        threads: 0 takes all usable cores.
+        batch_subwords: largest number of padded subwords in a batch.
+        provider: ONNX Runtime's provider; an accelerator computes one batch after the other.
 
     Raises:
-        ModelError: a file is broken or missing, or there is no such provider.
+        ModelError: ``ner_model.json`` is broken or missing, or there is no such provider.
     """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     executor = (
-        OnnxBatchExecutor(folder / MODEL_FILE, threads or os.cpu_count() or 1)
+        OnnxBatchExecutor(folder / MODEL_FILE, threads or usable_cpus())
         if provider == CPU
         else None
     )
@@ -132,57 +155,63 @@ def load_tagger(
 
 
 class EntityRecognizer:
-    """Finds entities in texts of any length, sentence by sentence."""
+    """A tagger for texts of any length, which it reads sentence by sentence."""
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
 
     def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
-        """The entities of each text, in order.
+        """Yield the entities of each text, in order.
 
-        Texts are read some ahead of the answers: one part is cut into words while another is tagged. So a stream of any length
-        takes the memory of a few parts.
+        The texts are read a few parts ahead of the answers: one part is split into words while
+        another is tagged. A stream of any length needs the memory of these parts only.
         """
-        begun: deque[Callable[[], Iterator[list[TextEntity]]]] = deque()
+        pending: deque[Pending[list[list[TextEntity]]]] = deque()
         for part in _parts(texts):
-            begun.append(self._begin(part))
-            if len(begun) > PARTS_AHEAD:
-                yield from begun.popleft()()
-        for finish in begun:
-            yield from finish()
+            pending.append(self._begin(part))
+            if len(pending) > PARTS_AHEAD:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
     def recognize_rows(self, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
-        """The same as plain dicts, as served."""
+        """Return the same entities as plain dicts, as served."""
         return [[entity._asdict() for entity in entities] for entities in self.recognize(texts)]
 
-    def _begin(self, texts: Sequence[str]) -> Callable[[], Iterator[list[TextEntity]]]:
-        cut = [split_sentences(encodable(text)) for text in texts]
-        sentences = [sentence for sentences in cut for sentence in sentences]
-        owners = [index for index, sentences in enumerate(cut) for _ in sentences]
-        finish = self._tagger.begin([sentence.texts for sentence in sentences], owners)
+    def _begin(self, texts: Sequence[str]) -> Pending[list[list[TextEntity]]]:
+        split_texts = [split_sentences(encodable(text)) for text in texts]
+        sentences = [sentence for sentences in split_texts for sentence in sentences]
+        owners = [index for index, sentences in enumerate(split_texts) for _ in sentences]
+        tagging = self._tagger.begin([sentence.texts for sentence in sentences], owners)
 
-        def entities() -> Iterator[list[TextEntity]]:
-            found: list[list[TextEntity]] = [[] for _ in texts]
-            for owner, sentence, tags in zip(owners, sentences, finish(), strict=True):
-                for entity in to_entities(tags.tags):
+        def entities() -> list[list[TextEntity]]:
+            by_text: list[list[TextEntity]] = [[] for _ in texts]
+            for owner, sentence, tagged in zip(owners, sentences, tagging.result(), strict=True):
+                for entity in to_entities(tagged.tags):
                     start, end = sentence.starts[entity.start], sentence.ends[entity.end - 1]
-                    score = float(tags.probabilities[entity.start : entity.end].mean())
-                    found[owner].append(
+                    score = float(tagged.probabilities[entity.start : entity.end].mean())
+                    by_text[owner].append(
                         TextEntity(texts[owner][start:end], entity.type, start, end, score)
                     )
-            yield from found
+            return by_text
 
-        return entities
+        return Pending(entities)
+
+
+def _default_threads() -> int:
+    """Return 0, ONNX Runtime's own choice, unless this process may not use all CPUs."""
+    usable = usable_cpus()
+    return usable if usable < (os.cpu_count() or usable) else 0
 
 
 def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
     part: list[str] = []
-    characters, most = 0, FIRST_PART_TEXTS
+    characters, limit = 0, FIRST_PART_TEXTS
     for text in texts:
         part.append(text)
         characters += len(text)
-        if characters >= PART_CHARACTERS or len(part) >= most:
+        if characters >= PART_CHARACTERS or len(part) >= limit:
             yield part
-            part, characters, most = [], 0, min(PART_TEXTS, 2 * most)
+            part, characters, limit = [], 0, min(PART_TEXTS, 2 * limit)
     if part:
         yield part

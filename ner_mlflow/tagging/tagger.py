@@ -1,4 +1,7 @@
-"""Words in, valid IOB2 tags and their probabilities out, whatever computes the logits (PyTorch or ONNX Runtime)."""
+"""Tag sentences: words in, valid IOB2 tags and their probabilities out.
+
+A function passed by the caller computes the logits, so PyTorch and ONNX Runtime share all the rest.
+"""
 
 import json
 from collections.abc import Callable, Hashable, Sequence
@@ -16,19 +19,27 @@ from ..errors import ModelError
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
 from .iob2 import split_tag
+from .pending import Pending
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
-"""Inputs of shape (batch, length) -> logits of shape (batch, length, labels)."""
+"""A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
 
 
 @dataclass(frozen=True)
 class TaggerSpec:
-    """What one must know of a model to tag with it; saved beside its weights as ``ner_model.json``.
+    """Everything beside its weights that tagging with a model needs; saved as ``ner_model.json``.
 
-    ``labels[i]`` is the tag with id ``i``; ``max_length`` is the window in subwords; ``pad_id`` fills shorter rows of a
-    batch. ``base_sha256`` is that of the backbone's weights file; with ``casing_embeddings`` the model also sees how words are
-    written, with ``context_subwords`` as many subwords of the sentences before and after.
-    ``transitions`` are those of a conditional random field, where it has one.
+    Attributes:
+        labels: ``labels[i]`` is the tag with id ``i``.
+        max_length: longest window in subwords.
+        pad_id: input id that fills shorter rows of a batch.
+        backbone: name or path of the pretrained encoder.
+        backbone_revision: git revision of the backbone on the hub.
+        base_sha256: SHA-256 (hex) of the backbone's weights file.
+        adaptation: how the backbone was adapted, ``full`` or ``lora``.
+        casing_embeddings: whether the model also sees the casing of words.
+        context_subwords: subwords of the sentences before, and of those after, that the model sees.
+        transitions: scores of the model's conditional random field, if it has one.
     """
 
     labels: tuple[str, ...]
@@ -47,32 +58,33 @@ class TaggerSpec:
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The entity types, in label order."""
+        """Return the entity types, in label order."""
         return tuple(dict.fromkeys(type_ for _, type_ in map(split_tag, self.labels) if type_))
 
     def encoder(self, tokenizer: Tokenizer) -> WordEncoder:
-        """The encoder that makes this model's inputs."""
+        """Return a new encoder that makes this model's inputs."""
         return WordEncoder(
             tokenizer, self.max_length, self.casing_embeddings, self.context_subwords
         )
 
     def save(self, folder: Path) -> None:
-        """Write the file into a folder that exists."""
+        """Write the spec into an existing folder."""
         (folder / self.FILE).write_text(
             json.dumps({"format": self.FORMAT, **asdict(self)}, indent=2) + "\n", encoding="utf-8"
         )
 
     @classmethod
     def load(cls, folder: Path) -> "TaggerSpec":
-        """Read the file.
+        """Read the spec from a model's folder.
 
         Raises:
-            ModelError: it is missing or of another format.
+            ModelError: the file is missing, broken or of another format.
         """
         path = folder / cls.FILE
         if not path.is_file():
             raise ModelError(
-                f"{folder}: no {cls.FILE}, so not a model of this platform: give a train or export run, or a model it logged"
+                f"{folder}: no {cls.FILE}, so not a model of this platform: "
+                "give a train or export run, or a model it logged"
             )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -85,31 +97,32 @@ class TaggerSpec:
             return cls(**{**values, "labels": tuple(values["labels"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
-                f"{path}: broken or written in another format, this version reads {cls.FORMAT}: train the model again"
+                f"{path}: broken or written in another format, this version reads {cls.FORMAT}: "
+                "train the model again"
             ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The predicted tags of a sentence and the model's probability of each; both as long as the sentence."""
+    """The predicted tags of a sentence and the model's probability of each, shape (words,)."""
 
     tags: list[str]
     probabilities: NDArray[np.float32]
 
 
 class BatchExecutor(Protocol):
-    """Computes the logits of many batches at once."""
+    """Workers that compute the logits of several batches at the same time."""
 
     workers: int
 
     def submit(
         self, work: Callable[[Forward], list[NDArray[np.float32]]]
     ) -> Future[list[NDArray[np.float32]]]:
-        """Begin ``work`` on a worker, with the logits' function that is meant for it."""
+        """Start ``work`` on a worker, which passes it the worker's own forward function."""
 
 
 class Tagger:
-    """Tags sentences of any length in length-sorted batches."""
+    """A model that tags sentences of any length, in batches of similar length."""
 
     def __init__(
         self,
@@ -123,11 +136,13 @@ class Tagger:
         """
         Args:
             forward: computes the logits of a batch.
-            tokenizer: of the model.
-            spec: of the model.
-            batch_subwords: bounds the padded subwords of one forward call, and so its memory.
-            executor: computes those of many batches at once, where there are enough of them; None: one after the other.
-            encoder: the model's; None: a new one.
+            tokenizer: the model's tokenizer.
+            spec: the model's spec.
+            batch_subwords: largest number of padded subwords in one forward call; bounds its
+                memory.
+            executor: computes several batches at the same time if there are at least as many as
+                it has workers. None: one batch after the other.
+            encoder: the model's encoder; None: a new one.
         """
         self._forward = forward
         self._encoder = encoder or spec.encoder(tokenizer)
@@ -140,11 +155,14 @@ class Tagger:
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> list[NDArray[np.float32]]:
-        """Log-probabilities of the labels for each sentence, shape (words, labels).
+        """Return the log-probabilities of the labels for each sentence, shape (words, labels).
 
-        ``documents`` says what each sentence was cut from, for models that look at neighbours; None: all from one.
+        Args:
+            sentences: their words.
+            documents: the document of each sentence, for models that see neighbouring sentences.
+                None: all belong to one document.
         """
-        scores = self._scores(sentences, documents)()
+        scores = self._begin_scores(sentences, documents)()
         return (
             [self._decoder.log_marginals(values) for values in scores]
             if self.spec.transitions
@@ -154,17 +172,27 @@ class Tagger:
     def tag(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> list[Tagged]:
-        """The most probable valid tags of each sentence; ``documents`` as in :meth:`log_probabilities`."""
-        return self.begin(sentences, documents)()
+        """Return the most probable valid tags of each sentence.
+
+        Args:
+            sentences: their words.
+            documents: as in :meth:`log_probabilities`.
+        """
+        return self.begin(sentences, documents).result()
 
     def begin(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
-    ) -> Callable[[], list[Tagged]]:
-        """Begin to tag; what is returned waits for the tags. Meanwhile the caller can prepare the sentences that come next."""
-        scores = self._scores(sentences, documents)
-        return lambda: self._tagged(scores())
+    ) -> Pending[list[Tagged]]:
+        """Start to tag and return before workers have finished; arguments as in :meth:`tag`.
 
-    def _tagged(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
+        Meanwhile the caller can prepare the next sentences. Batches that are too few for the
+        workers are computed here, so their errors are raised here; an error on a worker is raised
+        by ``result()``.
+        """
+        finish = self._begin_scores(sentences, documents)
+        return Pending(lambda: self._decode(finish()))
+
+    def _decode(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
@@ -174,53 +202,58 @@ class Tagger:
         probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
         parts = by_sentence(probabilities, list(map(len, ids)))
         return [
-            Tagged([self.labels[id_] for id_ in of_sentence.tolist()], part)
-            for of_sentence, part in zip(ids, parts, strict=True)
+            Tagged([self.labels[id_] for id_ in sentence_ids.tolist()], part)
+            for sentence_ids, part in zip(ids, parts, strict=True)
         ]
 
-    def _scores(
+    def _begin_scores(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
     ) -> Callable[[], list[NDArray[np.float32]]]:
-        """Log-probabilities of each word by itself, once they are called for."""
-        if self.spec.context_subwords:
-            return self._computed(sentences, documents)
-        # Boilerplate comes again and again in tickets and logs: without neighbours to look at, it is computed once.
-        places: dict[tuple[str, ...], int] = {}
-        indices = [places.setdefault(tuple(sentence), len(places)) for sentence in sentences]
-        computed = self._computed(list(places), None)
+        """Start to score, and return a function that waits for the scores.
 
-        def repeated() -> list[NDArray[np.float32]]:
-            scores = computed()
+        A score is the log-probability of a word's label when the word is taken by itself.
+        """
+        if self.spec.context_subwords:
+            return self._begin_batches(sentences, documents)
+        # Tickets and logs repeat boilerplate. A model that sees no neighbours scores it once.
+        positions: dict[tuple[str, ...], int] = {}
+        indices = [positions.setdefault(tuple(sentence), len(positions)) for sentence in sentences]
+        finish = self._begin_batches(list(positions), None)
+
+        def repeat() -> list[NDArray[np.float32]]:
+            scores = finish()
             return [scores[index] for index in indices]
 
-        return repeated
+        return repeat
 
-    def _computed(
+    def _begin_batches(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
     ) -> Callable[[], list[NDArray[np.float32]]]:
         windows = self._encoder.windows(sentences, documents)
         parts = list(batches(windows, self._batch_subwords))
-        work = [partial(self._batch_scores, [windows[index] for index in part]) for part in parts]
+        work = [partial(self._score_batch, [windows[index] for index in part]) for part in parts]
+        futures: list[Future[list[NDArray[np.float32]]]] = []
+        computed: list[list[NDArray[np.float32]]] = []
         if self._executor and len(parts) >= self._executor.workers > 1:
             futures = [self._executor.submit(batch) for batch in work]
-            found = (future.result() for future in futures)
         else:
-            found = (values for values in [batch(self._forward) for batch in work])
+            computed = [batch(self._forward) for batch in work]
 
         def collect() -> list[NDArray[np.float32]]:
+            by_part = [future.result() for future in futures] or computed
             scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(
                 windows
             )
-            for part, values in zip(parts, found, strict=True):
-                for index, of_window in zip(part, values, strict=True):
-                    scores[index] = of_window
+            for part, values in zip(parts, by_part, strict=True):
+                for index, window_scores in zip(part, values, strict=True):
+                    scores[index] = window_scores
             return merge(
                 windows, scores, [len(sentence) for sentence in sentences], len(self.labels)
             )
 
         return collect
 
-    def _batch_scores(
+    def _score_batch(
         self, windows: Sequence[Window], forward: Forward
     ) -> list[NDArray[np.float32]]:
         logits = forward(collate(windows, self.spec.pad_id))

@@ -1,7 +1,8 @@
-"""Running text to sentences of words that remember where they stood.
+"""Split running text into sentences of words with their offsets.
 
-Words are cut the way corpora of developer text are: on white space, then punctuation is peeled off their ends, while what
-belongs to a name (`Node.js`, `C++`, `.NET`, `foo()`, `<div>`) stays whole. The rules are the tables below.
+Words are split as in corpora of developer text: first at white space, then punctuation is cut off
+their ends. Punctuation that belongs to a name stays (`Node.js`, `C++`, `.NET`, `foo()`, `<div>`).
+The rules are the tables below.
 """
 
 import re
@@ -14,11 +15,11 @@ BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 CLOSING_BRACKETS = {close: open_ for open_, close in BRACKETS.items()}
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
 TAG = re.compile(r"<[^<>\s]+>$")
-"""A whole HTML or XML tag; `$` is the end of the span that is searched."""
+"""An HTML or XML tag; `$` matches at the end of the searched span."""
 AFTER_STOP = frozenset("\"'”’»`)]}")
-"""What may stand between the end of a sentence and the next one, three at most."""
+"""Closing marks; up to three may follow the mark that ends a sentence."""
 LONGEST_CUT = 256
-"""Chunks with more characters (encoded data, minified code) stay whole."""
+"""Characters; longer chunks (encoded data, minified code) are not cut."""
 SENTENCE_END = frozenset((".", "!", "?", "…", "..."))
 ABBREVIATIONS = frozenset(
     (
@@ -39,7 +40,7 @@ ABBREVIATIONS = frozenset(
         "st",
     )
 )
-"""Words after which a full stop does not end the sentence."""
+"""Words whose full stop does not end a sentence."""
 
 _CHUNK = re.compile(r"\S+")
 _BLANK_LINE = re.compile(r"\n\s*\n")
@@ -47,9 +48,10 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Words(NamedTuple):
-    """Words of a text, in order: what they are, and their offsets in code points, end exclusive.
+    """Words of a text in order, with their offsets in code points, end exclusive.
 
-    Three lists, and no object a word: Python would look through so many for garbage time and again, a tenth of a fast model's time.
+    These are three lists, not one object per word: the garbage collector would scan so many objects
+    again and again, which took a tenth of a fast model's time.
     """
 
     texts: list[str]
@@ -58,15 +60,19 @@ class Words(NamedTuple):
 
 
 def encodable(text: str) -> str:
-    """The text with a replacement character for each half of a surrogate pair, which JSON may carry and UTF-8 cannot; offsets stay."""
+    """Replace each half of a surrogate pair by U+FFFD; offsets stay the same.
+
+    JSON can carry such halves, UTF-8 cannot.
+    """
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def split_sentences(text: str) -> list[Words]:
-    """The sentences of a text, none of them empty; white space belongs to no word.
+    """Return the sentences of a text; none is empty, and white space belongs to no word.
 
-    One ends after a full stop, question or exclamation mark unless the next word begins in lower case or the stop follows an
-    abbreviation; at a blank line; and at a line break unless the next line begins in lower case (a wrapped line).
+    A sentence ends at a blank line, and at a line break unless the next line begins in lower case
+    (a wrapped line). It also ends after a full stop, question mark or exclamation mark, unless the
+    next word begins in lower case or the full stop belongs to an abbreviation.
     """
     sentences: list[Words] = []
     current = Words([], [], [])
@@ -81,7 +87,7 @@ def split_sentences(text: str) -> list[Words]:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the words stand."""
+    """Yield the start and end of each word."""
     for chunk in _CHUNK.finditer(text):
         if chunk.group().isalnum():
             yield chunk.span()
@@ -90,12 +96,11 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
-    """Whether the word that begins at ``start`` begins a sentence, ``current`` being the words of this one so far."""
+    """Return whether the word at ``start`` begins a new sentence after the words of ``current``."""
     words = current.texts
     gap = text[current.ends[-1] : start]
-    if (
-        gap == " " and words[-1][-1].isalnum()
-    ):  # most words: no mark that ends a sentence, no line break
+    # The common case first: no mark that ends a sentence, no line break.
+    if gap == " " and words[-1][-1].isalnum():
         return False
     if "\n" in gap and (not text[start].islower() or _BLANK_LINE.search(gap)):
         return True

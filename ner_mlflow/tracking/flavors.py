@@ -1,7 +1,7 @@
 """Log models in MLflow's flavors: the served pyfunc, ONNX and transformers.
 
-What this module does decides what a logged model is, so cache keys of the steps that log models
-depend on it, unlike on the rest of tracking.
+This module determines the content of logged models. The cache keys of the steps that log models
+therefore depend on it, but not on the rest of tracking.
 """
 
 import json
@@ -30,8 +30,8 @@ from mlflow.types.schema import (
 
 from ..errors import ModelError
 from ..export.bundle import REQUIREMENTS, CodeBundle
-from ..export.golden import Golden, answers_alike
-from ..export.model_file import read_onnx
+from ..export.golden import GoldenAnswers, answers_match
+from ..redaction import one_line
 from ..tagging.pyfunc import AS_JSON, MODEL_CONFIG
 from ..tagging.recognizer import TOKENIZER_FILE
 from ..tagging.tagger import TaggerSpec
@@ -73,13 +73,13 @@ class LoggedModel:
 
 
 def log_transformers_model(run_id: str, folder: Path, name: str) -> LoggedModel:
-    """Log a whole transformers model; ``mlflow.transformers.load_model`` gives its pipeline.
+    """Log a full transformers model; ``mlflow.transformers.load_model`` returns its pipeline.
 
-    What MLflow leaves out of the folder (tokenizer, ``ner_model.json``) is put beside the weights, last ``ner_model.json``.
+    The files of the folder that MLflow does not log (tokenizer, ``ner_model.json``) are added
+    beside the weights, ``ner_model.json`` last.
     """
-    from transformers import (
-        pipeline,  # here and not above: it takes seconds, and most commands log no such model
-    )
+    # Here: the import takes seconds, and most commands log no such model.
+    from transformers import pipeline
 
     info = Model.log(
         artifact_path=None,  # its deprecated name of the model
@@ -90,19 +90,19 @@ def log_transformers_model(run_id: str, folder: Path, name: str) -> LoggedModel:
         ),
         name=name,
         task="token-classification",
-        pip_requirements=_pinned("mlflow", "torch", "transformers"),
+        pip_requirements=_pin_versions("mlflow", "torch", "transformers"),
     )
     client = mlflow.MlflowClient()
-    kept = {
+    logged = {
         Path(entry.path).name
         for entry in client.list_logged_model_artifacts(info.model_id, "model")
     }
-    left_out = [
+    missing = [
         file
         for file in sorted(folder.iterdir())
-        if file.name not in kept and file.name != TaggerSpec.FILE
+        if file.name not in logged and file.name != TaggerSpec.FILE
     ]
-    for file in [*left_out, folder / TaggerSpec.FILE]:
+    for file in [*missing, folder / TaggerSpec.FILE]:
         client.log_model_artifact(info.model_id, str(file), "model")
     return LoggedModel(info.model_id, info.model_uri)
 
@@ -112,24 +112,29 @@ def log_served_model(
     folder: Path,
     bundle: CodeBundle,
     name: str,
-    golden: Golden,
+    golden: GoldenAnswers,
     metadata: dict[str, Any],
 ) -> LoggedModel:
-    """Log an exported folder as the pyfunc that is served, then load it again and compare its answers.
+    """Log an exported folder as the pyfunc to serve, then load it and compare its answers.
 
     Args:
-        golden: what the model must answer; logged with it as ``artifacts/golden.json``, to be compared with wherever it is loaded.
+        run_id: the id of the run that logs the model.
+        folder: the exported files.
+        bundle: the code that the model runs on.
+        name: name of the logged model.
+        golden: the answers that the model must give. They are logged as ``artifacts/golden.json``,
+            so that they can be compared wherever the model is loaded.
+        metadata: values to log with the model.
 
     Raises:
-        ModelError: the logged model does not load, or answers otherwise.
+        ModelError: the logged model does not load, or its answers differ.
     """
     golden_file = bundle.entry.with_name(GOLDEN_FILE)
     golden_file.write_text(json.dumps(golden, indent=1, ensure_ascii=False), encoding="utf-8")
-    with _importable(
-        bundle.package.parent
-    ):  # MLflow executes the entry file before it has copied the package
+    # MLflow executes the entry file before it copies the package.
+    with _import_path(bundle.package.parent):
         info = Model.log(
-            artifact_path=None,  # its deprecated name of the model
+            artifact_path=None,
             run_id=run_id,
             flavor=mlflow.pyfunc,
             name=name,
@@ -139,34 +144,42 @@ def log_served_model(
             signature=SIGNATURE,
             input_example=EXAMPLE,
             model_config=MODEL_CONFIG,
-            pip_requirements=_pinned(*REQUIREMENTS),
+            pip_requirements=_pin_versions(*REQUIREMENTS),
             metadata=metadata,
         )
     try:
         model = mlflow.pyfunc.load_model(info.model_uri)
         answers = {text: model.predict([text])[0] for text in golden}
-    except Exception as error:  # whatever it is, the model does not serve
+    except Exception as error:  # after any error the model cannot serve
         raise ModelError(
-            f"the logged model {info.model_uri} does not load and answer ({type(error).__name__}: {error}): not registered"
+            f"the logged model {info.model_uri} does not load and answer "
+            f"({type(error).__name__}: {one_line(error)}): not registered"
         ) from error
     for text, expected in golden.items():
-        if not answers_alike(answers[text], expected):
+        if not answers_match(answers[text], expected):
             raise ModelError(
-                f"the logged model {info.model_uri} answers {answers[text]} to {text!r} where {expected} was proven: not registered"
+                f"the logged model {info.model_uri} answers {answers[text]} to {text!r}, "
+                f"but {expected} was proven: not registered"
             )
     return LoggedModel(info.model_id, info.model_uri)
 
 
-def log_onnx_model(run_id: str, folder: Path, name: str) -> LoggedModel:
-    """Log an exported folder in MLflow's ONNX flavour: ``mlflow.onnx.load_model`` gives its graph, ``mlflow.pyfunc`` its logits.
+def log_onnx_model(run_id: str, model: Any, folder: Path, name: str) -> LoggedModel:
+    """Log an exported model in MLflow's ONNX flavor.
 
-    Tokenizer and ``ner_model.json`` are beside it, as extra files.
+    ``mlflow.onnx.load_model`` returns its graph, ``mlflow.pyfunc`` its logits. The tokenizer and
+    ``ner_model.json`` are logged as extra files.
+
+    Args:
+        run_id: the id of the run that logs the model.
+        model: the ``onnx.ModelProto`` of the folder.
+        folder: the exported files.
+        name: name of the logged model.
     """
-    model = read_onnx(folder)
     inputs = [TensorSpec(np.dtype("int64"), (-1, -1), value.name) for value in model.graph.input]
     labels = len(TaggerSpec.load(folder).labels)
     info = Model.log(
-        artifact_path=None,  # its deprecated name of the model
+        artifact_path=None,
         run_id=run_id,
         flavor=mlflow.onnx,
         onnx_model=model,
@@ -174,7 +187,7 @@ def log_onnx_model(run_id: str, folder: Path, name: str) -> LoggedModel:
         signature=ModelSignature(
             Schema(inputs), Schema([TensorSpec(np.dtype("float32"), (-1, -1, labels), "logits")])
         ),
-        pip_requirements=_pinned("mlflow", "onnx", "onnxruntime"),
+        pip_requirements=_pin_versions("mlflow", "onnx", "onnxruntime"),
         save_as_external_data=False,
         extra_files=[str(folder / file) for file in (TOKENIZER_FILE, TaggerSpec.FILE)],
     )
@@ -182,7 +195,7 @@ def log_onnx_model(run_id: str, folder: Path, name: str) -> LoggedModel:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def _import_path(folder: Path) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -190,5 +203,5 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def _pinned(*names: str) -> list[str]:
+def _pin_versions(*names: str) -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]

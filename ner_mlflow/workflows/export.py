@@ -8,6 +8,7 @@ from ..data.sentences import TRAIN, VALIDATION
 from ..errors import DataError, ModelError
 from ..export.bundle import write_code_bundle
 from ..export.golden import golden_answers
+from ..export.onnx_files import read_onnx
 from ..export.variants import export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
@@ -71,7 +72,7 @@ def run_export(
         }
         bundle = write_code_bundle(folder / "code")
         logged = log_served_model(run.id, served.folder, bundle, "served_model", golden, metadata)
-        onnx_model = log_onnx_model(run.id, served.folder, "onnx_model")
+        onnx_model = log_onnx_model(run.id, read_onnx(served.folder), served.folder, "onnx_model")
         fingerprint = FoundModel(served.folder, logged.uri).fingerprint
     record = replace(
         record,

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from ..config.schema import PredictConfig
-from ..data.rows import ENTITIES, file_format, read_rows, writing_rows
+from ..data.rows import ENTITIES, file_format, open_row_writer, read_rows
 from ..errors import ModelError
 from ..provenance import peak_rss_bytes
 from ..tagging.recognizer import EntityRecognizer, load_tagger
@@ -63,7 +63,7 @@ def run_predict(
 def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) -> dict[str, float]:
     recognizer = EntityRecognizer(load_tagger(model.folder, config.threads))
     rows = entities = characters = 0
-    with writing_rows(output, like=source) as writer:
+    with open_row_writer(output, like=source) as writer:
         started = said = time.perf_counter()
         for batch in read_rows(source, config.batch_rows, config.text_column):
             found = recognizer.recognize_rows(row[config.text_column] for row in batch)

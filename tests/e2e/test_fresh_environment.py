@@ -1,4 +1,4 @@
-"""The registered model in an environment that has its logged requirements and nothing else."""
+"""The registered model, in an environment with its logged requirements and nothing else."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from conftest import entry_point, user_environment
 
-from ner_mlflow.export.golden import answers_alike
+from ner_mlflow.export.golden import answers_match
 
 
 @pytest.mark.slow
@@ -35,13 +35,13 @@ def test_the_model_answers_in_a_fresh_environment_as_it_did_when_it_was_exported
     subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
     code = (
         "import json, sys, mlflow\nmodel = mlflow.pyfunc.load_model('models:/it-ner@champion')\n"
-        "found = {text: model.predict([text])[0] for text in json.load(sys.stdin)}\n"
-        "print(json.dumps([found, [name for name in ('torch', 'transformers') if name in sys.modules]]))"
+        "answers = {text: model.predict([text])[0] for text in json.load(sys.stdin)}\n"
+        "heavy = [name for name in ('torch', 'transformers') if name in sys.modules]\n"
+        "print(json.dumps([answers, heavy]))"
     )
-    asked = json.dumps(list(golden))
     fresh = subprocess.run(
         [python, "-c", code],
-        input=asked,
+        input=json.dumps(list(golden)),
         cwd="/",
         env=user_environment(store),
         capture_output=True,
@@ -50,9 +50,9 @@ def test_the_model_answers_in_a_fresh_environment_as_it_did_when_it_was_exported
         check=False,
     )
     assert fresh.returncode == 0, fresh.stderr
-    found, loaded = json.loads(fresh.stdout.splitlines()[-1])
-    assert loaded == []
-    assert all(answers_alike(found[text], expected) for text, expected in golden.items())
+    answers, heavy = json.loads(fresh.stdout.splitlines()[-1])
+    assert heavy == []
+    assert all(answers_match(answers[text], expected) for text, expected in golden.items())
     installed = subprocess.run(
         [python, "-m", "pip", "list"], capture_output=True, text=True, check=True
     ).stdout

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
-    {"version", "errors", "paths", "redaction", "logs", "source_code", "pages"},
+    {"version", "cpus", "errors", "paths", "redaction", "logs", "source_code", "pages"},
     {"provenance"},
     {"tagging", "config"},
     {"sweeping"},
@@ -109,9 +109,9 @@ def test_the_served_model_needs_the_served_libraries_only() -> None:
             assert top in known, f"{identifier(path)} imports {imported}"
 
 
-def test_the_served_model_needs_no_room_but_its_own_and_the_errors() -> None:
+def test_the_served_model_needs_no_room_but_its_own_and_two_modules_of_the_ground_floor() -> None:
     rooms = {path.relative_to(PACKAGE).parts[0] for path in import_closure(SERVED_MODULE)}
-    assert rooms == {"tagging", "errors.py"}
+    assert rooms == {"tagging", "errors.py", "cpus.py"}
 
 
 def test_every_table_is_read_by_a_module_that_names_it() -> None:
@@ -147,7 +147,10 @@ def test_commands_send_no_telemetry() -> None:
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "NER_MLFLOW_CACHE")
     }
-    code = "import ner_mlflow.cli.data; from mlflow.telemetry.client import get_telemetry_client as get; print(get())"
+    code = (
+        "import ner_mlflow.cli.data; "
+        "from mlflow.telemetry.client import get_telemetry_client as get; print(get())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

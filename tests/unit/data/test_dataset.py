@@ -1,4 +1,4 @@
-"""The prepared dataset on disk: what is saved loads as it was, and what was changed since is refused."""
+"""The prepared dataset on disk: it loads as it was saved, and changed files are refused."""
 
 import json
 import tempfile
@@ -105,7 +105,7 @@ def test_the_fingerprint_changes_with_the_labels() -> None:
     assert len({fingerprint(example(), schema) for schema in schemas}) == 3
 
 
-def test_the_fingerprint_does_not_change_with_the_place_in_the_source() -> None:
+def test_the_fingerprint_does_not_change_with_the_origin() -> None:
     moved = {
         split: [replace(sentence, origin="elsewhere:7") for sentence in sentences]
         for split, sentences in example().items()
@@ -167,10 +167,13 @@ def schema_values(**changes: object) -> Callable[[Path], object]:
         (lambda folder: (folder / "test.parquet").unlink(), "test.parquet: cannot be read"),
         (lambda folder: (folder / "test.parquet").write_bytes(b""), "test.parquet: cannot be read"),
         (cut_train, "train.parquet: cannot be read"),
-        (replaced_train, "is not what schema.json says"),
-        (swapped, "is not what schema.json says"),
-        (schema_values(types=["OS"]), "is not what schema.json says"),
-        (schema_values(fingerprint="0" * 64), r"is not what schema.json says \(000000000000\)"),
+        (replaced_train, "of the content is not that in schema.json"),
+        (swapped, "of the content is not that in schema.json"),
+        (schema_values(types=["OS"]), "of the content is not that in schema.json"),
+        (
+            schema_values(fingerprint="0" * 64),
+            r"of the content is not that in schema.json \(000000000000\)",
+        ),
         (schema_values(format=2), "format 2, this version reads 1: run the data step again"),
         (schema_values(format=None), "format None, this version reads 1"),
         (flipped_byte, "run the data step again"),
@@ -194,7 +197,7 @@ def test_a_damaged_dataset_is_refused_on_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a prepared dataset"):
         load_dataset(tmp_path / "nothing")
 

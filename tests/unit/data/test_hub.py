@@ -1,4 +1,7 @@
-"""Hub data sets by their id, from a hub on a loopback port, in a process of its own since the libraries read their settings once."""
+"""Hub datasets, from a server on a loopback port.
+
+A process of its own reads them, because the libraries read their settings when they are imported.
+"""
 
 import json
 import subprocess
@@ -20,11 +23,14 @@ def answer(dataset, revision):
         corpus = read_corpus(dataset, revision)
     except DataError as error:
         return str(error)
-    return {split: [[s.tokens, s.tags, s.origin] for s in sentences] for split, sentences in corpus.items()}
+    return {
+        split: [[sentence.tokens, sentence.tags, sentence.origin] for sentence in sentences]
+        for split, sentences in corpus.items()
+    }
 
-print(json.dumps([answer(*asked) for asked in json.loads(sys.argv[1])]))
+print(json.dumps([answer(*query) for query in json.loads(sys.argv[1])]))
 """
-ASKED = [
+QUERIES = [
     (f"acme/{name}", "main")
     for name in ("ids", "strings", "nothing", "other-splits", "ids-1.0", "two-tests")
 ] + [("acme/ids", "v9")]
@@ -74,13 +80,13 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     publish(root, "other-splits", {"extra": ROWS["train"]}, as_numbers=False)
     with HubServer(root) as hub:
         environment = {**hub.environment(home), "PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "-c", SCRIPT, json.dumps(ASKED)]
+        command = [sys.executable, "-c", SCRIPT, json.dumps(QUERIES)]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr
     return Answers(
-        dict(zip(ASKED, json.loads(done.stdout.splitlines()[-1]), strict=True)), hub.requests
+        dict(zip(QUERIES, json.loads(done.stdout.splitlines()[-1]), strict=True)), hub.requests
     )
 
 
@@ -95,7 +101,7 @@ def test_tags_come_as_strings_whether_the_hub_has_strings_or_class_numbers(
 
 
 @pytest.mark.parametrize("dataset", ["acme/ids", "acme/strings"])
-def test_the_hub_was_asked_for_the_files(answers: Answers, dataset: str) -> None:
+def test_the_files_were_requested_from_the_hub(answers: Answers, dataset: str) -> None:
     assert ("GET", f"/api/datasets/{dataset}/revision/main") in answers.requests
     got = [
         path
@@ -136,16 +142,18 @@ def test_an_id_may_hold_a_dot(answers: Answers) -> None:
     assert isinstance(answers.corpora["acme/ids-1.0", "main"], dict)
 
 
-def test_splits_of_one_kind_are_joined(answers: Answers) -> None:
+def test_splits_with_the_same_first_word_are_joined(answers: Answers) -> None:
     corpus = answers.corpora["acme/two-tests", "main"]
     assert isinstance(corpus, dict)
     assert [sentence[0] for sentence in corpus["test"]] == [["Debian"], ["y", "z"]]
 
 
-def test_a_dataset_that_moved_on_is_another_one_to_the_cache(tmp_path: Path) -> None:
+def test_a_new_commit_of_a_dataset_changes_the_cache_key(tmp_path: Path) -> None:
     publish(tmp_path / "hub", "ids", ROWS, as_numbers=True)
     code = (
-        "import sys; from ner_mlflow.config.loading import load_config; from ner_mlflow.workflows.data import data_cache_key\n"
+        "import sys\n"
+        "from ner_mlflow.config.loading import load_config\n"
+        "from ner_mlflow.workflows.data import data_cache_key\n"
         "print(data_cache_key(load_config(overrides={'data.dataset': sys.argv[1]}).data))"
     )
     with HubServer(tmp_path / "hub") as hub:
@@ -168,7 +176,7 @@ def test_a_dataset_that_moved_on_is_another_one_to_the_cache(tmp_path: Path) -> 
 
         first, unknown = key("acme/ids"), key("acme/nothing")
         assert key("acme/ids") == first
-        (tmp_path / "hub/datasets/acme/ids/README.md").write_text("Mended.", encoding="utf-8")
+        (tmp_path / "hub/datasets/acme/ids/README.md").write_text("Fixed.", encoding="utf-8")
         assert key("acme/ids") != first
         assert key("acme/nothing") == unknown
         assert key("x" * 300)

@@ -1,4 +1,4 @@
-"""Label maps: every tag of the StackOverflow corpus has its target, and a broken table is refused."""
+"""Label maps: every tag of the StackOverflow corpus has a target; broken tables are refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Preparation: what is changed is counted, validation and test stay as they are, and train alone is augmented."""
+"""Preparation: changes are counted, validation and test stay as they are, only train grows."""
 
 import re
 from collections import Counter
@@ -84,7 +84,7 @@ def test_adjacent_entities_stay_apart() -> None:
     ]
 
 
-def test_unknown_tags_are_listed_with_their_places() -> None:
+def test_unknown_tags_are_listed_with_their_positions() -> None:
     train = [
         "Debian/B-OS x/B-Gadget",
         "y/B-Gadget z/I-Gadget",
@@ -93,10 +93,8 @@ def test_unknown_tags_are_listed_with_their_places() -> None:
     with pytest.raises(DataError) as caught:
         prepare(corpus(*train), settings_of(label_map="it5"))
     message = str(caught.value)
-    assert (
-        "B-Gadget (2 times: train:0 word 1 'x', train:1 word 0 'y'); B-Thing (7 times: train:2 word 0 'v0', "
-        in message
-    )
+    assert "B-Gadget (2 times: train:0 word 1 'x', train:1 word 0 'y'); " in message
+    assert "B-Thing (7 times: train:2 word 0 'v0', " in message
     assert "I-Gadget (1 times: train:1 word 1 'z')" in message
     assert "train:6 word 0 'v4' and 2 more)" in message
     assert "unknown_tags=outside" in message
@@ -122,7 +120,7 @@ def test_invalid_tags_are_repaired_before_relabelling_and_counted() -> None:
     assert prepared.counts["train/iob2_repaired"] == 3
 
 
-def test_invalid_tags_may_be_refused_with_their_places() -> None:
+def test_invalid_tags_may_be_refused_with_their_positions() -> None:
     train = ["Bash/B-OS Python/I-Language", *["x/I-OS"] * 6]
     message = (
         r"7 I- tags continue no entity.*train:0 word 1 I-Language, train:1 word 0 I-OS.* and 2 more"
@@ -197,7 +195,7 @@ def test_duplicates_within_train_stay() -> None:
 
 
 def test_a_train_split_that_is_all_duplicates_is_refused() -> None:
-    with pytest.raises(DataError, match="every train sentence also stands in validation or test"):
+    with pytest.raises(DataError, match="every train sentence also occurs in validation or test"):
         prepare(corpus("a/B-OS", test=["a"]), settings_of())
 
 
@@ -275,7 +273,8 @@ def test_where_every_document_is_larger_the_smallest_is_taken() -> None:
 def test_a_type_that_can_name_no_metric_is_refused(type_: str) -> None:
     with pytest.raises(
         DataError,
-        match=f"type '{type_}' must be letters, digits, blanks and _ - . : to name metrics: rename it by a label_map",
+        match=f"type '{type_}' must be letters, digits, blanks and _ - . : to name metrics: "
+        "rename it by a label_map",
     ):
         prepare(
             corpus("a/B-OS b", test=["c"], validation=["d"])
@@ -358,7 +357,7 @@ def test_the_rare_boost_counts_train_and_its_repetitions() -> None:
 
 
 def test_the_figures_of_the_reference_study() -> None:
-    """9,263 sentences, 2,229 with an entity, 209 of them with a rare one: 2,229 and then 209 more."""
+    """9,263 sentences, 2,229 with an entity, 209 of them with a rare one: adds 2,229, then 209."""
     train = numbered(9263 - 2229, "O") + [sentence(f"s{row}/B-SOFTWARE") for row in range(2020)]
     train += [sentence(f"e{row}/B-ERROR") for row in range(59)] + [
         sentence(f"o{row}/B-OS") for row in range(150)
@@ -455,7 +454,7 @@ def test_preparation_adds_up_and_leaves_validation_and_test_alone(
     try:
         prepared = prepare(found, config)
     except DataError as error:
-        assume("also stands in validation or test" not in str(error))
+        assume("also occurs in validation or test" not in str(error))
         raise
     counts = Counter(prepared.counts)
     for split, part in given_splits.items():

@@ -1,4 +1,4 @@
-"""Rows through files: what is read is written, nothing half-written stays, and bad rows are named."""
+"""Rows: files are copied without loss, errors leave no file, and bad rows are named."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.data.rows import ENTITIES, read_rows, writing_rows
+from ner_mlflow.data.rows import ENTITIES, open_row_writer, read_rows
 from ner_mlflow.errors import DataError
 
 ENTITY = {"text": "Ubuntu", "label": "OS", "start": 0, "end": 6, "score": 0.5}
@@ -27,7 +27,7 @@ def write(path: Path, rows: list[Any]) -> Path:
 
 
 def copy(source: Path, target: Path, batch_rows: int) -> None:
-    with writing_rows(target, like=source) as writer:
+    with open_row_writer(target, like=source) as writer:
         for batch in read_rows(source, batch_rows, "text"):
             assert len(batch) <= batch_rows
             writer.write(
@@ -82,7 +82,7 @@ def test_half_a_surrogate_pair_survives(tmp_path: Path) -> None:
             "in.jsonl:1: no text in 'text' (None): give the name of the texts as text_column",
         ),
         ("[1]\n", "in.jsonl:1: no text in 'text' ([1])"),
-        ('{"text": "a", "entities": []}\n', "in.jsonl:1: has 'entities' already"),
+        ('{"text": "a", "entities": []}\n', "in.jsonl:1: already has 'entities'"),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_left(tmp_path: Path, content: str, message: str) -> None:
@@ -93,7 +93,7 @@ def test_a_bad_row_is_named_and_nothing_is_left(tmp_path: Path, content: str, me
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
-def test_files_of_another_kind_missing_or_there_already_are_refused(tmp_path: Path) -> None:
+def test_unknown_suffixes_missing_inputs_and_existing_outputs_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"text": "a"}])
     with pytest.raises(DataError, match=r"out\.csv: not a name that ends in"):
         copy(source, tmp_path / "out.csv", 1)
@@ -105,18 +105,18 @@ def test_files_of_another_kind_missing_or_there_already_are_refused(tmp_path: Pa
         copy(source, tmp_path / "nowhere" / "out.jsonl", 1)
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"not parquet")
-    with pytest.raises(DataError, match="not Parquet"):
+    with pytest.raises(DataError, match="not a Parquet file"):
         next(read_rows(broken, 1, "text"))
 
 
 def test_rows_that_do_not_fit_a_parquet_table_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"text": "a", "n": 1}, {"text": "b", "n": "one"}])
-    with pytest.raises(DataError, match="do not fit the columns of the first ones"):
+    with pytest.raises(DataError, match="do not fit the columns of the first rows"):
         copy(source, tmp_path / "out.parquet", 1)
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_a_parquet_file_that_breaks_off_is_said_to(tmp_path: Path) -> None:
+def test_a_broken_parquet_file_is_reported_with_its_last_good_row(tmp_path: Path) -> None:
     path = tmp_path / "texts.parquet"
     pd.DataFrame({"text": [f"text {number} " + "x" * number for number in range(4000)]}).to_parquet(
         path, row_group_size=1000
@@ -141,7 +141,7 @@ def test_a_parquet_file_that_breaks_off_is_said_to(tmp_path: Path) -> None:
         ([{"text": "a", "m": {}}], "write JSONL"),
     ],
 )
-def test_nothing_within_a_row_is_left_out(tmp_path: Path, rows: list[Any], message: str) -> None:
+def test_no_field_of_a_row_is_dropped(tmp_path: Path, rows: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         copy(write(tmp_path / "in.jsonl", rows), tmp_path / "out.parquet", 1)
     assert list(tmp_path.iterdir()) == [tmp_path / "in.jsonl"]
@@ -152,10 +152,10 @@ def test_nothing_within_a_row_is_left_out(tmp_path: Path, rows: list[Any], messa
     ] == rows
 
 
-def test_an_archive_that_is_damaged_within_is_said_to_be(tmp_path: Path) -> None:
+def test_a_damaged_archive_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "in.jsonl.gz", [{"text": f"text {number}"} for number in range(500)])
     damaged = bytearray(path.read_bytes())
     damaged[40:60] = bytes(20)
     path.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"in\.jsonl\.gz: not UTF-8, or a broken archive"):
+    with pytest.raises(DataError, match=r"in\.jsonl\.gz:\d+: .*(a broken archive|not UTF-8)"):
         list(read_rows(path, 10, "text"))

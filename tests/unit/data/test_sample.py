@@ -1,4 +1,4 @@
-"""The synthetic sample corpus: deterministic, honest between its splits, and with every entity type in each."""
+"""The synthetic sample corpus: deterministic, without leaks, every entity type in every split."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Corpora as they come: each format reads what it can hold, and what it cannot is named by file and line."""
+"""Corpora: each format reads back what was written, and errors name file and line."""
 
 import json
 import tempfile
@@ -32,14 +32,14 @@ SENTENCES = st.lists(st.lists(st.tuples(WORDS, TAGS), min_size=1, max_size=4), m
 LINE = {"tokens": ["Windows", "10"], "ner_tags": ["B-OS", "I-OS"]}
 
 
-def written(folder: Path, name: str, content: str | bytes) -> Path:
+def write(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
 def jsonl(folder: Path, *rows: object, name: str = "train.jsonl") -> Path:
-    return written(
+    return write(
         folder, name, "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
     )
 
@@ -80,19 +80,17 @@ def pairs(sentences: list[Sentence]) -> list[list[tuple[str, str]]]:
     ],
 )
 def test_conll_is_read_however_it_is_spaced(tmp_path: Path, text: str) -> None:
-    path = written(tmp_path, "x.conll", text)
+    path = write(tmp_path, "x.conll", text)
     assert pairs(read_conll(path)) == [[("Windows", "B-OS"), ("10", "I-OS")], [("ok", "O")]]
 
 
 def test_conll_sentences_know_their_first_line(tmp_path: Path) -> None:
-    path = written(tmp_path, "x.conll", "\na\tO\nb\tO\n\n\nc\tO\n")
+    path = write(tmp_path, "x.conll", "\na\tO\nb\tO\n\n\nc\tO\n")
     assert [sentence.origin for sentence in read_conll(path)] == [f"{path}:2", f"{path}:6"]
 
 
 def test_docstart_lines_begin_documents(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "x.conll", "a\tO\n-DOCSTART- -X- O\n\nb\tO\n\nc\tO\n-DOCSTART-\nd\tO\n"
-    )
+    path = write(tmp_path, "x.conll", "a\tO\n-DOCSTART- -X- O\n\nb\tO\n\nc\tO\n-DOCSTART-\nd\tO\n")
     assert [(*sentence.tokens, sentence.document) for sentence in read_conll(path)] == [
         ("a", None),
         ("b", "x.conll#1"),
@@ -105,16 +103,16 @@ SPLITTERS = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\u00a0"]
 
 
 @pytest.mark.parametrize("character", SPLITTERS, ids=ascii)
-def test_conll_tokens_may_hold_what_python_takes_for_a_line_end_or_a_blank(
+def test_conll_tokens_may_contain_characters_that_python_takes_for_line_ends_or_blanks(
     tmp_path: Path, character: str
 ) -> None:
-    path = written(tmp_path, "x.conll", f"a{character}b\tO\nc\tO\n")
+    path = write(tmp_path, "x.conll", f"a{character}b\tO\nc\tO\n")
     assert pairs(read_conll(path)) == [[(f"a{character}b", "O"), ("c", "O")]]
 
 
 @pytest.mark.parametrize("character", SPLITTERS, ids=ascii)
 def test_blank_separated_conll_keeps_such_tokens_whole(tmp_path: Path, character: str) -> None:
-    path = written(tmp_path, "x.conll", f"a{character}b O\nc O\n")
+    path = write(tmp_path, "x.conll", f"a{character}b O\nc O\n")
     assert pairs(read_conll(path)) == [[(f"a{character}b", "O"), ("c", "O")]]
 
 
@@ -132,8 +130,7 @@ def test_written_conll_reads_back_equal(sentences: list[list[tuple[str, str]]]) 
     )
     with tempfile.TemporaryDirectory() as folder:
         assert (
-            pairs(read_conll(written(Path(folder), "x.conll", text.encode("utf-8-sig"))))
-            == sentences
+            pairs(read_conll(write(Path(folder), "x.conll", text.encode("utf-8-sig")))) == sentences
         )
 
 
@@ -147,7 +144,7 @@ def test_written_jsonl_reads_back_equal(sentences: list[list[tuple[str, str]]]) 
     for ascii_only in (True, False):
         lines = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows)
         with tempfile.TemporaryDirectory() as folder:
-            assert pairs(read_jsonl(written(Path(folder), "x.jsonl", lines))) == sentences
+            assert pairs(read_jsonl(write(Path(folder), "x.jsonl", lines))) == sentences
 
 
 @pytest.mark.parametrize(
@@ -163,10 +160,10 @@ def test_written_jsonl_reads_back_equal(sentences: list[list[tuple[str, str]]]) 
         (b"\xff\xfea\x00", ":1: ", "byte 0xff is not UTF-8"),
     ],
 )
-def test_a_line_that_is_no_conll_is_named(
+def test_a_broken_line_of_conll_is_named(
     tmp_path: Path, text: str | bytes, place: str, message: str
 ) -> None:
-    path = written(tmp_path, "x.conll", text)
+    path = write(tmp_path, "x.conll", text)
     with pytest.raises(DataError) as caught:
         read_conll(path)
     assert f"{path}{place}" in str(caught.value)
@@ -206,7 +203,7 @@ def test_a_line_that_is_no_conll_is_named(
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_a_row_that_is_no_sentence_is_named(tmp_path: Path, row: object, message: str) -> None:
+def test_a_row_without_a_sentence_is_named(tmp_path: Path, row: object, message: str) -> None:
     path = jsonl(tmp_path, LINE, "", row)
     with pytest.raises(DataError) as caught:
         read_jsonl(path)
@@ -227,8 +224,8 @@ def test_jsonl_fields_have_several_names(tmp_path: Path) -> None:
     assert [sentence.document for sentence in sentences] == ["post 7", "7", None]
 
 
-def test_jsonl_is_cut_at_line_feeds_only(tmp_path: Path) -> None:
-    path = written(tmp_path, "x.jsonl", '{"tokens": ["a\u2028b\x85c"], "ner_tags": ["O"]}\r\n')
+def test_only_line_feeds_end_a_line_of_jsonl(tmp_path: Path) -> None:
+    path = write(tmp_path, "x.jsonl", '{"tokens": ["a\u2028b\x85c"], "ner_tags": ["O"]}\r\n')
     assert pairs(read_jsonl(path)) == [[("a\u2028b\x85c", "O")]]
 
 
@@ -271,7 +268,7 @@ def test_parquet_with_string_features_of_datasets(tmp_path: Path) -> None:
         ([LINE, {"tokens": None, "ner_tags": None}], "row 1: tokens and tags must be lists"),
     ],
 )
-def test_a_parquet_row_that_is_no_sentence_is_named(
+def test_a_parquet_row_without_a_sentence_is_named(
     tmp_path: Path, rows: list[dict[str, object]], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -291,8 +288,8 @@ def test_a_class_number_without_a_name_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"PAR1", b"tokens,tags\n", b"PAR1" + bytes(100) + b"PAR1"]
 )
-def test_what_is_no_parquet_is_refused_on_one_line(tmp_path: Path, content: bytes) -> None:
-    path = written(tmp_path, "train.parquet", content)
+def test_a_file_that_is_not_parquet_is_refused_on_one_line(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path, "train.parquet", content)
     with pytest.raises(DataError, match="not a Parquet file") as caught:
         read_parquet(path)
     assert str(path) in str(caught.value)
@@ -314,8 +311,8 @@ def test_what_is_no_parquet_is_refused_on_one_line(tmp_path: Path, content: byte
 )
 def test_a_folder_is_split_by_the_names_of_its_files(tmp_path: Path, name: str) -> None:
     for split, word in (("training", "a"), (name, "b"), ("testing", "c"), ("readme", "d")):
-        written(tmp_path, f"{split}.conll", f"{word}\tO\n")
-    written(tmp_path, "train.md", "# no corpus")
+        write(tmp_path, f"{split}.conll", f"{word}\tO\n")
+    write(tmp_path, "train.md", "# no corpus")
     assert {
         split: [sentence.tokens for sentence in found]
         for split, found in read_corpus(str(tmp_path)).items()
@@ -330,7 +327,7 @@ def test_every_split_name_is_read(tmp_path: Path) -> None:
     for name, split in SPLIT_NAMES.items():
         folder = tmp_path / name
         folder.mkdir()
-        written(folder, f"{name}.conll", "a\tO\n")
+        write(folder, f"{name}.conll", "a\tO\n")
         assert list(read_corpus(str(folder))) == [split]
 
 
@@ -350,7 +347,7 @@ def test_shards_of_a_split_are_joined_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".conll", ".iob2", ".bio", ".txt", ".tsv"])
 def test_suffixes_of_conll(tmp_path: Path, suffix: str) -> None:
-    path = written(tmp_path, f"train{suffix}", "a\tB-OS\n")
+    path = write(tmp_path, f"train{suffix}", "a\tB-OS\n")
     assert pairs(read_corpus(str(path))["train"]) == [[("a", "B-OS")]]
 
 
@@ -362,19 +359,19 @@ def test_suffixes_of_jsonl(tmp_path: Path, suffix: str) -> None:
 
 def test_files_may_be_separated_by_commas(tmp_path: Path) -> None:
     first = jsonl(tmp_path, LINE, name="train.jsonl")
-    second = written(tmp_path, "test.conll", "a\tO\n")
+    second = write(tmp_path, "test.conll", "a\tO\n")
     third = parquet(tmp_path, [LINE], "train-2.parquet")
     corpus = read_corpus(f"{first}, {second},{third}")
     assert {split: len(sentences) for split, sentences in corpus.items()} == {"train": 2, "test": 1}
 
 
 def test_a_single_file_is_train_unless_its_name_says_otherwise(tmp_path: Path) -> None:
-    assert list(read_corpus(str(written(tmp_path, "tickets.conll", "a\tO\n")))) == ["train"]
-    assert list(read_corpus(str(written(tmp_path, "test.conll", "a\tO\n")))) == ["test"]
+    assert list(read_corpus(str(write(tmp_path, "tickets.conll", "a\tO\n")))) == ["train"]
+    assert list(read_corpus(str(write(tmp_path, "test.conll", "a\tO\n")))) == ["test"]
 
 
 def test_of_several_files_each_must_name_its_split(tmp_path: Path) -> None:
-    first, second = (written(tmp_path, name, "a\tO\n") for name in ("train.conll", "tickets.conll"))
+    first, second = (write(tmp_path, name, "a\tO\n") for name in ("train.conll", "tickets.conll"))
     with pytest.raises(DataError, match=r"tickets.conll: its name begins with no split \(train, "):
         read_corpus(f"{first},{second}")
 
@@ -389,7 +386,7 @@ def test_of_several_files_each_must_name_its_split(tmp_path: Path) -> None:
     ],
 )
 def test_an_empty_file_is_refused_by_split(tmp_path: Path, name: str, content: str) -> None:
-    path = written(tmp_path, name, content)
+    path = write(tmp_path, name, content)
     with pytest.raises(DataError, match=f"the {SPLIT_NAMES[path.stem]} split is empty"):
         read_corpus(str(path))
 
@@ -403,7 +400,7 @@ def test_a_parquet_file_without_rows_is_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train.csv", "train", "train.CONLL"])
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
-    path = written(tmp_path, name, "a\tO\n")
+    path = write(tmp_path, name, "a\tO\n")
     with pytest.raises(DataError) as caught:
         read_corpus(str(path))
     assert all(suffix in str(caught.value) for suffix in READERS)
@@ -423,7 +420,7 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> No
         "../missing",
     ],
 )
-def test_a_path_that_is_not_there_is_named(
+def test_a_missing_path_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -434,24 +431,24 @@ def test_a_path_that_is_not_there_is_named(
 
 
 def test_of_several_files_the_missing_one_is_named(tmp_path: Path) -> None:
-    first = written(tmp_path, "train.conll", "a\tO\n")
+    first = write(tmp_path, "train.conll", "a\tO\n")
     with pytest.raises(DataError, match=f"no such file or folder: {tmp_path / 'test.conll'}"):
         read_corpus(f"{first},{tmp_path / 'test.conll'}")
 
 
-def test_a_path_too_long_for_the_file_system_is_not_there() -> None:
+def test_a_path_too_long_for_the_file_system_is_missing() -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         read_corpus("x" * 300)
 
 
 def test_a_folder_named_like_a_file_of_a_split_is_passed_over(tmp_path: Path) -> None:
-    written(tmp_path, "train.conll", "a\tO\n")
+    write(tmp_path, "train.conll", "a\tO\n")
     (tmp_path / "test.conll").mkdir()
     assert list(read_corpus(str(tmp_path))) == ["train"]
 
 
-def test_a_folder_without_split_files_says_what_is_expected(tmp_path: Path) -> None:
-    written(tmp_path, "tickets.conll", "a\tO\n")
+def test_a_folder_without_split_files_is_refused_with_an_example(tmp_path: Path) -> None:
+    write(tmp_path, "tickets.conll", "a\tO\n")
     with pytest.raises(
         DataError, match=r"no file named after a split: expected e\.g\. train\.conll"
     ):

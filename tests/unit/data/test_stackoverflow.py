@@ -1,4 +1,4 @@
-"""The StackOverflow NER corpus, where it lies beside the checkout: the counts that its description gives."""
+"""The StackOverflow NER corpus, if it is beside the checkout: the counts of its description."""
 
 from pathlib import Path
 

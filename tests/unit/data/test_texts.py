@@ -1,4 +1,4 @@
-"""Texts without labels are read from every format in order, or the error says where they are not."""
+"""Texts without labels: every format gives them in order, and errors name the position."""
 
 import gzip
 import json
@@ -37,13 +37,13 @@ def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a"}\n{"text"\n', r"a.jsonl:2: not JSON"),
         ("a.jsonl", b'{"text": 3}\n', r"a.jsonl:1: none of the fields text, content, body"),
         ("a.jsonl", b'["text"]\n', r"a.jsonl:1: none of the fields"),
-        ("a.jsonl.gz", b"plain", r"a broken archive"),
-        ("a.txt", b"\xff\xfe\xfa", r"not UTF-8"),
-        ("a.parquet", b"PAR1", r"not Parquet"),
+        ("a.jsonl.gz", b"plain", r"a.jsonl.gz:1: a broken archive"),
+        ("a.txt", b"good\n\xff\xfe\xfa", r"a.txt:2: byte 0xff is not UTF-8"),
+        ("a.parquet", b"PAR1", r"a.parquet: not a Parquet file"),
         ("a.docx", b"", r"neither .txt, .jsonl, .jsonl.gz nor .parquet"),
     ],
 )
-def test_what_holds_no_text_is_refused_where_it_stands(
+def test_a_file_or_line_without_text_is_named(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)

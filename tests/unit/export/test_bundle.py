@@ -15,7 +15,10 @@ from ner_mlflow.source_code import PACKAGE
 
 def test_the_bundle_works_where_this_package_is_not(tmp_path: Path) -> None:
     written = write_code_bundle(tmp_path)
-    code = f"import sys; import {written.package.name}.tagging.pyfunc; print('torch' in sys.modules, 'ner_mlflow' in sys.modules)"
+    code = (
+        f"import sys, {written.package.name}.tagging.pyfunc\n"
+        "print('torch' in sys.modules, 'ner_mlflow' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""A network's latency is told beside another's, whatever else the machine does."""
+"""Relative latency does not depend on what else the machine does."""
 
 import subprocess
 import sys

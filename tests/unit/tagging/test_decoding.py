@@ -1,4 +1,4 @@
-"""Decoding: the best valid sequence, as found by trying them all."""
+"""Decoding, against a search through all valid sequences."""
 
 from itertools import product
 
@@ -36,7 +36,7 @@ def total(scores: Scores, ids: NDArray[np.int64]) -> float:
     return float(scores.astype(np.float64)[np.arange(len(scores)), ids].sum())
 
 
-def test_there_are_as_many_valid_sequences_as_counted_by_hand() -> None:
+def test_the_number_of_valid_sequences_is_as_counted_by_hand() -> None:
     assert [len(VALID[words]) for words in (1, 2)] == [3, 11]
 
 
@@ -102,7 +102,7 @@ def test_a_sentence_without_words_has_no_tags() -> None:
     assert Iob2Decoder(LABELS).decode(np.zeros((0, len(LABELS)), np.float32)).tolist() == []
 
 
-def test_a_model_with_outside_alone_says_outside() -> None:
+def test_a_model_with_the_label_outside_alone_answers_outside() -> None:
     assert Iob2Decoder(["O"]).decode(np.zeros((3, 1), np.float32)).tolist() == [0, 0, 0]
 
 
@@ -114,13 +114,13 @@ def test_a_model_with_outside_alone_says_outside() -> None:
         elements=st.floats(-1e4, 1e4, width=32),
     )
 )
-def test_log_softmax_is_that_of_scipy(values: Scores) -> None:
-    found = log_softmax(values)
-    assert found.shape == values.shape
+def test_log_softmax_agrees_with_scipy(values: Scores) -> None:
+    computed = log_softmax(values)
+    assert computed.shape == values.shape
     np.testing.assert_allclose(
-        found, scipy_log_softmax(values.astype(np.float64), axis=-1), rtol=1e-5, atol=2e-3
+        computed, scipy_log_softmax(values.astype(np.float64), axis=-1), rtol=1e-5, atol=2e-3
     )
-    assert (found <= 0).all()
+    assert (computed <= 0).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -141,7 +141,7 @@ def transitions() -> st.SearchStrategy[Transitions]:
 
 
 def path_scores(scores: Scores, by: Transitions) -> NDArray[np.float64]:
-    """The score of every valid sequence."""
+    """Return the score of every valid sequence."""
     sequences = VALID[len(scores)]
     steps = np.array(by.steps)[sequences[:, :-1], sequences[:, 1:]].sum(axis=1)
     return (
@@ -158,8 +158,8 @@ def test_with_transitions_too_the_decoded_sequence_is_the_best_of_all_valid_ones
 ) -> None:
     decoded = Iob2Decoder(LABELS, by).decode(scores)
     paths = path_scores(scores, by)
-    place = VALID[len(scores)].tolist().index(decoded.tolist())
-    assert paths[place] == pytest.approx(paths.max(), abs=1e-5)
+    index = VALID[len(scores)].tolist().index(decoded.tolist())
+    assert paths[index] == pytest.approx(paths.max(), abs=1e-5)
 
 
 @settings(deadline=None, max_examples=200)

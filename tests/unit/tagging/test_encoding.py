@@ -1,4 +1,4 @@
-"""Windows: every word has its place in them, none is too long, and scores by window come back as scores by word."""
+"""Windows: each word has a position, none is too long, and scores merge into words' scores."""
 
 from itertools import pairwise
 from random import Random
@@ -34,7 +34,7 @@ PIECES = [
     ".",
 ]
 DROPPED = "\u200b"
-"""A word that the normaliser leaves nothing of."""
+"""A word that the normaliser removes."""
 ODD_WORDS = [DROPPED, f"a{DROPPED}b", "é", "a.b", "a" * 40, "\x00", " ", "\ufffd"]
 WORDS = st.one_of(st.text("abc", min_size=1, max_size=6), st.sampled_from(ODD_WORDS))
 SENTENCES = st.lists(st.lists(WORDS, max_size=30), max_size=4)
@@ -81,7 +81,7 @@ def test_no_window_is_too_long_and_each_is_wrapped(
 
 @settings(deadline=None, max_examples=60)
 @given(SENTENCES, LENGTHS)
-def test_every_word_stands_at_its_first_sub_token(
+def test_the_position_of_a_word_is_that_of_its_first_subword(
     sentences: list[list[str]], max_length: int
 ) -> None:
     for window in WordEncoder(TOKENIZER, max_length).windows(sentences):
@@ -111,13 +111,13 @@ def test_windows_of_a_sentence_follow_each_other_without_a_gap(
 def test_windows_of_short_words_overlap_by_a_quarter(words: list[str], max_length: int) -> None:
     ranges = [words_of(window) for window in WordEncoder(TOKENIZER, max_length).windows([words])]
     budget = max_length - 2
-    assert all(len(found) == budget for found in ranges[:-1])
+    assert all(len(words) == budget for words in ranges[:-1])
     for earlier, later in pairwise(ranges):
         assert earlier.stop - later.start == int(OVERLAP * budget) > 0
         assert later.stop > earlier.stop
 
 
-def test_each_window_brings_a_word_that_the_one_before_lacks() -> None:
+def test_each_window_has_a_word_that_the_previous_one_lacks() -> None:
     ranges = [
         words_of(window)
         for window in WordEncoder(TOKENIZER, 18).windows([["a"] * 16 + ["b" * 16] + ["c"]])
@@ -127,7 +127,7 @@ def test_each_window_brings_a_word_that_the_one_before_lacks() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(SENTENCES, LENGTHS, st.randoms(use_true_random=False))
-def test_every_word_gets_one_merged_score_its_own(
+def test_every_word_gets_its_own_merged_score(
     sentences: list[list[str]], max_length: int, random: Random
 ) -> None:
     windows = WordEncoder(TOKENIZER, max_length).windows(sentences)
@@ -137,8 +137,8 @@ def test_every_word_gets_one_merged_score_its_own(
         for window in windows
     ]
     merged = merge(windows, scores, [len(words) for words in sentences], labels=2)
-    for index, (words, found) in enumerate(zip(sentences, merged, strict=True)):
-        assert found.tolist() == [[index + 1, word] for word in range(len(words))]
+    for index, (words, values) in enumerate(zip(sentences, merged, strict=True)):
+        assert values.tolist() == [[index + 1, word] for word in range(len(words))]
 
 
 BYTE_LEVEL = ["a", "b", "c", ".", "Ġ", "Ġa", "ab", "Ġab", "Ã", "©"]
@@ -182,7 +182,7 @@ def metaspace() -> Tokenizer:
         max_size=4,
     )
 )
-def test_words_that_are_remembered_are_cut_as_the_tokenizer_cuts_the_sentence(
+def test_remembered_words_have_the_subwords_that_the_tokenizer_gives_the_sentence(
     tokenizer: Tokenizer, sentences: list[list[str]]
 ) -> None:
     encoder = WordEncoder(tokenizer, 512)
@@ -192,7 +192,7 @@ def test_words_that_are_remembered_are_cut_as_the_tokenizer_cuts_the_sentence(
                 sentences[window.sentence], is_pretokenized=True, add_special_tokens=False
             )
             words = set(range(len(sentences[window.sentence]))) - {
-                place for place in whole.word_ids if place is not None
+                position for position in whole.word_ids if position is not None
             }
             if not words:  # each word has subwords
                 wrapping = len(tokenizer.encode("").ids)
@@ -207,10 +207,10 @@ def test_an_encoder_remembers_a_bounded_number_of_words(monkeypatch: pytest.Monk
     encoder = WordEncoder(TOKENIZER, 16)
     for number in range(40):
         words = ["a" * (1 + number % 9), "b" * (1 + number), "c" * 70]
-        found, fresh = (
+        remembered, fresh = (
             an_encoder.windows([words]) for an_encoder in (encoder, WordEncoder(TOKENIZER, 16))
         )
-        assert [window.input_ids.tolist() for window in found] == [
+        assert [window.input_ids.tolist() for window in remembered] == [
             window.input_ids.tolist() for window in fresh
         ]
         assert len(encoder._known) <= 10
@@ -234,7 +234,7 @@ def test_a_short_sentence_is_one_window() -> None:
 
 
 @pytest.mark.parametrize("word", [DROPPED, "\x00", "\u200d\u200b"])
-def test_a_word_that_the_normaliser_drops_stands_as_unknown(word: str) -> None:
+def test_a_word_that_the_normaliser_drops_becomes_the_unknown_token(word: str) -> None:
     (window,) = WordEncoder(TOKENIZER, 16).windows([["a", word, "b"]])
     assert window.input_ids.tolist() == [CLS, PIECES.index("a"), UNK, PIECES.index("b"), SEP]
 
@@ -250,7 +250,7 @@ def test_sentences_without_words_have_no_window() -> None:
     assert [window.sentence for window in encoder.windows([[], ["a"], []])] == [1]
 
 
-def test_the_tokenizers_own_padding_and_truncation_do_not_count_and_stay() -> None:
+def test_padding_and_truncation_of_the_tokenizer_are_ignored_and_left_in_place() -> None:
     cutting = wordpiece()
     cutting.enable_truncation(4)
     cutting.enable_padding(length=30)
@@ -260,7 +260,7 @@ def test_the_tokenizers_own_padding_and_truncation_do_not_count_and_stay() -> No
     assert cutting.padding["length"] == 30
 
 
-def test_labels_stand_on_first_sub_tokens_only() -> None:
+def test_only_first_subwords_have_labels() -> None:
     (window,) = WordEncoder(TOKENIZER, 16).windows([["abc", "aab", "."]])
     assert label_window(window, [0, 5, 7]).tolist() == [IGNORED, 0, 5, IGNORED, IGNORED, 7, IGNORED]
 
@@ -284,13 +284,13 @@ def of_length(length: int) -> Window:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 100))
 def test_batches_hold_each_window_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    found = list(batches([of_length(length) for length in lengths], budget))
-    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
-    for batch in found:
+    batched = list(batches([of_length(length) for length in lengths], budget))
+    assert sorted(index for batch in batched for index in batch) == list(range(len(lengths)))
+    for batch in batched:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
-    order = [lengths[index] for batch in found for index in batch]
+    order = [lengths[index] for batch in batched for index in batch]
     assert order == sorted(lengths, reverse=True)
-    for batch, following in pairwise(found):
+    for batch, following in pairwise(batched):
         assert (len(batch) + 1) * lengths[batch[0]] > budget, (
             f"{following[0]} would still have fitted"
         )
@@ -320,7 +320,9 @@ def window_over(first: int, last: int) -> Window:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_word_in_two_windows_takes_the_scores_far_from_an_edge(order: tuple[int, int]) -> None:
+def test_a_word_in_two_windows_takes_the_scores_farther_from_an_edge(
+    order: tuple[int, int],
+) -> None:
     windows = [window_over(0, 8), window_over(4, 12)]
     scores = [np.full((8, 1), float(index), np.float32) for index in range(2)]
     (merged,) = merge(
@@ -343,7 +345,7 @@ def test_merged_scores_come_from_the_window_with_the_widest_margin(
         assert merged[word].tolist() == [margins.index(widest) + 1 if widest >= 0 else 0] * 2
 
 
-def test_every_sub_token_has_the_casing_of_its_word() -> None:
+def test_every_subword_has_the_casing_of_its_word() -> None:
     (window,) = WordEncoder(TOKENIZER, 16, casing_embeddings=True).windows(
         [["abc", "Ab", "AB", "aB"]]
     )
@@ -359,10 +361,8 @@ def test_casings_of_windows_are_those_of_their_words() -> None:
     words = ["a", "B", "cC"] * 10
     for window in WordEncoder(TOKENIZER, 10, casing_embeddings=True).windows([words]):
         assert window.casings is not None
-        found = window.casings[window.word_positions].tolist()
-        assert found == [
-            casing(word) for word in words[window.first_word : window.first_word + len(found)]
-        ]
+        casings = window.casings[window.word_positions].tolist()
+        assert casings == [casing(words[index]) for index in words_of(window)]
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ DOCUMENTS = st.lists(st.integers(0, 1), min_size=4, max_size=4)
     max_length=LENGTHS,
     context_subwords=st.integers(1, 12),
 )
-def test_context_stands_around_the_sentence_within_its_document_and_the_window(
+def test_context_surrounds_the_sentence_within_its_document_and_the_window(
     sentences: list[list[str]], documents: list[int], max_length: int, context_subwords: int
 ) -> None:
     plain = WordEncoder(TOKENIZER, max_length)
@@ -428,8 +428,8 @@ def test_context_stands_around_the_sentence_within_its_document_and_the_window(
         before, after = document_around(sentences, documents, whole, window.sentence)
         assert before[len(before) - len(left) :] == left
         assert after[: len(right)] == right
-        wanted = min(context_subwords, len(before)) + min(context_subwords, len(after))
-        assert len(left) + len(right) == min(wanted, max_length - 2 - len(body))
+        available = min(context_subwords, len(before)) + min(context_subwords, len(after))
+        assert len(left) + len(right) == min(available, max_length - 2 - len(body))
 
 
 def document_around(
@@ -440,8 +440,11 @@ def document_around(
         first -= 1
     while last + 1 < len(sentences) and documents[last + 1] == documents[index]:
         last += 1
-    before = [id_ for place in range(first, index) for id_ in whole.get(place, [])]
-    return before, [id_ for place in range(index + 1, last + 1) for id_ in whole.get(place, [])]
+    before, after = (
+        [id_ for sentence in sentences_around for id_ in whole.get(sentence, [])]
+        for sentences_around in (range(first, index), range(index + 1, last + 1))
+    )
+    return before, after
 
 
 def test_context_has_the_casing_of_its_words() -> None:

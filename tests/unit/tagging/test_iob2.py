@@ -1,4 +1,4 @@
-"""IOB2: tags and entities are two spellings of one thing, and seqeval reads them the same way."""
+"""IOB2: the codec between tags and entities, compared with seqeval."""
 
 from random import Random
 
@@ -21,7 +21,7 @@ from ner_mlflow.tagging.iob2 import (
 TYPES = ["OS", "SOFTWARE", "Data_Type", "B-x", "O"]
 TAGS = ["O", *(f"{prefix}-{type_}" for type_ in TYPES for prefix in "BI")]
 SEGMENTS = st.lists(st.tuples(st.sampled_from(["", *TYPES]), st.integers(1, 3)), max_size=8)
-"""(type, words): an entity, or words outside where the type is empty."""
+"""(type, number of words): an entity, or words outside if the type is empty."""
 ANY_TAGS = st.lists(st.sampled_from(TAGS), max_size=10)
 
 
@@ -69,7 +69,7 @@ def test_seqeval_reads_the_same_entities_in_strict_iob2(segments: list[tuple[str
 
 @settings(deadline=None, max_examples=60)
 @given(ANY_TAGS)
-def test_repaired_tags_are_valid_and_repaired_once_for_all(tags: list[str]) -> None:
+def test_repaired_tags_are_valid_and_only_invalid_tags_change(tags: list[str]) -> None:
     repaired = repair(tags)
     assert invalid_positions(repaired) == []
     assert repair(repaired) == repaired
@@ -115,22 +115,24 @@ def test_a_tag_splits_at_its_first_dash(tag: str, parts: tuple[str, str]) -> Non
 @pytest.mark.parametrize(
     "tag", ["", "B", "I-", "B-", "-OS", "OS", "b-OS", "S-OS", "O-OS", "BI-OS", " O", "B_OS"]
 )
-def test_what_is_not_iob2_is_refused_by_name(tag: str) -> None:
+def test_a_tag_that_is_not_iob2_is_named_in_the_error(tag: str) -> None:
     with pytest.raises(DataError) as caught:
         split_tag(tag)
     assert str(caught.value) == f"tag {tag!r} is not IOB2: write O, B-TYPE or I-TYPE"
 
 
 @pytest.mark.parametrize(
-    ("tags", "place"),
+    ("tags", "position"),
     [
         (["I-OS"], "'I-OS' at word 0"),
         (["B-OS", "I-ERROR"], "'I-ERROR' at word 1"),
         (["B-OS", "O", "I-OS"], "'I-OS' at word 2"),
     ],
 )
-def test_entities_of_invalid_tags_are_refused_with_the_place(tags: list[str], place: str) -> None:
-    with pytest.raises(DataError, match=place):
+def test_entities_of_invalid_tags_are_refused_with_the_position(
+    tags: list[str], position: str
+) -> None:
+    with pytest.raises(DataError, match=position):
         to_entities(tags)
 
 

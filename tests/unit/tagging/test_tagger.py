@@ -1,4 +1,4 @@
-"""The tagger over logits that are a known function of the input: how sentences are batched must not show."""
+"""The tagger, over logits that are a known function of the input: batches must not show."""
 
 import json
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -15,6 +17,7 @@ from ner_mlflow.errors import ModelError
 from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
 from ner_mlflow.tagging.encoding import Inputs
 from ner_mlflow.tagging.iob2 import invalid_positions
+from ner_mlflow.tagging.recognizer import EntityRecognizer
 from ner_mlflow.tagging.tagger import Forward, Tagged, Tagger, TaggerSpec
 
 LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
@@ -57,12 +60,15 @@ def wordpiece() -> Tokenizer:
 TOKENIZER = wordpiece()
 
 
-def by_sub_token(inputs: Inputs) -> NDArray[np.float32]:
+def by_subword(inputs: Inputs) -> NDArray[np.float32]:
     return TABLE[inputs["input_ids"]].astype(np.float32) / 8
 
 
 def by_window(inputs: Inputs) -> NDArray[np.float32]:
-    """Logits that see the whole window, as an encoder does, in whole numbers so that no order of summing shows."""
+    """Return logits that depend on the whole window, as an encoder's do.
+
+    They come from sums of integers, so that the order of summation does not show.
+    """
     context = (inputs["input_ids"] * inputs["attention_mask"]).sum(axis=1, keepdims=True)
     return TABLE[(inputs["input_ids"] + context) % len(TABLE)].astype(np.float32) / 8
 
@@ -81,10 +87,10 @@ def test_the_sentences_of_these_tests_take_several_windows_and_repairs() -> None
     assert any(invalid_positions(tags) for tags in best)
 
 
-def test_tags_and_probabilities_are_those_of_the_words_first_sub_tokens() -> None:
-    tagged = Tagger(by_sub_token, TOKENIZER, SPEC).tag(SENTENCES)
+def test_tags_and_probabilities_are_those_of_the_words_first_subwords() -> None:
+    tagged = Tagger(by_subword, TOKENIZER, SPEC).tag(SENTENCES)
     assert len(tagged) == len(SENTENCES)
-    for words, found in zip(SENTENCES, tagged, strict=True):
+    for words, sentence in zip(SENTENCES, tagged, strict=True):
         scores = log_softmax(
             TABLE[[VOCABULARY[word[0]] for word in words]]
             .reshape(-1, len(LABELS))
@@ -92,9 +98,9 @@ def test_tags_and_probabilities_are_those_of_the_words_first_sub_tokens() -> Non
             / 8
         )
         ids = Iob2Decoder(LABELS).decode(scores)
-        assert found.tags == [LABELS[id_] for id_ in ids]
+        assert sentence.tags == [LABELS[id_] for id_ in ids]
         np.testing.assert_allclose(
-            found.probabilities, np.exp(scores[np.arange(len(ids)), ids]), rtol=1e-6
+            sentence.probabilities, np.exp(scores[np.arange(len(ids)), ids]), rtol=1e-6
         )
 
 
@@ -117,30 +123,30 @@ def test_a_sentence_that_comes_again_is_computed_once_unless_its_neighbours_coun
         rows += len(inputs["input_ids"])
         return by_window(inputs)
 
-    short = [words[:2] for words in SENTENCES if words]
+    short = list({tuple(words[:2]): None for words in SENTENCES if words})
     spec = replace(SPEC, context_subwords=context_subwords)
-    found = Tagger(counted, TOKENIZER, spec).tag([*short, *short, *short])
-    assert rows == times * len({tuple(words) for words in short})
-    expected = Tagger(by_window, TOKENIZER, spec)
-    assert context_subwords or same(
-        found, [expected.tag([words])[0] for words in [*short, *short, *short]]
-    )
+    tagged = Tagger(counted, TOKENIZER, spec).tag([*short, *short, *short])
+    assert rows == times * len(short)
+    alone = [Tagger(by_window, TOKENIZER, SPEC).tag([words])[0] for words in short] * 3
+    # Neighbours change the logits of by_window, so a sentence computed alone differs.
+    assert same(tagged, alone) is (context_subwords == 0)
 
 
 class InThreads:
-    """Two workers, and logits of their own."""
+    """Two workers with a forward function of their own."""
 
     workers = 2
 
-    def __init__(self) -> None:
+    def __init__(self, forward: Forward = by_window) -> None:
         self.executor = ThreadPoolExecutor(self.workers)
+        self.forward = forward
         self.batches = 0
 
     def submit(
         self, work: Callable[[Forward], list[NDArray[np.float32]]]
     ) -> Future[list[NDArray[np.float32]]]:
         self.batches += 1
-        return self.executor.submit(work, by_window)
+        return self.executor.submit(work, self.forward)
 
 
 def test_many_batches_go_to_the_workers_and_few_do_not() -> None:
@@ -153,21 +159,38 @@ def test_many_batches_go_to_the_workers_and_few_do_not() -> None:
     assert executor.batches == sent
 
 
-def test_tagging_that_has_begun_is_finished_in_any_order() -> None:
-    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, InThreads())
-    first, second = tagger.begin(SENTENCES[:30]), tagger.begin(SENTENCES[30:])
-    tags = second()
-    assert same(first() + tags, Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.booleans())
+def test_results_are_read_in_any_order_and_more_than_once(
+    reads: list[int], in_threads: bool
+) -> None:
+    executor = InThreads() if in_threads else None
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 100, executor)
+    parts = [SENTENCES[:1], SENTENCES[1:30], SENTENCES[30:], []]
+    pending = [tagger.begin(part) for part in parts]
+    expected = [Tagger(by_window, TOKENIZER, SPEC).tag(part) for part in parts]
+    assert all(same(pending[index].result(), expected[index]) for index in reads)
+    if executor:
+        executor.executor.shutdown()
 
 
-def test_an_error_on_a_worker_is_the_callers() -> None:
+def test_an_error_on_a_worker_reaches_the_caller_each_time() -> None:
     def broken(inputs: Inputs) -> NDArray[np.float32]:
-        raise MemoryError
+        raise MemoryError("no room")
 
-    executor = InThreads()
-    executor.submit = lambda work: executor.executor.submit(work, broken)  # type: ignore[method-assign]
-    with pytest.raises(MemoryError):
-        Tagger(by_window, TOKENIZER, SPEC, 100, executor).tag(SENTENCES)
+    pending = Tagger(by_window, TOKENIZER, SPEC, 100, InThreads(broken)).begin(SENTENCES)
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="no room"):
+            pending.result()
+
+
+def test_an_error_on_a_worker_reaches_the_reader_of_texts() -> None:
+    def broken(inputs: Inputs) -> NDArray[np.float32]:
+        raise MemoryError("no room")
+
+    tagger = Tagger(by_window, TOKENIZER, SPEC, 16, InThreads(broken))
+    with pytest.raises(MemoryError, match="no room"):
+        EntityRecognizer(tagger).recognize_rows([" ".join(words) for words in SENTENCES])
 
 
 def test_predictions_do_not_depend_on_the_order_of_sentences() -> None:
@@ -179,8 +202,8 @@ def test_predictions_do_not_depend_on_the_other_sentences() -> None:
     tagger = Tagger(by_window, TOKENIZER, SPEC, batch_subwords=100)
     together = tagger.tag(SENTENCES)
     assert all(
-        same(tagger.tag([words]), [found])
-        for words, found in zip(SENTENCES, together, strict=True)
+        same(tagger.tag([words]), [tagged])
+        for words, tagged in zip(SENTENCES, together, strict=True)
         if words
     )
 
@@ -190,7 +213,7 @@ def test_predictions_do_not_depend_on_the_padding_id() -> None:
     assert same(other.tag(SENTENCES), Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES))
 
 
-def test_predictions_do_depend_on_the_context() -> None:
+def test_predictions_depend_on_the_context() -> None:
     tagger = Tagger(by_window, TOKENIZER, SPEC)
     first, second = tagger.log_probabilities([["a", "b"], ["a", "c"]])
     assert not np.array_equal(first[0], second[0])
@@ -202,7 +225,7 @@ def test_forward_sees_bounded_padded_batches_and_their_mask(batch_subwords: int)
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
         calls.append((inputs["input_ids"], inputs["attention_mask"]))
-        return by_sub_token(inputs)
+        return by_subword(inputs)
 
     Tagger(forward, TOKENIZER, replace(SPEC, pad_id=9), batch_subwords).tag(SENTENCES)
     for ids, mask in calls:
@@ -215,16 +238,16 @@ def test_forward_sees_bounded_padded_batches_and_their_mask(batch_subwords: int)
 
 def test_a_long_sentence_has_a_tag_for_each_word() -> None:
     words = [LETTERS[index % len(LETTERS)] * (1 + index % 20) for index in range(500)]
-    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([words])
-    assert len(found.tags) == len(found.probabilities) == 500
-    assert invalid_positions(found.tags) == []
+    (tagged,) = Tagger(by_window, TOKENIZER, SPEC).tag([words])
+    assert len(tagged.tags) == len(tagged.probabilities) == 500
+    assert invalid_positions(tagged.tags) == []
 
 
-@pytest.mark.parametrize("forward", [by_sub_token, by_window])
-def test_tags_are_valid_and_probabilities_are_probabilities(forward: object) -> None:
-    for found in Tagger(forward, TOKENIZER, SPEC).tag(SENTENCES):  # type: ignore[arg-type]
-        assert invalid_positions(found.tags) == []
-        assert ((found.probabilities > 0) & (found.probabilities <= 1)).all()
+@pytest.mark.parametrize("forward", [by_subword, by_window])
+def test_tags_are_valid_and_probabilities_are_probabilities(forward: Forward) -> None:
+    for tagged in Tagger(forward, TOKENIZER, SPEC).tag(SENTENCES):
+        assert invalid_positions(tagged.tags) == []
+        assert ((tagged.probabilities > 0) & (tagged.probabilities <= 1)).all()
 
 
 def test_log_probabilities_of_a_word_sum_to_one() -> None:
@@ -243,12 +266,14 @@ def test_a_sentence_without_words_has_no_tags() -> None:
 
 @pytest.mark.parametrize("sentences", [[[]], [[], []]])
 def test_only_sentences_without_words_have_no_tags(sentences: list[list[str]]) -> None:
-    assert [found.tags for found in Tagger(by_window, TOKENIZER, SPEC).tag(sentences)] == sentences
+    assert [
+        tagged.tags for tagged in Tagger(by_window, TOKENIZER, SPEC).tag(sentences)
+    ] == sentences
 
 
 def test_words_that_no_vocabulary_holds_are_tagged_too() -> None:
-    (found,) = Tagger(by_window, TOKENIZER, SPEC).tag([["zzz", "\u200b", "é", " "]])
-    assert len(found.tags) == 4
+    (tagged,) = Tagger(by_window, TOKENIZER, SPEC).tag([["zzz", "\u200b", "é", " "]])
+    assert len(tagged.tags) == 4
 
 
 def test_a_spec_names_its_types_in_label_order() -> None:
@@ -288,12 +313,12 @@ def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content
     assert "\n" not in str(caught.value)
 
 
-def test_forward_sees_how_words_are_written_where_the_model_looks() -> None:
+def test_forward_gets_the_casing_of_words_if_the_model_has_casing_embeddings() -> None:
     calls: list[Inputs] = []
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
         calls.append(inputs)
-        return by_sub_token(inputs)
+        return by_subword(inputs)
 
     Tagger(forward, TOKENIZER, SPEC).tag([["ab", "Ab"]])
     Tagger(forward, TOKENIZER, replace(SPEC, casing_embeddings=True)).tag([["ab", "Ab"], ["AB"]])

@@ -1,4 +1,4 @@
-"""Running text to words and sentences: nothing is lost, names stay whole, and no input takes long."""
+"""Running text to sentences: no character is lost, names stay whole, and no input is slow."""
 
 import signal
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ TEXTS = st.one_of(
 
 
 def words_of(text: str) -> Words:
-    """Those of all sentences, in a row."""
-    found = split_sentences(text)
-    return Words(*([value for words in found for value in words[part]] for part in range(3)))
+    """Return the words of all sentences, in a row."""
+    split = split_sentences(text)
+    return Words(*([value for words in split for value in words[part]] for part in range(3)))
 
 
 def sentences(text: str) -> list[str]:
@@ -46,7 +46,7 @@ def sentences(text: str) -> list[str]:
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Stop what takes longer, so that a slow input fails a test instead of hanging it."""
+    """Stop the block after ``seconds``, so that a slow input fails a test and does not block it."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"more than {seconds} s")
@@ -152,7 +152,7 @@ def test_a_long_chunk_stays_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("It broke. We fixed it.", ["It broke .", "We fixed it ."]),
         ("Why? Because! So", ["Why ?", "Because !", "So"]),
@@ -171,8 +171,8 @@ def test_a_long_chunk_stays_whole() -> None:
         ("It broke.Then", ["It broke.Then"]),
         ("a.)b", ["a.)b"]),
         ("First line\nSecond line", ["First line", "Second line"]),
-        ("a wrapped\nline goes on", ["a wrapped line goes on"]),
-        ("a wrapped.\nline goes on", ["a wrapped . line goes on"]),
+        ("a wrapped\nline continues", ["a wrapped line continues"]),
+        ("a wrapped.\nline continues", ["a wrapped . line continues"]),
         ("a wrapped\n\nline ends", ["a wrapped", "line ends"]),
         ("a wrapped\n  \t\nline ends", ["a wrapped", "line ends"]),
         ("windows\r\nEnds", ["windows", "Ends"]),
@@ -185,8 +185,8 @@ def test_a_long_chunk_stays_whole() -> None:
         ("", []),
     ],
 )
-def test_sentences(text: str, found: list[str]) -> None:
-    assert sentences(text) == found
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_sentences(text: str, found: list[str]) -> None:
     ],
     ids=lambda text: ascii(text[:6]),
 )
-def test_no_text_takes_long(text: str) -> None:
+def test_no_text_is_slow(text: str) -> None:
     with limit(2):
-        found = split_sentences(text)
-    assert sum(len(word) for words in found for word in words.texts) == len("".join(text.split()))
+        split = split_sentences(text)
+    assert sum(len(word) for words in split for word in words.texts) == len("".join(text.split()))

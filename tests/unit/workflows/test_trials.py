@@ -89,7 +89,7 @@ def test_a_training_is_held_until_its_model_is_logged(
 ) -> None:
     held: list[bool] = []
 
-    def taken(folder: Path, name: str) -> Any:
+    def taken(run_id: str, folder: Path, name: str) -> Any:
         code = "import sys; from filelock import FileLock; FileLock(sys.argv[1], blocking=False).acquire()"
         tried = subprocess.run(
             [sys.executable, "-c", code, folder.parent / "lock"],
@@ -98,7 +98,7 @@ def test_a_training_is_held_until_its_model_is_logged(
             check=False,
         )
         held.append("Timeout" in tried.stderr)
-        return log_transformers_model(folder, name)
+        return log_transformers_model(run_id, folder, name)
 
     monkeypatch.setattr(train, "log_transformers_model", taken)
     sweep(
