@@ -1,9 +1,9 @@
 """What does each training option bring? Trains every recipe of a table with every seed and prints validation F1 and speed.
 
-A recipe is a preset, base where none is named, and the settings that differ from it; --overrides go over all (where no hub can be
+A recipe is a preset, base where none is named, and the settings that differ from it; --set goes over all (where no hub can be
 reached, model.backbone=FOLDER for those of granite). Test data is not read: recipes are chosen here, figures reported by `main`.
 
-usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--overrides "..."]
+usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--set KEY=VALUE ...]
 """
 
 import argparse
@@ -15,7 +15,8 @@ import numpy as np
 import yaml
 
 from benchmarks.training import show_progress, this
-from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.provenance import git_commit, hardware
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13")
-    parser.add_argument("--overrides", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
     recipes: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -39,7 +40,7 @@ def main() -> None:
     chosen = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
     for name in chosen:
-        recipe = {**recipes[name], **parse_overrides(arguments.overrides)}
+        recipe = {**recipes[name], **parse_assignments(arguments.set)}
         runs = [train(arguments.dataset, recipe, int(seed)) for seed in arguments.seeds.split(",")]
         f1 = [run["best_validation/f1"] for run in runs]
         row = {

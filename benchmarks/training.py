@@ -5,7 +5,7 @@ CPU, fp16 on a GPU; batches of 16 in random order, padded to their longest; grad
 number of epochs and with the learning rate that is ours, and prints real (not padding) subwords per second of training, validation
 left out, and the validation F1 of the best epoch of each.
 
-usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--overrides "train.batch_size=32 ..."]
+usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--set train.batch_size=32 ...]
 """
 
 import argparse
@@ -25,7 +25,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.config.schema import Config
 from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.sentences import Sentence
@@ -51,13 +52,13 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--preset", default="minilm_full")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--overrides", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
     overrides = {
         "data.dataset": arguments.dataset,
         "train.epochs": arguments.epochs,
-        **parse_overrides(arguments.overrides),
+        **parse_assignments(arguments.set),
     }
     config = load_config(arguments.preset, overrides)
     preparation = prepare(
@@ -79,7 +80,7 @@ def main() -> None:
         },
         "epochs": config.train.epochs,
         "preset": arguments.preset,
-        "overrides": arguments.overrides,
+        "set": arguments.set,
         "hardware": hardware(),
     }
     print(json.dumps(result))
