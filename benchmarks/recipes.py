@@ -3,7 +3,7 @@
 A recipe is a preset, base where none is named, and the settings that differ from it; --set goes over all (where no hub can be
 reached, model.backbone=FOLDER for those of granite). Test data is not read: recipes are chosen here, figures reported by `main`.
 
-usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--set KEY=VALUE ...]
+usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME] [--seeds 13,14,15] [--set KEY=VALUE] ...
 """
 
 import argparse

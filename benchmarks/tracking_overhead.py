@@ -4,7 +4,7 @@ Runs trials of a sweep in this process, against an `mlflow server` of its own (S
 which the trial's thread waits for tracking: opening and ending the run, parameters, metrics, tags, dataset inputs, tables, figures,
 the adapters and the model. What other threads send beside the training (system metrics) costs it no time of its own.
 
-usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--set train.epochs=3 ...]
+usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--set train.epochs=3] ...
 """
 
 import argparse

@@ -5,7 +5,7 @@ CPU, fp16 on a GPU; batches of 16 in random order, padded to their longest; grad
 number of epochs and with the learning rate that is ours, and prints real (not padding) subwords per second of training, validation
 left out, and the validation F1 of the best epoch of each.
 
-usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--set train.batch_size=32 ...]
+usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5] [--set train.batch_size=32] ...
 """
 
 import argparse

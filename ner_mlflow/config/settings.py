@@ -49,7 +49,7 @@ class Setting:
         return self.key.rpartition(".")[2]
 
     def default_text(self) -> str:
-        """Return the default as one would type it: ``adamw_torch``, ``0.0002``, ``[13]``, ``""``."""
+        """Return the default as one types it: ``adamw_torch``, ``0.0002``, ``[13]``, ``""``."""
         if self.default == "":
             return '""'
         if isinstance(self.default, str):
@@ -58,11 +58,11 @@ class Setting:
         return text.removesuffix("...\n").strip()
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text of the command line stands for; its check is left to `Config`.
+        """Return the value that a text of the command line stands for; `Config` checks it.
 
-        A list is a YAML list, or its items between commas; an empty text is the empty list. Of
-        anything else the text itself is the value, without the quotes of a quoted YAML string:
-        text that looks like a number, holds blanks or is empty needs no quotes.
+        A list is a YAML list, or its items with commas between; an empty text is the empty list.
+        Any other value is the text itself, without the quotes of a quoted YAML string. So text that
+        looks like a number, holds blanks or is empty needs no quotes.
 
         Raises:
             ConfigError: the text begins like a YAML list and is none.

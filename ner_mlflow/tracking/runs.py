@@ -114,6 +114,7 @@ class Run:
         self._sent = time.monotonic()
         self._resumed = resumed
         self._logged_steps: dict[str, int] = {}
+        self._logged_params = frozenset(run.data.params)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, names under ``ner.``."""
@@ -137,7 +138,9 @@ class Run:
         params: dict[str, Any] = {}
         for name, section in sections.items():
             params |= flatten(section, name)
-        mlflow.log_params({key: _param(value) for key, value in params.items()})
+        # A parameter cannot change: `mlflow run -P train.epochs=3` has logged it, as it was typed.
+        new = {key: value for key, value in params.items() if key not in self._logged_params}
+        mlflow.log_params({key: _param(value) for key, value in new.items()})
         whole = {name: section.model_dump(mode="json") for name, section in sections.items()}
         mlflow.log_text(redact(yaml.safe_dump(whole, sort_keys=False)), "config.yaml")
 
