@@ -69,11 +69,14 @@ class Command(OneLineErrors):
         """
         try:
             return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name = error.option_name.removeprefix("--")
-            if "." not in name:
-                raise
-            raise ConfigError(f"option {error.option_name}: {unknown_setting(name)}") from error
+        except click.UsageError as error:
+            if isinstance(error, click.NoSuchOption) and "." in error.option_name:
+                name = error.option_name
+                raise ConfigError(
+                    f"option {name}: {unknown_setting(name.removeprefix('--'))}"
+                ) from error
+            error.ctx = error.ctx or ctx
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the function of the command."""

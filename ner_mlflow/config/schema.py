@@ -55,8 +55,8 @@ SparkMaster = Annotated[
     str,
     Field(
         min_length=1,
-        description="address of the Spark master for engine=spark: local[*], spark://HOST:PORT, "
-        "yarn, ...",
+        description="address of the Spark master for engine=spark, such as local[*], "
+        "spark://HOST:PORT or yarn",
     ),
 ]
 

@@ -108,7 +108,7 @@ def wrong_name(folder: Path) -> Case:
     return Case(
         "train",
         ("--epoch", "3"),
-        r"No such option '--epoch'.*see: python -m entrypoints\.train --help",
+        r"No such option '--epoch'.*see: ner-mlflow train --help",
         status=2,
         opens_a_run=False,
     )
@@ -243,8 +243,8 @@ def test_a_step_whose_input_is_missing_makes_it(store: str, tiny_preset: Path) -
         "evaluate",
         "--preset",
         str(tiny_preset),
-        "--overrides",
-        "train.epochs=1",
+        "--train.epochs",
+        "1",
         env={"MLFLOW_EXPERIMENT_NAME": "empty"},
     )
     assert done.returncode == 0, done.stderr
