@@ -497,7 +497,7 @@ class PromoteConfig(Section):
 
     split: Split = Field(
         "validation",
-        description="split whose F1 decides; test would flatter the test F1 of a chosen champion",
+        description="split whose F1 decides; deciding on test biases the champion's test F1 upward",
     )
     min_f1_gain: F1 = Field(
         0.002, ge=0, description="F1 by which a better candidate must exceed the champion"
