@@ -1,12 +1,12 @@
 """Compare training options: train every recipe of a table with every seed.
 
-A recipe is a preset (base by default) and the settings that differ from it. Settings in --overrides
+A recipe is a preset (base by default) and the settings that differ from it. Settings in --set
 apply to all recipes: without access to a hub, give the folder of granite as model.backbone. The
 benchmark prints validation F1 and speed, and never reads test data: recipes are chosen here, and
 `main` reports the final figures.
 
 usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] [--only NAME,NAME]
-    [--seeds 13,14,15] [--overrides "..."]
+    [--seeds 13,14,15] [--set KEY=VALUE] ...
 """
 
 import argparse
@@ -18,7 +18,8 @@ import numpy as np
 import yaml
 
 from benchmarks.training import train_ours
-from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.logs import show_progress
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13")
-    parser.add_argument("--overrides", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
     recipes: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -43,7 +44,7 @@ def main() -> None:
     names = arguments.only.split(",") if arguments.only else list(recipes)
     results = []
     for name in names:
-        recipe = {**recipes[name], **parse_overrides(arguments.overrides)}
+        recipe = {**recipes[name], **parse_assignments(arguments.set)}
         runs = [train(arguments.dataset, recipe, int(seed)) for seed in arguments.seeds.split(",")]
         f1 = [run["best_validation/f1"] for run in runs]
         row = {

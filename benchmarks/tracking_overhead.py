@@ -4,7 +4,7 @@ Runs trials of a sweep in this process, against an `mlflow server` of its own (S
 which the trial's thread waits for tracking: opening and ending the run, parameters, metrics, tags, dataset inputs, tables, figures,
 the adapters and the model. What other threads send beside the training (system metrics) costs it no time of its own.
 
-usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--overrides "train.epochs=3 ..."]
+usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--set train.epochs=3] ...
 """
 
 import argparse
@@ -27,7 +27,8 @@ from unittest.mock import patch
 import mlflow
 import requests
 
-from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.logs import show_progress
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
@@ -96,14 +97,14 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--preset", default="minilm_lora")
     parser.add_argument("--trials", type=int, default=2)
-    parser.add_argument("--overrides", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
     overrides = {
         "data.dataset": arguments.dataset,
         "sweep.trials": arguments.trials,
         "sweep.pruner": "none",
-        **parse_overrides(arguments.overrides),
+        **parse_assignments(arguments.set),
     }
     config = load_config(arguments.preset, overrides)
     space = read_space(config.sweep.space, config)
@@ -149,7 +150,7 @@ def main() -> None:
                 "epochs": config.train.epochs,
                 "dataset": data.dataset.name,
                 "preset": arguments.preset,
-                "overrides": arguments.overrides,
+                "set": arguments.set,
                 "commit": git_commit(),
                 "hardware": hardware(),
             }

@@ -8,7 +8,7 @@ subwords (without padding) per second, validation not counted, and the validatio
 epoch.
 
 usage: python -m benchmarks.training DATASET [--preset minilm_full] [--epochs 5]
-    [--overrides "train.batch_size=32 ..."]
+    [--set train.batch_size=32] ...
 """
 
 import argparse
@@ -27,8 +27,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from ner_mlflow.config.loading import load_config, parse_overrides
+from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
+from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.data.sources import read_corpus
@@ -55,13 +56,13 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--preset", default="minilm_full")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--overrides", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
     overrides = {
         "data.dataset": arguments.dataset,
         "train.epochs": arguments.epochs,
-        **parse_overrides(arguments.overrides),
+        **parse_assignments(arguments.set),
     }
     config = load_config(arguments.preset, overrides)
     preparation = prepare(
@@ -83,7 +84,7 @@ def main() -> None:
         },
         "epochs": config.train.epochs,
         "preset": arguments.preset,
-        "overrides": arguments.overrides,
+        "set": arguments.set,
         "hardware": hardware(),
     }
     print(json.dumps(result))

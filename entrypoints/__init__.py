@@ -1,1 +1,1 @@
-"""The scripts that MLproject calls, one an entry point; the commands themselves are in `ner_mlflow.cli`."""
+"""The scripts that MLproject calls, one per step; the commands are in `ner_mlflow.cli`."""

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `compare` runs."""
+"""Run the step `compare`: MLproject's entry point."""
 
 from ner_mlflow.cli.compare import compare
 

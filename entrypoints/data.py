@@ -1,4 +1,4 @@
-"""What MLproject's entry point `data` runs."""
+"""Run the step `data`: MLproject's entry point."""
 
 from ner_mlflow.cli.data import data
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `evaluate` runs."""
+"""Run the step `evaluate`: MLproject's entry point."""
 
 from ner_mlflow.cli.evaluate import evaluate
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `export` runs."""
+"""Run the step `export`: MLproject's entry point."""
 
 from ner_mlflow.cli.export import export
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `main` runs."""
+"""Run the step `main`: MLproject's entry point."""
 
 from ner_mlflow.cli.main import main
 

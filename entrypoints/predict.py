@@ -1,4 +1,4 @@
-"""What MLproject's entry point `predict` runs."""
+"""Run the step `predict`: MLproject's entry point."""
 
 from ner_mlflow.cli.predict import predict
 

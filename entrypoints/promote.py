@@ -1,4 +1,4 @@
-"""What MLproject's entry point `promote` runs."""
+"""Run the step `promote`: MLproject's entry point."""
 
 from ner_mlflow.cli.promote import promote
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `prompt` runs."""
+"""Run the step `prompt`: MLproject's entry point."""
 
 from ner_mlflow.cli.prompt import prompt
 

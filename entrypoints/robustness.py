@@ -1,4 +1,4 @@
-"""What MLproject's entry point `robustness` runs."""
+"""Run the step `robustness`: MLproject's entry point."""
 
 from ner_mlflow.cli.robustness import robustness
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `sweep` runs."""
+"""Run the step `sweep`: MLproject's entry point."""
 
 from ner_mlflow.cli.sweep import sweep
 

@@ -1,4 +1,4 @@
-"""What MLproject's entry point `train` runs."""
+"""Run the step `train`: MLproject's entry point."""
 
 from ner_mlflow.cli.train import train
 

@@ -1,4 +1,4 @@
-"""Put trained models of the tracking store side by side in one report."""
+"""Compare trained models of the tracking store in one report."""
 
 import click
 
@@ -6,33 +6,31 @@ from ..pages import markdown_table
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.compare import run_compare
-from .options import (
-    command,
-    option,
-    overrides_option,
-    preset_option,
-    resolve,
-    set_up_logging,
-    setting,
-    several,
-)
+from .command import command, set_up_logging
+from .options import GivenSettings, option, preset_option, setting, split_list
+
+COLUMNS = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]
+"""Columns of the results that are printed."""
 
 
 @command("compare")
 @option(
     "runs",
     "all",
-    "ids of train runs, commas between, or all of this experiment that were evaluated on the dataset of the latest evaluation",
+    "comma-separated ids of train runs, or all of this experiment that were evaluated on the "
+    "dataset of its latest evaluation",
 )
 @setting("split", "evaluate.split")
-@preset_option
-@overrides_option
-def compare(runs: str, preset: str, overrides: str, **options: str) -> None:
-    """Compare trained models: scores with significance, types, seeds, sizes and latencies, confusions, F1 against cost."""
+@preset_option("minilm_full")
+def compare(runs: str, preset: str, given: GivenSettings) -> None:
+    """Compare trained models.
+
+    Reports scores with significance, entity types, seeds, sizes, latencies, confusions, and F1
+    against cost.
+    """
     set_up_logging()
     with open_run(Step.COMPARE, f"compare {runs}") as run:
-        config = resolve(preset, options, overrides)
-        report = run_compare(run, config.evaluate, config.export, several(runs, "runs"))
-        columns = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]
-        click.echo(f"\n{markdown_table(report.tables['results'][columns])}\n")
+        config = given.resolve(preset)
+        report = run_compare(run, config.evaluate, config.export, split_list(runs, "runs"))
+        click.echo(f"\n{markdown_table(report.tables['results'][COLUMNS])}\n")
         click.echo(f"open next: {ui_address(run, 'comparison.html')}")

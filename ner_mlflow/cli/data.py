@@ -5,11 +5,12 @@ import click
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.data import run_data
-from .options import command, overrides_option, preset_option, resolve, set_up_logging, setting
+from .command import command, set_up_logging
+from .options import GivenSettings, preset_option, setting
 
 
 @command("data")
-@preset_option
+@preset_option("minilm_full")
 @setting("dataset", "data.dataset")
 @setting("revision", "data.revision")
 @setting("label_map", "data.label_map")
@@ -21,14 +22,17 @@ from .options import command, overrides_option, preset_option, resolve, set_up_l
 @setting("oversample_factor", "data.oversample_factor")
 @setting("rare_boost", "data.rare_boost")
 @setting("seed", "data.seed")
-@overrides_option
-def data(preset: str, overrides: str, **options: str) -> None:
-    """Prepare a dataset and log it with its statistics."""
+def data(preset: str, given: GivenSettings) -> None:
+    """Prepare a dataset and log it with its statistics.
+
+    Reads a corpus, relabels it, checks it, makes missing splits, drops duplicates and oversamples.
+    """
     set_up_logging()
-    with open_run(Step.DATA, f"data {options['data__dataset']}") as run:
-        config = resolve(preset, options, overrides)
+    with open_run(Step.DATA, f"data {given.text('data.dataset') or preset}") as run:
+        config = given.resolve(preset)
         prepared = run_data(run, config.data)
         click.echo(
-            f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, in run {run.id}"
+            f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, "
+            f"in run {run.id}"
         )
         click.echo(f"open next: {ui_address(run)}")

@@ -1,4 +1,4 @@
-"""Score models on a split of a prepared dataset and log scores, errors and differences."""
+"""Score models on a split of a prepared dataset."""
 
 import click
 
@@ -6,35 +6,30 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.evaluate import run_evaluate, run_evaluate_several
 from ..workflows.inputs import find_data_of_model, find_trained
-from .options import (
-    command,
-    data_run_option,
-    option,
-    overrides_option,
-    preset_option,
-    resolve,
-    set_up_logging,
-    setting,
-    several,
-)
+from .command import command, set_up_logging
+from .options import GivenSettings, data_run_option, option, preset_option, setting, split_list
 
 
 @command("evaluate")
 @option(
     "model",
     "latest",
-    "run ids, runs:/ID, models:/NAME@ALIAS, folders, with commas between, or latest (trained when there is none)",
+    "comma-separated models: run ids, runs:/ID, models:/NAME@ALIAS, folders, or latest (trained "
+    "if there is none)",
 )
 @data_run_option
 @setting("split", "evaluate.split")
-@preset_option
-@overrides_option
-def evaluate(model: str, data_run: str, preset: str, overrides: str, **options: str) -> None:
-    """Score one model or several: strict scores with intervals, errors by category, slices, calibration, differences."""
+@preset_option("minilm_full")
+def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> None:
+    """Score one model or several.
+
+    Logs strict scores with intervals, errors by category, slices and calibration; of several
+    models also the differences between each two.
+    """
     set_up_logging()
     with open_run(Step.EVALUATE, f"evaluate {model}") as run:
-        config = resolve(preset, options, overrides)
-        models = [find_trained(run, config, address) for address in several(model, "model")]
+        config = given.resolve(preset)
+        models = [find_trained(run, config, address) for address in split_list(model, "model")]
         data = find_data_of_model(run, config, models[0], data_run)
         if len(models) > 1:
             table = run_evaluate_several(run, config.evaluate, models, data)

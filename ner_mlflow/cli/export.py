@@ -1,4 +1,4 @@
-"""Export a model to ONNX, prove and time it, register the one to serve."""
+"""Export a model to ONNX and register the variant to serve."""
 
 import click
 
@@ -8,42 +8,42 @@ from ..tracking.registry import check_not_judged
 from ..tracking.steps import Step
 from ..workflows.export import register_export, run_export
 from ..workflows.inputs import find_data_of_model, find_trained
-from .options import (
-    command,
-    data_run_option,
-    option,
-    overrides_option,
-    preset_option,
-    resolve,
-    set_up_logging,
-)
+from .command import command, set_up_logging
+from .options import GivenSettings, data_run_option, option, preset_option
 
 
 @command("export")
 @option(
     "model",
     "latest",
-    "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained when there is none)",
+    "a run id, runs:/ID, models:/NAME@ALIAS, a folder, or latest (trained if there is none)",
 )
 @data_run_option
 @option("registered_model", "it-ner", "name in the model registry; empty: register nothing")
-@option("alias", "candidate", "alias that the new version gets; empty: none")
-@preset_option
-@overrides_option
+@option("alias", "candidate", "alias of the new version; empty: none")
+@preset_option("minilm_full")
 def export(
-    model: str, data_run: str, registered_model: str, alias: str, preset: str, overrides: str
+    model: str,
+    data_run: str,
+    registered_model: str,
+    alias: str,
+    preset: str,
+    given: GivenSettings,
 ) -> None:
-    """Write the ONNX files that export.variants names, prove each on validation, register the one to serve."""
+    """Export a model to ONNX.
+
+    Writes the variants of export.variants, proves each against PyTorch on validation, measures
+    size and latency, and registers the variant to serve.
+    """
     set_up_logging()
     with open_run(Step.EXPORT, f"export {model}") as run:
-        config = resolve(preset, {}, overrides)
+        config = given.resolve(preset)
         if registered_model:
             check_registered_name(registered_model, alias)
             check_not_judged(registered_model, alias)
-        found = find_trained(run, config, model)
-        exported = run_export(
-            run, config.export, found, find_data_of_model(run, config, found, data_run)
-        )
+        trained = find_trained(run, config, model)
+        data = find_data_of_model(run, config, trained, data_run)
+        exported = run_export(run, config.export, trained, data)
         click.echo(f"exported {exported.model_uri} ({exported.served_variant}) in run {run.id}")
         if registered_model:
             version = register_export(exported, registered_model, alias or None)

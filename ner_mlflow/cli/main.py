@@ -5,45 +5,47 @@ import click
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.main import run_main
-from .options import command, given, option, overrides_option, set_up_logging, setting, several
+from .command import command, set_up_logging
+from .options import GivenSettings, option, setting, split_list
 
 
 @command("main")
-@option("presets", "minilm_full,minilm_lora", "the variants to train and compare, commas between")
+@option("presets", "minilm_full,minilm_lora", "comma-separated presets to train and compare")
 @setting("dataset", "data.dataset")
 @setting("label_map", "data.label_map")
 @setting("epochs", "train.epochs")
 @setting("seed", "train.seed")
-@option("registered_model", "it-ner", "name in the model registry of the best variant")
+@option("registered_model", "it-ner", "name of the best model in the model registry")
 @option(
     "alias",
     "champion",
-    "alias that the best variant gets, if nobody has it or it may take its place as in promote",
+    "alias of the best model; a version that has it keeps it unless it may be replaced, as in "
+    "promote",
 )
-@overrides_option
-def main(presets: str, registered_model: str, alias: str, overrides: str, **options: str) -> None:
-    """Prepare data, then train, evaluate and export each variant; compare them and register the best by validation F1."""
+def main(presets: str, registered_model: str, alias: str, given: GivenSettings) -> None:
+    """Run all steps from a corpus to a registered model.
+
+    Prepares data; trains, evaluates and exports each preset; compares them and registers the best
+    by validation F1. Steps that did not change are reused.
+    """
     set_up_logging()
     with open_run(Step.MAIN, "main") as run:
         comparison = run_main(
-            run, several(presets, "presets"), given(options, overrides), registered_model, alias
+            run, split_list(presets, "presets"), given.values(), registered_model, alias
         )
-        columns = (
+        table = (
             comparison.table.drop(columns="train_run")
             .set_index("preset")
             .map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
         )
-        click.echo(f"\n{columns.T.to_string()}\n\n{comparison.note}\n")
-        registered = (
-            f"registered {comparison.best.name} as models:/{registered_model}/{comparison.version}"
-        )
-        click.echo(
-            registered
-            if comparison.not_promoted
-            else f"{registered}, models:/{registered_model}@{alias}"
-        )
+        click.echo(f"\n{table.T.to_string()}\n\n{comparison.note}\n")
+        version = f"models:/{registered_model}/{comparison.version}"
+        registered = f"registered {comparison.best.name} as {version}"
         if comparison.not_promoted:
+            click.echo(registered)
             click.echo(
                 f"{registered_model}@{alias} stays with its version: {comparison.not_promoted}"
             )
+        else:
+            click.echo(f"{registered}, models:/{registered_model}@{alias}")
         click.echo(f"open next: {ui_address(run, 'comparison.html')}")

@@ -1,183 +1,146 @@
-"""What the commands share: options made from the configuration, one-line errors, quiet libraries."""
+"""Options of the commands, and the settings that a command line gives."""
 
-import gc
-import logging
-import os
-import signal
-import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import click
-from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-from ..config.loading import flatten, load_config, parse_overrides, preset_names
+from ..config.loading import load_config, preset_names
 from ..config.schema import Config
-from ..errors import ConfigError, NerError
-from ..logs import show_progress
-from ..redaction import one_line
+from ..config.settings import SETTINGS, Setting
+from ..errors import ConfigError
 
-PRESET = "preset"
-"""Default of every option that stands for a setting: what the preset says."""
-INTERRUPTED = 130
-
-_DESCRIPTIONS = Config.descriptions()
-_BASE = flatten(load_config())
-
-
-class Command(click.Command):
-    """A command whose errors are one line on standard error and a non-zero exit status; SIGTERM ends it as Ctrl-C does."""
-
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run the command, then leave the process."""
-        gc.freeze()  # modules stay: later collections need not look at them
-        gc.enable()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _interrupt)
-        try:
-            with _temporary_folder():
-                super().main(*args, **{**kwargs, "standalone_mode": False})
-        except NerError as error:
-            _exit(str(error), 1)
-        except click.UsageError as error:
-            _exit(f"{error.format_message()} (see: python -m entrypoints.{self.name} --help)", 2)
-        except click.ClickException as error:
-            _exit(error.format_message(), 1)
-        except (click.Abort, KeyboardInterrupt):
-            _exit("interrupted", INTERRUPTED)
-        sys.exit(0)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_METAVARS = {
+    "text": "TEXT",
+    "integer": "INTEGER",
+    "number": "NUMBER",
+    "true or false": "[true|false]",
+}
 
 
-def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function the command of the entry point ``name``."""
-    return click.command(name, cls=Command, context_settings={"max_content_width": 120})
+class SettingOption(click.Option):
+    """An option for a setting: a short one such as ``--epochs``, or ``--train.epochs``, hidden.
+
+    The value stays text until the configuration is resolved, which alone checks it.
+    """
+
+    name: str
+
+    def __init__(self, declarations: Sequence[str], setting: Setting) -> None:
+        """
+        Args:
+            declarations: the option with its dashes.
+            setting: the setting that the option gives.
+        """
+        (self.flag,) = declarations
+        self.setting = setting
+        self.is_dotted = "." in self.flag
+        super().__init__(
+            [self.flag, self.flag.removeprefix("--").replace(".", "__")],
+            hidden=self.is_dotted,
+            metavar=_metavar(setting),
+            help=f"{setting.description}  [{_reference(setting)}]",
+        )
+
+    def is_given(self, text: str | None) -> bool:
+        """Return whether a value gives the setting.
+
+        An empty text gives none, since `mlflow run` passes every declared parameter. Only the
+        dotted option takes it as a value.
+        """
+        return text is not None and (self.is_dotted or text != "")
 
 
-def setting(name: str, key: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option ``--name`` for the setting at a dotted key, described and defaulted by the configuration."""
-    return click.option(
-        f"--{name}",
-        key.replace(".", "__"),
-        default=PRESET,
-        metavar="VALUE",
-        help=f"{_DESCRIPTIONS[key]}  [{key}; base: {_BASE[key]}]",
-    )
+@dataclass(frozen=True)
+class GivenSettings:
+    """The settings that a command line gives: each option with its text."""
+
+    texts: tuple[tuple[SettingOption, str], ...]
+
+    def text(self, key: str) -> str:
+        """Return what was typed for a setting, or an empty text."""
+        texts = [text for option, text in self.texts if option.setting.key == key]
+        return texts[-1] if texts else ""
+
+    def values(self) -> dict[str, Any]:
+        """Return the values by dotted key.
+
+        Raises:
+            ConfigError: a setting has two different values, or a list is not readable.
+        """
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for option, text in self.texts:
+            key, value = option.setting.key, option.setting.parse(text)
+            source = f"{option.flag} {text!r}"
+            if key in values and values[key] != value:
+                raise ConfigError(
+                    f"{key} has two values, {sources[key]} and {source}: give one of them"
+                )
+            values[key], sources[key] = value, source
+        return values
+
+    def resolve(self, preset: str) -> Config:
+        """Resolve the configuration: defaults, preset, command line.
+
+        Raises:
+            ConfigError: as of :meth:`values` and :func:`load_config`.
+        """
+        return load_config(preset, self.values())
 
 
-def list_setting(
-    name: str, key: str, empty: str = "all"
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option ``--name`` for a setting that is a list: its parts with commas between, a word (``all``) for the empty list."""
+def setting(name: str, key: str) -> Decorator:
+    """Add the option ``--name`` for the setting at a dotted key."""
 
-    def parts(_context: click.Context, _option: click.Parameter, text: str) -> str | list[str]:
-        return text if text == PRESET else [] if text == empty else several(text, name)
-
-    help_text = f"{_DESCRIPTIONS[key]}; commas between  [{key}; base: {','.join(map(str, _BASE[key])) or empty}]"
-    return click.option(
-        f"--{name}",
-        key.replace(".", "__"),
-        default=PRESET,
-        metavar="VALUE",
-        callback=parts,
-        help=help_text,
-    )
+    return click.option(f"--{name}", cls=SettingOption, setting=SETTINGS[key])
 
 
-def option(
-    name: str, default: str, help_text: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option that is no setting."""
+def option(name: str, default: str, help_text: str) -> Decorator:
+    """Add an option that is no setting."""
     return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)
 
 
-def flag(name: str, help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option that is true or false; false unless it is given."""
+def flag(name: str, help_text: str) -> Decorator:
+    """Add an option that is true or false, and false by default."""
     return click.option(
         f"--{name}", default="false", type=click.BOOL, help=f"{help_text}  [default: false]"
     )
 
 
-preset_option = option(
-    "preset", "minilm_full", f"settings to start from: {', '.join(preset_names())}, or a YAML file"
-)
-overrides_option = option(
-    "overrides", "", "more settings, blanks between: 'train.weight_decay=0.1 model.max_length=256'"
-)
+def preset_option(default: str) -> Decorator:
+    """Add the option ``--preset``."""
+    return option(
+        "preset", default, f"settings to start from: {', '.join(preset_names())}, or a YAML file"
+    )
+
+
 data_run_option = option(
     "data_run",
     "latest",
-    "prepared dataset: a data run's id, runs:/ID, or latest (made when there is none)",
+    "prepared dataset: the id of a data run, runs:/ID, or latest (prepared if there is none)",
 )
 
 
-def resolve(preset: str, options: Mapping[str, Any], overrides: str) -> Config:
-    """The configuration: base, preset, ``overrides``, then the options that were given."""
-    return load_config(preset, given(options, overrides))
+def split_list(text: str, name: str) -> list[str]:
+    """Return the distinct parts of a text between its commas.
 
-
-def several(text: str, what: str) -> list[str]:
-    """The different parts of ``text`` between commas, one at least."""
+    Raises:
+        ConfigError: there is none.
+    """
     parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not parts:
-        raise ConfigError(
-            f"{what} {text!r}: names nothing: give one, or several with commas between"
-        )
+        raise ConfigError(f"{name} {text!r} is empty: give one value, or several between commas")
     return parts
 
 
-def given(options: Mapping[str, Any], overrides: str) -> dict[str, Any]:
-    """Overrides by dotted key: what ``--overrides`` and the options say beyond the preset."""
-    stated = {key.replace("__", "."): value for key, value in options.items() if value != PRESET}
-    return {**parse_overrides(overrides), **stated}
+def _metavar(setting: Setting) -> str:
+    if setting.is_list:
+        return "LIST"
+    return f"[{'|'.join(setting.choices)}]" if setting.choices else _METAVARS[setting.type]
 
 
-def set_up_logging() -> None:
-    """Our progress on standard error; of the libraries only what a user must know."""
-    show_progress()
-    for name in (
-        "onnxscript",
-        "onnx_ir",
-        "torch.onnx",
-        "mlflow.transformers",
-        "mlflow.utils.requirements_utils",
-        "mlflow.system_metrics",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.simplefilter("ignore", FutureWarning)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-    disable_progress_bar()
-    set_verbosity_error()
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[None]:
-    """Keep the temporary files of this process, and of those it starts, in one folder that goes with the command: MLflow leaves
-    there a copy of all that it fetches from a server."""
-    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-", ignore_cleanup_errors=True) as folder:
-        tempfile.tempdir = os.environ["TMPDIR"] = folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-            if variable is None:
-                del os.environ["TMPDIR"]
-            else:
-                os.environ["TMPDIR"] = variable
-
-
-def _interrupt(*_: object) -> NoReturn:
-    # On Ctrl-C `mlflow run` sends a SIGTERM after it, which must not end the command amid its last words.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    raise KeyboardInterrupt
-
-
-def _exit(message: str, status: int) -> NoReturn:
-    click.echo(f"error: {one_line(message, limit=2000)}", err=True)
-    sys.exit(status)
+def _reference(setting: Setting) -> str:
+    unit = f" ({setting.unit})" if setting.unit else ""
+    return f"{setting.key}; base: {setting.default_text()}{unit}"

@@ -1,4 +1,4 @@
-"""Let a registered model take the champion's place, if it is proven and not worse."""
+"""Let a registered model replace the champion if it is proven and not worse, or roll back."""
 
 import click
 
@@ -6,38 +6,23 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.models import check_registered_name
 from ..tracking.steps import Step
 from ..workflows.promote import run_promote, run_rollback
-from .options import (
-    command,
-    flag,
-    option,
-    overrides_option,
-    preset_option,
-    resolve,
-    set_up_logging,
-    setting,
-)
+from .command import command, set_up_logging
+from .options import GivenSettings, flag, option, preset_option, setting
 
 
 @command("promote")
 @option("registered_model", "it-ner", "name in the model registry")
-@option(
-    "candidate",
-    "candidate",
-    "the version that is to be promoted: its number, an alias of it, or latest",
-)
-@option("alias", "champion", "the alias that the candidate is to get")
+@option("candidate", "candidate", "version to promote: its number, one of its aliases, or latest")
+@option("alias", "champion", "alias that the candidate gets")
 @setting("split", "promote.split")
 @setting("min_f1_gain", "promote.min_f1_gain")
 @setting("f1_tolerance", "promote.f1_tolerance")
-@flag("dry_run", "judge and say, change nothing")
-@option("force", "", "a reason to promote whatever the verdict is; it is written down")
+@flag("dry_run", "print the verdict, change nothing")
+@option("force", "", "reason to promote whatever the verdict is; it is recorded")
 @option(
-    "rollback",
-    "",
-    "a reason to give the alias back to the version that had it before; nothing is judged",
+    "rollback", "", "reason to give the alias back to its previous version, without a comparison"
 )
-@preset_option
-@overrides_option
+@preset_option("minilm_full")
 def promote(
     registered_model: str,
     candidate: str,
@@ -46,34 +31,37 @@ def promote(
     force: str,
     rollback: str,
     preset: str,
-    overrides: str,
-    **options: str,
+    given: GivenSettings,
 ) -> None:
-    """Compare a version with the champion on the same sentences, and move the alias if it may take its place; or roll back."""
+    """Promote a registered version, or roll back.
+
+    Compares the version with the champion on the same sentences, and moves the alias if the
+    version is proven and not worse.
+    """
     set_up_logging()
-    with open_run(
-        Step.PROMOTE, f"promote {registered_model} {'rollback' if rollback else candidate}"
-    ) as run:
-        config = resolve(preset, options, overrides)
+    name = f"promote {registered_model} {'rollback' if rollback else candidate}"
+    with open_run(Step.PROMOTE, name) as run:
+        config = given.resolve(preset)
         check_registered_name(registered_model, alias)
+        aliased = f"{registered_model}@{alias}"
         if rollback:
             undone = run_rollback(run, config, registered_model, alias, rollback, dry_run)
             champion, previous = undone.champion.version, undone.previous.version
-            name = f"{registered_model}@{alias}"
-            if dry_run:
-                click.echo(f"nothing changed: {name} would be version {previous} again")
-            else:
-                click.echo(f"{name} is version {previous} again, no longer {champion}")
+            click.echo(
+                f"nothing changed: {aliased} would be version {previous} again"
+                if dry_run
+                else f"{aliased} is version {previous} again, no longer {champion}"
+            )
         else:
-            done = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
-            click.echo(done.verdict.table.to_string(index=False))
-            would = "would be promoted" if done.allowed else "would not be promoted"
+            promotion = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
+            verdict, address = promotion.verdict, promotion.version.address
+            click.echo(verdict.table.to_string(index=False))
+            would = "would be promoted" if promotion.allowed else "would not be promoted"
             click.echo(
-                f"{done.version.address} is {registered_model}@{alias} now"
-                if done.moved
-                else f"nothing changed: {done.version.address} {would}"
+                f"{address} is {aliased} now"
+                if promotion.moved
+                else f"nothing changed: {address} {would}"
             )
-            click.echo(
-                f"why: {f'forced ({force}), although ' if force and not done.verdict.passed else ''}{done.verdict.reason}"
-            )
+            forced = f"forced ({force}), although " if force and not verdict.passed else ""
+            click.echo(f"why: {forced}{verdict.reason}")
         click.echo(f"open next: {ui_address(run)}")

@@ -1,4 +1,4 @@
-"""Fit a model on a prepared dataset and log it."""
+"""Train a model on a prepared dataset and log it."""
 
 import click
 
@@ -7,20 +7,12 @@ from ..tracking.records import note_preset
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data
 from ..workflows.train import interrupted_inputs, interrupted_run, run_train
-from .options import (
-    command,
-    data_run_option,
-    option,
-    overrides_option,
-    preset_option,
-    resolve,
-    set_up_logging,
-    setting,
-)
+from .command import command, set_up_logging
+from .options import GivenSettings, data_run_option, option, preset_option, setting
 
 
 @command("train")
-@preset_option
+@preset_option("minilm_full")
 @setting("backbone", "model.backbone")
 @setting("adaptation", "model.adaptation")
 @setting("learning_rate", "train.learning_rate")
@@ -33,21 +25,20 @@ from .options import (
 @option(
     "resume",
     "none",
-    "go on with an interrupted train run, with its settings and data: its id, latest, or none",
+    "interrupted train run to resume, with its settings and dataset: its id, latest, or none",
 )
-@overrides_option
-def train(preset: str, data_run: str, resume: str, overrides: str, **options: str) -> None:
-    """Fit a model and log it with its curves, counts and sizes."""
+def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None:
+    """Train a model and log it with its curves, speed and sizes."""
     set_up_logging()
     with (
         interrupted_run(resume) as interrupted,
         open_run(Step.TRAIN, f"train {preset}", interrupted) as run,
     ):
         if interrupted:
-            click.echo(f"going on with run {interrupted}")
+            click.echo(f"resuming run {interrupted}")
             config, data = interrupted_inputs(interrupted)
         else:
-            config = resolve(preset, options, overrides)
+            config = given.resolve(preset)
             note_preset(run, preset)
             data = find_data(run, config, data_run)
         record = run_train(run, config, data)

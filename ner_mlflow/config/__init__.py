@@ -1,1 +1,1 @@
-"""One frozen, typed, nested configuration: the settings, and how they are resolved."""
+"""One frozen, typed, nested configuration, and its resolution from preset and command line."""

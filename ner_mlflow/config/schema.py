@@ -1,197 +1,280 @@
-"""Every setting once: its type, its limits and what it means."""
+"""Declare every setting: its type, limits, default, unit and description."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
-def _number(value: Any) -> Any:
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a setting, as a marker in its type."""
+
+    name: str
+
+
+def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"should be a number, not {value}")
     return value
 
 
-Split = Literal["train", "validation", "test"]
-Integer = Annotated[int, BeforeValidator(_number)]
-Float = Annotated[float, BeforeValidator(_number)]
+Integer = Annotated[int, BeforeValidator(_refuse_bool)]
+Float = Annotated[float, BeforeValidator(_refuse_bool)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
+Seed = Annotated[Integer, Field(ge=0)]
+
+Bins = Annotated[Integer, Unit("bins")]
+Calls = Annotated[Integer, Unit("calls")]
+Currency = Annotated[Float, Unit("currency per million tokens")]
+Epochs = Annotated[Integer, Unit("epochs")]
+EntityTypes = Annotated[Integer, Unit("entity types")]
+F1 = Annotated[Float, Unit("F1")]
+Norm = Annotated[Float, Unit("L2 norm")]
+Probability = Annotated[Fraction, Unit("probability")]
+Processes = Annotated[Integer, Unit("processes")]
+Ratio = Annotated[Float, Unit("ratio")]
+Share = Annotated[Fraction, Unit("ratio")]
+Resamples = Annotated[Integer, Unit("resamples")]
+Retries = Annotated[Integer, Unit("retries")]
+Rows = Annotated[Integer, Unit("rows")]
+Seconds = Annotated[Float, Unit("seconds")]
+Sentences = Annotated[Integer, Unit("sentences")]
+Steps = Annotated[Integer, Unit("steps")]
+Subwords = Annotated[Integer, Unit("subwords")]
+Threads = Annotated[Integer, Unit("threads")]
+TimedRuns = Annotated[Integer, Unit("forward passes")]
+Tokens = Annotated[Integer, Unit("tokens of the language model")]
+Trials = Annotated[Integer, Unit("trials")]
+
+Split = Literal["train", "validation", "test"]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
 Objective = Literal["validation_f1", "latency", "size", "adapter_size", "trainable_parameters"]
-Seed = Annotated[Integer, Field(ge=0)]
 SparkMaster = Annotated[
     str,
     Field(
         min_length=1,
-        description="address of the Spark master: local[*], spark://HOST:PORT, yarn, ...",
+        description="address of the Spark master for engine=spark, such as local[*], "
+        "spark://HOST:PORT or yarn",
     ),
 ]
 
 
 class Section(BaseModel):
-    """A part of the configuration; a typo in a key, or a value of another type, fails."""
+    """A part of the configuration. An unknown key or a value of another type is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
-    """What `data` reads and how it prepares it."""
+    """The corpus that `data` reads, and its preparation."""
 
     dataset: str = Field(
+        "sample",
         min_length=1,
-        description="sample, a hub id (owner/name), or a folder or comma-separated files of CoNLL, JSONL or Parquet",
+        description="corpus: sample (bundled, synthetic), a hub id (owner/name), a folder, or "
+        "comma-separated CoNLL, JSONL or Parquet files",
     )
-    revision: str = Field(description="git revision of a hub dataset")
+    revision: str = Field("main", description="git revision of a dataset from the hub")
     label_map: str = Field(
-        description="source type -> target type: it5, keep (the source's own types), or a YAML file"
+        "it5",
+        description="label map from source types to target types: it5, keep (the source's own "
+        "types), or a YAML file",
     )
     unknown_tags: Literal["error", "outside"] = Field(
-        description="a source tag that the table does not know is an error, or becomes O"
+        "error",
+        description="a source tag that the label map lacks: error refuses the corpus, outside "
+        "makes the tag O",
     )
     invalid_iob2: Literal["repair", "error"] = Field(
-        description="an I- tag that continues no entity opens one (counted), or is an error"
+        "repair",
+        description="an I- tag that continues no entity: repair makes it a B- tag and counts it, "
+        "error refuses the corpus",
     )
     cross_split_duplicates: Literal["drop", "keep"] = Field(
-        description="train sentences that also stand in validation or test are dropped, or kept"
+        "drop",
+        description="train sentences that are also in validation or test: drop or keep them",
     )
-    validation_fraction: Fraction = Field(
-        description="share of train that becomes validation where the source has none"
+    validation_fraction: Share = Field(
+        0.1, description="share of train moved to validation if the source has no validation split"
     )
-    test_fraction: Fraction = Field(
-        description="share of train that becomes test where the source has none"
+    test_fraction: Share = Field(
+        0.1, description="share of train moved to test if the source has no test split"
     )
-    oversample_factor: Float = Field(
+    oversample_factor: Ratio = Field(
+        1.0,
         ge=1,
-        description="train grows towards this multiple of its size by repeating sentences that hold an entity, each once at most",
+        description="size of train after oversampling over its size before; randomly chosen "
+        "sentences with an entity are repeated, each no more than once",
     )
-    rare_boost: Float = Field(
-        ge=0, description="repeat this share of the sentences that hold one of the rarest types"
+    rare_boost: Ratio = Field(
+        0.0, ge=0, description="share of the sentences with one of the rarest types to repeat"
     )
-    rare_types: Integer = Field(ge=1, description="how many types count as the rarest")
-    seed: Integer = Field(ge=0, description="seed of carving and oversampling")
+    rare_types: EntityTypes = Field(2, ge=1, description="number of types counted as the rarest")
+    seed: Seed = Field(13, description="seed of the splits and of oversampling")
 
 
 class ModelConfig(Section):
-    """Which encoder is adapted, and how."""
+    """The encoder and its adaptation."""
 
     backbone: str = Field(
+        "minilm",
         min_length=1,
-        description="minilm (carried by a PyPI wheel), a hub id (owner/name), or a folder",
+        description="pretrained encoder: minilm (from a PyPI wheel), a hub id (owner/name), or a "
+        "folder",
     )
-    revision: str = Field(description="git revision of a hub backbone")
+    revision: str = Field("main", description="git revision of a backbone from the hub")
     adaptation: Literal["full", "lora"] = Field(
-        description="train all weights, or low-rank adapters and the classifier"
+        "full",
+        description="full trains all weights; lora trains low-rank adapters and the classifier",
     )
     head: Literal["softmax", "crf"] = Field(
-        description="softmax: each word's tag by itself; crf: a conditional random field over the tags of a sentence"
+        "softmax",
+        description="softmax labels each word on its own; crf is a conditional random field over "
+        "the labels of a sentence",
     )
-    max_length: Integer = Field(
+    max_length: Subwords = Field(
+        128,
         ge=8,
-        description="window of the encoder in subwords; longer sentences are cut into overlapping windows",
+        description="length of the encoder's window; longer sentences are cut into overlapping "
+        "windows",
     )
-    hidden_dropout: Fraction = Field(description="dropout of the encoder's hidden layers")
-    attention_dropout: Fraction = Field(description="dropout of the attention weights")
-    classifier_dropout: Fraction = Field(description="dropout before the classifier")
-    lora_rank: Integer = Field(ge=1, description="rank of the low-rank adapters")
-    lora_alpha_ratio: Float = Field(
-        gt=0, description="LoRA alpha over rank: adapters are scaled by it"
+    hidden_dropout: Probability = Field(0.1, description="dropout of the encoder's hidden layers")
+    attention_dropout: Probability = Field(0.1, description="dropout of the attention weights")
+    classifier_dropout: Probability = Field(0.1, description="dropout before the classifier")
+    lora_rank: Integer = Field(16, ge=1, description="rank of the low-rank adapters")
+    lora_alpha_ratio: Ratio = Field(
+        2.0, gt=0, description="LoRA alpha over rank, the scale of the adapters' output"
     )
-    lora_dropout: Fraction = Field(description="dropout before the adapters")
+    lora_dropout: Probability = Field(0.05, description="dropout before the adapters")
     lora_targets: tuple[str, ...] = Field(
+        ("all",),
         min_length=1,
-        description="linear layers that get adapters: all, attention or query_value, by a table of architectures, or their names",
+        description="linear layers that get adapters: all, attention or query_value (looked up by "
+        "architecture), or names of layers",
     )
     lora_variant: Literal["plain", "dora", "rslora", "pissa"] = Field(
-        description="plain; dora: magnitude and direction apart; rslora: scaled by alpha / root of rank; pissa: begins with the principal components"
+        "plain",
+        description="plain; dora trains magnitude and direction apart; rslora scales by alpha / "
+        "sqrt(rank); pissa starts from the principal components",
     )
-    context_subwords: Integer = Field(
+    context_subwords: Subwords = Field(
+        0,
         ge=0,
-        description="subwords of the sentences before, and of those after, of the same document that are shown as context",
+        description="context from the sentences before, and again from those after, in the same "
+        "document; 0: no context",
     )
     casing_embeddings: Literal["auto", "always", "never"] = Field(
-        description="show the encoder how each word is written (lower, Capitalised, UPPER, miXed); auto: where its vocabulary is lower-cased and it can"
+        "auto",
+        description="embeddings of each word's casing (lower, Capitalised, UPPER, miXed) added to "
+        "the input; auto: only for encoders with a lower-cased vocabulary that can take them",
     )
 
 
 class TrainConfig(Section):
-    """How the model is fitted."""
+    """Batches, optimisation, loss and checkpoints of a training."""
 
-    learning_rate: Float = Field(gt=0, description="peak learning rate")
-    epochs: Integer = Field(
-        ge=1, description="passes over train, fewer when early stopping ends it"
+    learning_rate: Float = Field(2e-4, gt=0, description="peak learning rate")
+    epochs: Epochs = Field(
+        5, ge=1, description="passes over train; early stopping may end training before"
     )
-    batch_size: Integer = Field(
-        ge=1, description="sentences a step; an average where batching is subwords"
+    batch_size: Sentences = Field(
+        16, ge=1, description="sentences per step; the average if batching is subwords"
     )
     batching: Literal["subwords", "sentences"] = Field(
-        description="subwords: sentences of like length, equal subwords a step; sentences: batch_size of them, grouped by length"
+        "subwords",
+        description="subwords groups sentences of similar length into batches of about equal "
+        "numbers of subwords; sentences takes batch_size sentences, grouped by length",
     )
-    repeat_factor_threshold: Fraction = Field(
-        description="entity types in a smaller share of the sentences are drawn more often, by the root of threshold / share; needs batching subwords; 0: never"
+    repeat_factor_threshold: Share = Field(
+        0.0,
+        description="an entity type in a smaller share of the sentences is drawn more often, by "
+        "the factor sqrt(threshold / share); needs batching=subwords; 0: off",
     )
     optimizer: Literal["adamw_torch_fused", "adamw_torch"] = Field(
-        description="AdamW, one kernel for all tensors or one each"
+        "adamw_torch_fused",
+        description="AdamW: adamw_torch_fused updates all tensors in one kernel, adamw_torch each "
+        "on its own",
     )
     weight_decay: Float = Field(
-        ge=0, description="decoupled weight decay, on all but biases and norms"
+        0.01, ge=0, description="decoupled weight decay of all weights but biases and norms"
     )
-    warmup_ratio: Fraction = Field(
-        description="share of the steps in which the learning rate rises"
-    )
+    warmup_ratio: Share = Field(0.06, description="share of the steps with a rising learning rate")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(
-        description="learning rate after warm-up"
+        "cosine", description="course of the learning rate after warm-up"
     )
-    layerwise_lr_decay: Float = Field(
+    layerwise_lr_decay: Ratio = Field(
+        1.0,
         gt=0,
         le=1,
-        description="learning rate of each encoder layer over that of the layer above it",
+        description="learning rate of each encoder layer over that of the next layer above",
     )
-    classifier_lr_multiplier: Float = Field(
-        gt=0, description="learning rate of the classifier over that of the encoder's last layer"
-    )
-    transition_lr_multiplier: Float = Field(
+    classifier_lr_multiplier: Ratio = Field(
+        1.0,
         gt=0,
-        description="learning rate of a conditional random field's transitions over that of the encoder's last layer",
+        description="learning rate of the classifier over that of the encoder's last layer",
+    )
+    transition_lr_multiplier: Ratio = Field(
+        50.0,
+        gt=0,
+        description="learning rate of the CRF's transitions over that of the encoder's last layer",
     )
     class_weight_power: Float = Field(
+        0.0,
         ge=0,
-        description="a class weighs its frequency to the minus this power in the loss; 0: all alike",
+        description="the loss weighs a label by its frequency to the power of minus this; 0: all "
+        "labels weigh the same",
     )
     focal_gamma: Float = Field(
+        0.0,
         ge=0,
-        description="the loss of a word counts (1 - probability of its label) to this power; 0: cross entropy",
+        description="focal loss: a word's loss is scaled by (1 - p) to this power, with p the "
+        "probability of its label; 0: cross entropy",
     )
-    label_smoothing: Fraction = Field(
-        description="probability mass spread over all labels of a word; a conditional random field has no use for it"
+    label_smoothing: Probability = Field(
+        0.05,
+        description="probability mass spread evenly over all labels of a word; without effect on a "
+        "CRF",
     )
-    ema_decay: Fraction = Field(
-        description="decay of the exponential moving average of the weights that is validated and kept; 0: the weights themselves"
+    ema_decay: Share = Field(
+        0.0,
+        description="decay per step of the exponential moving average of the weights, which is "
+        "then validated and kept; 0: no average",
     )
-    max_grad_norm: Float = Field(
-        gt=0, description="gradient norm above which gradients are scaled down"
+    max_grad_norm: Norm = Field(
+        1.0, gt=0, description="gradients with a larger norm are scaled down to it"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        description="arithmetic of forward and backward; auto is bf16 where the machine has it"
+        "auto",
+        description="arithmetic of the forward and backward pass; auto: bf16 where the hardware "
+        "supports it",
     )
-    gradient_checkpointing: bool = Field(description="recompute activations to save memory")
-    processes: Integer = Field(
+    gradient_checkpointing: bool = Field(
+        False, description="recompute activations in the backward pass to save memory"
+    )
+    processes: Processes = Field(
+        0,
         ge=0,
-        description="devices of this machine that share each batch, one process each; 0: all GPUs, or one process where there is none",
+        description="processes that share each batch, one per device of this machine; 0: one per "
+        "GPU, or one on the CPU",
     )
-    early_stopping_patience: Integer = Field(
-        ge=1, description="epochs without a better validation F1 after which training ends"
+    early_stopping_patience: Epochs = Field(
+        2, ge=1, description="epochs without a better validation F1 before training stops"
     )
-    checkpoint_steps: Integer = Field(
+    checkpoint_steps: Steps = Field(
+        0,
         ge=0,
-        description="steps between checkpoints to resume from, beside one an epoch; 0: epochs only",
+        description="steps between two checkpoints, in addition to one per epoch; 0: epochs only",
     )
-    seed: Integer = Field(ge=0, description="seed of initialisation, order and dropout")
+    seed: Seed = Field(13, description="seed of initialisation, order of sentences and dropout")
 
     @model_validator(mode="after")
-    def _rarity_needs_our_batches(self) -> Self:
+    def _repeat_factors_need_batches_of_subwords(self) -> Self:
         if self.repeat_factor_threshold and self.batching != "subwords":
             raise ValueError(
-                f"repeat_factor_threshold={self.repeat_factor_threshold} needs batching=subwords, not {self.batching}: set that, or 0"
+                f"repeat_factor_threshold={self.repeat_factor_threshold} needs batching=subwords, "
+                f"not {self.batching}: set batching=subwords or repeat_factor_threshold=0"
             )
         return self
 
@@ -199,69 +282,76 @@ class TrainConfig(Section):
     def _processes_share_batches(self) -> Self:
         if self.batching == "sentences" and self.processes > 1 and self.batch_size % self.processes:
             raise ValueError(
-                f"batch_size={self.batch_size} cannot be shared by processes={self.processes}: set a multiple"
+                f"batch_size={self.batch_size} cannot be shared by processes={self.processes}: set "
+                f"a multiple of {self.processes}"
             )
         return self
 
 
 class DistillConfig(Section):
-    """What the student learns from teachers, beside the labels."""
+    """Distillation: the student learns from teachers in addition to the labels."""
 
     teachers: tuple[str, ...] = Field(
-        description="models to learn from (run ids, runs:/ID, models:/NAME@ALIAS, folders); several are averaged; none: no teacher"
+        (),
+        description="models to learn from, averaged: run ids, runs:/ID, models:/NAME@ALIAS or "
+        "folders; empty: no distillation",
     )
-    weight: Float = Field(
-        ge=0, le=1, description="share of the teachers in the loss; the labels have the rest"
+    weight: Ratio = Field(
+        0.5, ge=0, le=1, description="weight of the teachers in the loss; the labels get the rest"
     )
     temperature: Float = Field(
-        gt=0, description="flattens both distributions before they are compared"
+        2.0, gt=0, description="softmax temperature of teachers and student in the loss"
     )
     unlabelled: str = Field(
-        description="texts to learn from by the teachers' labels: a .txt, .jsonl, .jsonl.gz or .parquet file; empty: none"
+        "",
+        description="texts for the teachers to label: a .txt, .jsonl, .jsonl.gz or .parquet file; "
+        "empty: none",
     )
-    unlabelled_limit: Integer = Field(
-        ge=1, description="sentences read from the unlabelled texts at most"
+    unlabelled_limit: Sentences = Field(
+        20000, ge=1, description="largest number of sentences read from the unlabelled texts"
     )
-    confidence: Fraction = Field(
-        description="an unlabelled sentence is used where the probability of every word's tag is this or more"
+    confidence: Probability = Field(
+        0.9,
+        description="an unlabelled sentence is used if the label of each of its words has at least "
+        "this probability",
     )
 
     @model_validator(mode="after")
     def _unlabelled_texts_need_a_teacher(self) -> Self:
         if self.unlabelled and not self.teachers:
             raise ValueError(
-                f"unlabelled={self.unlabelled} needs teachers, who label it: name some, or no texts"
+                f"unlabelled={self.unlabelled} needs teachers to label it: set teachers, or leave "
+                "unlabelled empty"
             )
         return self
 
 
 class EvaluateConfig(Section):
-    """What `evaluate` scores and shows."""
+    """Scores and error analysis of `evaluate`."""
 
-    split: Split = Field(description="split that is scored; its name prefixes the metrics")
-    batch_subwords: Integer = Field(
-        ge=128, description="padded subwords a batch of a PyTorch model"
+    split: Split = Field("test", description="split to score; its name prefixes the metrics")
+    batch_subwords: Subwords = Field(
+        4096, ge=128, description="padded size of a batch of a PyTorch model"
     )
-    error_pairs: Integer = Field(ge=1, description="rows of the table of frequent errors")
-    worst_sentences: Integer = Field(ge=1, description="rows of the table of worst sentences")
-    examples: Integer = Field(
-        ge=1, description="sentences shown for each type and category of error"
+    error_pairs: Rows = Field(50, ge=1, description="length of the table of frequent errors")
+    worst_sentences: Rows = Field(50, ge=1, description="length of the table of worst sentences")
+    examples: Sentences = Field(
+        20, ge=1, description="sentences shown for each entity type and category of error"
     )
-    resamples: Integer = Field(
+    resamples: Resamples = Field(
+        10000,
         ge=100,
-        description="bootstrap samples behind an interval, and permutations behind a p-value",
+        description="bootstrap samples of each interval, and permutations of each p-value",
     )
-    confidence_level: Fraction = Field(
-        description="share of the bootstrap samples inside an interval"
+    confidence_level: Share = Field(0.95, description="coverage of the bootstrap intervals")
+    calibration_bins: Bins = Field(10, ge=2, description="bins of the reliability curve")
+    length_edges: Annotated[tuple[Integer, ...], Unit("words")] = Field(
+        (6, 11, 21, 41), description="sentence lengths at which a new slice begins"
     )
-    calibration_bins: Integer = Field(ge=2, description="bins of the reliability curve")
-    length_edges: tuple[Integer, ...] = Field(
-        description="sentence lengths in words at which a new slice begins"
+    frequency_edges: Annotated[tuple[Integer, ...], Unit("occurrences in train")] = Field(
+        (1, 2, 5, 20), description="frequencies of an entity's words at which a new slice begins"
     )
-    frequency_edges: tuple[Integer, ...] = Field(
-        description="counts in train of an entity's words at which a new slice begins"
-    )
-    seed: Integer = Field(ge=0, description="seed of resampling")
+    seed: Seed = Field(13, description="seed of resampling")
 
     @model_validator(mode="after")
     def _edges_rise(self) -> Self:
@@ -270,220 +360,286 @@ class EvaluateConfig(Section):
             ("frequency_edges", self.frequency_edges, 1),
         ):
             if list(edges) != sorted(set(edges)) or (edges and edges[0] < least):
-                raise ValueError(f"{name}={list(edges)} must rise from {least} or more")
+                raise ValueError(
+                    f"{name}={list(edges)} must rise from {least} or more: sort it, without "
+                    "duplicates"
+                )
         return self
 
 
 class RobustnessConfig(Section):
-    """Which changes of sentences `robustness` tries; the split is that of `evaluate`."""
+    """Perturbations of `robustness`; evaluate.split names the split."""
 
     kinds: tuple[str, ...] = Field(
-        description="kinds of changes, by the table evaluation/perturbations.yaml; none, or all on the command line: every kind"
+        (),
+        description="kinds of perturbations, as listed in evaluation/perturbations.yaml; empty: "
+        "all",
     )
-    sentences: Integer = Field(
-        ge=0, description="sentences of the split that are changed, from the first on; 0: all"
+    sentences: Sentences = Field(
+        0, ge=0, description="number of sentences to perturb, the first of the split; 0: all"
     )
-    examples: Integer = Field(ge=0, description="changed sentences shown for each kind")
-    seed: Integer = Field(ge=0, description="seed of the changes")
+    examples: Sentences = Field(5, ge=0, description="perturbed sentences shown for each kind")
+    seed: Seed = Field(13, description="seed of the perturbations")
 
 
 class PromptConfig(Section):
-    """Which language model `prompt` asks, how, and about what; the split is that of `evaluate`."""
+    """The language model of `prompt`, its prompts and limits; evaluate.split names the split."""
 
-    base_url: str = Field(min_length=1, description="an OpenAI-compatible endpoint")
-    model: str = Field(min_length=1, description="name of the language model there")
+    base_url: str = Field(
+        "http://localhost:11434/v1",
+        min_length=1,
+        description="address of an OpenAI-compatible endpoint",
+    )
+    model: str = Field("llama3.2", min_length=1, description="name of the model at the endpoint")
     api_key_variable: str = Field(
-        description="environment variable that holds the key; the key itself is never logged"
+        "OPENAI_API_KEY",
+        description="environment variable with the API key; the key is never logged",
     )
     prompts: tuple[str, ...] = Field(
+        ("zero_shot", "guided", "few_shot"),
         min_length=1,
-        description="shipped prompts (zero_shot, guided, few_shot), prompts:/NAME/VERSION or prompts:/NAME@ALIAS",
+        description="prompts to compare: zero_shot, guided, few_shot, prompts:/NAME/VERSION or "
+        "prompts:/NAME@ALIAS",
     )
     json_schema: bool = Field(
-        description="ask the endpoint to hold answers to a JSON schema; false where it does not know how"
+        True,
+        description="let the endpoint enforce a JSON schema on answers; false: for endpoints that "
+        "do not support it",
     )
-    sentences: Integer = Field(ge=1, description="sentences drawn from the split")
-    examples: Integer = Field(
-        ge=0, description="sentences of train shown in a prompt that has examples"
+    sentences: Sentences = Field(200, ge=1, description="sentences drawn from the split")
+    examples: Sentences = Field(
+        8, ge=0, description="train sentences shown in a prompt with examples"
     )
-    temperature: Float = Field(ge=0, description="of the language model; 0: the likeliest answer")
-    max_tokens: Integer = Field(ge=16, description="tokens of an answer at most")
-    timeout_s: Float = Field(gt=0, description="seconds to wait for an answer")
-    max_retries: Integer = Field(
+    temperature: Float = Field(
+        0.0, ge=0, description="sampling temperature; 0: the most likely answer"
+    )
+    max_tokens: Tokens = Field(512, ge=16, description="largest length of an answer")
+    timeout_s: Seconds = Field(60.0, gt=0, description="time limit of a call")
+    max_retries: Retries = Field(
+        4,
         ge=0,
-        description="further tries after a rate limit, a time-out or a server error, with growing waits",
+        description="retries after a rate limit, a time-out or a server error, with growing waits",
     )
-    concurrency: Integer = Field(ge=1, description="calls at a time")
-    input_price: Float = Field(ge=0, description="price of a million tokens in, in your currency")
-    output_price: Float = Field(ge=0, description="price of a million tokens out, in your currency")
-    seed: Integer = Field(
-        ge=0,
-        description="seed of the subset, of the examples, and of the language model where it takes one",
+    concurrency: Calls = Field(4, ge=1, description="calls in flight at the same time")
+    input_price: Currency = Field(0.0, ge=0, description="price of input tokens, in your currency")
+    output_price: Currency = Field(
+        0.0, ge=0, description="price of output tokens, in your currency"
+    )
+    seed: Seed = Field(
+        13,
+        description="seed of the drawn sentences and examples, and of the language model if it "
+        "takes one",
     )
 
 
 class ExportConfig(Section):
-    """What `export` writes, and what counts as proof."""
+    """The ONNX files of `export`, their proof and their measurement."""
 
     variants: tuple[Variant, ...] = Field(
+        ("fp32", "fp16", "int8"),
         min_length=1,
-        description="ONNX files to write: fp32; fused: its nodes fused by ONNX Runtime; fp16; int8: activations quantised as they come; "
-        "int8_static: by scales from train sentences",
+        description="ONNX files to write: fp32; fused: fp32 with nodes fused by ONNX Runtime; "
+        "fp16; int8: activations quantised at run time; int8_static: by scales measured on train "
+        "sentences",
     )
     served: tuple[Variant, ...] = Field(
-        min_length=1, description="the first of these whose proof holds is the registered model"
+        ("int8", "fp32"),
+        min_length=1,
+        description="variants to register, in order of preference; the first that passes its proof "
+        "is taken",
     )
     logit_tolerance: Float = Field(
-        gt=0, description="largest difference of an fp32 logit from PyTorch's"
+        1e-3, gt=0, description="largest difference between a logit of fp32 and of PyTorch"
     )
-    f1_tolerance: Float = Field(ge=0, description="largest loss of validation F1 against PyTorch")
-    resamples: Integer = Field(
-        ge=100, description="bootstrap samples behind the interval of a file's validation F1"
+    f1_tolerance: F1 = Field(
+        0.01, ge=0, description="largest loss of validation F1 against PyTorch"
     )
-    calibration_sentences: Integer = Field(
-        ge=8, description="sentences of train from which int8_static takes its scales"
+    resamples: Resamples = Field(
+        2000, ge=100, description="bootstrap samples of the interval of a variant's validation F1"
     )
-    static_damage_ratio: Float = Field(
+    calibration_sentences: Sentences = Field(
+        128, ge=8, description="train sentences from which int8_static takes its scales"
+    )
+    static_damage_ratio: Ratio = Field(
+        2.5,
         gt=0,
-        description="int8_static leaves layers in fp32 that it damages more than this multiple of the median",
+        description="int8_static keeps a layer in fp32 if quantising it does more damage than this "
+        "multiple of the median",
     )
-    latency_length: Integer = Field(
-        ge=8, description="subwords of the input whose latency is measured"
+    latency_length: Subwords = Field(
+        128, ge=8, description="length of the input for measuring latency"
     )
-    latency_runs: Integer = Field(ge=1, description="timed runs")
-    latency_warmup_runs: Integer = Field(ge=0, description="runs before the timed ones")
-    throughput_sentences: Integer = Field(
-        ge=1,
-        description="sentences of validation that are tagged at once to measure the throughput",
+    latency_runs: TimedRuns = Field(200, ge=1, description="timed forward passes")
+    latency_warmup_runs: TimedRuns = Field(
+        20, ge=0, description="forward passes before the timed ones"
     )
-    seed: Integer = Field(ge=0, description="seed of resampling")
+    throughput_sentences: Sentences = Field(
+        1000, ge=1, description="validation sentences tagged in one go to measure throughput"
+    )
+    seed: Seed = Field(13, description="seed of resampling")
 
     @model_validator(mode="after")
-    def _fp32_comes_first(self) -> Self:
+    def _fp32_is_written(self) -> Self:
         if "fp32" not in self.variants:
             raise ValueError(
                 f"variants {list(self.variants)} lack fp32, from which the others are made: add it"
             )
         if missing := set(self.served) - set(self.variants):
             raise ValueError(
-                f"served {sorted(missing)} is not among variants {list(self.variants)}: add it there or serve another"
+                f"served {sorted(missing)} is not among variants {list(self.variants)}: add it "
+                "there, or serve another"
             )
         return self
 
 
-class PredictConfig(Section):
-    """How `predict` tags a whole corpus."""
-
-    text_column: str = Field(
-        min_length=1, description="column, or key of the JSON objects, with the texts"
-    )
-    engine: Literal["local", "spark"] = Field(
-        description="local: this process, streaming; spark: mlflow.pyfunc.spark_udf on a cluster"
-    )
-    spark_master: SparkMaster
-    batch_rows: Integer = Field(
-        ge=1, description="rows read, tagged and written at a time; bounds the memory"
-    )
-    threads: Integer = Field(
-        ge=0, description="threads of a process that tags; 0: all cores, or on Spark one"
-    )
-
-
 class PromoteConfig(Section):
-    """When `promote` lets a candidate take the champion's place."""
+    """The conditions under which `promote` replaces the champion by a candidate."""
 
     split: Split = Field(
-        description="split whose F1 decides; a champion chosen on test has a test F1 that flatters it"
+        "validation",
+        description="split whose F1 decides; deciding on test biases the champion's test F1 upward",
     )
-    min_f1_gain: Float = Field(
-        ge=0, description="F1 that a better candidate has more than the champion"
+    min_f1_gain: F1 = Field(
+        0.002, ge=0, description="F1 by which a better candidate must exceed the champion"
     )
-    f1_tolerance: Float = Field(
-        ge=0, description="F1 that a faster or smaller candidate may have less than the champion"
+    f1_tolerance: F1 = Field(
+        0.005,
+        ge=0,
+        description="F1 by which a faster or smaller candidate may fall below the champion",
     )
-    max_latency_ratio: Float = Field(
+    max_latency_ratio: Ratio = Field(
+        0.75,
         gt=0,
         lt=1,
-        description="a faster candidate takes at most this share of the champion's time for a sentence",
+        description="largest latency of a faster candidate over the champion's",
     )
-    max_size_ratio: Float = Field(
-        gt=0, lt=1, description="a smaller candidate has at most this share of the champion's bytes"
+    max_size_ratio: Ratio = Field(
+        0.8, gt=0, lt=1, description="largest size of a smaller candidate over the champion's"
     )
-    significance_level: Fraction = Field(
-        description="p-value from which on a lower F1 is significantly lower"
+    significance_level: Annotated[Fraction, Unit("p-value")] = Field(
+        0.05, description="a lower F1 with at most this p-value counts as significantly lower"
     )
-    latency_runs: Integer = Field(ge=1, description="timed sentences, the two models in turns")
-    resamples: Integer = Field(ge=100, description="permutations behind the p-value")
-    lock_timeout_s: Float = Field(
-        gt=0, description="seconds to wait for another promotion of the same model"
+    latency_runs: Sentences = Field(
+        200, ge=1, description="timed sentences; the two models take turns"
     )
-    seed: Integer = Field(ge=0, description="seed of the permutations")
+    resamples: Resamples = Field(10000, ge=100, description="permutations behind the p-value")
+    lock_timeout_s: Seconds = Field(
+        60.0, gt=0, description="time to wait for another promotion of the same model"
+    )
+    seed: Seed = Field(13, description="seed of the permutations")
+
+
+class PredictConfig(Section):
+    """Tagging of a corpus by `predict`."""
+
+    text_column: str = Field(
+        "text", min_length=1, description="column, or key of the JSON objects, with the texts"
+    )
+    engine: Literal["local", "spark"] = Field(
+        "local",
+        description="local streams through this process; spark runs mlflow.pyfunc.spark_udf on a "
+        "cluster",
+    )
+    spark_master: SparkMaster = "local[*]"
+    batch_rows: Rows = Field(
+        2000, ge=1, description="rows read, tagged and written at a time; bounds the memory"
+    )
+    threads: Threads = Field(
+        0, ge=0, description="threads per tagging process; 0: one per core, or one on Spark"
+    )
 
 
 class SweepConfig(Section):
-    """Which settings `sweep` tries, how it chooses them, and where trials run."""
+    """The search of `sweep`: its space, its sampler, and where trials run."""
 
     space: str = Field(
+        "lora",
         min_length=1,
-        description="what is tried: lora, full, distill, or a YAML file like ner_mlflow/spaces/lora.yaml",
+        description="search space: lora, full, distill, or a YAML file like "
+        "ner_mlflow/spaces/lora.yaml",
     )
     objectives: tuple[Objective, ...] = Field(
+        ("validation_f1",),
         min_length=1,
-        description="what is sought, the first foremost: validation_f1, latency, size, adapter_size, trainable_parameters",
+        description="objectives, the most important first: validation_f1, latency, size, "
+        "adapter_size, trainable_parameters",
     )
     sampler: Literal["tpe", "random", "grid", "gp", "nsgaii"] = Field(
-        description="how the next trial is chosen: by Optuna's sampler of that name"
+        "tpe", description="Optuna's sampler that chooses the settings of a trial"
     )
     pruner: Literal["hyperband", "median", "none"] = Field(
-        description="how trials are found that stand badly after an epoch, to be ended; none: never"
+        "hyperband",
+        description="rule that ends a trial after an epoch with a poor validation F1; none: no "
+        "trial is ended",
     )
-    trials: Integer = Field(ge=1, description="trials of the study, those of earlier calls counted")
-    timeout_s: Float = Field(ge=0, description="seconds after which no trial begins; 0: no limit")
-    trial_epochs: Integer = Field(
+    trials: Trials = Field(
+        20, ge=1, description="trials of the study, including those of earlier calls"
+    )
+    timeout_s: Seconds = Field(
+        0.0, ge=0, description="time after which no trial begins; 0: no limit"
+    )
+    trial_epochs: Epochs = Field(
+        4,
         ge=0,
-        description="epochs of a trial at most, where the space has no train.epochs; 0: train.epochs, as the final trainings have",
+        description="largest number of epochs of a trial, unless the space has train.epochs; 0: "
+        "train.epochs, as in the final trainings",
     )
-    jobs: Integer = Field(
+    jobs: Processes = Field(
+        2,
         ge=1,
-        description="processes on this machine that run trials, the processor's threads shared out among them",
+        description="processes of this machine that run trials; they share its cores",
     )
     engine: Literal["processes", "spark"] = Field(
-        description="processes: of this machine, and of those that join it; spark: executors of a cluster, a trial a task, with the study in the tracking store"
+        "processes",
+        description="processes runs trials on this machine and on those that join; spark runs each "
+        "trial as a task of a cluster and keeps the study in the tracking store",
     )
-    spark_master: SparkMaster
+    spark_master: SparkMaster = "local[*]"
     storage: str = Field(
+        "sqlite",
         min_length=1,
-        description="for processes: where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
+        description="store of the study for engine=processes: sqlite (a file in NER_MLFLOW_CACHE "
+        "on this machine), or an address such as postgresql://USER@HOST/DB",
     )
     study: str = Field(
+        "",
         pattern="^[^'\"`]*$",
-        description="name of the study, which goes on where it stopped; empty: one for each space, data and settings",
+        description="name of the study; a study with this name resumes; empty: one study for each "
+        "combination of space, dataset and settings",
     )
-    heartbeat_s: Integer = Field(
+    heartbeat_s: Annotated[Integer, Unit("seconds")] = Field(
+        15,
         ge=1,
-        description="seconds between signs of life of a trial; after four without, another machine runs it again",
+        description="interval between heartbeats of a trial; after four missed ones the trial is "
+        "run again",
     )
-    retries: Integer = Field(
-        ge=0, description="how often a trial whose process ended before its time is run again"
+    retries: Retries = Field(
+        3, ge=0, description="times a trial is run again after its process died"
     )
     try_preset: bool = Field(
-        description="let the first trial be the preset's own values, where the space holds them"
+        True, description="run the preset's own values as the first trial if the space has them"
     )
     log_models: bool = Field(
-        description="log the model of every trial that is not pruned, not of the final trainings alone"
+        True,
+        description="log the model of every trial that is not pruned; false: only the final models",
     )
     final_seeds: tuple[Seed, ...] = Field(
-        description="seeds to train the best trial's settings with again, export them and register the best; none: not at all"
+        (13,),
+        description="seeds of the final trainings with the best settings; each model is exported, "
+        "the best is registered; empty: no final training",
     )
-    seed: Integer = Field(ge=0, description="seed of the sampler")
+    seed: Seed = Field(13, description="seed of the sampler")
 
     @model_validator(mode="after")
     def _pruning_has_one_objective(self) -> Self:
         if len(set(self.objectives)) < len(self.objectives):
-            raise ValueError(f"objectives {list(self.objectives)} name one twice: name each once")
+            raise ValueError(
+                f"objectives {list(self.objectives)} name one twice: name each objective once"
+            )
         if self.pruner != "none" and self.objectives != ("validation_f1",):
             raise ValueError(
-                f"pruner={self.pruner} judges by validation F1 alone, but objectives are {list(self.objectives)}: set pruner=none"
+                f"pruner={self.pruner} compares trials by validation F1 alone, but objectives are "
+                f"{list(self.objectives)}: set pruner=none"
             )
         return self
 
@@ -491,56 +647,42 @@ class SweepConfig(Section):
     def _spark_has_its_storage(self) -> Self:
         if self.engine == "spark" and self.storage != "sqlite":
             raise ValueError(
-                "engine=spark keeps the study in the tracking store: leave storage as it is, or set engine=processes"
+                f"engine=spark keeps the study in the tracking store, not in "
+                f"storage={self.storage}: leave storage as it is, or set engine=processes"
             )
         return self
 
 
 class Config(Section):
-    """The whole configuration; core functions take the section they need."""
+    """The whole configuration. Core functions take only the section that they need."""
 
-    data: DataConfig
-    model: ModelConfig
-    train: TrainConfig
-    distill: DistillConfig
-    evaluate: EvaluateConfig
-    robustness: RobustnessConfig
-    prompt: PromptConfig
-    export: ExportConfig
-    promote: PromoteConfig
-    predict: PredictConfig
-
-    sweep: SweepConfig
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    distill: DistillConfig = DistillConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    robustness: RobustnessConfig = RobustnessConfig()
+    prompt: PromptConfig = PromptConfig()
+    export: ExportConfig = ExportConfig()
+    promote: PromoteConfig = PromoteConfig()
+    predict: PredictConfig = PredictConfig()
+    sweep: SweepConfig = SweepConfig()
 
     @model_validator(mode="after")
-    def _sequences_have_no_word_losses(self) -> Self:
-        by_word = {
+    def _crf_has_no_loss_by_word(self) -> Self:
+        settings_by_word = {
             "train.class_weight_power": self.train.class_weight_power,
             "train.focal_gamma": self.train.focal_gamma,
             "distill.teachers": self.distill.teachers,
         }
-        if self.model.head == "crf" and (
-            given := [f"{name}={value}" for name, value in by_word.items() if value]
-        ):
+        conflicts = [f"{name}={value}" for name, value in settings_by_word.items() if value]
+        if self.model.head == "crf" and conflicts:
             raise ValueError(
-                f"model.head=crf learns from whole sentences, but {', '.join(given)} speak of words: leave these, or set model.head=softmax"
+                f"model.head=crf learns from whole sentences, but {', '.join(conflicts)} needs a "
+                "loss per word: leave it at its default, or set model.head=softmax"
             )
         return self
 
     def to_yaml(self) -> str:
-        """YAML that, given as ``preset``, reruns the experiment."""
+        """Return YAML that, used as a preset, reruns the experiment."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    @classmethod
-    def descriptions(cls) -> dict[str, str]:
-        """What each setting means, by dotted key."""
-        sections = {
-            name: field.annotation
-            for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-        }
-        return {
-            f"{name}.{key}": field.description or ""
-            for name, section in sections.items()
-            for key, field in section.model_fields.items()
-        }

@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from ..config.loading import flatten, override
 from ..config.schema import Config, Float, Integer, Section
+from ..config.settings import SETTINGS
 from ..errors import ConfigError
 from ..paths import find_path
 
@@ -236,9 +237,7 @@ def read_space(name: str, config: Config) -> Space:
             f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}"
         )
     known = [
-        key
-        for key in Config.descriptions()
-        if key.startswith(tuple(f"{section}." for section in SECTIONS))
+        key for key in SETTINGS if key.startswith(tuple(f"{section}." for section in SECTIONS))
     ]
     for key, entry in entries.items():
         if key not in known:

@@ -99,7 +99,11 @@ class Run:
         values: dict[str, Any] = {}
         for name, section in sections.items():
             values |= flatten(section, name)
-        params = [Param(key, _param_value(value)) for key, value in values.items()]
+        # A parameter cannot change, and `mlflow run -P train.epochs=3` logs it as it was typed.
+        logged = self._client.get_run(self.id).data.params
+        params = [
+            Param(key, _param_value(value)) for key, value in values.items() if key not in logged
+        ]
         for start in range(0, len(params), PARAMS_PER_REQUEST):
             self._client.log_batch(self.id, params=params[start : start + PARAMS_PER_REQUEST])
         nested = {name: section.model_dump(mode="json") for name, section in sections.items()}

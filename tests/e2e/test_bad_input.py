@@ -1,4 +1,4 @@
-"""What a user can get wrong ends in one line that says what to do, a FAILED run, and nothing half-registered."""
+"""Bad input ends in one line that states the way out, a FAILED run, and nothing registered."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from ner_mlflow.data.dataset import SCHEMA_FILE
 
 @dataclass(frozen=True)
 class Case:
-    """A command that must fail: what is said, and how it exits."""
+    """A command that must fail: a pattern of its message, and its exit status."""
 
-    entry: str
+    step: str
     arguments: tuple[str, ...]
-    said: str
+    message: str
     status: int = 1
     opens_a_run: bool = True
     env: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,8 @@ def unknown_tag(folder: Path) -> Case:
     return Case(
         "data",
         ("--dataset", str(folder)),
-        r"does not know: B-Company \(1 times: .*train\.conll:1 word 1 'Acme'\)\. Add the types .* unknown_tags=outside",
+        r"does not know: B-Company \(1 times: .*train\.conll:1 word 1 'Acme'\)\. Add the types "
+        r".* unknown_tags=outside",
     )
 
 
@@ -108,17 +109,53 @@ def wrong_name(folder: Path) -> Case:
     return Case(
         "train",
         ("--epoch", "3"),
-        r"No such option '--epoch'.*see: python -m entrypoints\.train --help",
+        r"No such option '--epoch'.*see: ner-mlflow train --help",
         status=2,
         opens_a_run=False,
+    )
+
+
+def wrong_key(folder: Path) -> Case:
+    return Case(
+        "train",
+        ("--train.epoch", "3"),
+        r"option --train\.epoch: no setting 'train\.epoch': did you mean train\.epochs\?$",
+        opens_a_run=False,
+    )
+
+
+def two_values(folder: Path) -> Case:
+    return Case(
+        "train",
+        ("--epochs", "3", "--train.epochs", "4"),
+        r"train\.epochs has two values, --.*epochs '\d' and --.*epochs '\d': give one of them$",
+    )
+
+
+def broken_list(folder: Path) -> Case:
+    return Case(
+        "train",
+        ("--distill.teachers", "[a, b"),
+        r"distill\.teachers: '\[a, b' is not a YAML list: write \[a, b\], or a,b$",
+    )
+
+
+def unknown_preset(folder: Path) -> Case:
+    return Case(
+        "train",
+        ("--preset", "minilm"),
+        r"no preset 'minilm': give one of bert_full, .*, or a YAML file that exists$",
     )
 
 
 def dead_server(folder: Path) -> Case:
     with create_server(("127.0.0.1", 0)) as socket:
         address = f"http://127.0.0.1:{socket.getsockname()[1]}"
-    said = rf"tracking server {address} does not answer .*: start it with 'mlflow server', or set MLFLOW_TRACKING_URI"
-    return Case("data", (), said, opens_a_run=False, env={"MLFLOW_TRACKING_URI": address})
+    message = (
+        rf"tracking server {address} does not answer .*: start it with 'mlflow server', or set "
+        "MLFLOW_TRACKING_URI"
+    )
+    return Case("data", (), message, opens_a_run=False, env={"MLFLOW_TRACKING_URI": address})
 
 
 def read_only_artifacts(folder: Path) -> Case:
@@ -139,6 +176,10 @@ MAKERS = (
     missing_backbone,
     wrong_type,
     wrong_name,
+    wrong_key,
+    two_values,
+    broken_list,
+    unknown_preset,
     dead_server,
     read_only_artifacts,
 )
@@ -146,8 +187,8 @@ MAKERS = (
 
 def runs(store: str) -> dict[str, str]:
     mlflow.set_tracking_uri(store)
-    found = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    return {run.info.run_id: run.info.status for run in found}
+    records = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    return {run.info.run_id: run.info.status for run in records}
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
@@ -157,12 +198,12 @@ def test_bad_input_ends_in_one_line(
     case = make(tmp_path)
     before = runs(store)
     done = entry_point(
-        store, case.entry, *case.arguments, env={"MLFLOW_EXPERIMENT_NAME": "here", **case.env}
+        store, case.step, *case.arguments, env={"MLFLOW_EXPERIMENT_NAME": "here", **case.env}
     )
     assert done.returncode == case.status, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, done.stderr
-    assert re.search(case.said, errors[0]), errors[0]
+    assert re.search(case.message, errors[0]), errors[0]
     assert "Traceback" not in done.stderr
     after = runs(store)
     new = {run_id: after[run_id] for run_id in after.keys() - before.keys()}
@@ -196,8 +237,8 @@ def test_a_data_run_of_another_schema_is_refused(
     refused = entry_point(store, "evaluate", "--data_run", data_run, env=env)
     assert refused.returncode == 1
     assert (
-        f"error: data run {data_run} has the types Company, the model ERROR, HARDWARE, OS, SOFTWARE, VERSION: give data prepared with"
-        in refused.stderr
+        f"error: data run {data_run} has the types Company, the model ERROR, HARDWARE, OS, "
+        "SOFTWARE, VERSION: give data prepared with" in refused.stderr
     )
 
 
@@ -208,14 +249,14 @@ def test_a_data_run_of_another_format_is_refused(
     run_id = sample_run(store)
     mlflow.set_tracking_uri(store)
     schema = dataset_folder(store, run_id) / SCHEMA_FILE
-    kept = schema.read_text()
+    original = schema.read_text()
     try:
-        schema.write_text(kept.replace('"format": 1', '"format": 0'))
+        schema.write_text(original.replace('"format": 1', '"format": 0'))
         refused = entry_point(
             store, "train", "--preset", str(tiny_preset), "--data_run", run_id, env=env
         )
     finally:
-        schema.write_text(kept)
+        schema.write_text(original)
     assert refused.returncode == 1
     assert re.search(
         r"error: .*schema\.json: format 0, this version reads 1: run the data step again",
@@ -234,7 +275,7 @@ def sample_run(store: str) -> str:
     return done.stdout.split("in run ")[1].split()[0]
 
 
-def test_a_step_whose_input_is_missing_makes_it(store: str, tiny_preset: Path) -> None:
+def test_a_step_makes_its_missing_input(store: str, tiny_preset: Path) -> None:
     mlflow.set_tracking_uri(store)
     folder = Path(store.removeprefix("sqlite:///")).parent
     mlflow.create_experiment("empty", artifact_location=(folder / "empty").as_uri())
@@ -243,8 +284,8 @@ def test_a_step_whose_input_is_missing_makes_it(store: str, tiny_preset: Path) -
         "evaluate",
         "--preset",
         str(tiny_preset),
-        "--overrides",
-        "train.epochs=1",
+        "--train.epochs",
+        "1",
         env={"MLFLOW_EXPERIMENT_NAME": "empty"},
     )
     assert done.returncode == 0, done.stderr
@@ -257,7 +298,7 @@ def test_a_step_whose_input_is_missing_makes_it(store: str, tiny_preset: Path) -
     assert sorted(steps) == ["data", "evaluate", "train"]
 
 
-def test_a_name_the_registry_would_refuse_is_refused_before_any_work(store: str) -> None:
+def test_a_name_that_the_registry_refuses_is_refused_before_any_work(store: str) -> None:
     done = entry_point(store, "main", "--alias", "latest", env={"MLFLOW_EXPERIMENT_NAME": "here"})
     assert done.returncode == 1
     assert "error: alias 'latest': must be letters" in done.stderr

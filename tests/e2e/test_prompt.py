@@ -102,7 +102,7 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (
-            ["--base_url", "http://127.0.0.1:9/v1", "--overrides", "prompt.max_retries=0"],
+            ["--base_url", "http://127.0.0.1:9/v1", "--prompt.max_retries", "0"],
             "endpoint http://127.0.0.1:9/v1 does not answer: start it",
         ),
         (

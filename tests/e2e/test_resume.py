@@ -18,11 +18,15 @@ from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import file_sha256
 from ner_mlflow.tracking.models import find_model
 
-OVERRIDES = "train.checkpoint_steps=3 train.epochs=4 train.early_stopping_patience=4"
+SETTINGS = (
+    "--train.checkpoint_steps=3",
+    "--train.epochs=4",
+    "--train.early_stopping_patience=4",
+)
 
 
 def kill_after_a_checkpoint(store: str, cache: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", *arguments, "--overrides", OVERRIDES]
+    command = [sys.executable, "-m", *arguments, *SETTINGS]
     with (cache.parent / "log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -58,7 +62,7 @@ def ended(done: Completed) -> None:
 @pytest.fixture(scope="module")
 def uninterrupted(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     store = f"sqlite:///{tmp_path_factory.mktemp('whole') / 'mlflow.db'}"
-    ended(entry_point(store, "train", "--preset", str(tiny_preset), "--overrides", OVERRIDES))
+    ended(entry_point(store, "train", "--preset", str(tiny_preset), *SETTINGS))
     (run,) = train_runs(store)
     return weights_of(run)
 
@@ -106,8 +110,7 @@ def test_a_killed_main_goes_on_where_it_was(
         "main",
         "--presets",
         str(tiny_preset),
-        "--overrides",
-        OVERRIDES,
+        *SETTINGS,
         env={CACHE_VARIABLE: str(cache)},
     )
     ended(again)

@@ -190,7 +190,7 @@ def begin_sweep(
         "spark_master": cluster,
         "study": "far",
     }
-    wanted |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "none"}
+    wanted |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "[]"}
     settings = {name: str(value) for name, value in wanted.items()}
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", "entrypoints.sweep", *arguments]

@@ -214,7 +214,6 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], folde
 
 
 def small(tiny_preset: Path, space: Path, *more: str) -> list[str]:
-    overrides = ["--overrides", "sweep.log_models=false"]
     return [
         "--preset",
         str(tiny_preset),
@@ -225,8 +224,9 @@ def small(tiny_preset: Path, space: Path, *more: str) -> list[str]:
         "--pruner",
         "none",
         "--final_seeds",
-        "none",
-        *overrides,
+        "[]",
+        "--sweep.log_models",
+        "false",
         *more,
     ]
 
@@ -293,7 +293,7 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
         "space": space,
         "sampler": "grid",
         "pruner": "none",
-        "final_seeds": "none",
+        "final_seeds": "[]",
         "jobs": 2,
         "epochs": 4,
     }
@@ -396,13 +396,16 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
             ["--space", "lora", "--preset", "minilm_full"],
             "model.lora_rank changes nothing while model.adaptation=full",
         ),
-        (["--objectives", "validation_f1,size"], "pruner=hyperband judges by validation F1 alone"),
+        (
+            ["--objectives", "validation_f1,size"],
+            "pruner=hyperband compares trials by validation F1 alone",
+        ),
         (
             ["--storage", "postgresql://me:secret7@127.0.0.1:1/none"],
             "sweep.storage postgresql://me:***@127.0.0.1:1/none cannot be used",
         ),
         (
-            ["--overrides", "train.processes=2 train.batch_size=16"],
+            ["--train.processes", "2", "--train.batch_size", "16"],
             "train.processes=2: a trial runs in one process",
         ),
         (["--alias", "latest"], "alias 'latest'"),

@@ -1,0 +1,53 @@
+"""The files that are derived from the configuration and the commands are up to date."""
+
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from ner_mlflow.cli.console import STEPS, load_command
+from ner_mlflow.cli.generate import COMMAND, WIDTH, generate
+from ner_mlflow.cli.options import SettingOption
+from ner_mlflow.config.settings import SETTINGS
+
+FILES = generate()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == FILES[path], f"run {COMMAND}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_setting_is_described_in_base_and_on_the_page(path: Path) -> None:
+    if path.name != "MLproject":
+        text = " ".join(FILES[path].replace("\n  # ", " ").replace("\\|", "|").split())
+        for setting in SETTINGS.values():
+            assert " ".join(setting.description.split()) in text
+
+
+def test_base_holds_the_defaults() -> None:
+    (base,) = [text for path, text in FILES.items() if path.name == "base.yaml"]
+    values = yaml.safe_load(base)
+    for setting in SETTINGS.values():
+        assert values[setting.section][setting.name] == setting.default
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_lines_fit_but_for_tables(path: Path) -> None:
+    lines = FILES[path].splitlines()
+    assert [line for line in lines if len(line) > WIDTH and not line.startswith("|")] == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_help_of_a_step_explains_every_option_and_hides_the_dotted_ones(step: str) -> None:
+    command = load_command(step)
+    text = command.get_help(click.Context(command, info_name=step))
+    options, _, epilog = text.partition("Every setting")
+    for option in command.params:
+        assert isinstance(option, click.Option)
+        assert option.help
+        is_dotted = isinstance(option, SettingOption) and option.is_dotted
+        assert (f"\n  {option.opts[0]} " in options) != is_dotted
+    assert "docs/settings.md" in epilog
