@@ -453,7 +453,7 @@ class SweepConfig(Section):
     spark_master: SparkMaster
     storage: str = Field(
         min_length=1,
-        description="for processes: where the study is kept: sqlite or journal (files of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
+        description="for processes: where the study is kept: sqlite (a file of this machine, in NER_MLFLOW_CACHE), or a URL such as postgresql://USER@HOST/DB",
     )
     study: str = Field(
         pattern="^[^'\"`]*$",

@@ -394,7 +394,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
         ),
         (
             ["--space", "lora", "--preset", "minilm_full"],
-            "model.lora_rank changes nothing while model.adaptation=full",
+            "model.lora_rank has no effect with model.adaptation=full",
         ),
         (["--objectives", "validation_f1,size"], "pruner=hyperband judges by validation F1 alone"),
         (

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
-    {"version", "errors", "paths", "redaction", "logs", "source_code"},
+    {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "private_names"},
     {"provenance"},
     {"tagging", "config"},
     {"sweeping"},
