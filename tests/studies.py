@@ -26,7 +26,7 @@ PARAMS = {
 
 
 def spec_of(name: str = "study", **settings: Any) -> StudySpec:
-    """A study of eight trials in the space `lora`; ``settings`` are those of the section `sweep`."""
+    """A study of eight trials in the space `lora`; ``settings`` belong to the section `sweep`."""
     settings = {"pruner": "none", "trials": 8, **settings}
     config = load_config(
         "minilm_lora", {f"sweep.{key}": value for key, value in settings.items()}

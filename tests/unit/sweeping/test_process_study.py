@@ -1,4 +1,4 @@
-"""A study in a database is shared: no trial is lost, none runs twice, interrupted ones run again."""
+"""Processes share a study: no trial is lost, none runs twice, interrupted trials run again."""
 
 import json
 import subprocess

@@ -160,7 +160,7 @@ def test_an_error_names_the_file_the_key_and_the_way_out(
 def test_a_space_of_adapters_needs_adapters() -> None:
     with pytest.raises(
         ConfigError,
-        match="model.lora_rank has no effect with model.adaptation=full: set model.adaptation to lora",
+        match=r"lora_rank has no effect with model.adaptation=full: set model.adaptation to lora",
     ):
         read_space("lora", load_config("minilm_full"))
     with pytest.raises(ConfigError, match="neither one of distill, full, lora nor a YAML file"):
