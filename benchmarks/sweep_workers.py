@@ -1,9 +1,9 @@
 """Measure the trials per hour of several workers of a sweep, relative to one worker.
 
-The objective sleeps and computes nothing, so the benchmark measures the cost of sharing a study. On a
-machine with a core for each worker, trainings scale by the same factor. Time runs from the start of
-the first trial to the end of the last one and excludes the start of processes. With the engine spark,
-the workers belong to a standalone cluster of one core each, which Spark starts on this machine.
+The objective sleeps and computes nothing, so the benchmark measures the cost of sharing a study.
+On a machine with a core for each worker, trainings scale by the same factor. Time runs from the
+start of the first trial to the end of the last one and excludes the start of processes. With the
+engine spark, the workers belong to a standalone cluster, one core each, that Spark starts here.
 
 usage: python -m benchmarks.sweep_workers [--engine processes|spark] [--storage sqlite]
     [--trials 24] [--seconds 2] [--workers 2]
@@ -31,7 +31,6 @@ from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.study import SweepStudy, TrialWork
 from ner_mlflow.sweeping.trial import RunningTrial, StudySpec
 from ner_mlflow.tracking.spark_study import SparkStudy
-
 
 ENGINES: dict[str, type[SweepStudy]] = {"processes": ProcessStudy, "spark": SparkStudy}
 

@@ -2,8 +2,8 @@
 
 The benchmark runs trials of a sweep in this process, against an `mlflow server` of its own (SQLite,
 proxied artifacts). It adds up the seconds that the trial's thread waits for tracking: opening and
-ending the run, parameters, metrics, tags, dataset inputs, tables, figures, the adapters and the model.
-Other threads send system metrics at the same time; they are not counted.
+ending the run, parameters, metrics, tags, dataset inputs, tables, figures, the adapters and the
+model. Other threads send system metrics at the same time; they are not counted.
 
 usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2]
     [--overrides "train.epochs=3 ..."]
@@ -79,7 +79,7 @@ class Clock:
 
     @contextmanager
     def timed_opening(self, opened: AbstractContextManager[Run]) -> Iterator[Run]:
-        """Count the seconds that a context manager takes to enter and to exit, without its block."""
+        """Count the seconds to enter and exit a context manager, without its block."""
         with self.running("open run"):
             run = opened.__enter__()
         try:
