@@ -143,8 +143,10 @@ class SweepJob:
 
 
 def trial_config(config: Config, space: Space) -> Config:
-    """Return the settings that trials start from: ``sweep.trial_epochs`` limits their epochs, unless
-    the space chooses them."""
+    """Return the settings that trials start from.
+
+    ``sweep.trial_epochs`` limits the epochs of trials, unless the space chooses them.
+    """
     if "train.epochs" in space.entries or not config.sweep.trial_epochs:
         return config
     return override(config, {"train.epochs": min(config.sweep.trial_epochs, config.train.epochs)})
