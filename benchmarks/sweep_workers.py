@@ -1,10 +1,12 @@
-"""How many trials an hour do two workers of a sweep finish, over one?
+"""Measure the trials per hour of several workers of a sweep, relative to one worker.
 
-The objective sleeps and computes nothing, so that what is measured is what sharing a study costs: on a machine with a core for each
-worker, trainings scale by as much. Time runs from the first trial's begin to the last one's end, without the start of processes.
-With the engine spark, workers are those of a standalone cluster that Spark starts here, of one core each.
+The objective sleeps and computes nothing, so the benchmark measures the cost of sharing a study.
+On a machine with a core for each worker, trainings scale by the same factor. Time runs from the
+start of the first trial to the end of the last one and excludes the start of processes. With the
+engine spark, the workers belong to a standalone cluster, one core each, that Spark starts here.
 
-usage: python -m benchmarks.sweep_workers [--engine processes|spark] [--storage sqlite] [--trials 24] [--seconds 2] [--workers 2]
+usage: python -m benchmarks.sweep_workers [--engine processes|spark] [--storage sqlite]
+    [--trials 24] [--seconds 2] [--workers 2]
 """
 
 import argparse
@@ -20,21 +22,25 @@ import mlflow
 from optuna.trial import FrozenTrial
 
 from ner_mlflow.config.loading import load_config
+from ner_mlflow.logs import show_progress
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.redaction import redact_address
+from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.space import read_space
-from ner_mlflow.sweeping.study import RunningTrial, StudySpec, SweepStudy
-from ner_mlflow.sweeping.workers import log_progress, supervise
-from ner_mlflow.tracking.spark_study import open_spark_study
+from ner_mlflow.sweeping.study import SweepStudy, TrialWork
+from ner_mlflow.sweeping.trial import RunningTrial, StudySpec
+from ner_mlflow.tracking.spark_study import SparkStudy
+
+ENGINES: dict[str, type[SweepStudy]] = {"processes": ProcessStudy, "spark": SparkStudy}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", choices=("processes", "spark"), default="processes")
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="processes")
     parser.add_argument("--storage", default="sqlite")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=2.0)
@@ -50,6 +56,9 @@ def main() -> None:
                 "sweep.storage": arguments.storage,
                 "sweep.trials": arguments.trials,
                 "sweep.pruner": "none",
+                "sweep.jobs": workers,
+                "sweep.engine": arguments.engine,
+                "sweep.spark_master": f"local-cluster[{workers},1,1024]",
             }
             config = load_config("minilm_lora", values)
             spec = StudySpec(
@@ -59,10 +68,7 @@ def main() -> None:
                 1,
                 config.sweep,
             )
-            trials = (on_spark if arguments.engine == "spark" else in_processes)(
-                spec, workers, arguments.seconds
-            )
-            rates[workers] = trials_per_hour(trials)
+            rates[workers] = trials_per_hour(run_study(spec, arguments.seconds))
     print(
         json.dumps(
             {
@@ -84,48 +90,39 @@ def main() -> None:
     )
 
 
-def in_processes(spec: StudySpec, workers: int, seconds: float) -> list[FrozenTrial]:
-    """Run a study in worker processes of this machine."""
-    study = SweepStudy(spec)
-    study.fill(None)
-    supervise(study, work, (spec, seconds), workers)
-    return study.trials()
-
-
-def work(spec: StudySpec, seconds: float) -> None:
-    """What each worker process does."""
-    SweepStudy(spec).work(Sleep(seconds))
-
-
-def on_spark(spec: StudySpec, workers: int, seconds: float) -> list[FrozenTrial]:
-    """Run a study on a Spark cluster; its workers begin before the first trial does."""
-    experiment_id = mlflow.set_experiment(spec.name).experiment_id
-    with open_spark_study(spec, f"local-cluster[{workers},1,1024]", experiment_id) as study:
+def run_study(spec: StudySpec, seconds: float) -> list[FrozenTrial]:
+    """Run a study whose trials sleep, and return them."""
+    experiment = mlflow.set_experiment(spec.name).experiment_id
+    with mlflow.start_run() as run:
+        parent = run.info.run_id
+    with ENGINES[spec.config.engine].open(spec, parent, experiment) as study:
         study.fill(None)
-        study.run(Sleep, seconds, None, log_progress)
+        study.run_trials(TrialWork(make_sleep, seconds, "", None, show_progress))
         return study.trials()
 
 
 @dataclass(frozen=True)
 class Sleep:
-    """An objective that computes nothing."""
+    """An objective that computes nothing and sleeps."""
 
     seconds: float
 
     def __call__(self, trial: RunningTrial) -> list[float]:
-        """Sleep, and answer with the learning rate."""
+        """Sleep, and return the learning rate."""
         time.sleep(self.seconds)
         return [trial.overrides["train.learning_rate"]]
 
 
+def make_sleep(seconds: float, _processes: int) -> Sleep:
+    """Return the objective of a process."""
+    return Sleep(seconds)
+
+
 def trials_per_hour(trials: Sequence[FrozenTrial]) -> float:
-    """How many ended an hour, from the first one's begin to the last one's end."""
-    times = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
-    begin, end = (
-        min(start for start, _ in times if start),
-        max(complete for _, complete in times if complete),
-    )
-    return len(trials) * 3600 / (end - begin).total_seconds()
+    """Return the trials per hour, from the start of the first one to the end of the last one."""
+    start = min(trial.datetime_start for trial in trials if trial.datetime_start)
+    end = max(trial.datetime_complete for trial in trials if trial.datetime_complete)
+    return len(trials) * 3600 / (end - start).total_seconds()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""What share of a trial's wall time is spent in tracking calls, with a local server?
+"""Measure the share of a trial's wall time that tracking calls take, with a local server.
 
-Runs trials of a sweep in this process, against an `mlflow server` of its own (SQLite, proxied artifacts), and adds up the seconds in
-which the trial's thread waits for tracking: opening and ending the run, parameters, metrics, tags, dataset inputs, tables, figures,
-the adapters and the model. What other threads send beside the training (system metrics) costs it no time of its own.
+The benchmark runs trials of a sweep in this process, against an `mlflow server` of its own (SQLite,
+proxied artifacts). It adds up the seconds that the trial's thread waits for tracking: opening and
+ending the run, parameters, metrics, tags, dataset inputs, tables, figures, the adapters and the
+model. Other threads send system metrics at the same time; they are not counted.
 
-usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2] [--set train.epochs=3] ...
+usage: python -m benchmarks.tracking_overhead DATASET [--preset minilm_lora] [--trials 2]
+    [--set train.epochs=3] ...
 """
 
 import argparse
@@ -32,19 +34,23 @@ from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.logs import show_progress
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import git_commit, hardware
+from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.space import read_space
-from ner_mlflow.sweeping.study import RunningTrial, SweepStudy
+from ner_mlflow.sweeping.trial import RunningTrial
 from ner_mlflow.tracking.flavors import log_transformers_model
 from ner_mlflow.tracking.lifecycle import open_child_of, open_run
 from ner_mlflow.tracking.records import resume_key
 from ner_mlflow.tracking.run import Run
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.sweep import SweepJob, Trials, trial_config
+from ner_mlflow.workflows.trials import SweepJob, Trials, trial_config
 
 
 class Clock:
-    """Adds up the seconds of calls in the main thread, by name; of nested ones the outermost."""
+    """A clock that adds up the seconds of calls in the main thread, by name.
+
+    Of nested calls, only the outermost counts.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -53,7 +59,7 @@ class Clock:
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
-        """Count what happens in here."""
+        """Count the seconds of the block."""
         if self._inside or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -66,7 +72,7 @@ class Clock:
             self.calls[name] += 1
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, counted."""
+        """Return a function that counts the seconds of each call."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             with self.running(name):
@@ -76,7 +82,7 @@ class Clock:
 
     @contextmanager
     def timed_opening(self, opened: AbstractContextManager[Run]) -> Iterator[Run]:
-        """A context manager whose begin and end are counted, what happens between them not."""
+        """Count the seconds to enter and exit a context manager, without its block."""
         with self.running("open run"):
             run = opened.__enter__()
         try:
@@ -90,7 +96,7 @@ class Clock:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the result as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,12 +131,12 @@ def main() -> None:
                 trial_seconds += time.perf_counter() - started
                 return values
 
-            study = SweepStudy(job.spec)
+            study = ProcessStudy(job.spec)
             study.fill(space.point(config))
             with ExitStack() as patches:
                 for name, counted in counted_calls(clock).items():
                     patches.enter_context(patch(name, counted))
-                study.work(timed_trial)
+                study.run_waiting(timed_trial)
     logging.getLogger("ner_mlflow").info(
         "seconds by call: %s",
         {
@@ -159,7 +165,7 @@ def main() -> None:
 
 
 def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
-    """What a trial calls to be tracked, by where it is looked up, counted."""
+    """Return the tracking functions that a trial calls, counted, by the name to patch."""
     methods = {
         name: getattr(Run, name)
         for name in vars(Run)
@@ -174,7 +180,7 @@ def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
             "log model", log_transformers_model
         ),
         "ner_mlflow.workflows.train.resume_key": clock.timed("read", resume_key),
-        "ner_mlflow.workflows.sweep.open_child_of": lambda *args: clock.timed_opening(
+        "ner_mlflow.workflows.trials.open_child_of": lambda *args: clock.timed_opening(
             open_child_of(*args)
         ),
     }
@@ -182,7 +188,7 @@ def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """An MLflow server on this machine, until the block ends."""
+    """Run an MLflow server on this machine while the block runs, and yield its address."""
     with create_server(("127.0.0.1", 0)) as socket:
         port = socket.getsockname()[1]
     address = f"http://127.0.0.1:{port}"

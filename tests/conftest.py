@@ -34,7 +34,7 @@ LONGEST = (
     "test_sweep",
     "test_promote",
     "test_bad_input",
-    "test_study",
+    "test_process_study",
     "test_resume",
     "test_prompt",
     "test_tracking_server",

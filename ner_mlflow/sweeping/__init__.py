@@ -1,1 +1,1 @@
-"""Search for good settings: what is tried, how it is chosen, where trials run, what came out."""
+"""Sweeps: search spaces, studies, the processes that run trials, and reports."""

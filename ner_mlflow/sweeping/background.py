@@ -1,4 +1,4 @@
-"""What is done again and again beside something long."""
+"""Call a function repeatedly in a thread while something long runs."""
 
 import logging
 import threading
@@ -10,9 +10,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def repeating(action: Callable[[], None], every_s: float, complaint: str) -> Iterator[None]:
-    """Call ``action`` at once, and every ``every_s`` seconds while the block runs, in a thread of its own.
+    """Call ``action`` at once and then every ``every_s`` seconds while the block runs.
 
-    What it raises is logged after ``complaint``: the next call may come through.
+    A thread makes the calls. An error of ``action`` is logged after ``complaint``; the calls
+    continue.
     """
     ended = threading.Event()
 

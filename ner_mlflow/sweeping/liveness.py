@@ -1,7 +1,8 @@
-"""Whether a process is still there, without trusting numbers of processes, names of machines or clocks.
+"""Tell whether a process still runs, without process ids, host names or clocks.
 
-A process holds a lock on a file of its own, which the system frees when the process ends, however it does. Containers that share the
-folder see each other's files; a machine that does not have the file cannot tell.
+Each process holds a lock on a file of its own. The operating system releases the lock when the
+process ends, for whatever reason. Containers that share the cache folder see each other's files; a
+machine without the file cannot tell.
 """
 
 import atexit
@@ -16,13 +17,17 @@ from ..paths import cache_folder
 _held: dict[Path, FileLock] = {}
 
 
-def presence() -> str:
-    """The name of this process's lock, which it holds from the first call on."""
-    return _hold(_folder())
+def liveness_name() -> str:
+    """Return the name of this process's lock; the first call takes the lock."""
+    return _take_lock(_folder())
 
 
-def is_gone(name: str) -> bool:
-    """Whether the process that holds the lock of this name is no more; False where there is no such lock here."""
+def is_dead(name: str) -> bool:
+    """Return whether the process that took the lock of this name has ended.
+
+    Returns:
+        False as well if this machine has no such lock: the process may run elsewhere.
+    """
     path = _folder() / f"{name}.lock"
     if path in _held or not path.exists():
         return False
@@ -34,17 +39,17 @@ def is_gone(name: str) -> bool:
 
 
 @cache
-def _hold(folder: Path) -> str:
+def _take_lock(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     name = uuid4().hex
     path = folder / f"{name}.lock"
     _held[path] = FileLock(path, thread_local=False)
     _held[path].acquire()
-    atexit.register(_leave, path)
+    atexit.register(_release, path)
     return name
 
 
-def _leave(path: Path) -> None:
+def _release(path: Path) -> None:
     _held.pop(path).release()
     path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What came out of a study: a table of its trials, and Optuna's plots."""
+"""Report a study: a table of its trials, and Optuna's plots."""
 
 import logging
 import warnings
@@ -14,22 +14,37 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna import visualization
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ..pages import render_page
-from .study import REASON, RUN, STATES, HeldStudy
+from .study import SweepStudy
+from .trial import REASON, RUN, is_lost
 
 log = logging.getLogger(__name__)
 
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+"""Optuna's state of a trial -> its name in the table."""
 CONTOUR = ("model.lora_rank", "train.learning_rate")
-"""What the contour plot shows where the space has both; else its first two settings."""
-COMPLETE_TRIALS = 2
-"""Below as many, plots have nothing to show."""
+"""Parameters of the contour plot; a space without them shows its first two."""
+FEWEST_TRIALS = 2
+"""Complete trials that plots need."""
+SILENT = "its process sent no heartbeat for too long"
 
 
 @dataclass(frozen=True)
 class _Plot:
-    """One of Optuna's plots, interactive and still; ``settings`` makes their arguments from objectives' names and settings of the space."""
+    """One of Optuna's plots, interactive and as a figure.
+
+    Attributes:
+        settings: makes the plot's arguments from the objectives' names and the space's keys.
+        several_objectives: the plot needs more than one objective.
+    """
 
     name: str
     interactive: Callable[..., Any]
@@ -82,7 +97,7 @@ PLOTS = (
         visualization.plot_pareto_front,
         visualization.matplotlib.plot_pareto_front,
         lambda objectives, _: {
-            # Optuna draws two or three; the first ones are the foremost.
+            # Optuna draws two or three objectives; the first ones matter most.
             "targets": (lambda trial: trial.values[:3]) if len(objectives) > 3 else None,
             "target_names": list(objectives[:3]),
         },
@@ -93,24 +108,26 @@ PLOTS = (
 
 @dataclass(frozen=True)
 class SweepReport:
-    """The table of trials, a page with the interactive plots, and the same plots as figures by name."""
+    """The table of trials, an HTML page of interactive plots, and the same plots as figures by
+    name."""
 
     table: pd.DataFrame
     page: str
     figures: dict[str, Figure]
 
 
-def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
-    """Tell what came out; plots that the trials are too few for are left out."""
+def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
+    """Return a study's table and plots; plots that need more trials are left out."""
     table = trials_table(study, objectives)
-    complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
+    trials = study.trials()
+    complete = sum(trial.state == TrialState.COMPLETE for trial in trials)
     keys = list(study.spec.space.entries)
     parts: list[str] = []
     figures: dict[str, Figure] = {}
-    # Optuna asks a study for its trials again and again: one in memory answers at once, and stands still.
+    # Optuna's plots read a study's trials many times, so they get a copy in memory.
     copy = optuna.create_study(directions=list(study.spec.directions), study_name=study.spec.name)
-    copy.add_trials(trial for trial in study.trials() if trial.state.is_finished())
-    for plot in PLOTS if len(complete) >= COMPLETE_TRIALS else ():
+    copy.add_trials(trial for trial in trials if trial.state.is_finished())
+    for plot in PLOTS if complete >= FEWEST_TRIALS else ():
         if (plot.several_objectives and len(objectives) == 1) or (
             plot.name == "contour" and len(keys) < 2
         ):
@@ -121,42 +138,46 @@ def report(study: HeldStudy, objectives: Sequence[str]) -> SweepReport:
                 warnings.simplefilter("ignore")
                 drawn = plot.interactive(copy, **settings)
                 figures[plot.name] = _still(plot, copy, settings)
-        except (ValueError, RuntimeError) as error:  # values all alike, say
+        except (ValueError, RuntimeError) as error:  # for example if all values are equal
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
-        # The first one brings plotly's own script, so that the page needs no network.
+        # The first plot brings plotly's script, so that the page needs no network.
         parts.append(drawn.to_html(full_html=False, include_plotlyjs=not parts))
     page = render_page("study.html", title=study.spec.name, plots=parts)
     return SweepReport(table, page, figures)
 
 
-def trials_table(study: HeldStudy, objectives: Sequence[str]) -> pd.DataFrame:
-    """One row a trial: number, state, objectives, what it tried, epochs, seconds, why it ended, its run."""
+def trials_table(study: SweepStudy, objectives: Sequence[str]) -> pd.DataFrame:
+    """Return one row per trial: number, state, objective values, parameters, epochs, seconds, the
+    reason of its end, and its run's id."""
     best, front = study.best(), {trial.number for trial in study.best_trials()}
     rows = []
     for trial in study.trials():
-        values = trial.values or [np.nan] * len(objectives)
+        row: dict[str, Any] = {
+            "trial": trial.number,
+            "best": "*" if best and trial.number == best.number else "",
+            "state": STATES[trial.state],
+        }
+        row |= zip(objectives, trial.values or [np.nan] * len(objectives), strict=True)
+        if len(objectives) > 1:
+            row["pareto_front"] = "*" if trial.number in front else ""
+        row |= {key: trial.params.get(key) for key in study.spec.space.entries}
         rows.append(
             {
-                "trial": trial.number,
-                "best": "*" if best and trial.number == best.number else "",
-                "state": STATES[trial.state],
-                **dict(zip(objectives, values, strict=True)),
-                **(
-                    {"pareto_front": "*" if trial.number in front else ""}
-                    if len(objectives) > 1
-                    else {}
-                ),
-                **{key: trial.params.get(key) for key in study.spec.space.entries},
+                **row,
                 "epochs": len(trial.intermediate_values),
                 "seconds": trial.duration.total_seconds() if trial.duration else np.nan,
-                "reason": trial.user_attrs.get(REASON, "")
-                if trial.state != TrialState.COMPLETE
-                else "",
+                "reason": _reason(trial),
                 "run": trial.user_attrs.get(RUN, ""),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _reason(trial: FrozenTrial) -> str:
+    if trial.state == TrialState.COMPLETE:
+        return ""
+    return str(trial.user_attrs.get(REASON, SILENT if is_lost(trial) else ""))
 
 
 def _still(plot: _Plot, study: optuna.Study, settings: dict[str, Any]) -> Figure:
@@ -164,7 +185,7 @@ def _still(plot: _Plot, study: optuna.Study, settings: dict[str, Any]) -> Figure
         drawn = plot.still(study, **settings)
     axes: Any = drawn if isinstance(drawn, Axes) else np.ravel(drawn)[0]
     figure: Figure = axes.figure
-    plt.close(figure)  # pyplot would keep it for ever
+    plt.close(figure)  # pyplot keeps every figure that is not closed
     figure.set_size_inches(11, 6)
     figure.set_layout_engine("tight")
     return figure

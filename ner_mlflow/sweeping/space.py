@@ -1,4 +1,4 @@
-"""What a sweep tries: a YAML file of settings by dotted key, each with the values it may have."""
+"""Search spaces: YAML files of settings by dotted key, each with its possible values."""
 
 import itertools
 import random
@@ -23,17 +23,18 @@ from ..config.schema import Config, Float, Integer, Section
 from ..config.settings import SETTINGS
 from ..errors import ConfigError
 from ..paths import find_path
+from ..redaction import one_line
 
 SPACES = Path(__file__).parent.parent / "spaces"
 SECTIONS = ("model", "train", "distill")
-"""What a trial may change: what makes a model, not the data it is judged by."""
+"""Sections that a trial may change: they make a model, and leave its data and scores alone."""
 NEEDS = {"model.lora_": ("model.adaptation", "lora"), "distill.": ("distill.teachers", "a teacher")}
-"""Beginning of a key -> the setting without which it changes nothing, and what that must be."""
+"""Prefix of a key -> the setting that it depends on, and the value that this setting must have."""
 Scalar = str | bool | int | float
 
 
 class FloatRange(Section):
-    """Numbers between two, both included."""
+    """Numbers from ``low`` to ``high``, both included."""
 
     type: Literal["float"]
     low: Float
@@ -48,15 +49,15 @@ class FloatRange(Section):
         return self
 
     def distribution(self) -> BaseDistribution:
-        """What Optuna samples from."""
+        """Return the distribution that Optuna samples from."""
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def suggest(self, trial: Trial, key: str) -> Any:
-        """What Optuna chooses for a trial."""
+        """Return the value that Optuna chooses for a trial."""
         return trial.suggest_float(key, self.low, self.high, log=self.log, step=self.step)
 
     def grid(self) -> list[Any]:
-        """The values of a grid."""
+        """Return the values of a grid."""
         if self.step:
             return [
                 round(self.low + index * self.step, 12)
@@ -66,12 +67,12 @@ class FloatRange(Section):
         return [min(max(float(point), self.low), self.high) for point in points]
 
     def ends(self) -> list[Any]:
-        """Values whose validity stands for that of all."""
+        """Return the values to validate; if they are valid, all are."""
         return [self.low, self.high]
 
 
 class IntRange(Section):
-    """Whole numbers between two, both included."""
+    """Integers from ``low`` to ``high``, both included."""
 
     type: Literal["int"]
     low: Integer
@@ -85,26 +86,26 @@ class IntRange(Section):
         return self
 
     def distribution(self) -> BaseDistribution:
-        """What Optuna samples from."""
+        """Return the distribution that Optuna samples from."""
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def suggest(self, trial: Trial, key: str) -> Any:
-        """What Optuna chooses for a trial."""
+        """Return the value that Optuna chooses for a trial."""
         return trial.suggest_int(key, self.low, self.high, log=self.log, step=self.step)
 
     def grid(self) -> list[Any]:
-        """The values of a grid."""
+        """Return the values of a grid."""
         if self.log:
             return [self.low * 2**power for power in range((self.high // self.low).bit_length())]
         return list(range(self.low, self.high + 1, self.step))
 
     def ends(self) -> list[Any]:
-        """Values whose validity stands for that of all."""
+        """Return the values to validate; if they are valid, all are."""
         return [self.low, self.high]
 
 
 class Choices(Section):
-    """Some values, in no order; those that are lists have names."""
+    """Values without an order; values that are lists have names."""
 
     type: Literal["categorical"]
     choices: (
@@ -113,23 +114,23 @@ class Choices(Section):
     )
 
     def distribution(self) -> BaseDistribution:
-        """What Optuna samples from."""
+        """Return the distribution that Optuna samples from."""
         return CategoricalDistribution(list(self.choices))
 
     def suggest(self, trial: Trial, key: str) -> Any:
-        """What Optuna chooses for a trial."""
+        """Return the value that Optuna chooses for a trial."""
         return trial.suggest_categorical(key, list(self.choices))
 
     def grid(self) -> list[Any]:
-        """The values of a grid."""
+        """Return the values of a grid."""
         return list(self.choices)
 
     def ends(self) -> list[Any]:
-        """Values whose validity stands for that of all."""
+        """Return the values to validate; if they are valid, all are."""
         return list(self.choices)
 
     def value(self, chosen: Any) -> Any:
-        """What a chosen name stands for."""
+        """Return the value of a chosen name."""
         return self.choices[chosen] if isinstance(self.choices, dict) else chosen
 
 
@@ -139,13 +140,13 @@ _FILE = TypeAdapter(dict[str, Entry])
 
 @dataclass(frozen=True)
 class Space:
-    """A search space; ``entries`` by dotted key, in the file's order."""
+    """A search space: its name, and its entries by dotted key in the file's order."""
 
     name: str
     entries: Mapping[str, Entry]
 
     def to_json(self) -> dict[str, Any]:
-        """What :meth:`from_json` reads."""
+        """Return the space as values that :meth:`from_json` reads."""
         return {
             "name": self.name,
             "entries": {key: entry.model_dump(mode="json") for key, entry in self.entries.items()},
@@ -153,22 +154,22 @@ class Space:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The space that :meth:`to_json` wrote."""
+        """Return the space that :meth:`to_json` wrote."""
         return cls(values["name"], _FILE.validate_python(values["entries"]))
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What Optuna samples from, by dotted key."""
+        """Return the distributions that Optuna samples from, by dotted key."""
         return {key: entry.distribution() for key, entry in self.entries.items()}
 
     def overrides(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings by dotted key, for what Optuna chose."""
+        """Return the settings of the parameters that Optuna chose, by dotted key."""
         return {
             key: entry.value(chosen[key]) if isinstance(entry, Choices) else chosen[key]
             for key, entry in self.entries.items()
         }
 
     def grid(self, seed: int) -> list[dict[str, Any]]:
-        """All combinations of the entries' grids, in a seeded order."""
+        """Return all combinations of the entries' grids, in a seeded order."""
         points = [
             dict(zip(self.entries, values, strict=True))
             for values in itertools.product(*(entry.grid() for entry in self.entries.values()))
@@ -177,43 +178,45 @@ class Space:
         return points
 
     def point(self, config: Config) -> dict[str, Any] | None:
-        """A configuration's own values as Optuna would have chosen them, None where the space does not hold them."""
-        values, found = flatten(config), {}
+        """Return the configuration's own values as parameters; None if the space excludes them."""
+        values, params = flatten(config), dict[str, Any]()
         for key, entry in self.entries.items():
-            held = (
-                [
-                    choice
-                    for choice in entry.choices
-                    if _as_set(config, key, entry.value(choice)) == values[key]
-                ]
-                if isinstance(entry, Choices)
-                else [values[key]]
-            )
-            if not held:
+            if not isinstance(entry, Choices):
+                params[key] = values[key]
+                continue
+            matches = [
+                choice
+                for choice in entry.choices
+                if _as_set(config, key, entry.value(choice)) == values[key]
+            ]
+            if not matches:
                 return None
-            found[key] = held[0]
+            params[key] = matches[0]
         try:
-            create_trial(state=TrialState.WAITING, params=found, distributions=self.distributions())
-        except ValueError:  # a number out of its range
+            create_trial(
+                state=TrialState.WAITING, params=params, distributions=self.distributions()
+            )
+        except ValueError:  # a number outside its range
             return None
-        return found
+        return params
 
 
 def _as_set(config: Config, key: str, value: Any) -> Any:
-    """A value as the configuration takes it: YAML reads 1e-4 as text, say."""
+    """Return a value as the configuration parses it; YAML reads 1e-4 as text, for example."""
     return flatten(override(config, {key: value}))[key]
 
 
 def space_names() -> list[str]:
-    """The search spaces that ship with the package."""
+    """Return the names of the search spaces that ship with the package."""
     return sorted(path.stem for path in SPACES.glob("*.yaml"))
 
 
 def read_space(name: str, config: Config) -> Space:
-    """Read a shipped search space, or a YAML file, and check every value it may give against the configuration.
+    """Read a shipped search space or a YAML file, and validate its values against a configuration.
 
     Raises:
-        ConfigError: no such space, a key that is no setting of a training or would change nothing, or a value that does not fit.
+        ConfigError: there is no such space; a key is no setting of a training, or has no effect
+            with this configuration; or a value is invalid.
     """
     path = find_path(str(SPACES / f"{name}.yaml")) or find_path(name)
     if path is None or not path.is_file():
@@ -221,48 +224,48 @@ def read_space(name: str, config: Config) -> Space:
             f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file"
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        entries = _FILE.validate_python(values)
+        entries = _FILE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-    ) as error:  # ValueError: not UTF-8, or a date that does not exist
-        raise ConfigError(
-            f"search space {path}: not YAML ({' '.join(str(error).split())})"
-        ) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or an impossible date
+        raise ConfigError(f"search space {path}: not YAML ({one_line(error)})") from error
     if not entries:
         raise ConfigError(
-            f"search space {path}: holds no setting: write e.g. train.learning_rate: {{type: float, low: 1.0e-4, high: 1.0e-3, log: true}}"
+            f"search space {path}: holds no setting: write for example "
+            "train.learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true}"
         )
-    known = [
-        key for key in SETTINGS if key.startswith(tuple(f"{section}." for section in SECTIONS))
-    ]
     for key, entry in entries.items():
-        if key not in known:
-            raise ConfigError(
-                f"search space {path}: {key!r} is no setting of a training; known: {', '.join(known)}"
-            )
-        for start, (setting, needed) in NEEDS.items():
-            given = flatten(config)[setting]
-            if (
-                key.startswith(start)
-                and setting not in entries
-                and given != needed
-                and not (given and setting == "distill.teachers")
-            ):
-                raise ConfigError(
-                    f"search space {path}: {key} changes nothing while {setting}={given}: set {setting} to {needed}, or take the key out"
-                )
-        for value in entry.ends():
-            try:
-                override(config, {key: entry.value(value) if isinstance(entry, Choices) else value})
-            except ConfigError as error:
-                raise ConfigError(
-                    f"search space {path}: {key} cannot be {value!r} ({error}): change it there"
-                ) from error
+        _check_entry(path, key, entry, entries, config)
     return Space(path.stem, entries)
+
+
+def _check_entry(
+    path: Path, key: str, entry: Entry, entries: Mapping[str, Entry], config: Config
+) -> None:
+    prefixes = tuple(f"{section}." for section in SECTIONS)
+    settings = [setting for setting in SETTINGS if setting.startswith(prefixes)]
+    if key not in settings:
+        raise ConfigError(
+            f"search space {path}: {key!r} is no setting of a training: "
+            f"give one of {', '.join(settings)}"
+        )
+    for prefix, (setting, needed) in NEEDS.items():
+        if not key.startswith(prefix) or setting in entries:
+            continue
+        value = flatten(config)[setting]
+        has_teachers = setting == "distill.teachers" and value
+        if value != needed and not has_teachers:
+            raise ConfigError(
+                f"search space {path}: {key} has no effect with {setting}={value}: "
+                f"set {setting} to {needed}, or remove the key"
+            )
+    for value in entry.ends():
+        try:
+            override(config, {key: entry.value(value) if isinstance(entry, Choices) else value})
+        except ConfigError as error:
+            raise ConfigError(
+                f"search space {path}: {key} cannot be {value!r} ({error}): change it there"
+            ) from error
 
 
 def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
@@ -276,10 +279,10 @@ def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
 
 def _explanations(error: ValidationError) -> Iterable[str]:
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
+        location = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
         yield (
-            f"{place}: {message}"
+            f"{location}: {message}"
             if problem["type"] == "value_error"
-            else f"{place}: {message}, not {problem['input']!r}"
+            else f"{location}: {message}, not {problem['input']!r}"
         )

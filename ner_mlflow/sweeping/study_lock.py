@@ -1,4 +1,7 @@
-"""One process at a time sweeps a study, on this machine and on all that share the study's database."""
+"""Lock a study, so that one process at a time sweeps it.
+
+The lock holds on this machine and, with a PostgreSQL storage, on all machines that share it.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,52 +14,53 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..config.schema import SweepConfig
 from ..errors import TrackingError
 from ..paths import cache_folder
-from .study import unusable
+from .storage import unusable_storage
 
 POSTGRESQL = "postgresql"
 
 
 @contextmanager
-def exclusive(name: str, config: SweepConfig) -> Iterator[None]:
-    """Hold a study's name while the block runs; the system, or the database, frees that of a process that was killed.
+def lock_study(name: str, config: SweepConfig) -> Iterator[None]:
+    """Hold a study's lock while the block runs.
+
+    The operating system, or the database, releases the lock of a process that was killed.
 
     Raises:
-        TrackingError: another process holds it, or the study's storage cannot be used.
+        TrackingError: another process holds the lock, or the study's storage cannot be used.
     """
     file = cache_folder() / "sweeps" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(file, blocking=False), _of_database(name, config):
+        with FileLock(file, blocking=False), _lock_in_database(name, config):
             yield
     except Timeout as error:
-        raise _taken(name) from error
+        raise _locked(name) from error
 
 
 @contextmanager
-def _of_database(name: str, config: SweepConfig) -> Iterator[None]:
-    if config.engine == "spark" or not config.storage.startswith(
-        POSTGRESQL
-    ):  # a file of this machine, or Spark's, whose driver is here
+def _lock_in_database(name: str, config: SweepConfig) -> Iterator[None]:
+    # A SQLite file, and the driver of a Spark sweep, are on this machine: the file lock is enough.
+    if config.engine == "spark" or not config.storage.startswith(POSTGRESQL):
         yield
         return
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    engine = create_engine(
-        config.storage, isolation_level="AUTOCOMMIT"
-    )  # no transaction stays open meanwhile
+    # AUTOCOMMIT: no transaction stays open while the lock is held.
+    engine = create_engine(config.storage, isolation_level="AUTOCOMMIT")
     try:
         try:
             connection = engine.connect()
         except SQLAlchemyError as error:
-            raise unusable(config.storage, error) from error
+            raise unusable_storage(config.storage, error) from error
         with connection:
             if not connection.exec_driver_sql(f"select pg_try_advisory_lock({key})").scalar():
-                raise _taken(name)
+                raise _locked(name)
             yield
     finally:
-        engine.dispose()  # and with its connection the lock
+        engine.dispose()  # closes the connection, which releases the lock
 
 
-def _taken(name: str) -> TrackingError:
+def _locked(name: str) -> TrackingError:
     return TrackingError(
-        f"sweep.study {name!r}: another process sweeps it: help it with join={name}, or name another study"
+        f"sweep.study {name!r}: another process sweeps it: "
+        f"help it with join={name}, or name another study"
     )

@@ -1,4 +1,4 @@
-"""Processes of this machine that work on a study, and the one that watches over them."""
+"""Start worker processes of this machine that run a study's trials, and replace those that die."""
 
 import logging
 import multiprocessing
@@ -12,78 +12,99 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
-
-from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Any, Protocol
 
 from ..errors import NerError, TrackingError
 from ..logs import show_progress
-from .study import SweepStudy, unusable
+from .storage import STORAGE_ERRORS, unusable_storage
+from .trial import StudySpec
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 GRACE_S = 30
-"""How long a worker may take to end its trial as interrupted before it is killed."""
+"""Seconds that a worker may take to end its trial as interrupted; after that it is killed."""
 
 Target = Callable[..., None]
-"""What a worker does; a function of a module, since it is looked up by name in a new process."""
+"""A worker's work; a function of a module, since a new process looks it up by name."""
 SetUp = Callable[[], None]
-"""What a worker does before that, to log as its parent does; a function of a module too."""
-
+"""A function that prepares a worker process, for example its logging; a function of a module."""
 
 _interrupted = threading.Event()
 
 
+class TrialQueue(Protocol):
+    """A study's trials, as far as a supervisor needs them."""
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study's definition."""
+        ...
+
+    def started_trials(self) -> int:
+        """Return how many trials have started, lost ones included."""
+        ...
+
+    def open_trials(self) -> tuple[int, int]:
+        """Return how many trials wait, and how many run on any machine."""
+        ...
+
+    def reclaim(self) -> list[int]:
+        """Give up the trials of dead processes, and open their slots again."""
+        ...
+
+    def reopen(self) -> int:
+        """Open the slots of lost trials that no process has opened again."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Worker:
+    """A worker process; ``started`` is the number of started trials when the process started."""
+
     process: SpawnProcess
     errors: Connection
-    begun: int
-    """Trials of the study that were begun when the process was."""
-
-
-def log_progress() -> None:
-    """Show what this package says."""
-    show_progress()
+    started: int
 
 
 def supervise(
-    study: SweepStudy,
+    study: TrialQueue,
     target: Target,
     arguments: Sequence[Any],
     jobs: int,
     deadline: float | None = None,
     finish: bool = True,
-    set_up: SetUp = log_progress,
+    set_up: SetUp = show_progress,
 ) -> None:
-    """Keep ``jobs`` processes at ``target(*arguments)`` until no trial is left; one that was killed is replaced, its trial run again.
+    """Run ``target(*arguments)`` in ``jobs`` processes until no trial is left.
 
-    On Ctrl-C, and when one of them fails, all end their trials as interrupted. So they do when one after the other is killed before a
-    trial begins, which the next would not change.
+    A worker that was killed is replaced, and its trial run again. On Ctrl-C, or if a worker fails,
+    all workers end their trials as interrupted.
 
     Args:
-        deadline: seconds since 1970 after which no worker is started.
+        study: the study.
+        target: a worker's work.
+        arguments: its arguments, pickled.
+        jobs: the number of processes.
+        deadline: seconds since 1970 after which no worker starts.
         finish: wait for trials that run on other machines too.
+        set_up: called first in each worker.
 
     Raises:
-        TrackingError: a worker failed, with its words, or was killed before it began a trial, again and again; or the storage failed.
+        TrackingError: a worker failed, with its message; workers were killed one after the other
+            before they started a trial; or the storage failed.
     """
     workers: list[_Worker] = []
-    in_vain = 0
+    early_deaths = 0
     try:
         while True:
-            begun = study.begun_trials()
+            started = study.started_trials()
             for worker in [worker for worker in workers if worker.process.exitcode is not None]:
                 workers.remove(worker)
                 if _was_killed(worker):
-                    in_vain = in_vain + 1 if worker.begun == begun else 0
-                    if in_vain > study.spec.config.retries:
-                        raise TrackingError(
-                            f"{in_vain} workers of the sweep in a row were killed before they began a trial, the last by signal "
-                            f"{-(worker.process.exitcode or 0)} (9: for want of memory, say): free some, or set fewer sweep.jobs"
-                        )
+                    early_deaths = early_deaths + 1 if worker.started == started else 0
+                    if early_deaths > study.spec.config.retries:
+                        raise _died_early(early_deaths, -(worker.process.exitcode or 0))
             study.reclaim()
             waiting, running = study.open_trials()
             late = deadline is not None and time.time() >= deadline
@@ -96,35 +117,46 @@ def supervise(
                 return
             if not late:
                 while waiting and len(workers) < min(jobs, waiting + (running if finish else 0)):
-                    workers.append(_start(target, arguments, jobs, set_up, begun))
+                    workers.append(_start(target, arguments, jobs, set_up, started))
             time.sleep(POLL_S)
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise unusable(study.spec.config.storage, error) from error
+    except STORAGE_ERRORS as error:
+        raise unusable_storage(study.spec.config.storage, error) from error
     finally:
         _stop(workers)
-        with suppress(SQLAlchemyError, StorageInternalError):  # of which the way here has spoken
+        with suppress(*STORAGE_ERRORS):  # the storage's failure is on its way to the caller
             study.reclaim()
 
 
+def check_interrupted() -> None:
+    """Check whether this worker must stop; a worker's work calls this now and then.
+
+    Raises:
+        KeyboardInterrupt: the worker was told to stop.
+    """
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 def _start(
-    target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, begun: int
+    target: Target, arguments: Sequence[Any], jobs: int, set_up: SetUp, started: int
 ) -> _Worker:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(target, tuple(arguments), jobs, set_up, sender))
-    # Ctrl-C reaches every process of a terminal: workers leave it to the one that watches over them, from their first moment on.
-    # Blocked and not ignored, for what is pressed meanwhile is meant for this process, and waits.
+    # Ctrl-C reaches every process of a terminal, but only the supervisor handles it. Workers
+    # inherit a blocked SIGINT, so that none reaches them while they start. It is blocked and not
+    # ignored: the supervisor still receives it afterwards.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sender.close()
-    return _Worker(process, receiver, begun)
+    return _Worker(process, receiver, started)
 
 
 def _was_killed(worker: _Worker) -> bool:
-    """Whether a worker that has ended was killed by a signal.
+    """Return whether a worker that has ended was killed by a signal.
 
     Raises:
         TrackingError: it ended with an error.
@@ -139,6 +171,14 @@ def _was_killed(worker: _Worker) -> bool:
             reason = f"it ended with status {status}, see above"
         raise TrackingError(f"a worker of the sweep failed: {reason}")
     return status < 0
+
+
+def _died_early(count: int, last_signal: int) -> TrackingError:
+    return TrackingError(
+        f"{count} workers of the sweep in a row were killed before they started a trial, the last "
+        f"by signal {last_signal} (9 often means a lack of memory): "
+        "free memory, or set fewer sweep.jobs"
+    )
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
@@ -172,18 +212,8 @@ def _run(
         raise
 
 
-def check_interrupted() -> None:
-    """To be called now and then by what a worker does.
-
-    Raises:
-        KeyboardInterrupt: the worker has been told to stop.
-    """
-    if _interrupted.is_set():
-        raise KeyboardInterrupt
-
-
 def _interrupt(*_: object) -> None:
-    # Not raised from here: amid a transaction, it would leave a database locked.
+    # Raising KeyboardInterrupt here could interrupt a transaction and leave a database locked.
     _interrupted.set()
 
 

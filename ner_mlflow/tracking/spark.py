@@ -1,4 +1,4 @@
-"""Spark clusters, and a registered model on one, as a column function that MLflow makes."""
+"""Spark sessions, and a registered model as a column function on a cluster."""
 
 import re
 import time
@@ -9,6 +9,8 @@ from typing import Any
 import mlflow
 
 from ..errors import ConfigError, DataError, ModelError
+from ..private_names import hadoop_path
+from ..redaction import one_line
 from ..tagging.pyfunc import AS_JSON
 
 ENTITIES_TYPE = "array<struct<text:string,label:string,start:bigint,end:bigint,score:double>>"
@@ -17,16 +19,17 @@ READERS = {"jsonl": "json", "parquet": "parquet"}
 _PYTHON_ERROR = re.compile(
     r"^(?!java\.|org\.apache\.|py4j\.)((?:\w+\.)*\w*(?:Error|Exception): .+)$", re.MULTILINE
 )
+"""The last line of a Python traceback within a Java one."""
 
 
 @contextmanager
 def spark_session(
     master: str, name: str, settings: Mapping[str, str] | None = None
 ) -> Iterator[Any]:
-    """A session on a cluster, which ends with the block.
+    """Open a session on a cluster while the block runs.
 
     Raises:
-        ConfigError: pyspark is not installed, or there is no such cluster.
+        ConfigError: pyspark is not installed, or the cluster does not answer.
     """
     try:
         from py4j.protocol import Py4JError
@@ -46,9 +49,9 @@ def spark_session(
     try:
         session = builder.getOrCreate()
     except (PySparkException, Py4JError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"spark_master {master!r} gives no session ({reason}): give the address of a master that runs, and have Java 17"
+            f"spark_master {master!r} gives no session ({one_line(error)}): "
+            "give the address of a running master, and install Java 17"
         ) from error
     try:
         yield session
@@ -66,51 +69,63 @@ def predict_on_spark(
     column: str,
     threads: int,
 ) -> tuple[int, float]:
-    """Add the column of a model's answers to a table, on a cluster; ``output`` becomes a folder of Parquet files, once all are written.
+    """Add the column of a model's entities to a table, on a cluster.
 
-    Source and output must be addresses that the cluster's machines see (paths, ``hdfs://``, ``s3a://``), and its Pythons need what the
-    model's requirements name.
+    The cluster's machines must see the source and the output (paths, ``hdfs://``, ``s3a://``), and
+    their Pythons need the packages of the model's requirements.
+
+    Args:
+        master: the cluster's master.
+        model_uri: the model.
+        source: the table's address.
+        file_format: a key of :data:`READERS`.
+        output: the address of a folder of Parquet files, which appears once all are written.
+        text_column: the column of texts.
+        column: the column to add.
+        threads: threads of each of the cluster's Python processes, 0 for one.
 
     Returns:
-        Rows written, and the seconds from the first to the last of them.
+        The number of rows, and the seconds from the first to the last of them.
 
     Raises:
         ConfigError: see :func:`spark_session`.
-        ModelError: the model cannot answer in one string a text.
+        ModelError: the model cannot return its entities as a string.
         DataError: Spark cannot read the source or write the output, or the output exists.
     """
     signature = mlflow.models.get_model_info(model_uri).signature
-    if (
-        signature is None
-        or signature.params is None
-        or AS_JSON not in [param.name for param in signature.params]
-    ):
+    params = signature.params if signature is not None else None
+    if params is None or AS_JSON not in [param.name for param in params]:
         raise ModelError(
-            f"model {model_uri} was exported before it could answer Spark: export it again"
+            f"model {model_uri} was exported before models could run on Spark: export it again"
         )
     with spark_session(master, "ner_mlflow predict") as spark:
         from pyspark.errors import PySparkException
         from pyspark.sql.functions import col, from_json
 
         try:
-            with _appearing(spark, output) as part:
+            with _atomic_folder(spark, output) as part:
                 table = spark.read.format(READERS[file_format]).load(source)
                 if text_column not in table.columns:
                     raise DataError(
-                        f"input {source}: no column {text_column!r} among {', '.join(table.columns)}: give the name of the texts as text_column"
+                        f"input {source}: no column {text_column!r} among "
+                        f"{', '.join(table.columns)}: give the column of texts as text_column"
                     )
                 if column in table.columns:
                     raise DataError(
-                        f"input {source}: has a column {column!r} already, which the answers are to be called: rename it"
+                        f"input {source}: has a column {column!r} already, "
+                        "the name of the column to add: rename it"
                     )
-                options = {"params": {AS_JSON: True}, "model_config": {"threads": threads or 1}}
                 recognize = mlflow.pyfunc.spark_udf(
-                    spark, model_uri, result_type="string", env_manager="local", **options
+                    spark,
+                    model_uri,
+                    result_type="string",
+                    env_manager="local",
+                    params={AS_JSON: True},
+                    model_config={"threads": threads or 1},
                 )
+                # Spark reads a small file as one partition, which would occupy only one core.
                 cores = spark.sparkContext.defaultParallelism
-                if (
-                    table.rdd.getNumPartitions() < cores
-                ):  # a small file is one partition, which one core would tag
+                if table.rdd.getNumPartitions() < cores:
                     table = table.repartition(cores)
                 started = time.perf_counter()
                 table.withColumn(
@@ -123,17 +138,20 @@ def predict_on_spark(
 
 
 @contextmanager
-def _appearing(spark: Any, output: str) -> Iterator[str]:
-    """The address of a folder that becomes ``output`` when the block has ended well, and goes when it has not; on any of Spark's file systems."""
+def _atomic_folder(spark: Any, output: str) -> Iterator[str]:
+    """Yield the address of a folder that is renamed to ``output`` once the block ends without an
+    error, and deleted otherwise; on any of Spark's file systems.
+
+    Raises:
+        DataError: ``output`` exists.
+    """
     output = output.rstrip("/")
-    path, part = (
-        spark._jvm.org.apache.hadoop.fs.Path(address) for address in (output, f"{output}.part")
-    )
-    files = path.getFileSystem(spark._jsc.hadoopConfiguration())
+    path, files = hadoop_path(spark, output)
+    part, _ = hadoop_path(spark, f"{output}.part")
     if files.exists(path):
         raise DataError(f"output {output} exists: name another, or remove it")
     try:
-        files.delete(part, True)  # of a call that was killed
+        files.delete(part, True)  # left by a call that was killed
         yield f"{output}.part"
         if not files.rename(part, path):
             raise DataError(f"output {output} appeared meanwhile: name another, or remove it")
@@ -142,6 +160,6 @@ def _appearing(spark: Any, output: str) -> Iterator[str]:
 
 
 def _cause(error: Exception) -> str:
-    """What an executor's Python said last, where it said something; else the beginning of what Spark says."""
-    said = _PYTHON_ERROR.findall(str(error))
-    return " ".join((said[-1] if said else str(error)).split())[:500]
+    """Return the last error of an executor's Python, or the beginning of Spark's message."""
+    python_errors = _PYTHON_ERROR.findall(str(error))
+    return one_line(python_errors[-1] if python_errors else error, limit=500)

@@ -1,158 +1,64 @@
-"""The `sweep` step: a search space and a prepared dataset in; a run for each trial, plots, and the best settings' registered model out."""
+"""The `sweep` step: try settings of a search space; train, export and register the best ones."""
 
 import json
 import logging
-import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from pathlib import Path
-from typing import Any, Literal
+from statistics import fmean, stdev
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from ..config.loading import override
-from ..config.schema import Config, Objective
-from ..data.sentences import VALIDATION
+from ..config.schema import Config
 from ..errors import ConfigError, ModelError, TrackingError
-from ..export.relative_latency import RelativeLatency
-from ..modeling.backbone import resolve_backbone
-from ..modeling.build import backend_tokenizer, build_model
-from ..modeling.cache import TrainingCache
-from ..modeling.callbacks import TrainingHooks
-from ..modeling.checkpoint import Checkpoint, load_model, merge_adapters
+from ..logs import show_progress
 from ..paths import training_folder
-from ..provenance import cache_key, code_fingerprint
+from ..provenance import cache_key
 from ..redaction import redact_address
+from ..sweeping.process_study import ProcessStudy
 from ..sweeping.report import SweepReport, report
 from ..sweeping.samplers import slots
 from ..sweeping.space import Space, read_space
-from ..sweeping.study import (
-    RUN,
-    BestTrial,
-    HeldStudy,
-    RunningTrial,
-    StudySpec,
-    SweepStudy,
-    TrialLostError,
-    TrialPrunedError,
-)
-from ..sweeping.study_lock import exclusive
-from ..sweeping.workers import SetUp, check_interrupted, log_progress, supervise
-from ..tracking.lifecycle import connect, end_dead_run, open_child_of, set_parent
+from ..sweeping.study import SweepStudy, TrialWork
+from ..sweeping.study_lock import lock_study
+from ..sweeping.trial import BestTrial, StudySpec
+from ..sweeping.workers import SetUp
+from ..tracking.lifecycle import end_dead_run, set_parent
 from ..tracking.models import check_registered_name
 from ..tracking.queries import run_status, store_address
-from ..tracking.records import JoinRecord, SweepRecord, TrainRecord, TrialRecord, trial_runs
+from ..tracking.records import JoinRecord, SweepRecord, TrialRecord, trial_runs
 from ..tracking.registry import check_not_judged
 from ..tracking.run import Run
-from ..tracking.spark_study import SparkStudy, open_spark_study
-from ..tracking.steps import Step
-from . import train
-from .data import TrackedDataset, load_data
-from .distillation import find_teachers
+from ..tracking.spark_study import SparkStudy
+from .data import TrackedDataset
 from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
-from .train import TrainInputs, find_inputs, run_train
+from .train import find_inputs, training_dependencies
+from .trials import MEASURES, SweepJob, make_trials, trial_config
 
 log = logging.getLogger(__name__)
 
-METRICS_DELAY_S = 30
-"""How late curves of a trial may be: a request for each point costs a trial more than all else that is tracked."""
-JOB, KEY, PARENT = "job", "key", "parent"
-"""What is noted with a study: what its workers need to know, what its trials have in common, the run that they are below."""
-_NOT_OF_NAMES = re.compile(r"[^\w.-]")
+ENGINES: Mapping[str, type[SweepStudy]] = {"processes": ProcessStudy, "spark": SparkStudy}
+"""``sweep.engine`` -> the kind of study that runs its trials."""
+KEY, PARENT = "key", "parent"
+"""Attributes of a study: the cache key of its trials, the id of the run that they are below."""
+_NOT_IN_NAMES = re.compile(r"[^\w.-]")
 
 
 @dataclass(frozen=True)
-class Measure:
-    """The metric behind an objective, which way is better, and below which differences are noise (0: none is)."""
+class SweepResult:
+    """The result of a sweep.
 
-    metric: str
-    direction: Literal["minimize", "maximize"]
-    step: float = 0.0
-
-    def value(self, metrics: Mapping[str, float]) -> float:
-        """What the objective is where these were measured."""
-        value = metrics[self.metric]
-        return round(round(value / self.step) * self.step, 6) if self.step else value
-
-
-MEASURES: Mapping[Objective, Measure] = {
-    "validation_f1": Measure("best_validation/f1", "maximize"),
-    "latency": Measure("latency/one_core/p50_ratio", "minimize", step=0.05),
-    "size": Measure("size_bytes/model", "minimize"),
-    "adapter_size": Measure("size_bytes/adapter", "minimize"),
-    "trainable_parameters": Measure("parameters/trainable", "minimize"),
-}
-
-
-@dataclass(frozen=True)
-class SweepJob:
-    """What a worker must know: the study, the settings that trials start from, the data, and the run they go below."""
-
-    name: str
-    space: Space
-    config: Config
-    data_run: str
-    parent: str
-    experiment_id: str
-
-    @property
-    def spec(self) -> StudySpec:
-        """The study."""
-        directions = tuple(MEASURES[name].direction for name in self.config.sweep.objectives)
-        return StudySpec(
-            self.name, self.space, directions, self.config.train.epochs, self.config.sweep
-        )
-
-    def to_json(self) -> str:
-        """What :meth:`from_json` reads; holds no password."""
-        config = override(self.config, {"sweep.storage": redact_address(self.config.sweep.storage)})
-        values = {"space": self.space.to_json(), "config": config.model_dump(mode="json")}
-        return json.dumps(
-            {
-                **values,
-                "code": code_fingerprint(),
-                "data_run": self.data_run,
-                "parent": self.parent,
-                "experiment_id": self.experiment_id,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, name: str, text: str, local: Config) -> "SweepJob":
-        """The job of a study, with the storage and the processes of another configuration.
-
-        Raises:
-            ConfigError: it was written by other code.
-        """
-        values = json.loads(text)
-        if values.get("code") != code_fingerprint():
-            raise ConfigError(
-                f"join {name!r}: the study was begun with other code than that of this machine: install the same commit here"
-            )
-        here = {
-            f"sweep.{key}": getattr(local.sweep, key) for key in ("storage", "jobs", "timeout_s")
-        }
-        config = override(Config.model_validate(values["config"]), here)
-        return cls(
-            name,
-            Space.from_json(values["space"]),
-            config,
-            values["data_run"],
-            values["parent"],
-            values["experiment_id"],
-        )
-
-
-@dataclass(frozen=True)
-class Swept:
-    """What a sweep ends with; ``version`` is empty where no final model was asked for."""
+    Attributes:
+        study: the study's name.
+        table: one row per trial.
+        best: the best trial's settings by dotted key.
+        finals: the final trainings, one per seed.
+        version: the registered version, empty without final trainings.
+    """
 
     study: str
     table: pd.DataFrame
@@ -167,17 +73,26 @@ def run_sweep(
     data: TrackedDataset,
     registered_model: str,
     alias: str,
-    set_up: SetUp = log_progress,
-) -> Swept:
-    """Try settings in an open run, a run for each trial below it, and train the best ones again.
+    set_up: SetUp = show_progress,
+) -> SweepResult:
+    """Run a study's trials below an open run, and train the best settings again.
 
-    A study that was interrupted goes on: trials that were in flight are run again, and their runs are marked. ``set_up`` makes the
-    worker processes log as this one does.
+    A study that was interrupted resumes: trials that were running are run again, and their runs are
+    marked as lost.
+
+    Args:
+        run: the sweep's run.
+        config: the settings.
+        data: the dataset.
+        registered_model: name in the model registry of the best final model.
+        alias: the alias that its version gets.
+        set_up: called first in each worker, to log as this process does.
 
     Raises:
-        ConfigError: a search space or an objective that does not fit, or a study that was begun with other settings.
+        ConfigError: the search space or an objective does not fit, or the study was begun with
+            other settings.
         ModelError: no trial was completed.
-        TrackingError: the study's storage cannot be used, or another process sweeps it.
+        TrackingError: the study's storage cannot be used, or another process sweeps the study.
     """
     check_registered_name(registered_model, alias)
     check_not_judged(registered_model, alias)
@@ -185,70 +100,42 @@ def run_sweep(
     config = override(config, {"train.processes": config.train.processes or 1})
     space = read_space(config.sweep.space, config)
     _check_objectives(config)
-    _tell_of_grid(config, space)
-    backbone, teachers = (
-        resolve_backbone(config.model.backbone, config.model.revision),
-        find_teachers(config.distill),
-    )
-    of_trials = trial_config(config, space)
-    key = _study_key(
-        of_trials,
-        space,
-        data,
-        backbone.weights_sha256,
-        [teacher.fingerprint for teacher in teachers],
-        run.experiment_id,
-    )
+    _warn_of_large_grid(config, space)
+    base = trial_config(config, space)
+    key = _study_key(base, space, data, run.experiment_id)
     name = (
         config.sweep.study
-        or f"{_NOT_OF_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
+        or f"{_NOT_IN_NAMES.sub('_', space.name)}-{cache_key([key, store_address()])[:12]}"
     )
-    job = SweepJob(name, space, of_trials, data.run_id, run.id, run.experiment_id)
-    shown = config.sweep.model_copy(update={"storage": redact_address(config.sweep.storage)})
-    run.log_config(
-        model=config.model,
-        train=config.train,
-        distill=config.distill,
-        evaluate=config.evaluate,
-        export=config.export,
-        sweep=shown,
-    )
-    run.log_yaml(
-        "space",
-        {
-            name: entry.model_dump(mode="json", exclude_none=True)
-            for name, entry in space.entries.items()
-        },
-    )
+    job = SweepJob(name, space, base, data.run_id, run.id, run.experiment_id)
+    work = TrialWork(make_trials, job, job.to_json(), deadline, set_up)
+    _log_inputs(run, config, job)
     record = SweepRecord(run_id=run.id, study=name, **data.fields)
     record.write(run)
-    with exclusive(name, config.sweep):
-        with _held(job) as study:
+    engine = ENGINES[config.sweep.engine]
+    with lock_study(name, config.sweep):
+        with engine.open(job.spec, run.id, run.experiment_id) as study:
             if study.attributes.get(KEY, key) != key:
                 raise ConfigError(
-                    f"sweep.study {name!r} was begun with other code, settings, sampler, space, data or in another experiment: give another name, or none"
+                    f"sweep.study {name!r} was begun with other code, settings, sampler, space, "
+                    "data or in another experiment: give another name, or none"
                 )
             _take_over(run, study)
             study.note(**{KEY: key, PARENT: run.id})
             added = study.fill(space.point(config) if config.sweep.try_preset else None)
-            where = (
-                config.sweep.spark_master
-                if config.sweep.engine == "spark"
-                else redact_address(config.sweep.storage)
-            )
             log.info(
                 "study %s on %s: %d trials, %d of them new",
                 name,
-                where,
+                study.address,
                 len(slots(space, config.sweep, None)),
                 added,
             )
             try:
-                _run_trials(study, job, deadline, set_up)
+                study.run_trials(work)
             finally:
                 _gather_trials(run, study)
-            found = report(study, config.sweep.objectives)
-            best = _log_report(run, found, study, config)
+            result = report(study, config.sweep.objectives)
+            best = _log_report(run, result, study, config)
             record = replace(
                 record,
                 best_trial=best.number,
@@ -256,222 +143,81 @@ def run_sweep(
                 best_params=json.dumps(best.chosen),
             )
             record.write(run)
+        settings = space.overrides(best.chosen)
         finals = [
-            _final(
-                run,
-                override(config, {**space.overrides(best.chosen), "train.seed": seed}),
-                name,
-                data,
-            )
+            _train_final(run, override(config, {**settings, "train.seed": seed}), name, data)
             for seed in config.sweep.final_seeds
         ]
         version = ""
         if finals:
-            best_final, version = _register_best(run, config, finals, data, registered_model, alias)
-            address = f"models:/{registered_model}/{version}"
-            replace(
-                record, best_train_run=best_final.train.run_id, registered_version=address
-            ).write(run)
-    return Swept(name, found.table, space.overrides(best.chosen), finals, version)
+            comparison = compare_results(finals, data, config.export)
+            run.log_table("final", comparison.table)
+            _log_spread(run, finals)
+            best_final = best_result(finals)
+            version = register_result(best_final, registered_model, alias)
+            record = replace(
+                record,
+                best_train_run=best_final.train.run_id,
+                registered_version=f"models:/{registered_model}/{version}",
+            )
+            record.write(run)
+    return SweepResult(name, result.table, settings, finals, version)
 
 
-def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = log_progress) -> int:
-    """Run trials of a study that another process, here or on another machine, began and will end.
+def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = show_progress) -> int:
+    """Run waiting trials of a study that another process began, here or on another machine.
+
+    Args:
+        run: an open run.
+        config: the settings; of the sweep's, the storage, the processes and the time limit count.
+        name: the study's name.
+        set_up: called first in each worker, to log as this process does.
 
     Returns:
-        How many trials of the study are finished now.
+        The number of the study's trials that have ended.
 
     Raises:
-        ConfigError: the engine is Spark.
-        TrackingError: there is no such study in the storage, or its data cannot be read from here.
+        ConfigError: the engine is Spark, or the study was begun with other code.
+        TrackingError: the storage has no such study, or this machine cannot read its data.
     """
-    if config.sweep.engine == "spark":
+    if config.sweep.engine != "processes":
         raise ConfigError(
-            f"join {name!r}: executors of a Spark cluster need not join: leave engine, or join"
+            f"join {name!r}: executors of a Spark cluster need not join: leave out engine, or join"
         )
     shown = redact_address(config.sweep.storage)
-    empty = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
-    text = SweepStudy.attributes_of(empty).get(JOB)
-    if text is None:
+    unknown = StudySpec(name, Space(name, {}), ("maximize",), config.train.epochs, config.sweep)
+    description = ProcessStudy.published_work(unknown)
+    if description is None:
         raise TrackingError(
             f"join {name!r}: no sweep has begun a study of that name in {shown}: check both"
         )
-    job = SweepJob.from_json(name, text, config)
+    job = SweepJob.from_json(name, description, config)
     run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
     JoinRecord(run_id=run.id, study=name, sweep_run=job.parent, data_run=job.data_run).write(run)
-    study = SweepStudy(job.spec)
-    deadline = _deadline(config)
-    supervise(
-        study, work, [job, deadline], config.sweep.jobs, deadline, finish=False, set_up=set_up
-    )
+    study = ProcessStudy(job.spec)
+    study.join(TrialWork(make_trials, job, description, _deadline(config), set_up))
     return sum(trial.state.is_finished() for trial in study.trials())
-
-
-def work(job: SweepJob, deadline: float | None) -> None:
-    """What each worker process does: read once, then trial after trial, until ``deadline`` (seconds since 1970)."""
-    # Processes of more threads than there are cores spend most of their time waiting for each other (docs/log.md).
-    torch.set_num_threads(max(1, torch.get_num_threads() // job.config.sweep.jobs))
-    SweepStudy(job.spec).work(make_trials(job), deadline, check_interrupted)
-
-
-@contextmanager
-def _held(job: SweepJob) -> Iterator[HeldStudy]:
-    if job.config.sweep.engine == "spark":
-        with open_spark_study(job.spec, job.config.sweep.spark_master, job.experiment_id) as study:
-            study.put_below(job.parent)
-            yield study
-    else:
-        yield SweepStudy(job.spec)
-
-
-def _run_trials(study: HeldStudy, job: SweepJob, deadline: float | None, set_up: SetUp) -> None:
-    if isinstance(study, SparkStudy):
-        study.run(make_trials, job, deadline, set_up)
-    elif isinstance(study, SweepStudy):
-        study.note(**{JOB: job.to_json()})
-        supervise(study, work, [job, deadline], job.config.sweep.jobs, deadline, set_up=set_up)
-
-
-def make_trials(job: SweepJob) -> "Trials":
-    """What a process that runs trials begins with."""
-    os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one
-    connect()
-    return Trials(job, load_data(job.data_run))
-
-
-class Trials:
-    """Runs trials of a job, one after the other; what they share is read, encoded and asked for once."""
-
-    def __init__(self, job: SweepJob, data: TrackedDataset) -> None:
-        self._job = job
-        self._data = data
-        self._cache = TrainingCache()
-        self._backbone = cache(resolve_backbone)
-        self._teachers = cache(find_teachers)
-
-    def __call__(self, trial: RunningTrial) -> list[float]:
-        """Train in a run of its own; the objectives' values."""
-        job = self._job
-        metrics: Mapping[str, float] = {}
-        given_up: TrialPrunedError | TrialLostError | None = None
-        record = TrialRecord(
-            run_id="",
-            study=job.name,
-            trial_number=trial.number,
-            trial_params=json.dumps(trial.chosen),
-        )
-        with open_child_of(
-            job.parent,
-            job.experiment_id,
-            Step.TRIAL,
-            f"trial {trial.number}",
-            record.tags(),
-            METRICS_DELAY_S,
-        ) as run:
-            trial.note(**{RUN: run.id})
-            try:
-                metrics = self._train(run, trial).metrics
-                trial.check_kept()
-            except TrialPrunedError as error:
-                given_up = error
-                record.with_state("pruned", error).write(run)
-                run.mark_killed()
-            except TrialLostError as error:
-                given_up = error
-                reason = "its process was silent for too long, and another runs it again"
-                record.with_state("lost", reason).write(run)
-                run.mark_killed()
-            except KeyboardInterrupt:
-                record.with_state("interrupted", "interrupted").write(run)
-                raise
-            except Exception as error:
-                record.with_state("failed", f"{type(error).__name__}: {error}").write(run)
-                raise
-            else:
-                record.with_state("complete").write(run)
-        if given_up:
-            raise given_up
-        return [MEASURES[name].value(metrics) for name in job.config.sweep.objectives]
-
-    def _train(self, run: Run, trial: RunningTrial) -> TrainRecord:
-        config = override(self._job.config, trial.overrides)
-        return run_train(
-            run,
-            config,
-            self._data,
-            TrainInputs(
-                self._backbone(config.model.backbone, config.model.revision),
-                self._teachers(config.distill),
-                self._cache,
-            ),
-            TrainingHooks(on_epoch=trial.report, on_step=check_interrupted),
-            self._latency if "latency" in config.sweep.objectives else None,
-            config.sweep.log_models,
-        )
-
-    def _latency(self, model_folder: Path) -> dict[str, float]:
-        return self._relative_latency(load_model(model_folder))
-
-    @cached_property
-    def _relative_latency(self) -> RelativeLatency:
-        """Beside the network that trials start from, its weights as they come: how long it takes does not depend on them."""
-        config, dataset = self._job.config, self._data.dataset
-        backbone = self._backbone(config.model.backbone, config.model.revision)
-        built = build_model(backbone, config.model, dataset.schema, config.train.seed)
-        reference = Checkpoint(
-            merge_adapters(built.network).eval(), backend_tokenizer(built.tokenizer), built.spec
-        )
-        return RelativeLatency(
-            reference, [sentence.tokens for sentence in dataset.corpus[VALIDATION]], config.export
-        )
 
 
 def _check_objectives(config: Config) -> None:
     if config.train.processes > 1:
         raise ConfigError(
-            f"train.processes={config.train.processes}: a trial runs in one process: set 1, and sweep.jobs for several trials at once"
+            f"train.processes={config.train.processes}: a trial runs in one process: "
+            "set 1, and sweep.jobs for several trials at once"
         )
     if "adapter_size" in config.sweep.objectives and config.model.adaptation != "lora":
         raise ConfigError(
-            f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no adapters: set lora, or another objective"
+            f"sweep.objectives adapter_size, but model.adaptation={config.model.adaptation} has no "
+            "adapters: set lora, or another objective"
         )
 
 
-def trial_config(config: Config, space: Space) -> Config:
-    """The settings that trials start from: fewer epochs than final trainings have, where the space does not say how many."""
-    if "train.epochs" in space.entries or not config.sweep.trial_epochs:
-        return config
-    return override(config, {"train.epochs": min(config.sweep.trial_epochs, config.train.epochs)})
-
-
-def _study_key(
-    config: Config,
-    space: Space,
-    data: TrackedDataset,
-    weights_sha256: str,
-    teachers: Sequence[str],
-    experiment_id: str,
-) -> str:
-    """Equal where trials can be compared and a study can go on: what they vary and how that is chosen, what they start from, what trains
-    and judges them, where they are logged."""
-    sections = [getattr(config, name).model_dump_json() for name in ("model", "train", "distill")]
-    chosen_by = [
-        config.sweep.objectives,
-        config.sweep.sampler,
-        config.sweep.pruner,
-        config.sweep.seed,
-    ]
-    trained_by = train.training_dependencies(config.distill, data, weights_sha256, teachers)
-    return cache_key(
-        [space.to_json()["entries"], *chosen_by, *sections, *trained_by, experiment_id]
-    )
-
-
-def _tell_of_grid(config: Config, space: Space) -> None:
+def _warn_of_large_grid(config: Config, space: Space) -> None:
     points = len(space.grid(config.sweep.seed)) if config.sweep.sampler == "grid" else 0
     if points > config.sweep.trials:
         log.warning(
-            "the grid has %d points, of which the first %d of a seeded order are tried: set sweep.trials=%d for all",
+            "the grid has %d points; the first %d of a seeded order are tried: "
+            "set sweep.trials=%d for all",
             points,
             config.sweep.trials,
             points,
@@ -479,67 +225,101 @@ def _tell_of_grid(config: Config, space: Space) -> None:
 
 
 def _deadline(config: Config) -> float | None:
+    """Return the seconds since 1970 after which no trial starts."""
     return time.time() + config.sweep.timeout_s if config.sweep.timeout_s else None
 
 
-def _take_over(run: Run, study: HeldStudy) -> None:
-    """End what an interrupted sweep of this study left running, and put its trials below this run."""
+def _study_key(config: Config, space: Space, data: TrackedDataset, experiment_id: str) -> str:
+    """Return a key that is equal for trials that can be compared, so that a study can resume.
+
+    It covers the space, how trials are chosen, the settings that they start from, what trains and
+    scores them, and the experiment.
+    """
+    inputs, sweep = find_inputs(config), config.sweep
+    teachers = [teacher.fingerprint for teacher in inputs.teachers]
+    weights_sha256 = inputs.backbone.weights_sha256
+    return cache_key(
+        [
+            space.to_json()["entries"],
+            *(sweep.objectives, sweep.sampler, sweep.pruner, sweep.seed),
+            *(getattr(config, name).model_dump_json() for name in ("model", "train", "distill")),
+            *training_dependencies(config.distill, data, weights_sha256, teachers),
+            experiment_id,
+        ]
+    )
+
+
+def _log_inputs(run: Run, config: Config, job: SweepJob) -> None:
+    storage = redact_address(config.sweep.storage)
+    run.log_config(
+        model=config.model,
+        train=config.train,
+        distill=config.distill,
+        evaluate=config.evaluate,
+        export=config.export,
+        sweep=config.sweep.model_copy(update={"storage": storage}),
+    )
+    entries = {
+        key: entry.model_dump(mode="json", exclude_none=True)
+        for key, entry in job.space.entries.items()
+    }
+    run.log_yaml("space", entries)
+
+
+def _take_over(run: Run, study: SweepStudy) -> None:
+    """End what an interrupted sweep left running, and move its trials below this run."""
     study.reclaim()
     earlier = study.attributes.get(PARENT, run.id)
     if earlier != run.id and run_status(earlier) == "RUNNING":
-        end_dead_run(earlier, f"interrupted; run {run.id} continues")
+        end_dead_run(earlier, f"interrupted; run {run.id} resumes it")
     _gather_trials(run, study)
 
 
-def _gather_trials(run: Run, study: HeldStudy) -> None:
-    """Mark the runs of trials whose process is no more, and have all below this run, those too that joined under an earlier one."""
+def _gather_trials(run: Run, study: SweepStudy) -> None:
+    """Mark the runs of lost trials, and move all trials below this run, also those of machines that
+    joined an earlier run."""
     trials = trial_runs(run.experiment_id, study.spec.name)
-    alive = study.running()  # asked after the runs: whose run was found had begun before
+    # Queried after the runs: a trial starts before its run.
+    running = study.running()
     for trial in trials:
         record = TrialRecord.from_run(trial)
-        if trial.status == "RUNNING" and record.trial_number not in alive:
-            lost = record.with_state("lost", "its process ended before its time")
+        if trial.status == "RUNNING" and record.trial_number not in running:
+            lost = record.with_state("lost", "its process ended before the trial did")
             end_dead_run(trial.id, tags=lost.tags())
             shutil.rmtree(training_folder(trial.id), ignore_errors=True)
         if trial.parent != run.id:
             set_parent(trial.id, run.id)
 
 
-def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) -> BestTrial:
-    """Log what came out; the best trial."""
-    run.log_table("trials", found.table)
-    run.log_page("plots", found.page)
-    for name, figure in found.figures.items():
+def _log_report(run: Run, result: SweepReport, study: SweepStudy, config: Config) -> BestTrial:
+    """Log the table and the plots, and return the best trial.
+
+    Raises:
+        ModelError: no trial was completed.
+    """
+    run.log_table("trials", result.table)
+    run.log_page("plots", result.page)
+    for name, figure in result.figures.items():
         run.log_figure(name, figure)
-    run.log_metrics(
-        {
-            f"trials/{state}": float(count)
-            for state, count in found.table["state"].value_counts().items()
-        }
-    )
+    counts = result.table["state"].value_counts()
+    run.log_metrics({f"trials/{state}": float(count) for state, count in counts.items()})
     objectives = config.sweep.objectives
     best = study.best()
     if best is None:
-        reasons = [reason for reason in found.table["reason"] if reason]
+        reasons = [reason for reason in result.table["reason"] if reason]
         way_out = (
-            f" (the first: {reasons[0]}): mend that, and sweep again"
+            f" (the first reason: {reasons[0]}): fix that, and sweep again"
             if reasons
             else ": give sweep.timeout_s more time, and sweep again"
         )
         raise ModelError(f"no trial of study {study.spec.name!r} was completed{way_out}")
     ascending = [MEASURES[name].direction == "minimize" for name in objectives]
-    run.describe(
-        found.table.drop(columns=["run", "reason"]).sort_values(
-            list(objectives), ascending=ascending
-        )
-    )
+    shown = result.table.drop(columns=["run", "reason"])
+    run.describe(shown.sort_values(list(objectives), ascending=ascending))
     settings = override(config, study.spec.space.overrides(best.chosen))
+    sections = ("model", "train", "distill")
     run.log_yaml(
-        "best",
-        {
-            section: getattr(settings, section).model_dump(mode="json")
-            for section in ("model", "train", "distill")
-        },
+        "best", {name: getattr(settings, name).model_dump(mode="json") for name in sections}
     )
     run.log_metrics(
         {MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)}
@@ -547,30 +327,20 @@ def _log_report(run: Run, found: SweepReport, study: HeldStudy, config: Config) 
     return best
 
 
-def _final(run: Run, config: Config, study: str, data: TrackedDataset) -> PresetResult:
-    """Train the best settings with one seed, evaluate and export, or reuse what was done before."""
+def _train_final(run: Run, config: Config, study: str, data: TrackedDataset) -> PresetResult:
+    """Train the best settings with one seed, evaluate and export; reuse finished steps."""
     pipeline = Pipeline(run, f"{study}-seed{config.train.seed}")
     record = pipeline.train(config, data, find_inputs(config))
     return pipeline.evaluate_and_export(config, record, data)
 
 
-def _register_best(
-    run: Run,
-    config: Config,
-    finals: Sequence[PresetResult],
-    data: TrackedDataset,
-    registered_model: str,
-    alias: str,
-) -> tuple[PresetResult, str]:
-    """Log the final models side by side and register the best; the result and its version."""
-    best = best_result(finals)
-    run.log_table("final", compare_results(finals, data, config.export).table)
+def _log_spread(run: Run, finals: Sequence[PresetResult]) -> None:
+    """Log mean and standard deviation of F1 over the seeds of the final trainings."""
     scores = {
         "best_validation/f1": [result.train.validation_f1 for result in finals],
-        f"{best.evaluate.split}/f1": [result.evaluate.scores["f1"] for result in finals],
+        f"{finals[0].evaluate.split}/f1": [result.evaluate.scores["f1"] for result in finals],
     }
     for metric, values in scores.items():
-        run.log_metrics({f"final/{metric}": float(np.mean(values))})
+        run.log_metrics({f"final/{metric}": fmean(values)})
         if len(values) > 1:
-            run.log_metrics({f"final/{metric}_spread": float(np.std(values, ddof=1))})
-    return best, register_result(best, registered_model, alias)
+            run.log_metrics({f"final/{metric}_spread": stdev(values)})

@@ -1,4 +1,4 @@
-"""On a Spark cluster of two workers: a registered model gives the same rows as here, and a sweep ends as one here does."""
+"""A Spark cluster of two workers predicts and sweeps as this machine does alone."""
 
 import json
 import os
@@ -31,11 +31,13 @@ from ner_mlflow.paths import CACHE_VARIABLE
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
 CLUSTER = "local-cluster[2,1,1024]"
-"""Spark's standalone cluster on this machine: two worker processes of one core and 1024 MiB each."""
+"""A standalone cluster on this machine: two worker processes of one core and 1024 MiB each."""
 
 
 @pytest.mark.slow
-def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Path) -> None:
+def test_a_cluster_predicts_the_rows_that_this_machine_predicts(
+    tiny_preset: Path, tmp_path: Path
+) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     main = mlflow_run(store, "-P", f"presets={tiny_preset}", cwd=tmp_path)
     assert main.returncode == 0, main.stderr
@@ -64,13 +66,13 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
     )
     assert there.returncode == 0, there.stderr
     assert "400 texts in " in there.stdout
-    one, other = (
+    local, remote = (
         pd.read_parquet(tmp_path / name).sort_values("id").to_dict("records")
         for name in ("here.parquet", "there")
     )
-    assert [row["text"] for row in one] == [row["text"] for row in other]
-    assert sum(len(row["entities"]) for row in one) > 100
-    for first, second in zip(one, other, strict=True):
+    assert [row["text"] for row in local] == [row["text"] for row in remote]
+    assert sum(len(row["entities"]) for row in local) > 100
+    for first, second in zip(local, remote, strict=True):
         assert [(e["text"], e["label"], e["start"], e["end"]) for e in first["entities"]] == [
             (e["text"], e["label"], e["start"], e["end"]) for e in second["entities"]
         ]
@@ -78,7 +80,7 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
             [e["score"] for e in second["entities"]], abs=1e-3
         )
 
-    # What fails says why and leaves nothing; what is there is not written over.
+    # A failure states its cause and leaves nothing; an existing output is not overwritten.
     (tmp_path / "bad.jsonl").write_text('{"text": "fine"}\n{"text": null}\n' * 4)
     command = ["--engine", "spark", "--spark_master", CLUSTER]
     bad = entry_point(
@@ -113,7 +115,10 @@ def test_rows_from_a_cluster_are_those_from_here(tiny_preset: Path, tmp_path: Pa
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
-    """The address of a standalone master with two workers of one core each, as a team would start them; they work in ``tmp_path/worker-N``."""
+    """The address of a standalone master with two workers of one core each.
+
+    The workers' folders are ``tmp_path/worker-N``.
+    """
     import pyspark
 
     launcher, port = Path(pyspark.__file__).parent / "bin" / "spark-class", free_port()
@@ -165,7 +170,10 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 def begin_sweep(
     tiny_preset: Path, cluster: str, store: str, tmp_path: Path
 ) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
-    """Start a sweep of six trials, three of which fail, and wait until one is at its second epoch; its settings."""
+    """Start a sweep of six trials, wait until one has seen two epochs, and return its settings.
+
+    Three of the trials fail.
+    """
     space = tmp_path / "space.yaml"
     entries = {
         "train.learning_rate": {
@@ -175,13 +183,11 @@ def begin_sweep(
             "log": True,
             "grid_points": 3,
         },
-        "model.max_length": {
-            "type": "categorical",
-            "choices": [64, 512],
-        },  # the tiny backbone does not see as many
+        # The tiny backbone does not take 512 subwords: these trials fail.
+        "model.max_length": {"type": "categorical", "choices": [64, 512]},
     }
     space.write_text(yaml.safe_dump(entries), encoding="utf-8")
-    wanted = {
+    options = {
         "preset": tiny_preset,
         "space": space,
         "sampler": "grid",
@@ -190,8 +196,8 @@ def begin_sweep(
         "spark_master": cluster,
         "study": "far",
     }
-    wanted |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "[]"}
-    settings = {name: str(value) for name, value in wanted.items()}
+    options |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "none"}
+    settings = {name: str(value) for name, value in options.items()}
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", "entrypoints.sweep", *arguments]
     with (tmp_path / "log").open("w") as log:
@@ -288,7 +294,7 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_on_a_cluster_whose_driver_ended_goes_on_later(
+def test_a_sweep_on_a_cluster_whose_driver_ended_resumes_later(
     end: signal.Signals, cluster: str, tiny_preset: Path, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -315,7 +321,7 @@ def test_a_sweep_on_a_cluster_whose_driver_ended_goes_on_later(
 
 
 @pytest.mark.slow  # Spark tries for a minute
-def test_a_cluster_that_is_not_there_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
     master = f"spark://127.0.0.1:{free_port()}"
     arguments = [
         "--preset",

@@ -1,4 +1,4 @@
-"""`sweep` as a user runs it: a run for each trial, what is pruned or fails is marked, what is interrupted goes on."""
+"""`sweep` as a user runs it: each trial has a run and a state, and an interrupted sweep resumes."""
 
 import json
 import os
@@ -34,7 +34,7 @@ STATUSES = {
     "interrupted": "KILLED",
 }
 TOO_LONG = 512
-"""Subwords that the tiny backbone does not see: a trial that asks for as many fails."""
+"""More subwords than the tiny backbone takes: a trial of this length fails."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def ended(done: Completed) -> Completed:
 def test_a_sweep_from_its_space_to_a_registered_model(
     tiny_preset: Path, space: Path, store: str, here: dict[str, str]
 ) -> None:
-    wanted = {
+    options = {
         "preset": tiny_preset,
         "space": space,
         "sampler": "grid",
@@ -91,7 +91,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
             store,
             "-e",
             "sweep",
-            *(word for name, value in wanted.items() for word in ("-P", f"{name}={value}")),
+            *(word for name, value in options.items() for word in ("-P", f"{name}={value}")),
             env=here,
         )
     )
@@ -150,7 +150,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     finals = {run.data.params["train.seed"]: run for run in runs(store, "train")}
     assert set(finals) == {"13", "14"}
     assert version.tags["train_run"] == parent.data.tags["ner.best_train_run"]
-    # The trial was trained with seed 13 by what it shared with others; trained again, alone, it comes out the same.
+    # Trained again, alone and with the same seed, the best trial's settings give the same model.
     assert (
         finals["13"].data.metrics["best_validation/f1"] == best.data.metrics["best_validation/f1"]
     )
@@ -160,7 +160,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
         entry_point(
             store,
             "sweep",
-            *(word for name, value in wanted.items() for word in (f"--{name}", str(value))),
+            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
             env=here,
         )
     )
@@ -185,8 +185,8 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     )
     assert other.returncode == 1
     assert (
-        "sweep.study 'tiny' was begun with other code, settings, sampler, space, data or in another experiment"
-        in other.stderr
+        "sweep.study 'tiny' was begun with other code, settings, sampler, space, data "
+        "or in another experiment" in other.stderr
     )
 
 
@@ -232,7 +232,7 @@ def small(tiny_preset: Path, space: Path, *more: str) -> list[str]:
 
 
 def kill_driver(process: subprocess.Popen[bytes]) -> None:
-    os.kill(process.pid, signal.SIGKILL)  # its workers find out by themselves
+    os.kill(process.pid, signal.SIGKILL)  # its workers notice and end
 
 
 def interrupt_group(process: subprocess.Popen[bytes]) -> None:
@@ -243,7 +243,7 @@ def interrupt_group(process: subprocess.Popen[bytes]) -> None:
     ("stop", "status"),
     [(kill_driver, -signal.SIGKILL), pytest.param(interrupt_group, 130, marks=pytest.mark.slow)],
 )
-def test_what_was_stopped_is_marked_and_goes_on(
+def test_a_stopped_sweep_is_marked_and_resumes(
     stop: Callable[[subprocess.Popen[bytes]], None],
     status: int,
     tiny_preset: Path,
@@ -267,7 +267,7 @@ def test_what_was_stopped_is_marked_and_goes_on(
     states = Counter(run.data.tags["ner.trial_state"] for run in trials)
     assert states["complete"] == 3
     assert states["failed"] == 3
-    assert sum(states.values()) - 6 <= 2  # those in flight, one for each worker
+    assert sum(states.values()) - 6 <= 2  # one running trial for each worker
     assert sum(states.values()) > 6, again.stderr
     assert {
         run.info.status
@@ -320,14 +320,12 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
     interrupt_group(process)
     assert process.wait(120) != 0
     no_run_is_left_running(store)
-    told = (tmp_path / "log").read_text()
-    assert "error: interrupted" in told
-    assert "Traceback" not in told
+    output = (tmp_path / "log").read_text()
+    assert "error: interrupted" in output
+    assert "Traceback" not in output
     (parent,) = runs(store, "sweep")
-    assert parent.info.status in (
-        "KILLED",
-        "FAILED",
-    )  # ours, which MLflow 3.17 overwrites: it takes no run for ended
+    # MLflow 3.17 may overwrite our KILLED, since it does not notice that the run has ended.
+    assert parent.info.status in ("KILLED", "FAILED")
     ended_early = [
         run for run in runs(store, "trial") if run.data.tags["ner.trial_state"] == "interrupted"
     ]
@@ -336,7 +334,7 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
 
 
 @pytest.mark.slow
-def test_another_machine_joins_over_postgresql_and_no_password_is_told(
+def test_another_machine_joins_over_postgresql_and_no_password_is_printed(
     postgresql: str, tiny_preset: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:
     storage = postgresql.replace("@", ":secret7@")
@@ -376,10 +374,10 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
     assert helper.data.tags["ner.sweep_run"] == parent.info.run_id
     assert "trial " in joined.stderr
-    told = [(tmp_path / "log").read_text(), joined.stderr, joined.stdout]
-    told += [str(run.to_dictionary()) for run in (parent, helper, *trials)]
-    told += [file.read_text(errors="replace") for file in tmp_path.rglob("*.yaml")]
-    assert not any("secret7" in text for text in told)
+    output = [(tmp_path / "log").read_text(), joined.stderr, joined.stdout]
+    output += [str(run.to_dictionary()) for run in (parent, helper, *trials)]
+    output += [file.read_text(errors="replace") for file in tmp_path.rglob("*.yaml")]
+    assert not any("secret7" in text for text in output)
     missing = entry_point(store, "sweep", "--join", "sharde", "--storage", storage, env=elsewhere)
     assert missing.returncode == 1
     assert "no sweep has begun a study of that name in postgresql" in missing.stderr
@@ -394,7 +392,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
         ),
         (
             ["--space", "lora", "--preset", "minilm_full"],
-            "model.lora_rank changes nothing while model.adaptation=full",
+            "model.lora_rank has no effect with model.adaptation=full",
         ),
         (
             ["--objectives", "validation_f1,size"],
@@ -411,7 +409,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_told(
         (["--alias", "latest"], "alias 'latest'"),
     ],
 )
-def test_what_is_wrong_is_one_line_before_any_trial(
+def test_an_error_is_one_line_before_any_trial(
     arguments: list[str], words: str, store: str, here: dict[str, str]
 ) -> None:
     done = entry_point(store, "sweep", *arguments, env=here)

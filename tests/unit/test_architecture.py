@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
-    {"version", "cpus", "errors", "paths", "redaction", "logs", "source_code", "pages"},
+    {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages"}
+    | {"private_names"},
     {"provenance"},
     {"tagging", "config"},
     {"sweeping"},

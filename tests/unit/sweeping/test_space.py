@@ -1,4 +1,4 @@
-"""A search space is a file: what it says is what is tried, and what is wrong in it is said before any work."""
+"""A search space is a file; its errors are reported before any work."""
 
 from pathlib import Path
 
@@ -25,14 +25,14 @@ def test_shipped_spaces_fit_their_presets(name: str) -> None:
         assert space.overrides(point)["train.learning_rate"] == config.train.learning_rate
 
 
-def test_a_space_without_the_presets_values_has_no_point_of_it() -> None:
+def test_a_space_that_excludes_the_preset_has_no_point_of_it() -> None:
     config = load_config("minilm_lora", {"model.lora_rank": 128})
     assert read_space("lora", config).point(config) is None
     config = load_config("minilm_lora", {"model.lora_alpha_ratio": 0.3})
     assert read_space("lora", config).point(config) is None
 
 
-def test_a_number_that_yaml_reads_as_text_is_that_number(tmp_path: Path) -> None:
+def test_a_number_that_yaml_reads_as_text_equals_the_preset_s_number(tmp_path: Path) -> None:
     path = tmp_path / "space.yaml"
     path.write_text(
         "train.learning_rate: {type: categorical, choices: [1e-4, 8.7e-4]}\n", encoding="utf-8"
@@ -46,7 +46,7 @@ def test_a_number_that_yaml_reads_as_text_is_that_number(tmp_path: Path) -> None
     )
 
 
-def test_a_date_that_does_not_exist_is_said_to_be_no_yaml(tmp_path: Path) -> None:
+def test_an_impossible_date_is_reported_as_invalid_yaml(tmp_path: Path) -> None:
     path = tmp_path / "space.yaml"
     path.write_text("train.epochs: {type: int, low: 2024-02-30, high: 3}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"space\.yaml: not YAML"):
@@ -70,7 +70,7 @@ def test_a_grid_has_every_value(tmp_path: Path) -> None:
             "choices": {"all": ["all"], "two": ["query", "value"]},
         },
     }
-    space = written(tmp_path, entries)
+    space = space_of(tmp_path, entries)
     values = {key: sorted({point[key] for point in space.grid(7)}, key=str) for key in entries}
     assert values["train.learning_rate"] == pytest.approx([0.0001, 0.001, 0.01])
     assert values["model.lora_rank"] == [16, 4, 8]
@@ -84,7 +84,7 @@ def test_a_grid_has_every_value(tmp_path: Path) -> None:
     }
 
 
-def written(folder: Path, entries: object) -> Space:
+def space_of(folder: Path, entries: object) -> Space:
     path = folder / "space.yaml"
     path.write_text(yaml.safe_dump(entries), encoding="utf-8")
     return read_space(str(path), load_config("minilm_lora"))
@@ -95,7 +95,7 @@ def written(folder: Path, entries: object) -> Space:
     [
         (
             {"train.learning_rat": {"type": "float", "low": 0.1, "high": 0.2}},
-            "'train.learning_rat' is no setting of a training; known: model.backbone",
+            "'train.learning_rat' is no setting of a training: give one of model.backbone",
         ),
         (
             {"data.seed": {"type": "int", "low": 1, "high": 2}},
@@ -140,18 +140,18 @@ def written(folder: Path, entries: object) -> Space:
         ({"train.schedule": {"type": "categorical", "choices": []}}, "at least 1"),
         (
             {"distill.weight": {"type": "float", "low": 0.1, "high": 0.9}},
-            "distill.weight changes nothing while distill.teachers=[]",
+            "distill.weight has no effect with distill.teachers=[]",
         ),
         ([1, 2], "valid dictionary"),
         (None, "valid dictionary"),
         ({}, "holds no setting"),
     ],
 )
-def test_what_is_wrong_is_said_with_file_key_and_way_out(
+def test_an_error_names_the_file_the_key_and_the_way_out(
     tmp_path: Path, entries: object, words: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        written(tmp_path, entries)
+        space_of(tmp_path, entries)
     assert str(tmp_path / "space.yaml") in str(error.value)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
@@ -160,14 +160,14 @@ def test_what_is_wrong_is_said_with_file_key_and_way_out(
 def test_a_space_of_adapters_needs_adapters() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"model.lora_rank changes nothing while model.adaptation=full: set model.adaptation to lora",
+        match=r"lora_rank has no effect with model.adaptation=full: set model.adaptation to lora",
     ):
         read_space("lora", load_config("minilm_full"))
     with pytest.raises(ConfigError, match="neither one of distill, full, lora nor a YAML file"):
         read_space("loar", load_config("minilm_lora"))
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"broken\.yaml: not YAML"):
         read_space(str(tmp_path / "broken.yaml"), load_config("minilm_lora"))

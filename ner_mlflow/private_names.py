@@ -1,0 +1,30 @@
+"""Names of other libraries that are private there and have no public equivalent.
+
+``tests/unit/test_private_names.py`` states what each function relies on, and fails when a new
+version of the library breaks it.
+"""
+
+from typing import Any
+
+
+def trial_id(trial: Any) -> Any:
+    """Return the storage's id of an Optuna trial, an ``optuna.Trial`` or a ``FrozenTrial``.
+
+    Storages take this id in their public methods. ``get_trial_id_from_study_id_trial_number`` is
+    public as well, but ``MlflowStorage`` does not implement it.
+    """
+    return trial._trial_id
+
+
+def hadoop_path(session: Any, address: str) -> tuple[Any, Any]:
+    """Return an address as Hadoop's ``Path``, and the ``FileSystem`` that holds it.
+
+    PySpark reads and writes tables on Hadoop's file systems, but has no Python function that
+    renames or deletes a folder there.
+
+    Args:
+        session: a ``pyspark.sql.SparkSession`` with a JVM of its own (no Spark Connect).
+        address: a path, or a URL such as ``hdfs://...`` and ``s3a://...``.
+    """
+    path = session._jvm.org.apache.hadoop.fs.Path(address)
+    return path, path.getFileSystem(session._jsc.hadoopConfiguration())

@@ -1,0 +1,104 @@
+"""A report shows every trial, the best ones, and plots that need no network."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from studies import filled, fresh_heartbeats, rate, stop_heartbeats, wait_until
+
+from ner_mlflow.errors import TrackingError
+from ner_mlflow.sweeping.report import report, trials_table
+from ner_mlflow.sweeping.trial import RunningTrial
+
+F1 = ("validation_f1",)
+
+
+def test_a_report_has_a_row_for_each_trial_and_plots_that_need_no_network() -> None:
+    study = filled(trials=8)
+    study.run_waiting(rate)
+    result = report(study, F1)
+    assert set(result.figures) == {"history", "importance", "parallel_coordinates", "contour"}
+    assert result.page.count("Plotly.newPlot") == 4
+    assert "cdn.plot.ly/plotly" not in result.page.replace("https://cdn.plot.ly/un/", "")
+    assert list(result.table["validation_f1"]) == [trial.values[0] for trial in study.trials()]
+    assert list(result.table["trial"]) == list(range(8))
+    assert result.table.loc[result.table["best"] == "*", "validation_f1"].tolist() == [
+        result.table["validation_f1"].max()
+    ]
+
+
+def test_figures_show_the_trials_and_are_closed() -> None:
+    open_before = plt.get_fignums()
+    study = filled(trials=5)
+    study.run_waiting(rate)
+    figure = report(study, F1).figures["history"]
+    points = {
+        round(float(y), 6)
+        for collection in figure.axes[0].collections
+        for _, y in np.asarray(collection.get_offsets())
+    }
+    assert points == {round(trial.values[0], 6) for trial in study.trials()}
+    assert plt.get_fignums() == open_before
+
+
+def test_several_objectives_are_shown_with_their_pareto_front() -> None:
+    study = filled(objectives=["validation_f1", "size"], trials=6)
+    study.run_waiting(lambda trial: [trial.number / 10, float(trial.number // 2)])
+    result = report(study, ("validation_f1", "size"))
+    assert "pareto_front" in result.figures
+    front = result.table.loc[result.table["pareto_front"] == "*", "trial"]
+    assert set(front) == {1, 3, 5}
+
+
+def test_one_complete_trial_gives_a_page_without_plots() -> None:
+    study = filled(trials=1)
+    study.run_waiting(rate)
+    result = report(study, F1)
+    assert result.figures == {}
+    assert "Too few trials were completed for plots." in result.page
+
+
+def test_a_name_cannot_break_the_page() -> None:
+    study = filled(name="<script>x</script>", trials=1)
+    assert "<script>x" not in report(study, F1).page
+
+
+def test_the_table_states_why_trials_ended() -> None:
+    study = filled(trials=4, pruner="hyperband")
+
+    def end_in_many_ways(trial: RunningTrial) -> list[float]:
+        if trial.number == 0:
+            trial.note(run="the run")
+            trial.report(1, 0.5)
+            return rate(trial)
+        if trial.number == 1:
+            raise RuntimeError("out of memory")
+        if trial.number == 2:
+            wait_until(lambda: fresh_heartbeats(study))
+            stop_heartbeats(study)
+            study.reclaim()
+            return rate(trial)
+        raise TrackingError("the store is down")
+
+    with pytest.raises(TrackingError):
+        study.run_waiting(end_in_many_ways)
+    table = trials_table(study, F1).set_index("trial")
+    # The lost trial's slot is run again before the next one: trial 4, then 5.
+    assert table["state"].tolist() == [
+        "complete",
+        "failed",
+        "failed",
+        "waiting",
+        "failed",
+        "waiting",
+    ]
+    assert table["reason"].tolist() == [
+        "",
+        "RuntimeError: out of memory",
+        "its process sent no heartbeat for too long",
+        "",
+        "the store is down",
+        "",
+    ]
+    assert table["run"].tolist() == ["the run", "", "", "", "", ""]
+    assert table["epochs"].tolist() == [1, 0, 0, 0, 0, 0]
+    assert table["validation_f1"].isna().tolist() == [False, True, True, True, True, True]

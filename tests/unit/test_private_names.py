@@ -1,0 +1,62 @@
+"""Each private name of another library still is what this package takes it for.
+
+If a test fails after an upgrade, look for the new name, or for a public one that appeared since.
+"""
+
+import sys
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+from mlflow.optuna.storage import MlflowStorage
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from ner_mlflow.private_names import hadoop_path, trial_id
+
+
+def test_an_optuna_trial_carries_the_id_that_its_database_takes(tmp_path: Path) -> None:
+    storage = RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")
+    # Ids count across studies, so that the second study's ids differ from its trials' numbers.
+    optuna.create_study(storage=storage, study_name="first").ask()
+    study = optuna.create_study(storage=storage, study_name="second")
+    trial = study.ask()
+    study_id = storage.get_study_id_from_name("second")
+    expected = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+    assert trial_id(trial) == expected != trial.number
+    assert trial_id(study.get_trials()[0]) == expected
+    assert storage.get_trial(trial_id(trial)).state == TrialState.RUNNING
+
+
+def test_an_optuna_trial_in_the_tracking_store_carries_the_id_of_its_run(tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    storage = MlflowStorage(mlflow.set_experiment("study").experiment_id)
+    study = optuna.create_study(storage=storage, study_name="study")
+    trial = study.ask()
+    assert mlflow.get_run(trial_id(trial)).data.tags["mlflow.parentRunId"]
+    assert [trial_id(frozen) for frozen in study.get_trials()] == [trial_id(trial)]
+    # The day this test fails, ids can be had in a public way, and `trial_id` can go.
+    with pytest.raises(NotImplementedError):
+        storage.get_trial_id_from_study_id_trial_number("", trial.number)
+
+
+@pytest.mark.slow  # starts a JVM
+def test_a_spark_session_gives_hadoop_s_file_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = pytest.importorskip("pyspark.sql", reason="the extra spark is not installed")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    session = sql.SparkSession.builder.master("local[1]").getOrCreate()
+    try:
+        (tmp_path / "before").mkdir()
+        path, files = hadoop_path(session, str(tmp_path / "before"))
+        target, _ = hadoop_path(session, f"file://{tmp_path}/after")
+        assert files.exists(path)
+        assert not files.exists(target)
+        assert files.rename(path, target)
+        assert (tmp_path / "after").is_dir()
+        assert files.delete(target, True)
+        assert not (tmp_path / "after").exists()
+    finally:
+        session.stop()
