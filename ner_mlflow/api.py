@@ -14,7 +14,7 @@ from .tagging.recognizer import EntityRecognizer, load_tagger
 from .tracking.lifecycle import open_run_or_child
 from .tracking.models import check_registered_name, find_model
 from .tracking.records import EvaluateRecord, ExportRecord, TrainRecord, note_preset
-from .tracking.registry import check_not_judged
+from .tracking.registry import check_not_promoted_alias
 from .tracking.steps import Step
 from .workflows.data import TrackedDataset, load_data, run_data
 from .workflows.evaluate import run_evaluate
@@ -136,7 +136,7 @@ def export(
     if registered_model:
         check_registered_name(registered_model, alias)
         if alias:
-            check_not_judged(registered_model, alias)
+            check_not_promoted_alias(registered_model, alias)
     found = find_model(_address(model))
     with open_run_or_child(Step.EXPORT, f"export {found.address}") as run:
         dataset = _data(data) if data else find_data_of_model(run, config, found, LATEST)

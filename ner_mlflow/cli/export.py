@@ -4,7 +4,7 @@ import click
 
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.models import check_registered_name
-from ..tracking.registry import check_not_judged
+from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
 from ..workflows.export import register_export, run_export
 from ..workflows.inputs import find_data_of_model, find_trained
@@ -40,7 +40,7 @@ def export(
         config = given.resolve(preset)
         if registered_model:
             check_registered_name(registered_model, alias)
-            check_not_judged(registered_model, alias)
+            check_not_promoted_alias(registered_model, alias)
         trained = find_trained(run, config, model)
         data = find_data_of_model(run, config, trained, data_run)
         exported = run_export(run, config.export, trained, data)

@@ -1,4 +1,4 @@
-"""Models in the tracking store and the registry: log, find by address, register once proven."""
+"""Find models by their address, and register proven ones."""
 
 import logging
 import re
@@ -22,7 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model on this disk: its folder with ``ner_model.json``, and the address, logged model and run it came from."""
+    """A model on this disk.
+
+    ``folder`` holds its ``ner_model.json``; ``address`` is where it was found; ``model_id`` and
+    ``run_id`` name the logged model and the run that it came from, where it has these.
+    """
 
     folder: Path
     address: str
@@ -31,7 +35,7 @@ class FoundModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the names and the content of its files."""
+        """The SHA-256 (hex) of the names and contents of its files."""
         return cache_key(
             f"{path.name} {file_sha256(path)}"
             for path in sorted(self.folder.iterdir())
@@ -40,16 +44,16 @@ class FoundModel:
 
     @property
     def is_onnx(self) -> bool:
-        """Whether it is an exported model, not a PyTorch one."""
+        """True for an exported model, false for a PyTorch one."""
         return is_onnx_model(self.folder)
 
 
 def find_model(address: str) -> FoundModel:
-    """The model at a run id, ``runs:/ID[/PATH]``, ``models:/...`` or a folder.
+    """Return the model at a run id, ``runs:/ID[/PATH]``, ``models:/...`` or a folder.
 
     Raises:
-        TrackingError: no run or model there.
-        ModelError: what is there is not a model of this platform.
+        TrackingError: there is no such run or model.
+        ModelError: it is not a model of this platform.
     """
     if Path(address).is_dir():
         return FoundModel(_model_folder(Path(address)), address)
@@ -58,12 +62,11 @@ def find_model(address: str) -> FoundModel:
         uri = logged_model_uri(address.removeprefix("runs:/").rstrip("/"))
     elif not address.startswith(("runs:/", "models:/")):
         raise ModelError(
-            f"model {address!r}: no such folder, and not a run id, runs:/ID or models:/NAME@ALIAS: give one of these"
+            f"model {address!r} is neither a folder that exists, nor a run id, runs:/ID or "
+            "models:/NAME@ALIAS: give one of these"
         )
     folder = _model_folder(download(uri))
-    if uri.startswith(
-        "runs:/"
-    ):  # files of a run, an exported variant say, which are no logged model
+    if uri.startswith("runs:/"):  # files of a run, such as a variant, are not a logged model
         return FoundModel(folder, uri, run_id=uri.removeprefix("runs:/").partition("/")[0])
     info = mlflow.models.get_model_info(uri)
     return FoundModel(folder, uri, info.model_id, info.run_id)
@@ -104,7 +107,7 @@ def register(
 
 
 def check_registered_name(name: str, alias: str | None) -> None:
-    """Refuse names that the registry would refuse, before any work.
+    """Check that the registry takes a name and an alias, before any work.
 
     Raises:
         TrackingError: the name or the alias cannot be used.
@@ -117,7 +120,8 @@ def check_registered_name(name: str, alias: str | None) -> None:
         alias == "latest" or re.fullmatch(r"v\d+", alias) or not re.fullmatch(r"[\w-]+", alias)
     ):
         raise TrackingError(
-            f"alias {alias!r}: must be letters, digits, - and _, and neither 'latest' nor like 'v1': choose e.g. champion"
+            f"alias {alias!r}: must be letters, digits, - and _, and neither 'latest' nor like "
+            "'v1': choose for example champion"
         )
 
 
@@ -131,5 +135,6 @@ def _model_folder(path: Path) -> Path:
         if (candidate / TaggerSpec.FILE).is_file():
             return candidate
     raise ModelError(
-        f"{path}: no {TaggerSpec.FILE}, so not a model of this platform: give a train or export run, or a model it logged"
+        f"{path}: no {TaggerSpec.FILE}, so not a model of this platform: "
+        "give a train or export run, or a model that it logged"
     )

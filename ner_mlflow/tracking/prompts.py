@@ -13,62 +13,70 @@ from mlflow.tracing.constant import SpanAttributeKey
 
 from ..errors import TrackingError
 from ..prompting.client import Complete, Completion, Message
+from ..redaction import one_line
 
 log = logging.getLogger(__name__)
 
 SHIPPED_TAG = "ner.shipped_sha256"
-"""On versions that we registered; one that a user wrote has none."""
+"""Tag of versions that this package registered; a version that a user wrote has none."""
 
 
 @dataclass(frozen=True)
 class RegisteredPrompt:
-    """A prompt as the registry holds it; ``uri`` names the version."""
+    """A prompt in the registry; ``uri`` names its version."""
 
     uri: str
     template: list[Message]
 
 
-def registered_prompt(name: str, shipped: Sequence[Message] | None) -> RegisteredPrompt:
-    """The latest version of ``name``, or the one that ``prompts:/NAME/VERSION`` or ``prompts:/NAME@ALIAS`` names, linked to the open run.
+def find_prompt(name: str, shipped: Sequence[Message] | None) -> RegisteredPrompt:
+    """Return a prompt from the registry, and link it to the active run.
 
-    Where the registry has none, or its latest is one that an earlier release shipped, ``shipped`` is registered first.
+    If the registry has no prompt of that name, or its latest version is one that an earlier release
+    shipped, ``shipped`` is registered first.
+
+    Args:
+        name: the name of a prompt, whose latest version is returned, or ``prompts:/NAME/VERSION`` or
+            ``prompts:/NAME@ALIAS``.
+        shipped: the messages that this release ships under that name; None: none.
 
     Raises:
-        TrackingError: no such prompt, or one that is not a list of messages.
+        TrackingError: there is no such prompt, or it is not a list of messages.
     """
     address = name if name.startswith("prompts:/") else f"prompts:/{name}@latest"
     try:
-        found = mlflow.genai.load_prompt(address, allow_missing=True)
+        prompt = mlflow.genai.load_prompt(address, allow_missing=True)
         if shipped is not None:
-            digest = hashlib.sha256(json.dumps(list(shipped)).encode()).hexdigest()
-            if found is None or found.tags.get(SHIPPED_TAG, digest) != digest:
-                mlflow.genai.register_prompt(
-                    name,
-                    list(shipped),
-                    commit_message="shipped with ner_mlflow",
-                    tags={SHIPPED_TAG: digest},
-                )
-                found = mlflow.genai.load_prompt(address)
+            messages = list(shipped)
+            digest = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+            if prompt is None or prompt.tags.get(SHIPPED_TAG, digest) != digest:
+                note, tags = "shipped with ner_mlflow", {SHIPPED_TAG: digest}
+                mlflow.genai.register_prompt(name, messages, commit_message=note, tags=tags)
+                prompt = mlflow.genai.load_prompt(address)
     except MlflowException as error:
         raise TrackingError(
-            f"prompt {name!r} cannot be read from or put into the registry ({' '.join(str(error).split())[:300]})"
+            f"prompt {name!r} cannot be read from or written to the registry ({one_line(error)})"
         ) from error
-    if found is None:
+    if prompt is None:
         raise TrackingError(
-            f"prompt {name!r} is not in the registry: register it in MLflow, or give the name of a shipped one"
+            f"prompt {name!r} is not in the registry: register it in MLflow, "
+            "or give the name of a shipped one"
         )
-    if isinstance(found.template, str):
+    if isinstance(prompt.template, str):
         raise TrackingError(
-            f"prompt {found.uri} is one text: register a list of messages with role and content"
+            f"prompt {prompt.uri} is a single text: register a list of messages with role and content"
         )
-    return RegisteredPrompt(
-        found.uri,
-        [{"role": message["role"], "content": message["content"]} for message in found.template],
-    )
+    template = [
+        {"role": message["role"], "content": message["content"]} for message in prompt.template
+    ]
+    return RegisteredPrompt(prompt.uri, template)
 
 
-def traced(complete: Complete, run_id: str, model: str) -> Complete:
-    """The same function, each call a trace of the run: messages, answer, tokens, time, or the error."""
+def trace_calls(complete: Complete, run_id: str, model: str) -> Complete:
+    """Return the same function, with each call as a trace of the run.
+
+    A trace holds the messages, the answer, tokens and time, or the error.
+    """
 
     def call(messages: Sequence[Message]) -> Completion:
         with mlflow.start_span("chat", span_type=SpanType.CHAT_MODEL, run_id=run_id) as span:
@@ -79,14 +87,13 @@ def traced(complete: Complete, run_id: str, model: str) -> Complete:
                 "input_tokens": completion.input_tokens,
                 "output_tokens": completion.output_tokens,
             }
-            span.set_attribute(
-                SpanAttributeKey.CHAT_USAGE, {**tokens, "total_tokens": sum(tokens.values())}
-            )
+            usage = {**tokens, "total_tokens": sum(tokens.values())}
+            span.set_attribute(SpanAttributeKey.CHAT_USAGE, usage)
             return completion
 
     return call
 
 
-def finish_traces() -> None:
+def flush_traces() -> None:
     """Wait until all traces are written."""
     mlflow.flush_trace_async_logging()

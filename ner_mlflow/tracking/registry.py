@@ -1,4 +1,4 @@
-"""Versions of registered models and the aliases on them: find, and move an alias such that of two who try one wins."""
+"""Find versions of registered models, and move aliases so that one of two competing moves wins."""
 
 import logging
 import random
@@ -20,22 +20,27 @@ from .run import Run
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
-TURN_TAG = "ner.promotion."
+LOCK_TAG = "ner.promotion."
+"""Start of the name of a registered model's tag that a process sets to lock the model's aliases."""
 HISTORY_TAG = "ner.history."
-"""Tag of a registered model, ended by an alias: the versions that had it, the first one first, commas between."""
+"""Start of the name of a registered model's tag that holds the history of an alias.
+
+The alias ends the name. The value lists the versions that had it, the oldest first, with commas
+between.
+"""
 HISTORY_LIMIT = 200
 """Versions of an alias that are remembered."""
-STALE_S = 60
-"""A turn taken longer ago is a process's that died: what is done in a turn takes a second."""
+STALE_LOCK_S = 60
+"""Age from which a lock counts as left by a process that died; it is normally held for a second."""
 
 
 class AliasMovedError(TrackingError):
-    """Somebody else moved an alias while it was decided who should have it."""
+    """An alias was moved by another process while this one compared versions."""
 
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model; ``source`` is the address of the logged model, ``tags`` those of the version."""
+    """A version of a registered model; ``source`` is the address of the logged model."""
 
     name: str
     version: str
@@ -44,12 +49,12 @@ class RegisteredVersion:
 
     @property
     def address(self) -> str:
-        """As MLflow loads it."""
+        """The address that MLflow loads."""
         return f"models:/{self.name}/{self.version}"
 
 
 def find_version(name: str, which: str) -> RegisteredVersion:
-    """The version with a number or an alias, or the ``latest``.
+    """Return the version with a number or an alias, or the ``latest``.
 
     Raises:
         TrackingError: there is none.
@@ -62,22 +67,21 @@ def find_version(name: str, which: str) -> RegisteredVersion:
                 raise TrackingError(
                     f"registered model {name!r} has no version: run main or export first"
                 )
-            return _version(max(versions, key=lambda found: int(found.version)))
-        return _version(
-            client.get_model_version(name, which)
-            if which.isdigit()
-            else client.get_model_version_by_alias(name, which)
-        )
+            return _version(max(versions, key=lambda version: int(version.version)))
+        if which.isdigit():
+            return _version(client.get_model_version(name, which))
+        return _version(client.get_model_version_by_alias(name, which))
     except MlflowException as error:
-        if not _says_there_is_none(error):
+        if not _is_missing(error):
             raise
         raise TrackingError(
-            f"no version {which!r} of registered model {name!r}: give a number, an alias or {LATEST!r}, or run main or export first"
+            f"no version {which!r} of registered model {name!r}: give a number, an alias or "
+            f"{LATEST!r}, or run main or export first"
         ) from error
 
 
 def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
-    """The version that has an alias, if one has.
+    """Return the version that has an alias, None if no version has it.
 
     Raises:
         TrackingError: there is no such registered model.
@@ -86,122 +90,133 @@ def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
     return find_version(name, str(number)) if number else None
 
 
-def holder_before(name: str, alias: str) -> RegisteredVersion | None:
-    """The version that had an alias before the one that has it now, if that is known; one that was deleted since had it not."""
-    past = _history(_registered_model(name), alias)
-    for version in past[-2::-1]:
+def previous_holder(name: str, alias: str) -> RegisteredVersion | None:
+    """Return the version that had an alias before its present holder, None if none is known.
+
+    Versions that were deleted since are passed over.
+    """
+    history = _history(_registered_model(name), alias)
+    for version in history[-2::-1]:
         with suppress(TrackingError):
             return find_version(name, version)
     return None
 
 
-def check_not_judged(name: str, alias: str) -> None:
-    """Refuse an alias that promotions judge about, before any work whose result would be given it unjudged.
+def check_not_promoted_alias(name: str, alias: str) -> None:
+    """Check that an alias is not one that only promotions move, before any work.
 
     Raises:
         TrackingError: it is one.
     """
     try:
-        known = _registered_model(name).tags
-    except TrackingError:  # the first version will make it
+        tags = _registered_model(name).tags
+    except TrackingError:  # there is no such model yet
         return
-    if f"{HISTORY_TAG}{alias}" in known:
+    if f"{HISTORY_TAG}{alias}" in tags:
         raise TrackingError(
-            f"{name}@{alias} is moved by promote alone: give another alias, candidate say, then promote that"
+            f"only promote moves {name}@{alias}: give another alias, such as candidate, "
+            "then promote that"
         )
 
 
 def user_of(run: Run) -> str:
-    """Who opened a run, as MLflow noted it."""
+    """Return the user who opened a run, as MLflow recorded it."""
     return str(mlflow.get_run(run.id).data.tags.get("mlflow.user", "unknown"))
 
 
 def move_alias(
     alias: str,
     to: RegisteredVersion,
-    held_by: RegisteredVersion | None,
+    holder: RegisteredVersion | None,
     tags: Mapping[str, str],
     note: str,
     timeout_s: float,
     back: bool = False,
 ) -> None:
-    """Give an alias to a version, if it is still where it was when that was decided; ``tags`` and ``note`` are written on the version.
+    """Give an alias to a version, unless another process moved the alias meanwhile.
 
-    The registered model keeps the alias's history, which grows by the version, or shrinks to it.
+    The registered model keeps the alias's history.
 
     Args:
         alias: the alias to move.
         to: the version that gets it.
-        held_by: the version that had it when the decision was made; None: none had.
-        tags: tags of the version.
-        note: a line for the version's description.
-        timeout_s: seconds to wait for others who move an alias of this model.
-        back: the alias returns to the version that had it before: what came after that is taken out of the history.
+        holder: the version that had it when the decision was made; None: none.
+        tags: tags that the version gets.
+        note: a line that is added to the version's description.
+        timeout_s: seconds to wait for other processes that move an alias of this model.
+        back: return the alias to the version that had it before, and remove later holders from the
+            history.
 
     Raises:
-        AliasMovedError: somebody else moved the alias meanwhile.
-        TrackingError: somebody else does not end.
+        AliasMovedError: another process moved the alias meanwhile.
+        TrackingError: another process holds the lock for too long.
     """
     client = mlflow.MlflowClient()
-    with _turn(to.name, timeout_s):
-        _check_unmoved(alias, to, held_by)
-        past = _history(_registered_model(to.name), alias)
-        mark(to, tags)
+    with _lock_aliases(to.name, timeout_s):
+        _check_unmoved(alias, to, holder)
+        history = _history(_registered_model(to.name), alias)
+        set_version_tags(to, tags)
         before = client.get_model_version(to.name, to.version).description or ""
         client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
-        _check_unmoved(alias, to, held_by)  # who waits long for the registry may have lost the turn
+        _check_unmoved(alias, to, holder)  # a slow registry may have outlasted the lock
         client.set_registered_model_alias(to.name, alias, to.version)
-        past = (
-            past[: len(past) - past[-2::-1].index(to.version) - 1] if back else [*past, to.version]
-        )
-        client.set_registered_model_tag(
-            to.name, f"{HISTORY_TAG}{alias}", ",".join(past[-HISTORY_LIMIT:])
-        )
+        if back:
+            earlier = history[-2::-1].index(to.version)
+            history = history[: len(history) - earlier - 1]
+        else:
+            history = [*history, to.version]
+        value = ",".join(history[-HISTORY_LIMIT:])
+        client.set_registered_model_tag(to.name, f"{HISTORY_TAG}{alias}", value)
 
 
-def _check_unmoved(alias: str, to: RegisteredVersion, held_by: RegisteredVersion | None) -> None:
-    holder = alias_holder(to.name, alias)
-    if (holder and holder.version) != (held_by and held_by.version):
-        was, is_ = (
-            f"version {found.version}" if found else "no version" for found in (held_by, holder)
+def _check_unmoved(alias: str, to: RegisteredVersion, holder: RegisteredVersion | None) -> None:
+    now_holder = alias_holder(to.name, alias)
+    if (now_holder and now_holder.version) != (holder and holder.version):
+        before, after = (
+            f"version {version.version}" if version else "no version"
+            for version in (holder, now_holder)
         )
         raise AliasMovedError(
-            f"{to.name}@{alias} was moved by somebody else: {was} had it when version {to.version} was compared, {is_} has it now: compare again"
+            f"{to.name}@{alias} was moved by another process: {before} had it when version "
+            f"{to.version} was compared, {after} has it now: compare again"
         )
 
 
-def mark(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
+def set_version_tags(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a version."""
+    client = mlflow.MlflowClient()
     for key, value in tags.items():
-        mlflow.MlflowClient().set_model_version_tag(version.name, version.version, key, value)
+        client.set_model_version_tag(version.name, version.version, key, value)
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
+    """Return the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
-def _turn(name: str, timeout_s: float) -> Iterator[None]:
-    """One at a time moves aliases of a model.
+def _lock_aliases(name: str, timeout_s: float) -> Iterator[None]:
+    """Hold the lock on a registered model's aliases while the block runs.
 
-    A registry has no compare-and-set. But who writes that it is their turn, and then reads that it is nobody else's, is alone:
-    of two who write at once, each reads the other's, and both withdraw and wait for a time drawn anew.
+    A registry has no compare-and-set. But a process that first writes a tag of its own and then
+    reads no other process's tag is alone. Of two processes that write at the same time, each reads
+    the other's tag; both withdraw and wait for a random time.
     """
     client = mlflow.MlflowClient()
-    key = f"{TURN_TAG}{uuid.uuid4().hex}"
+    key = f"{LOCK_TAG}{uuid.uuid4().hex}"
     deadline = time.monotonic() + timeout_s
     while True:
         client.set_registered_model_tag(name, key, str(time.time()))
         try:
-            if not _others(name, key):
+            if not _other_locks(name, key):
                 yield
                 return
         finally:
             client.delete_registered_model_tag(name, key)
         if time.monotonic() > deadline:
             raise TrackingError(
-                f"another promotion of {name!r} has not ended in {timeout_s:g} s: look at its run, then try again"
+                f"another promotion of {name!r} has not ended in {timeout_s:g} s: "
+                "look at its run, then try again"
             )
         time.sleep(random.uniform(0.1, 1.0))
 
@@ -210,40 +225,39 @@ def _registered_model(name: str) -> RegisteredModel:
     try:
         return mlflow.MlflowClient().get_registered_model(name)
     except MlflowException as error:
-        if not _says_there_is_none(error):
+        if not _is_missing(error):
             raise
         raise TrackingError(
             f"there is no registered model {name!r}: check the name, or run main or export first"
         ) from error
 
 
-def _says_there_is_none(error: MlflowException) -> bool:
-    """Whether a registry answered that it has no such model, version or alias, for which it has two codes, and did not just fail."""
-    return error.error_code in (
-        ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
-        ErrorCode.Name(INVALID_PARAMETER_VALUE),
-    )
+def _is_missing(error: MlflowException) -> bool:
+    """Return whether a registry reported that a model, version or alias does not exist.
+
+    Registries use two codes for it. Any other code is a failure of the registry itself.
+    """
+    codes = (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)
+    return error.error_code in [ErrorCode.Name(code) for code in codes]
 
 
 def _history(model: RegisteredModel, alias: str) -> list[str]:
-    """The versions that had an alias, the one that has it now last; by whatever hand it came there."""
-    past = [
-        version for version in model.tags.get(f"{HISTORY_TAG}{alias}", "").split(",") if version
-    ]
-    now_ = str(model.aliases.get(alias, ""))
-    return [*past, now_] if now_ and past[-1:] != [now_] else past
+    """Return the versions that had an alias, its present holder last, however it was moved."""
+    text = model.tags.get(f"{HISTORY_TAG}{alias}", "")
+    versions = [version for version in text.split(",") if version]
+    holder = str(model.aliases.get(alias, ""))
+    return [*versions, holder] if holder and versions[-1:] != [holder] else versions
 
 
-def _others(name: str, own: str) -> list[str]:
-    tags = _registered_model(name).tags
+def _other_locks(name: str, own: str) -> list[str]:
+    earliest = time.time() - STALE_LOCK_S
     return [
         key
-        for key, since in tags.items()
-        if key.startswith(TURN_TAG) and key != own and time.time() - float(since) < STALE_S
+        for key, since in _registered_model(name).tags.items()
+        if key.startswith(LOCK_TAG) and key != own and float(since) > earliest
     ]
 
 
-def _version(found: ModelVersion) -> RegisteredVersion:
-    return RegisteredVersion(
-        found.name, str(found.version), found.source or "", dict(found.tags or {})
-    )
+def _version(version: ModelVersion) -> RegisteredVersion:
+    tags = dict(version.tags or {})
+    return RegisteredVersion(version.name, str(version.version), version.source or "", tags)

@@ -1,4 +1,4 @@
-"""The `predict` step: a whole corpus through a registered model, streaming here or on a Spark cluster."""
+"""The `predict` step: tag a whole corpus, as a stream on this machine or on a Spark cluster."""
 
 import logging
 import time
@@ -17,15 +17,16 @@ from ..tracking.spark import predict_on_spark
 log = logging.getLogger(__name__)
 
 PROGRESS_S = 10
+"""Seconds between two lines of progress."""
 
 
 def run_predict(
     run: Run, config: PredictConfig, model: FoundModel, source: str, output: str
 ) -> dict[str, float]:
-    """Write the rows of ``source`` with a column :data:`ENTITIES` to ``output``, in an open run.
+    """Write the rows of a corpus, each with a column :data:`ENTITIES`, to a new file or folder.
 
     Args:
-        run: receives counts and throughput.
+        run: the open run, which receives counts and throughput.
         config: the column with the texts, and the engine.
         model: an exported model; on Spark one that is logged.
         source: JSONL or Parquet; a path, or on Spark any address that the cluster reads.
@@ -36,11 +37,12 @@ def run_predict(
 
     Raises:
         DataError: the source cannot be read, or the output exists.
-        ModelError: the model is no exported one.
+        ModelError: the model is not an exported one.
     """
     if not model.is_onnx:
         raise ModelError(
-            f"model {model.address} is not exported: run export on it, and give the registered model"
+            f"model {model.address} is not exported: run export on it, "
+            "and give the registered model"
         )
     run.log_config(predict=config)
     PredictRecord(
@@ -51,51 +53,55 @@ def run_predict(
         input=source,
         output=output,
     ).write(run)
-    metrics = (
-        _on_spark(config, model, source, output)
-        if config.engine == "spark"
-        else _here(config, model, Path(source), Path(output))
-    )
+    if config.engine == "spark":
+        metrics = _predict_on_cluster(config, model, source, output)
+    else:
+        metrics = _predict_here(config, model, Path(source), Path(output))
     run.log_metrics(metrics)
     return metrics
 
 
-def _here(config: PredictConfig, model: FoundModel, source: Path, output: Path) -> dict[str, float]:
+def _predict_here(
+    config: PredictConfig, model: FoundModel, source: Path, output: Path
+) -> dict[str, float]:
     recognizer = EntityRecognizer(load_tagger(model.folder, config.threads))
-    rows = entities = characters = 0
+    column = config.text_column
+    texts = entities = characters = 0
     with open_row_writer(output, like=source) as writer:
-        started = said = time.perf_counter()
-        for batch in read_rows(source, config.batch_rows, config.text_column):
-            found = recognizer.recognize_rows(row[config.text_column] for row in batch)
-            writer.write(
-                [{**row, ENTITIES: answer} for row, answer in zip(batch, found, strict=True)]
-            )
-            rows += len(batch)
-            entities += sum(map(len, found))
-            characters += sum(len(row[config.text_column]) for row in batch)
-            if time.perf_counter() - said > PROGRESS_S:
-                said = time.perf_counter()
-                log.info("%d texts, %.0f a second", rows, rows / (said - started))
+        started = reported = time.perf_counter()
+        for rows in read_rows(source, config.batch_rows, column):
+            recognized = recognizer.recognize_rows(row[column] for row in rows)
+            pairs = zip(rows, recognized, strict=True)
+            writer.write([{**row, ENTITIES: of_row} for row, of_row in pairs])
+            texts += len(rows)
+            entities += sum(map(len, recognized))
+            characters += sum(len(row[column]) for row in rows)
+            if time.perf_counter() - reported > PROGRESS_S:
+                reported = time.perf_counter()
+                log.info("%d texts, %.0f per second", texts, texts / (reported - started))
         seconds = time.perf_counter() - started
     return {
-        "texts": rows,
+        "texts": texts,
         "entities": entities,
         "characters": characters,
         "seconds": seconds,
-        "texts_per_s": rows / seconds,
+        "texts_per_s": texts / seconds,
         "characters_per_s": characters / seconds,
         "peak_rss_bytes": float(peak_rss_bytes()),
     }
 
 
-def _on_spark(
+def _predict_on_cluster(
     config: PredictConfig, model: FoundModel, source: str, output: str
 ) -> dict[str, float]:
     if model.model_id is None:
         raise ModelError(
-            f"model {model.address} is a folder: on Spark give one that MLflow can load, such as models:/NAME@ALIAS"
+            f"model {model.address} is a folder: on Spark give one that MLflow can load, "
+            "such as models:/NAME@ALIAS"
         )
-    arguments = (
+    texts, seconds = predict_on_spark(
+        config.spark_master,
+        model.address,
         _absolute(source),
         file_format(Path(source)),
         _absolute(output),
@@ -103,8 +109,7 @@ def _on_spark(
         ENTITIES,
         config.threads,
     )
-    rows, seconds = predict_on_spark(config.spark_master, model.address, *arguments)
-    return {"texts": rows, "seconds": seconds, "texts_per_s": rows / seconds}
+    return {"texts": texts, "seconds": seconds, "texts_per_s": texts / seconds}
 
 
 def _absolute(address: str) -> str:

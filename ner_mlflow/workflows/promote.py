@@ -16,10 +16,10 @@ from ..tracking.registry import (
     RegisteredVersion,
     alias_holder,
     find_version,
-    holder_before,
-    mark,
     move_alias,
     now,
+    previous_holder,
+    set_version_tags,
     user_of,
 )
 from ..tracking.run import Run
@@ -136,7 +136,7 @@ def run_rollback(
     Raises:
         TrackingError: no earlier holder is known, or somebody else moved the alias meanwhile.
     """
-    champion, previous = alias_holder(name, alias), holder_before(name, alias)
+    champion, previous = alias_holder(name, alias), previous_holder(name, alias)
     if champion is None or previous is None:
         raise TrackingError(
             f"{name}@{alias}: no champion before this one is known, so there is nothing to roll "
@@ -160,7 +160,7 @@ def run_rollback(
         tags = {"restored_at": when, "restored_by": user}
         move_alias(alias, previous, champion, tags, note, timeout_s, back=True)
         rolled_back = {"rolled_back_at": when, "rolled_back_by": user}
-        mark(champion, {**rolled_back, "rolled_back_reason": reason})
+        set_version_tags(champion, {**rolled_back, "rolled_back_reason": reason})
         replace(record, promoted=True).write(run)
     return Rollback(champion, previous)
 

@@ -28,7 +28,7 @@ from ..prompting.client import connect_endpoint
 from ..tagging.tagger import Tagged
 from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
-from ..tracking.prompts import finish_traces, registered_prompt, traced
+from ..tracking.prompts import find_prompt, flush_traces, trace_calls
 from ..tracking.records import PromptRecord
 from ..tracking.run import Run
 from ..tracking.steps import Step
@@ -127,7 +127,7 @@ def _query(
     dataset, split = data.dataset, evaluation.split
     types = dataset.schema.types
     registered_name = name if name.startswith("prompts:/") else f"{PREFIX}{name}"
-    prompt = registered_prompt(registered_name, PROMPTS.get(name))
+    prompt = find_prompt(registered_name, PROMPTS.get(name))
     if not has_sentence_slot(prompt.template):
         raise TrackingError(
             f"prompt {prompt.uri} does not show the sentence: write {{{{ sentence }}}} into it"
@@ -141,11 +141,11 @@ def _query(
     ).write(run)
     examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
     log.info("querying %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
-    complete = traced(connect_endpoint(config, answer_schema(types)), run.id, config.model)
+    complete = trace_calls(connect_endpoint(config, answer_schema(types)), run.id, config.model)
     extractions = extract_entities(
         sentences, prompt.template, examples, types, complete, config.concurrency
     )
-    finish_traces()
+    flush_traces()
     answers = [
         Tagged(extraction.tags, np.ones(len(extraction.tags), np.float32))
         for extraction in extractions

@@ -28,19 +28,20 @@ def run_robustness(
     model: FoundModel,
     data: TrackedDataset,
 ) -> pd.DataFrame:
-    """Score a model on changed sentences in an open run.
+    """Score a model on perturbed sentences in an open run.
 
     Returns:
         The table of :func:`~ner_mlflow.evaluation.robustness.score_perturbations`.
 
     Raises:
-        ConfigError: no such kind of change.
+        ConfigError: there is no such perturbation.
         DataError: the dataset has other entity types than the model.
     """
     kinds = config.kinds or tuple(PERTURBATIONS)
     if unknown := [kind for kind in kinds if kind not in PERTURBATIONS]:
         raise ConfigError(
-            f"robustness.kinds {', '.join(unknown)}: no such change; known: {', '.join(PERTURBATIONS)}"
+            f"robustness.kinds {', '.join(unknown)}: no such perturbation: "
+            f"give some of {', '.join(PERTURBATIONS)}"
         )
     run.log_config(robustness=config, evaluate=evaluation)
     dataset, split = data.dataset, evaluation.split
@@ -51,18 +52,16 @@ def run_robustness(
     sentences = dataset.corpus[split][: config.sentences or None]
     if not sentences:
         raise DataError(f"data run {data.run_id}: {split} is empty: choose another split")
-    pools = unseen_entities(
-        dataset.corpus[TRAIN],
-        [sentence for other in SPLITS if other != TRAIN for sentence in dataset.corpus[other]],
-    )
+    others = [s for other in SPLITS if other != TRAIN for s in dataset.corpus[other]]
+    pools = unseen_entities(dataset.corpus[TRAIN], others)
 
-    def tags(changed: Sequence[Sentence]) -> list[list[str]]:
-        return [tagged.tags for tagged in predict(tagger, changed)]
+    def predict_tags(perturbed: Sequence[Sentence]) -> list[list[str]]:
+        return [tagged.tags for tagged in predict(tagger, perturbed)]
 
     rows = []
     for row in score_perturbations(
         sentences,
-        tags,
+        predict_tags,
         dataset.schema.types,
         kinds,
         pools,
@@ -71,33 +70,18 @@ def run_robustness(
         evaluation.confidence_level,
     ):
         rows.append(row)
-        log.info(
-            "%s, severity %s: F1 %.4f (%+.4f)",
-            row["kind"],
-            row["severity"],
-            row["f1"],
-            -float(row["f1_drop"]),
-        )
+        f1, drop = float(row["f1"]), float(row["f1_drop"])
+        log.info("%s, severity %s: F1 %.4f (%+.4f)", row["kind"], row["severity"], f1, -drop)
     table = pd.DataFrame(rows)
     metrics = {
         f"{split}/robustness/{row['kind']}_{row['severity']}/f1_drop": float(row["f1_drop"])
         for row in rows[1:]
     }
     run.log_metrics({f"{split}/f1": float(rows[0]["f1"]), **metrics}, model_id=model.model_id)
-    run.log_table(
-        "robustness",
-        table.assign(
-            changes=[
-                PERTURBATIONS[str(row["kind"])].changes if row["severity"] else "" for row in rows
-            ]
-        ),
-    )
-    run.log_figure(
-        "robustness",
-        plot_robustness(
-            table, f"F1 lost on {split} of {dataset.name} when sentences are written otherwise"
-        ),
-    )
+    changes = [PERTURBATIONS[str(row["kind"])].changes if row["severity"] else "" for row in rows]
+    run.log_table("robustness", table.assign(changes=changes))
+    title = f"F1 lost on perturbed sentences, {split} of {dataset.name}"
+    run.log_figure("robustness", plot_robustness(table, title))
     run.log_table("changes", _examples(sentences, kinds, pools, config))
     run.describe(table)
     return table
@@ -109,17 +93,18 @@ def _examples(
     pools: dict[str, list[tuple[str, ...]]],
     config: RobustnessConfig,
 ) -> pd.DataFrame:
-    """For each kind the first sentences that it changes, at its highest severity, so that one sees what was done."""
+    """Return the first sentences that each kind changes at its highest severity."""
     rows = []
     for kind in kinds:
-        changed = perturb_all(sentences, kind, len(PERTURBATIONS[kind].rates), pools, config.seed)
+        severity = len(PERTURBATIONS[kind].rates)
+        perturbed = perturb_all(sentences, kind, severity, pools, config.seed)
         pairs = [
-            (was, now)
-            for was, now in zip(sentences, changed, strict=True)
-            if was.tokens != now.tokens
+            (before, after)
+            for before, after in zip(sentences, perturbed, strict=True)
+            if before.tokens != after.tokens
         ]
         rows += [
-            (kind, " ".join(was.tokens), " ".join(now.tokens), " ".join(now.tags))
-            for was, now in pairs[: config.examples]
+            (kind, " ".join(before.tokens), " ".join(after.tokens), " ".join(after.tags))
+            for before, after in pairs[: config.examples]
         ]
     return pd.DataFrame(rows, columns=["kind", "sentence", "changed", "tags"])

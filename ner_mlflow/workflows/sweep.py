@@ -31,7 +31,7 @@ from ..tracking.lifecycle import end_dead_run, set_parent
 from ..tracking.models import check_registered_name
 from ..tracking.queries import run_status, store_address
 from ..tracking.records import JoinRecord, SweepRecord, TrialRecord, trial_runs
-from ..tracking.registry import check_not_judged
+from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
 from ..tracking.spark_study import SparkStudy
 from .data import TrackedDataset
@@ -95,7 +95,7 @@ def run_sweep(
         TrackingError: the study's storage cannot be used, or another process sweeps the study.
     """
     check_registered_name(registered_model, alias)
-    check_not_judged(registered_model, alias)
+    check_not_promoted_alias(registered_model, alias)
     deadline = _deadline(config)
     config = override(config, {"train.processes": config.train.processes or 1})
     space = read_space(config.sweep.space, config)

@@ -17,7 +17,7 @@ from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.registry import (
     RegisteredVersion,
     alias_holder,
-    check_not_judged,
+    check_not_promoted_alias,
     find_version,
     move_alias,
 )
@@ -162,7 +162,7 @@ def test_a_registry_that_fails_is_not_one_that_knows_nothing(
     mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
     try:
         with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
-            check_not_judged(NAME, "champion")
+            check_not_promoted_alias(NAME, "champion")
         with pytest.raises(MlflowException, match=r"exceeded|refused|Max retries"):
             find_version(NAME, "3")
     finally:
@@ -177,9 +177,7 @@ def test_what_promotions_judge_about_is_given_to_nobody_unjudged(
     done = entry_point(store, "export", "--preset", str(tiny_preset), "--alias", "champion")
     assert done.returncode == 1
     assert (
-        done.stderr.strip()
-        .splitlines()[-1]
-        .startswith("error: it-ner@champion is moved by promote alone")
+        done.stderr.strip().splitlines()[-1].startswith("error: only promote moves it-ner@champion")
     )
     assert champion().version == "2"
 
@@ -201,7 +199,7 @@ def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_
     finally:
         mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
         mlflow.MlflowClient().delete_model_version(NAME, copy.version)
-    assert "was moved by somebody else: version 1 had it when version 2 was compared" in refused
+    assert "was moved by another process: version 1 had it when version 2 was compared" in refused
     assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "false"
 
 
@@ -261,7 +259,9 @@ def test_of_two_promotions_that_race_one_wins_and_the_other_is_told(store: str) 
     assert len(winners) == 1, outcomes
     assert len(outcomes) == len(versions)
     assert all(
-        "was moved by somebody else" in outcome for outcome in outcomes.values() if outcome != "won"
+        "was moved by another process" in outcome
+        for outcome in outcomes.values()
+        if outcome != "won"
     )
     holder = alias_holder(NAME, "raced")
     assert holder
