@@ -1,1 +1,1 @@
-"""Measurements that stay in the repository: `python -m benchmarks.NAME`, the last line one JSON object."""
+"""Benchmarks: `python -m benchmarks.NAME` prints its result as JSON on the last line."""

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ner_mlflow.data.sample import generate_sample
-from ner_mlflow.export.latency import interleaved_latency_ms, latency_inputs, onnx_loader
+from ner_mlflow.exporting.latency import interleaved_latency_ms, latency_inputs, onnx_loader
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
 from ner_mlflow.tagging.tagger import TaggerSpec

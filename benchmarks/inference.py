@@ -36,8 +36,8 @@ from transformers import pipeline
 
 from ner_mlflow.cpus import usable_cpus
 from ner_mlflow.data.sentences import TEST
-from ner_mlflow.export.bundle import write_code_bundle
-from ner_mlflow.export.golden import golden_answers
+from ner_mlflow.exporting.bundle import write_code_bundle
+from ner_mlflow.exporting.golden import golden_answers
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.encoding import Inputs, batches, collate
 from ner_mlflow.tagging.recognizer import (

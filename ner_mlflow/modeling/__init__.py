@@ -1,1 +1,1 @@
-"""From a backbone to a fitted model: resolve, build, fit, save, load, predict."""
+"""Build, train, save and load models that label the words of sentences."""

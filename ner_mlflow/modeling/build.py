@@ -90,9 +90,9 @@ def build_model(
     """
     set_seed(seed)
     tokenizer = load_tokenizer(backbone.folder, backbone.name)
-    settings = load_settings(backbone.folder, backbone.name, schema.labels)
-    reserved = 2 if settings.model_type in POSITIONS_AFTER_PADDING else 0
-    positions = getattr(settings, "max_position_embeddings", config.max_length) - reserved
+    model_config = load_model_config(backbone.folder, backbone.name, schema.labels)
+    reserved = 2 if model_config.model_type in POSITIONS_AFTER_PADDING else 0
+    positions = getattr(model_config, "max_position_embeddings", config.max_length) - reserved
     if config.max_length > positions:
         raise ModelError(
             f"model.max_length={config.max_length}, but backbone {backbone.name!r} has {positions} "
@@ -100,13 +100,13 @@ def build_model(
         )
     for setting, names in DROPOUTS.items():
         for name in names:
-            if name in settings.to_dict():
-                setattr(settings, name, getattr(config, setting))
-    settings.classifier_dropout = config.classifier_dropout
-    options = {"config": settings, "dtype": torch.float32, "output_loading_info": True}
+            if name in model_config.to_dict():
+                setattr(model_config, name, getattr(config, setting))
+    model_config.classifier_dropout = config.classifier_dropout
+    options = {"config": model_config, "dtype": torch.float32, "output_loading_info": True}
     if cache:
         # AutoModelForTokenClassification does not take weights in memory.
-        network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(settings)]
+        network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(model_config)]
         network, loading = network_class.from_pretrained(
             None, state_dict=cache.base_weights(backbone), **options
         )
@@ -137,7 +137,7 @@ def build_model(
     return BuiltModel(model, tokenizer, spec, lora and config.lora_variant == "pissa")
 
 
-def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
+def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
     """Return the configuration in a folder, set to classify words into ``labels``.
 
     Args:
@@ -149,14 +149,14 @@ def load_settings(folder: Path, name: str, labels: Sequence[str]) -> PretrainedC
         ModelError: transformers has no such architecture.
     """
     with _refuse_remote_code(name):
-        settings: PretrainedConfig = AutoConfig.from_pretrained(
+        model_config: PretrainedConfig = AutoConfig.from_pretrained(
             folder,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: id_ for id_, label in enumerate(labels)},
             **NO_REMOTE_CODE,
         )
-    return settings
+    return model_config
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from .build import (
     BuiltModel,
     add_casing_embeddings,
     backend_tokenizer,
-    load_settings,
+    load_model_config,
     load_tokenizer,
 )
 from .crf import CRF, with_transitions
@@ -142,11 +142,11 @@ def load_model(folder: Path) -> Checkpoint:
 
 def _load_network(folder: Path, spec: TaggerSpec) -> tuple[PreTrainedModel, set[str]]:
     """Return the network and the names of the weights that the folder lacks."""
-    settings = load_settings(folder, spec.backbone, spec.labels)
+    model_config = load_model_config(folder, spec.backbone, spec.labels)
     try:
         network, loading = AutoModelForTokenClassification.from_pretrained(
             folder,
-            config=settings,
+            config=model_config,
             dtype=torch.float32,
             use_safetensors=True,
             output_loading_info=True,

@@ -29,8 +29,8 @@ from mlflow.types.schema import (
 )
 
 from ..errors import ModelError
-from ..export.bundle import REQUIREMENTS, CodeBundle
-from ..export.golden import GoldenAnswers, answers_match
+from ..exporting.bundle import REQUIREMENTS, CodeBundle
+from ..exporting.golden import GoldenAnswers, answers_match
 from ..redaction import one_line
 from ..tagging.pyfunc import AS_JSON, MODEL_CONFIG
 from ..tagging.recognizer import TOKENIZER_FILE

@@ -101,7 +101,8 @@ def register(
             client.set_registered_model_alias(name, alias, entry.version)
     except MlflowException as error:
         raise TrackingError(
-            f"the registry does not take {name!r} ({one_line(error)}): check the name and the server"
+            f"the registry does not take {name!r} ({one_line(error)}): "
+            "check the name and the server"
         ) from error
     return str(entry.version)
 

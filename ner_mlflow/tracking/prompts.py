@@ -36,8 +36,8 @@ def find_prompt(name: str, shipped: Sequence[Message] | None) -> RegisteredPromp
     shipped, ``shipped`` is registered first.
 
     Args:
-        name: the name of a prompt, whose latest version is returned, or ``prompts:/NAME/VERSION`` or
-            ``prompts:/NAME@ALIAS``.
+        name: the name of a prompt, whose latest version is returned, or
+            ``prompts:/NAME/VERSION`` or ``prompts:/NAME@ALIAS``.
         shipped: the messages that this release ships under that name; None: none.
 
     Raises:
@@ -64,7 +64,8 @@ def find_prompt(name: str, shipped: Sequence[Message] | None) -> RegisteredPromp
         )
     if isinstance(prompt.template, str):
         raise TrackingError(
-            f"prompt {prompt.uri} is a single text: register a list of messages with role and content"
+            f"prompt {prompt.uri} is a single text: "
+            "register a list of messages with role and content"
         )
     template = [
         {"role": message["role"], "content": message["content"]} for message in prompt.template

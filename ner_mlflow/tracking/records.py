@@ -156,7 +156,8 @@ class EvaluateRecord(_OnDataset):
 class ExportRecord(_OnDataset):
     """The variants of a model as ONNX files, and the logged model that serves one of them.
 
-    ``served_fingerprint`` is that of the served files; ``model`` is the address of the fitted model.
+    ``model`` is the address of the trained model, ``served_fingerprint`` the fingerprint of the
+    served files.
     """
 
     STEP: ClassVar[Step] = Step.EXPORT

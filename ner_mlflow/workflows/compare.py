@@ -14,7 +14,7 @@ from ..data.sentences import VALIDATION
 from ..errors import TrackingError
 from ..evaluation.comparison import ComparedModel, ComparisonReport, compare
 from ..evaluation.error_analysis import token_confusion
-from ..export.side_by_side import time_side_by_side
+from ..exporting.side_by_side import time_side_by_side
 from ..tracking.queries import RunSummary, download, finished_runs
 from ..tracking.records import CompareRecord, EvaluateRecord, ExportRecord, TrainRecord
 from ..tracking.run import Run

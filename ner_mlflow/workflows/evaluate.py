@@ -131,7 +131,7 @@ def run_evaluate_several(
 def evaluate_once(
     run: Run, config: EvaluateConfig, model: FoundModel, data: TrackedDataset
 ) -> Evaluation:
-    """Return the evaluation of a model: an equal earlier one, or a new one in a run below ``run``."""
+    """Return an equal earlier evaluation of a model, or evaluate it in a run below ``run``."""
     key = evaluate_cache_key(config, model, data)
     run_id = reusable_run(Step.EVALUATE, key, run.experiment_id)
     if run_id:

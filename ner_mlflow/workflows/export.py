@@ -6,10 +6,10 @@ from dataclasses import replace
 from ..config.schema import ExportConfig
 from ..data.sentences import TRAIN, VALIDATION
 from ..errors import DataError, ModelError
-from ..export.bundle import write_code_bundle
-from ..export.golden import golden_answers
-from ..export.onnx_files import read_onnx
-from ..export.variants import export
+from ..exporting.bundle import write_code_bundle
+from ..exporting.golden import golden_answers
+from ..exporting.onnx_files import read_onnx
+from ..exporting.variants import export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint

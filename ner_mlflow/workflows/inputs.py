@@ -1,4 +1,4 @@
-"""Find what a step works on: what is named, otherwise the experiment's latest, otherwise make it."""
+"""Find the inputs of a step: those that are named, or the latest; make them if there are none."""
 
 import logging
 import re
@@ -70,7 +70,7 @@ def find_trained(run: Run, config: Config, address: str = LATEST) -> FoundModel:
 def find_data_of_model(
     run: Run, config: Config, model: FoundModel, address: str = LATEST
 ) -> TrackedDataset:
-    """Return the dataset that is named, otherwise the one of the model's run, otherwise the latest."""
+    """Return the dataset that is named, or that of the model's run, or the latest."""
     if address == LATEST and model.run_id and (dataset := dataset_of(model.run_id)):
         return find_data(run, config, dataset.run_id)
     return find_data(run, config, address)

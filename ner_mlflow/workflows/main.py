@@ -1,4 +1,4 @@
-"""The main job: prepare, then train, evaluate and export each preset, compare, register the best."""
+"""The main job: prepare, train, evaluate and export each preset, compare, register the best."""
 
 import logging
 from collections.abc import Mapping, Sequence

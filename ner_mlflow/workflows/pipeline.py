@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..config.schema import Config, ExportConfig
 from ..data.sentences import VALIDATION
-from ..export.side_by_side import time_side_by_side
+from ..exporting.side_by_side import time_side_by_side
 from ..tracking.lifecycle import open_child
 from ..tracking.models import find_model, register
 from ..tracking.queries import download, reusable_run
@@ -109,9 +109,11 @@ class Pipeline:
         name = f"{record.STEP} {self._preset}"
         run_id = self._reusable(record.STEP, name, cache_key)
         if run_id is None:
-            with find_resumable(cache_key, self._parent.experiment_id) as interrupted:
-                with self._child(record.STEP, name, interrupted) as child:
-                    result = work(child)
+            with (
+                find_resumable(cache_key, self._parent.experiment_id) as interrupted,
+                self._child(record.STEP, name, interrupted) as child,
+            ):
+                result = work(child)
         else:
             result = record.read(run_id)
         note_children(self._parent, {name: result.run_id})
@@ -148,7 +150,7 @@ class ResultTable:
 def compare_results(
     results: Sequence[PresetResult], data: TrackedDataset, config: ExportConfig
 ) -> ResultTable:
-    """Compare results: validation and test F1, test F1 by type, size and latency of the served file.
+    """Compare results by F1 on validation and test, F1 by type, and size and latency when served.
 
     Latencies are measured here and now, the served and the fp32 file of each result in turns.
 

@@ -7,7 +7,7 @@ from ..config.schema import Config, EvaluateConfig
 from ..data.sentences import VALIDATION
 from ..errors import ModelError, TrackingError
 from ..evaluation.promotion import Contender, Measured, Verdict, judge
-from ..export.side_by_side import time_side_by_side
+from ..exporting.side_by_side import time_side_by_side
 from ..provenance import folder_sizes
 from ..tracking.models import FoundModel, find_model
 from ..tracking.records import ExportRecord, PromoteRecord, VersionOrigin

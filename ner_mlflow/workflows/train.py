@@ -87,7 +87,7 @@ def run_train(
         data: the prepared dataset.
         inputs: the backbone, teachers and cache; None: those that the settings name, and no cache.
         hooks: called as training proceeds; ``on_log`` is called after the run has logged. If they
-            can end the training, its checkpoints are deleted when they do.
+            can end the training, a failed training leaves no checkpoints to resume from.
         measure: returns further metrics of the trained model in a folder.
         log_model: False to log everything but the model.
 
@@ -173,6 +173,8 @@ def _check_splits(data: TrackedDataset) -> None:
 
 
 def _log_to(run: Run, hooks: TrainingHooks) -> OnLog:
+    """Return a hook that logs to the run, and then calls the given hook."""
+
     def on_log(metrics: Mapping[str, float], step: int) -> None:
         run.log_metrics(metrics, step)
         hooks.on_log(metrics, step)

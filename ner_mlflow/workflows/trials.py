@@ -15,7 +15,7 @@ from ..config.schema import Config, Objective
 from ..cpus import usable_cpus
 from ..data.sentences import VALIDATION
 from ..errors import ConfigError
-from ..export.relative_latency import RelativeLatency
+from ..exporting.relative_latency import RelativeLatency
 from ..modeling.backbone import resolve_backbone
 from ..modeling.build import backend_tokenizer, build_model
 from ..modeling.cache import TrainingCache

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from conftest import entry_point, user_environment
 
-from ner_mlflow.export.golden import answers_match
+from ner_mlflow.exporting.golden import answers_match
 
 
 @pytest.mark.slow

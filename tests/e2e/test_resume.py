@@ -1,10 +1,11 @@
-"""A training that is killed goes on under its own run and ends with the weights it would have had."""
+"""A killed training resumes under its own run, and ends with the same weights and metrics."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -19,10 +20,22 @@ from ner_mlflow.provenance import file_sha256
 from ner_mlflow.tracking.models import find_model
 
 SETTINGS = (
-    "--train.checkpoint_steps=3",
-    "--train.epochs=4",
-    "--train.early_stopping_patience=4",
+    *("--train.checkpoint_steps", "3"),
+    *("--train.epochs", "4"),
+    *("--train.early_stopping_patience", "4"),
 )
+
+
+LOGGED = ("train/loss", "train/learning_rate", "validation/f1")
+
+
+@dataclass(frozen=True)
+class Uninterrupted:
+    """What a training that is never killed ends with."""
+
+    weights_sha256: str
+    steps: dict[str, list[int]]
+    validation_f1: list[float]
 
 
 def kill_after_a_checkpoint(store: str, cache: Path, *arguments: str) -> None:
@@ -47,28 +60,43 @@ def kill_after_a_checkpoint(store: str, cache: Path, *arguments: str) -> None:
 
 def train_runs(store: str) -> list[Run]:
     mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(["0"], "tags.`ner.step` = 'train'", output_format="list")
-    return found
+    runs: list[Run] = mlflow.search_runs(["0"], "tags.`ner.step` = 'train'", output_format="list")
+    return runs
 
 
 def weights_of(run: Run) -> str:
     return file_sha256(find_model(run.info.run_id).folder / "model.safetensors")
 
 
-def ended(done: Completed) -> None:
+def logged_steps(run: Run) -> dict[str, list[int]]:
+    """Return the steps of each metric, in the order in which they were logged."""
+    client = mlflow.MlflowClient()
+    return {
+        name: [metric.step for metric in client.get_metric_history(run.info.run_id, name)]
+        for name in LOGGED
+    }
+
+
+def validation_f1(run: Run) -> list[float]:
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/f1")
+    return [metric.value for metric in history]
+
+
+def assert_succeeded(done: Completed) -> None:
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    store = f"sqlite:///{tmp_path_factory.mktemp('whole') / 'mlflow.db'}"
-    ended(entry_point(store, "train", "--preset", str(tiny_preset), *SETTINGS))
+def uninterrupted(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    store = f"sqlite:///{tmp_path_factory.mktemp('uninterrupted') / 'mlflow.db'}"
+    done = entry_point(store, "train", "--preset", str(tiny_preset), *SETTINGS)
+    assert_succeeded(done)
     (run,) = train_runs(store)
-    return weights_of(run)
+    return Uninterrupted(weights_of(run), logged_steps(run), validation_f1(run))
 
 
-def test_a_killed_train_goes_on_under_its_run(
-    tiny_preset: Path, tmp_path: Path, uninterrupted: str
+def test_a_killed_train_resumes_under_its_run(
+    tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
     store, cache = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache"
     kill_after_a_checkpoint(store, cache, "entrypoints.train", "--preset", str(tiny_preset))
@@ -78,30 +106,24 @@ def test_a_killed_train_goes_on_under_its_run(
         busy = entry_point(store, "train", "--resume", "latest", env={CACHE_VARIABLE: str(cache)})
     assert busy.returncode == 1
     assert "no such interrupted train run with a checkpoint" in busy.stderr
-    assert [run.info.status for run in train_runs(store)] == [
-        "RUNNING"
-    ]  # whoever trains it is left alone
-    ended(mlflow_run(store, "-e", "train", "-P", "resume=latest", env={CACHE_VARIABLE: str(cache)}))
+    # The run of the process that holds the lock is left alone.
+    assert [run.info.status for run in train_runs(store)] == ["RUNNING"]
+    environment = {CACHE_VARIABLE: str(cache)}
+    assert_succeeded(mlflow_run(store, "-e", "train", "-P", "resume=latest", env=environment))
     (resumed,) = train_runs(store)
     assert (resumed.info.run_id, resumed.info.status) == (killed.info.run_id, "FINISHED")
-    assert weights_of(resumed) == uninterrupted
-    for name, values in (("validation/f1", 4), ("train/loss", None)):
-        steps = [
-            metric.step
-            for metric in mlflow.MlflowClient().get_metric_history(resumed.info.run_id, name)
-        ]
-        assert sorted(set(steps)) == steps
-        assert len(steps) == (values or len(steps))
+    assert weights_of(resumed) == uninterrupted.weights_sha256
+    assert logged_steps(resumed) == uninterrupted.steps
+    assert len(uninterrupted.steps["train/loss"]) > len(uninterrupted.validation_f1) == 4
+    assert validation_f1(resumed) == uninterrupted.validation_f1
     assert not list(cache.rglob("*.safetensors"))
-    again = entry_point(
-        store, "train", "--resume", resumed.info.run_id, env={CACHE_VARIABLE: str(cache)}
-    )
+    again = entry_point(store, "train", "--resume", resumed.info.run_id, env=environment)
     assert again.returncode == 1
     assert "no such interrupted train run with a checkpoint" in again.stderr
 
 
-def test_a_killed_main_goes_on_where_it_was(
-    tiny_preset: Path, tmp_path: Path, uninterrupted: str
+def test_a_killed_main_resumes_its_training(
+    tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
     store, cache = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache"
     kill_after_a_checkpoint(store, cache, "entrypoints.main", "--presets", str(tiny_preset))
@@ -113,11 +135,11 @@ def test_a_killed_main_goes_on_where_it_was(
         *SETTINGS,
         env={CACHE_VARIABLE: str(cache)},
     )
-    ended(again)
+    assert_succeeded(again)
     assert "resuming interrupted run" in again.stderr
     (run,) = train_runs(store)
     assert run.info.status == "FINISHED"
-    assert weights_of(run) == uninterrupted
+    assert weights_of(run) == uninterrupted.weights_sha256
     parents = mlflow.search_runs(
         ["0"], "tags.`ner.step` = 'main'", output_format="list", order_by=["attributes.start_time"]
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ner_mlflow.export.bundle import SERVED_MODULE
+from ner_mlflow.exporting.bundle import SERVED_MODULE
 from ner_mlflow.source_code import DATA_SUFFIXES, import_closure, source_files
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ FLOORS = (
     {"data"},
     {"evaluation", "prompting"},
     {"modeling"},
-    {"export"},
+    {"exporting"},
     {"tracking"},
     {"workflows"},
     {"api"},
@@ -37,8 +37,8 @@ OWNERS = {
     "click": ("ner_mlflow/cli/",),
     "openai": ("ner_mlflow/prompting/client.py",),
     "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
-    "onnx": ("ner_mlflow/export/",),
-    "onnxruntime": ("ner_mlflow/export/", "ner_mlflow/tagging/"),
+    "onnx": ("ner_mlflow/exporting/",),
+    "onnxruntime": ("ner_mlflow/exporting/", "ner_mlflow/tagging/"),
     "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
     "peft": ("ner_mlflow/modeling/",),
 }

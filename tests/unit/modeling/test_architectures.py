@@ -24,8 +24,8 @@ from transformers import (
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.errors import ModelError
-from ner_mlflow.export.onnx_files import write_fp32
-from ner_mlflow.export.variants import max_logit_difference
+from ner_mlflow.exporting.onnx_files import write_fp32
+from ner_mlflow.exporting.variants import max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import backend_tokenizer, build_model
 from ner_mlflow.modeling.callbacks import TrainingHooks

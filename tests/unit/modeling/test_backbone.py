@@ -59,8 +59,8 @@ def test_a_hub_id_is_fetched_without_pickles_or_code(tiny_backbone: Path, tmp_pa
     home.mkdir()
     code = (
         "from ner_mlflow.modeling.backbone import resolve_backbone\n"
-        "found = resolve_backbone('acme/tiny')\n"
-        "print(found.revision, *sorted(file.name for file in found.folder.iterdir()))\n"
+        "backbone = resolve_backbone('acme/tiny')\n"
+        "print(backbone.revision, *sorted(file.name for file in backbone.folder.iterdir()))\n"
     )
     with HubServer(tmp_path / "hub") as hub:
         done = subprocess.run(

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.errors import ConfigError
-from ner_mlflow.export.onnx_files import write_fp32
+from ner_mlflow.exporting.onnx_files import write_fp32
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model
@@ -94,30 +94,30 @@ def test_the_learned_transitions_are_saved_and_exported(
     model = build_model(backbone, config.model, SCHEMA, 1)
     data = TrainingData(CORPUS["train"][:400], CORPUS["validation"][:60], SCHEMA)
     result = fit(model, data, config.train, tmp_path)
-    whole = load_model(result.model_folder)
-    assert whole.spec.transitions is not None
-    steps = np.array(whole.spec.transitions.steps)
+    saved = load_model(result.model_folder)
+    assert saved.spec.transitions is not None
+    steps = np.array(saved.spec.transitions.steps)
     outside, begin, inside = (
-        whole.spec.labels.index(label) for label in ("O", "B-SOFTWARE", "I-SOFTWARE")
+        saved.spec.labels.index(label) for label in ("O", "B-SOFTWARE", "I-SOFTWARE")
     )
     assert steps[begin, inside] > steps[outside, inside] + 0.5  # as in the training data
     assert not any("crf" in name for name in load_file(result.model_folder / "model.safetensors"))
     if result.adapter_folder:
         assert (
-            load_adapter(result.adapter_folder, backbone).spec.transitions == whole.spec.transitions
+            load_adapter(result.adapter_folder, backbone).spec.transitions == saved.spec.transitions
         )
     # The served model decodes with the same transitions, and they matter.
     sentences = [sentence.tokens for sentence in CORPUS["test"][:60]]
-    here = torch_tagger(whole.network, whole.tokenizer, whole.spec)
-    write_fp32(whole, tmp_path / "onnx")
+    tagger = torch_tagger(saved.network, saved.tokenizer, saved.spec)
+    write_fp32(saved, tmp_path / "onnx")
     assert [tagged.tags for tagged in load_tagger(tmp_path / "onnx").tag(sentences)] == [
-        tagged.tags for tagged in here.tag(sentences)
+        tagged.tags for tagged in tagger.tag(sentences)
     ]
-    without = torch_tagger(whole.network, whole.tokenizer, model.spec)
-    assert [tagged.tags for tagged in here.tag(sentences)] != [
+    without = torch_tagger(saved.network, saved.tokenizer, model.spec)
+    assert [tagged.tags for tagged in tagger.tag(sentences)] != [
         tagged.tags for tagged in without.tag(sentences)
     ]
-    for row in here.log_probabilities(sentences[:5]):
+    for row in tagger.log_probabilities(sentences[:5]):
         np.testing.assert_allclose(np.exp(row).sum(-1), 1.0, atol=1e-4)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.errors import ModelError
-from ner_mlflow.export.bundle import write_code_bundle
-from ner_mlflow.export.golden import GoldenAnswers, answers_match, golden_answers
-from ner_mlflow.export.onnx_files import read_onnx, write_fp32
+from ner_mlflow.exporting.bundle import write_code_bundle
+from ner_mlflow.exporting.golden import GoldenAnswers, answers_match, golden_answers
+from ner_mlflow.exporting.onnx_files import read_onnx, write_fp32
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_model, save_model

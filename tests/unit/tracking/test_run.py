@@ -31,7 +31,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def write_everything(run: Run) -> None:
     """Call every method that writes."""
     sentences = [Sentence(("Linux",), ("B-OS",))]
-    corpus = {split: sentences for split in ("train", "validation", "test")}
+    corpus = dict.fromkeys(("train", "validation", "test"), sentences)
     schema = LabelSchema(("OS",))
     dataset = PreparedDataset("tiny", corpus, schema, fingerprint(corpus, schema))
     table = pd.DataFrame({"a": [1.5], "b": ["x"]})

@@ -39,8 +39,8 @@ REPEATED = {
     "modeling/fit.py": frozenset({"train"}),
     "modeling/sampling.py": frozenset({"train"}),
     "modeling/distillation.py": frozenset({"train"}),
-    "export/variants.py": frozenset({"export"}),
-    "export/bundle.py": frozenset({"train", "export"}),
+    "exporting/variants.py": frozenset({"export"}),
+    "exporting/bundle.py": frozenset({"train", "export"}),
     "sweeping/space.py": frozenset(),
     "prompting/prompts.yaml": frozenset(),
     # How results are found, logged and put together.

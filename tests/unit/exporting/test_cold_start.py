@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ner_mlflow.errors import ModelError
-from ner_mlflow.export.cold_start import measure_cold_start
+from ner_mlflow.exporting.cold_start import measure_cold_start
 
 
 def test_a_process_that_cannot_answer_is_an_error_on_one_line(tmp_path: Path) -> None:

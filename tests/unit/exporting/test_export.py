@@ -15,8 +15,8 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import ExportConfig
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
-from ner_mlflow.export.latency import interleaved_latency_ms, onnx_loader
-from ner_mlflow.export.variants import ExportReport, export, max_logit_difference
+from ner_mlflow.exporting.latency import interleaved_latency_ms, onnx_loader
+from ner_mlflow.exporting.variants import ExportReport, export, max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model

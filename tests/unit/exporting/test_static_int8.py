@@ -9,9 +9,9 @@ import pytest
 
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
-from ner_mlflow.export.latency import sentence_inputs
-from ner_mlflow.export.onnx_files import write_fp32
-from ner_mlflow.export.static_int8 import quantize_static
+from ner_mlflow.exporting.latency import sentence_inputs
+from ner_mlflow.exporting.onnx_files import write_fp32
+from ner_mlflow.exporting.static_int8 import quantize_static
 from ner_mlflow.modeling.checkpoint import Checkpoint
 from ner_mlflow.tagging.encoding import Window, collate
 from ner_mlflow.tagging.recognizer import onnx_forward, onnx_session

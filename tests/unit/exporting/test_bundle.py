@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ner_mlflow import source_code
-from ner_mlflow.export import bundle
-from ner_mlflow.export.bundle import write_code_bundle
+from ner_mlflow.exporting import bundle
+from ner_mlflow.exporting.bundle import write_code_bundle
 from ner_mlflow.source_code import PACKAGE
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ner_mlflow.export.golden import SCORE_TOLERANCE, answers_match
+from ner_mlflow.exporting.golden import SCORE_TOLERANCE, answers_match
 
 ENTITY = {"text": "Ubuntu", "label": "OS", "start": 4, "end": 10, "score": 0.9}
 

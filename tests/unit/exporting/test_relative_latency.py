@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
-from ner_mlflow.export.relative_latency import RelativeLatency
+from ner_mlflow.exporting.relative_latency import RelativeLatency
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model

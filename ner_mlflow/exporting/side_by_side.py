@@ -19,7 +19,7 @@ def time_side_by_side(
     """Return the median milliseconds of one sentence for each exported model.
 
     The models take turns, so that other work on the machine slows all of them alike and the ratios
-    between them hold; see :func:`~ner_mlflow.export.latency.interleaved_latency_ms`.
+    between them hold; see :func:`~ner_mlflow.exporting.latency.interleaved_latency_ms`.
 
     Args:
         folders: the folder of each model, by name.
