@@ -101,10 +101,10 @@ def evaluate(
         TrackingError: the tracking store cannot be used.
     """
     config = _config(DEFAULT_PRESET, {**(settings or {}), "evaluate.split": split})
-    found = find_model(_address(model))
-    with open_run_or_child(Step.EVALUATE, f"evaluate {found.address}") as run:
-        dataset = _data(data) if data else find_data_of_model(run, config, found, LATEST)
-        return run_evaluate(run, config.evaluate, found, dataset).record
+    local = find_model(_address(model))
+    with open_run_or_child(Step.EVALUATE, f"evaluate {local.address}") as run:
+        dataset = _data(data) if data else find_data_of_model(run, config, local, LATEST)
+        return run_evaluate(run, config.evaluate, local, dataset).record
 
 
 def export(
@@ -137,10 +137,10 @@ def export(
         check_registered_name(registered_model, alias)
         if alias:
             check_not_promoted_alias(registered_model, alias)
-    found = find_model(_address(model))
-    with open_run_or_child(Step.EXPORT, f"export {found.address}") as run:
-        dataset = _data(data) if data else find_data_of_model(run, config, found, LATEST)
-        record = run_export(run, config.export, found, dataset)
+    local = find_model(_address(model))
+    with open_run_or_child(Step.EXPORT, f"export {local.address}") as run:
+        dataset = _data(data) if data else find_data_of_model(run, config, local, LATEST)
+        record = run_export(run, config.export, local, dataset)
         if registered_model:
             register_export(record, registered_model, alias)
     return record

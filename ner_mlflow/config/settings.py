@@ -58,7 +58,7 @@ class Setting:
         return text.removesuffix("...\n").strip()
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text of the command line stands for; `Config` checks it.
+        """Return the value that a text of the command line means; `Config` checks it.
 
         A list is a YAML list, or its items with commas between; an empty text is the empty list.
         Any other value is the text itself, without the quotes of a quoted YAML string. So text that

@@ -26,7 +26,7 @@ warnings.simplefilter("ignore", ExperimentalWarning)
 
 @dataclass(frozen=True)
 class TrialWork:
-    """What each process that runs trials needs; everything is pickled.
+    """The inputs of each process that runs trials; everything is pickled.
 
     Attributes:
         make_objective: a function of a module, called once in each process with ``argument`` and

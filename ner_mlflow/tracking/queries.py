@@ -13,7 +13,7 @@ from ..redaction import one_line, redact_address
 from .steps import Step
 
 TAG_PREFIX = "ner."
-"""How the names of this package's tags start in the store."""
+"""Start of the names of this package's tags in the store."""
 STEP_TAG = "step"
 CACHE_KEY_TAG = "cache_key"
 PARENT_TAG = "mlflow.parentRunId"

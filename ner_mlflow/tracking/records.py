@@ -1,4 +1,4 @@
-"""What the run of each step means: its tags and metrics as typed records.
+"""The tags and metrics of each step's runs as typed records.
 
 This module alone spells the tags of runs and of registered versions, and the names of metrics that
 are read back. A step returns its record; :meth:`Record.read` gives the same record of a run that

@@ -45,7 +45,7 @@ FindResumable = Callable[[str, str], AbstractContextManager[str | None]]
 
 @dataclass(frozen=True)
 class PresetResult:
-    """What the steps made for one preset, or for one seed of a sweep's best settings."""
+    """The records of one preset's steps, or of one seed of a sweep's best settings."""
 
     name: str
     train: TrainRecord

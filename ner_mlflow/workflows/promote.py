@@ -205,11 +205,11 @@ def _verdict(
     data = load_data(export.data_run)
     models = {model.address: model, champion.address: find_model(champion.address)}
     sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]]
-    folders = {address: found.folder for address, found in models.items()}
+    folders = {address: one.folder for address, one in models.items()}
     latencies = time_side_by_side(folders, sentences, config.promote.latency_runs, WARMUP_RUNS)
     measured = {
-        address: _measure(run, config, found, latencies[address], data)
-        for address, found in models.items()
+        address: _measure(run, config, one, latencies[address], data)
+        for address, one in models.items()
     }
     return judge(
         replace(candidate, measured=measured[model.address]),

@@ -38,7 +38,7 @@ from .evaluate import PREDICTIONS, check_schema, log_report, p_values_against
 log = logging.getLogger(__name__)
 
 PREFIX = "ner-"
-"""How the names of shipped prompts start in MLflow's registry."""
+"""Start of the names of shipped prompts in MLflow's registry."""
 NEED_PROBABILITIES = ("calibration",)
 """Tables, figures and metrics that need probabilities, which a language model does not give."""
 SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall")

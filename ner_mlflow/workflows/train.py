@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainInputs:
-    """What a training starts from besides its settings and data.
+    """The inputs of a training besides its settings and data.
 
     Attributes:
         backbone: the encoder of ``model.backbone``.
