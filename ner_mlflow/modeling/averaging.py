@@ -3,15 +3,14 @@
 Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 WARM_UP_STEPS = 10
 """The decay of update ``n`` is at most ``n / (WARM_UP_STEPS + n)``."""
@@ -24,18 +23,23 @@ class WeightAverage:
     Frozen weights are neither copied nor averaged.
     """
 
+    # torch's AveragedModel computes the same, but copies frozen weights too, and its counter is a
+    # tensor: each update copies it to the device of the weights, so that a GPU's host waits.
+
     def __init__(self, network: nn.Module, decay: float) -> None:
         """Start with the weights that the network has now."""
-        weights = dict(trainable_weights(network))
-        self._names = list(weights)
-        # AveragedModel copies all of a module. This list holds the trainable weights only.
-        self._weights = nn.ParameterList(weights.values())
-        self._average = AveragedModel(self._weights, multi_avg_fn=_warmed_up_ema(decay))
-        self._average.update_parameters(self._weights)  # the first call copies the weights
+        self._weights = dict(trainable_weights(network))
+        self._averages = {name: weight.detach().clone() for name, weight in self._weights.items()}
+        self._decay = decay
+        self._updates = 0
 
     def update(self) -> None:
         """Update the average with the weights after a step."""
-        self._average.update_parameters(self._weights)
+        self._updates += 1
+        decay = min(self._decay, self._updates / (WARM_UP_STEPS + self._updates))
+        update_averages = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        weights = [weight.detach() for weight in self._weights.values()]
+        update_averages(list(self._averages.values()), weights, self._updates)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -47,30 +51,19 @@ class WeightAverage:
             self._swap()
 
     def _swap(self) -> None:
-        for weight, average in zip(self._weights, self._average.parameters(), strict=True):
-            weight.data, average.data = average.data, weight.data
+        for name, weight in self._weights.items():
+            weight.data, self._averages[name] = self._averages[name], weight.data
 
     def save(self, path: Path) -> None:
         """Write the averaged weights as safetensors."""
-        averages = (average.detach() for average in self._average.parameters())
-        save_file(dict(zip(self._names, averages, strict=True)), path)
+        save_file(self._averages, path)
 
+    @torch.no_grad()
     def load(self, path: Path, updates: int) -> None:
         """Read the averaged weights that :meth:`save` wrote after this number of updates."""
-        averages = load_file(path)
-        for name, average in zip(self._names, self._average.parameters(), strict=True):
-            average.detach().copy_(averages[name])
-        self._average.n_averaged.fill_(updates + 1)
-
-
-def _warmed_up_ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    def update(averages: Tensors, weights: Tensors, updates: Tensor | int) -> None:
-        number = int(updates)
-        step_decay = min(decay, number / (WARM_UP_STEPS + number))
-        ema = get_ema_multi_avg_fn(step_decay)  # type: ignore[no-untyped-call]
-        ema(averages, weights, updates)
-
-    return update
+        for name, average in load_file(path).items():
+            self._averages[name].copy_(average)
+        self._updates = updates
 
 
 def trainable_weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:

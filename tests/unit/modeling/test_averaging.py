@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ner_mlflow.modeling.averaging import WeightAverage
 
@@ -49,6 +50,23 @@ def test_the_average_follows_the_formula(decay: float) -> None:
     with average.applied():
         for name, weight in network.named_parameters():
             torch.testing.assert_close(weight.detach(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_after_the_warm_up_the_average_equals_pytorchs(tmp_path: Path) -> None:
+    network = partly_frozen()
+    average = WeightAverage(network, 0.5)
+    average.save(tmp_path / "initial.safetensors")
+    average.load(tmp_path / "initial.safetensors", updates=1000)
+    reference = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    reference.update_parameters(network)  # the first call copies the weights
+    for _ in steps(network, STEPS):
+        average.update()
+        reference.update_parameters(network)
+    with average.applied():
+        for weight, expected in zip(
+            network.parameters(), reference.module.parameters(), strict=True
+        ):
+            assert torch.equal(weight, expected)
 
 
 def test_the_network_gets_its_own_weights_back() -> None:
