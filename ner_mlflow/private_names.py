@@ -16,6 +16,20 @@ def trial_id(trial: Any) -> Any:
     return trial._trial_id
 
 
+def attention_implementation(network: Any) -> str:
+    """Return the name of a transformers model's attention, to restore it after a change.
+
+    ``set_attn_implementation`` is public and has no counterpart that reads.
+    """
+    name: str = network.config._attn_implementation
+    return name
+
+
+def takes_custom_attention(network: Any) -> bool:
+    """Return whether a transformers model calls the attention of ``AttentionInterface``."""
+    return bool(network._supports_attention_backend)
+
+
 def hadoop_path(session: Any, address: str) -> tuple[Any, Any]:
     """Return an address as Hadoop's ``Path``, and the ``FileSystem`` that holds it.
 

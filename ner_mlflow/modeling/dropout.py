@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
+from ..private_names import attention_implementation, takes_custom_attention
+
 LEVELS = 1 << 8
 """The number of values of a byte. A probability is rounded to a multiple of 1 / LEVELS."""
 ATTENTION = "byte_dropout"
@@ -68,9 +70,9 @@ AttentionMaskInterface.register(ATTENTION, eager_mask)
 @contextmanager
 def byte_dropout(network: PreTrainedModel) -> Iterator[None]:
     """Replace each `nn.Dropout`, and the attention's dropout, within the context."""
-    attention = network.config._attn_implementation
+    attention = attention_implementation(network)
     # Architectures without a choice of attention have a dropout module in it.
-    network.set_attn_implementation(ATTENTION if network._supports_attention_backend else "eager")
+    network.set_attn_implementation(ATTENTION if takes_custom_attention(network) else "eager")
     dropouts = [
         (parent, name, child)
         for parent in network.modules()

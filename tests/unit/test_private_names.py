@@ -12,8 +12,14 @@ import pytest
 from mlflow.optuna.storage import MlflowStorage
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from transformers import BertConfig, BertModel
 
-from ner_mlflow.private_names import hadoop_path, trial_id
+from ner_mlflow.private_names import (
+    attention_implementation,
+    hadoop_path,
+    takes_custom_attention,
+    trial_id,
+)
 
 
 def test_an_optuna_trial_carries_the_id_that_its_database_takes(tmp_path: Path) -> None:
@@ -31,7 +37,7 @@ def test_an_optuna_trial_carries_the_id_that_its_database_takes(tmp_path: Path) 
 
 def test_an_optuna_trial_in_the_tracking_store_carries_the_id_of_its_run(tmp_path: Path) -> None:
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    storage = MlflowStorage(mlflow.set_experiment("study").experiment_id)
+    storage = MlflowStorage(mlflow.create_experiment("study", (tmp_path / "a").as_uri()))
     study = optuna.create_study(storage=storage, study_name="study")
     trial = study.ask()
     assert mlflow.get_run(trial_id(trial)).data.tags["mlflow.parentRunId"]
@@ -39,6 +45,21 @@ def test_an_optuna_trial_in_the_tracking_store_carries_the_id_of_its_run(tmp_pat
     # The day this test fails, ids can be had in a public way, and `trial_id` can go.
     with pytest.raises(NotImplementedError):
         storage.get_trial_id_from_study_id_trial_number("", trial.number)
+
+
+def test_a_transformers_model_reports_its_attention() -> None:
+    config = BertConfig(
+        vocab_size=8,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+    )
+    network = BertModel(config)
+    assert takes_custom_attention(network)
+    for name in ("eager", "sdpa"):
+        network.set_attn_implementation(name)
+        assert attention_implementation(network) == name
 
 
 @pytest.mark.slow  # starts a JVM

@@ -13,7 +13,7 @@ from ner_mlflow.modeling.cache import TrainingCache
 from ner_mlflow.modeling.callbacks import TrainingHooks
 from ner_mlflow.modeling.fit import has_checkpoint
 from ner_mlflow.paths import CACHE_VARIABLE, training_folder
-from ner_mlflow.tracking.runs import open_run
+from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.train import TrainInputs, find_inputs, run_train, train_cache_key
 
@@ -21,6 +21,7 @@ from ner_mlflow.workflows.train import TrainInputs, find_inputs, run_train, trai
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)  # artifacts go there
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 
