@@ -1,8 +1,8 @@
-"""Tell whether a process still runs, without process ids, host names or clocks.
+"""Detect whether a process still runs, without process ids, host names or clocks.
 
 Each process holds a lock on a file of its own. The operating system releases the lock when the
 process ends, for whatever reason. Containers that share the cache folder see each other's files; a
-machine without the file cannot tell.
+machine without the file cannot know.
 """
 
 import atexit

@@ -86,7 +86,7 @@ def open_storage(config: SweepConfig, on_stale: OnStale | None = None) -> RDBSto
 def lock_storage(config: SweepConfig) -> AbstractContextManager[Any]:
     """Return a lock for reading a trial and then writing it.
 
-    PostgreSQL locks the rows itself; SQLite does not, so a file lock stands in.
+    PostgreSQL locks the rows itself; SQLite does not and needs a file lock.
     """
     file = storage_file(config)
     return FileLock(file.with_suffix(".take")) if file else nullcontext()

@@ -19,7 +19,7 @@ LOST = "lost"
 """Attribute of a trial whose process ended before the trial did; True if ``sweep.retries`` counts
 this try."""
 REASON_LENGTH = 1000
-"""Characters of a reason that are kept."""
+"""Characters of the longest reason; longer ones are cut."""
 
 
 class TrialPrunedError(Exception):

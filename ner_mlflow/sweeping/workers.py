@@ -131,7 +131,7 @@ def check_interrupted() -> None:
     """Check whether this worker must stop; a worker's work calls this now and then.
 
     Raises:
-        KeyboardInterrupt: the worker was told to stop.
+        KeyboardInterrupt: the supervisor has stopped the worker.
     """
     if _interrupted.is_set():
         raise KeyboardInterrupt
