@@ -7,8 +7,8 @@ fp32, latency of fp32 to int8, bytes of int8 to fp32; and the F1 that int8 loses
 usage: python -m benchmarks.export [FULL_EXPORT_RUN LORA_EXPORT_RUN]
 """
 
+import argparse
 import json
-import sys
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -30,8 +30,15 @@ DEFAULT_EXPERIMENT = "0"
 
 def main() -> None:
     """Measure and print."""
-    if len(sys.argv) == 3:
-        full, lora = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("export_runs", nargs="*", metavar="EXPORT_RUN")
+    arguments = parser.parse_args()
+    if len(arguments.export_runs) == 2:
+        full, lora = arguments.export_runs
+    elif arguments.export_runs:
+        parser.error("name two export runs, or none")
     else:
         run_ids = [
             latest_run(Step.EXPORT, DEFAULT_EXPERIMENT, preset)

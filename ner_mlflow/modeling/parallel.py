@@ -14,6 +14,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ..config.schema import TrainConfig
+from ..cpus import usable_cpus
 from ..errors import ModelError
 from ..logs import show_progress
 from .build import BuiltModel
@@ -66,6 +67,9 @@ def fit_in_processes(
             f"train.processes={processes}, but this machine has {gpus} GPU(s), one per process: "
             f"set {gpus} or less"
         )
+    threads = min(torch.get_num_threads(), usable_cpus())
+    if not gpus:
+        torch.set_num_threads(threads)
     if processes == 1 and gpus <= 1:
         return fit(build(), data, config, folder, hooks, cache)
     if hooks.can_end_training:
@@ -98,7 +102,7 @@ def fit_in_processes(
         ),
         _fit_in_worker,
     )
-    threads = max(1, torch.get_num_threads() // processes)
+    threads = max(1, threads // processes)
     try:
         results: dict[int, TrainResult] = launch(queue, threads, build, data, config, folder)
     except ChildFailedError as error:

@@ -54,7 +54,7 @@ class TaggerSpec:
     transitions: Transitions | None = None
 
     FILE: ClassVar[str] = "ner_model.json"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
     @property
     def types(self) -> tuple[str, ...]:

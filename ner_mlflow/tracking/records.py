@@ -78,7 +78,7 @@ class Record:
         if missing := required - values.keys():
             raise TrackingError(
                 f"{cls.STEP} run {run.id} ({run.status}) lacks the tag {min(missing)!r}: "
-                "it did not get that far, so run the step again"
+                "it ended early, or an earlier version of this package made it: run the step again"
             )
         return cls(run_id=run.id, **values)
 

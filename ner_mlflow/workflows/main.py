@@ -54,7 +54,7 @@ def run_main(
     configs = {preset_name(preset): load_config(preset, overrides) for preset in presets}
     if len(configs) < len(presets):
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
-    # Whatever is missing is reported before any training.
+    # Found first: a missing backbone or teacher is reported before any training.
     inputs = {name: find_inputs(config) for name, config in configs.items()}
     run.log_config(**configs)
     results = []
@@ -69,9 +69,15 @@ def run_main(
     comparison = compare_results(results, data, config.export)
     run.log_table("comparison", comparison.table)
     run.describe(comparison.table.drop(columns=["train_run"]), comparison.note)
-    metrics = {"best_validation/f1": best.train.validation_f1}
-    metrics |= {k: v for k, v in best.evaluate.metrics.items() if k.endswith("/f1")}
-    run.log_metrics(metrics)
+    scores = {**best.train.metrics, **best.evaluate.metrics}
+    prefixes = ("best_validation/", f"{best.evaluate.split}/")
+    run.log_metrics(
+        {
+            name: value
+            for name, value in scores.items()
+            if name.startswith(prefixes) and name.endswith("/f1")
+        }
+    )
     version = register_result(best, registered_model, None)
     not_promoted = _promote(run, config, registered_model, version, alias)
     MainRecord(
@@ -84,7 +90,7 @@ def run_main(
 
 
 def _promote(run: Run, config: Config, name: str, version: str, alias: str) -> str:
-    """Give a version the alias if nobody has it or it may take its place.
+    """Give a version the alias if no version has it, or if it may replace the one that has it.
 
     Returns:
         The reason why it did not get the alias, empty if it has it.

@@ -302,7 +302,7 @@ def test_a_folder_without_a_spec_is_refused(tmp_path: Path) -> None:
         json.dumps({"labels": ["O"]}),
         "{",
         "[]",
-        '{"format": 1}',
+        '{"format": 2}',
     ],
 )
 def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content: str) -> None:
