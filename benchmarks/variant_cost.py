@@ -4,7 +4,7 @@ Takes the exported files of two export runs (by default the latest of the preset
 minilm_lora) and times them in turns in one process. Prints ratios: latency of merged LoRA to full
 fp32, latency of fp32 to int8, bytes of int8 to fp32; and the F1 that int8 loses.
 
-usage: python -m benchmarks.export [FULL_EXPORT_RUN LORA_EXPORT_RUN]
+usage: python -m benchmarks.variant_cost [FULL_EXPORT_RUN LORA_EXPORT_RUN]
 """
 
 import argparse
