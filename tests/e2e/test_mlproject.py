@@ -440,7 +440,7 @@ def test_robustness_logs_what_each_change_costs(session: Session) -> None:
     assert drops["test/robustness/typos_3/f1_drop"] > 0
     wrong = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typoes")
     assert wrong.returncode == 1
-    assert "robustness.kinds typoes: no such change; known: casing, punctuation" in wrong.stderr
+    assert "robustness.kinds typoes: no such perturbation: give some of casing" in wrong.stderr
 
 
 def test_the_same_model_is_there_in_the_flavours_of_onnx_and_of_transformers(
