@@ -1,4 +1,4 @@
-"""Fixtures and helpers of both floors: a tiny backbone, servers, and commands as a user runs them."""
+"""Fixtures and helpers of all tests: a tiny backbone, servers, and commands as a user runs them."""
 
 import gc
 import getpass
@@ -38,7 +38,10 @@ LONGEST = (
     "test_prompt",
     "test_tracking_server",
 )
-"""Test files that take minutes, the longest first. They start first, so that both workers end together."""
+"""Test files that take minutes, the longest first.
+
+They start first, so that the workers end at about the same time.
+"""
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
 
@@ -56,9 +59,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Undo what a test file changed: environment variables and MLflow's tracking store."""
+    before = dict(os.environ)
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(None)
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random two-layer BERT for the sample's words and letters, which fits the sample in seconds."""
+    """A random two-layer BERT for the sample's words and letters; it fits the sample in seconds."""
     import torch  # takes seconds to import, and many tests need none
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 

@@ -18,10 +18,10 @@ import pytest
 import yaml
 from conftest import (
     ROOT,
+    assert_no_run_is_running,
     entry_point,
     free_port,
     mlflow_run,
-    assert_no_run_is_running,
     runs,
     user_environment,
 )

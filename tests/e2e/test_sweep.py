@@ -16,9 +16,9 @@ import yaml
 from conftest import (
     ROOT,
     Completed,
+    assert_no_run_is_running,
     entry_point,
     mlflow_run,
-    assert_no_run_is_running,
     runs,
     user_environment,
 )

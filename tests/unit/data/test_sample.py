@@ -88,7 +88,7 @@ def test_corpus_does_not_depend_on_the_hash_seed() -> None:
         environment = {
             **os.environ,
             "PYTHONHASHSEED": hash_seed,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(Path(__file__).parents[3]),
         }
         done = subprocess.run(
             [sys.executable, "-c", DIGEST],
