@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
 LONGEST = (
-    "test_mlproject",
-    "test_sweep",
-    "test_promote",
-    "test_bad_input",
-    "test_process_study",
-    "test_resume",
-    "test_prompt",
-    "test_tracking_server",
+    "e2e/test_mlproject.py",
+    "e2e/test_sweep.py",
+    "e2e/test_architectures.py",
+    "e2e/test_promote.py",
+    "e2e/test_bad_input.py",
+    "e2e/test_shared_study.py",
+    "e2e/test_resume.py",
+    "e2e/test_tracking_server.py",
+    "e2e/test_prompt.py",
+    "e2e/test_generality.py",
+    "e2e/test_api.py",
 )
-"""Test files that take minutes, the longest first.
+"""Test files that take long, the longest first.
 
 They start first, so that the workers end at about the same time.
 """
@@ -47,11 +51,11 @@ Command = Callable[..., Completed]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(
-        key=lambda item: (
-            LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
-        )
-    )
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(TESTS).as_posix()
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:

@@ -32,13 +32,15 @@ from ner_mlflow.workflows.inputs import find_data
 from ner_mlflow.workflows.sweep import join_sweep
 from ner_mlflow.workflows.trials import MEASURES, SweepJob, Trials, make_trials, trial_config
 
+pytestmark = pytest.mark.usefixtures("store")
+
 MIB = 2**20
 
 
 def settings_of(
     tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any
 ) -> Config:
-    """Settings of a sweep over a tiny corpus, with a store of its own."""
+    """Return settings of a sweep over a tiny corpus, with a cache of its own."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     corpus = tmp_path / "corpus"
     corpus.mkdir()
@@ -55,12 +57,11 @@ def settings_of(
         "sweep.pruner": "none",
         "sweep.log_models": False,
     }
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     return load_config(str(tiny_preset), {**settings, **overrides})
 
 
 def job_below(parent: Run, config: Config) -> tuple[SweepJob, TrackedDataset]:
-    """A job whose trials are below a run, and its data."""
+    """Return a job whose trials are below a run, and its data."""
     data = find_data(parent, config)
     space = read_space("lora", config)
     return SweepJob("trials", space, config, data.run_id, parent.id, parent.experiment_id), data
@@ -73,7 +74,7 @@ def sweep(
     after: Callable[[int], None] = lambda _: None,
     **overrides: Any,
 ) -> ProcessStudy:
-    """Run trials in this process; ``after`` is called after each with their number so far."""
+    """Run trials in this process; call ``after`` after each with the number of trials so far."""
     config = settings_of(tiny_preset, tmp_path, monkeypatch, **overrides)
     with open_run("sweep", "trials") as parent:
         job, data = job_below(parent, config)
@@ -175,28 +176,21 @@ def test_trials_that_differ_in_adapters_only_have_the_latency_of_the_preset_s_ne
     assert [round(trial.values[1] / 0.05, 6) % 1 for trial in study.trials()] == [0.0] * 2
 
 
-@pytest.mark.parametrize(
-    ("torch_threads", "cpus", "processes", "expected"),
-    [(8, 8, 2, 4), (8, 3, 1, 3), (2, 8, 1, 2), (2, 2, 8, 1)],
-)
 def test_processes_share_the_cpus_that_this_machine_lets_them_use(
-    torch_threads: int,
-    cpus: int,
-    processes: int,
-    expected: int,
-    tiny_preset: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings_of(tiny_preset, tmp_path, monkeypatch)
-    monkeypatch.setattr(trials, "usable_cpus", lambda: cpus)
     with open_run("sweep", "trials") as parent:
         job, _ = job_below(parent, config)
+    cases = [(8, 8, 2, 4), (8, 3, 1, 3), (2, 8, 1, 2), (2, 2, 8, 1)]
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(torch_threads)
-        make_trials(job, processes)
-        assert torch.get_num_threads() == expected
+        for torch_threads, cpus, processes, expected in cases:
+            torch.set_num_threads(torch_threads)
+            with monkeypatch.context() as patch:
+                patch.setattr(trials, "usable_cpus", lambda cpus=cpus: cpus)
+                make_trials(job, processes)
+            assert torch.get_num_threads() == expected, (torch_threads, cpus, processes)
     finally:
         torch.set_num_threads(before)
 
@@ -231,7 +225,7 @@ def test_an_objective_is_rounded_to_its_step() -> None:
 
 @pytest.fixture
 def wide_backbone(tiny_backbone: Path, tmp_path: Path) -> Path:
-    """The tiny one with weights of 8 MiB, large enough to notice 27 copies that stay in memory."""
+    """The tiny backbone with weights of 8 MiB, so that 27 copies left in memory are noticed."""
     from transformers import BertConfig, BertModel
 
     folder = tmp_path / "wide"
