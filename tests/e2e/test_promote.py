@@ -280,12 +280,12 @@ def test_one_of_several_racing_promotions_wins_and_the_others_are_refused(store:
 def test_a_version_that_does_not_exist_is_named(store: str) -> None:
     with pytest.raises(TrackingError, match="no version '99' of registered model 'it-ner'"):
         find_version(NAME, "99")
-    done = entry_point(store, "promote", "--registered_model", "nobody")
+    done = entry_point(store, "promote", "--registered_model", "unknown")
     assert done.returncode == 1
     assert (
         done.stderr.strip()
         .splitlines()[-1]
-        .startswith("error: no version 'candidate' of registered model 'nobody'")
+        .startswith("error: no version 'candidate' of registered model 'unknown'")
     )
-    with pytest.raises(TrackingError, match="there is no registered model 'nobody'"):
-        alias_holder("nobody", "champion")
+    with pytest.raises(TrackingError, match="there is no registered model 'unknown'"):
+        alias_holder("unknown", "champion")

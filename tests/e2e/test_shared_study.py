@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 from optuna.trial import TrialState
 from sqlalchemy import create_engine
@@ -12,6 +13,8 @@ from studies import (
     slots_of,
     states,
 )
+
+from ner_mlflow.paths import CACHE_VARIABLE
 
 CONCURRENT = """
 import sys
@@ -30,8 +33,9 @@ ProcessStudy(spec).run_waiting(log_and_rate)
 
 
 def test_sixteen_processes_on_postgresql_lose_no_trial_and_run_none_twice(
-    postgresql: str, tmp_path: Path
+    postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     trials, log = 160, tmp_path / "log"
     study = filled(storage=postgresql, trials=trials, sampler="random")
     code = CONCURRENT.format(tests=str(ROOT / "tests"))

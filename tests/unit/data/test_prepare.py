@@ -225,7 +225,7 @@ def test_carving_goes_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize(("missing", "present"), [(VALIDATION, TEST), (TEST, VALIDATION)])
-def test_the_split_that_is_there_stays_as_it_is(missing: str, present: str) -> None:
+def test_a_present_split_is_unchanged(missing: str, present: str) -> None:
     train, held_out = numbered(50), [sentence(f"held{row}/B-OS") for row in range(30)]
     prepared = prepare({TRAIN: train, present: held_out}, settings_of())
     assert prepared.corpus[present] == held_out

@@ -111,7 +111,9 @@ def test_conll_tokens_may_contain_characters_that_python_takes_for_line_ends_or_
 
 
 @pytest.mark.parametrize("character", SPLITTERS, ids=ascii)
-def test_blank_separated_conll_keeps_such_tokens_whole(tmp_path: Path, character: str) -> None:
+def test_blank_separated_conll_does_not_split_at_unicode_spaces(
+    tmp_path: Path, character: str
+) -> None:
     path = write(tmp_path, "x.conll", f"a{character}b O\nc O\n")
     assert pairs(read_conll(path)) == [[(f"a{character}b", "O"), ("c", "O")]]
 
@@ -365,7 +367,7 @@ def test_files_may_be_separated_by_commas(tmp_path: Path) -> None:
     assert {split: len(sentences) for split, sentences in corpus.items()} == {"train": 2, "test": 1}
 
 
-def test_a_single_file_is_train_unless_its_name_says_otherwise(tmp_path: Path) -> None:
+def test_a_single_file_is_train_unless_it_is_named_after_another_split(tmp_path: Path) -> None:
     assert list(read_corpus(str(write(tmp_path, "tickets.conll", "a\tO\n")))) == ["train"]
     assert list(read_corpus(str(write(tmp_path, "test.conll", "a\tO\n")))) == ["test"]
 

@@ -1,4 +1,4 @@
-"""What a step writes about its run is what is read back, for every kind of run."""
+"""The record that a step writes to its run is read back, for every kind of run."""
 
 from dataclasses import fields
 from typing import Any, get_type_hints
