@@ -35,6 +35,7 @@ LONGEST = (
     "e2e/test_architectures.py",
     "e2e/test_promote.py",
     "e2e/test_bad_input.py",
+    "e2e/test_parallel_training.py",
     "e2e/test_shared_study.py",
     "e2e/test_resume.py",
     "e2e/test_tracking_server.py",

@@ -1,9 +1,9 @@
 """Splits as inputs of runs: MLflow gives back their Parquet file, digest and source."""
 
 import mlflow
-import mlflow.data
 import pandas as pd
 import pytest
+from mlflow.data.dataset_source_registry import register_dataset_source
 
 from ner_mlflow.data.dataset import PreparedDataset, fingerprint, save_dataset
 from ner_mlflow.data.sentences import Sentence
@@ -35,7 +35,7 @@ def test_a_logged_input_leads_back_to_the_split(dataset: PreparedDataset) -> Non
     assert logged.dataset.name == "tiny validation"
     assert logged.dataset.digest == dataset.fingerprint[:DIGEST_LIMIT]
     assert logged.dataset.source_type == DataRunSource._get_source_type()
-    mlflow.data.dataset_source_registry.register_source(DataRunSource)
+    register_dataset_source(DataRunSource)
     source = mlflow.data.get_source(logged)
     assert isinstance(source, DataRunSource)
     frame = pd.read_parquet(source.load())
