@@ -39,6 +39,7 @@ LONGEST = (
     "e2e/test_shared_study.py",
     "e2e/test_resume.py",
     "e2e/test_tracking_server.py",
+    "e2e/test_trials.py",
     "e2e/test_prompt.py",
     "e2e/test_generality.py",
     "e2e/test_api.py",

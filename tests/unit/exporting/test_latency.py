@@ -17,8 +17,8 @@ def test_each_contender_is_timed_as_often_as_configured(
 ) -> None:
     ids = np.arange(5, 15)[None, :]
     inputs = [{"input_ids": ids, "attention_mask": np.ones_like(ids)}]
-    write_fp32(checkpoint, tmp_path)
-    loader = onnx_loader(tmp_path / MODEL_FILE)
+    write_fp32(checkpoint, tmp_path / "fp32")
+    loader = onnx_loader(tmp_path / "fp32" / MODEL_FILE)
     contenders = {"first": (loader, inputs), "second": (loader, inputs)}
     times = interleaved_latency_ms(contenders, runs=11, warmup_runs=1)
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(contenders, 11)

@@ -23,7 +23,7 @@ def finished_pipeline(
 ) -> Finished:
     folder = tmp_path_factory.mktemp("pipeline")
     settings = {
-        "data": {"dataset": str(write_corpus(folder / "corpus"))},
+        "data": {"dataset": str(write_corpus(folder / "corpus")), "label_map": "keep"},
         "model": {"backbone": str(tiny_backbone), "max_length": 32},
         "train": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8},
         "evaluate": {"resamples": 100},

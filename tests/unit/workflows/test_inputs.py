@@ -17,7 +17,7 @@ from ner_mlflow.workflows.inputs import find_data, find_data_of_model, find_trai
 def test_the_latest_data_run_is_taken_and_reported(
     finished: Finished, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO), open_run(Step.TRAIN, "train") as run:
+    with caplog.at_level(logging.INFO), open_run(Step.ROBUSTNESS, "robustness") as run:
         data = find_data(run, finished.config)
     assert data == finished.data
     assert any(f"data: run {data.run_id}, the latest finished" in text for text in caplog.messages)
@@ -25,13 +25,13 @@ def test_the_latest_data_run_is_taken_and_reported(
 
 @pytest.mark.parametrize("address", ["{}", "runs:/{}", "runs:/{}/dataset"])
 def test_a_data_run_is_named_by_its_id_or_uri(finished: Finished, address: str) -> None:
-    with open_run(Step.TRAIN, "train") as run:
+    with open_run(Step.ROBUSTNESS, "robustness") as run:
         data = find_data(run, finished.config, address.format(finished.data.run_id))
     assert data == finished.data
 
 
 def test_an_address_of_no_data_run_is_refused(finished: Finished) -> None:
-    with open_run(Step.TRAIN, "train") as run:
+    with open_run(Step.ROBUSTNESS, "robustness") as run:
         with pytest.raises(TrackingError, match="data_run 'sample': must be a run id, runs:/ID or"):
             find_data(run, finished.config, "sample")
         with pytest.raises(TrackingError, match="is a train run, not a data run"):
@@ -42,7 +42,7 @@ def test_missing_data_is_prepared_in_a_child_run(
     store: str, finished_pipeline: Finished, caplog: pytest.LogCaptureFixture
 ) -> None:
     mlflow.set_tracking_uri(store)
-    with caplog.at_level(logging.INFO), open_run(Step.TRAIN, "train") as run:
+    with caplog.at_level(logging.INFO), open_run(Step.ROBUSTNESS, "robustness") as run:
         data = find_data(run, finished_pipeline.config)
     assert read_run(data.run_id).parent == run.id
     assert data.dataset.fingerprint == finished_pipeline.data.dataset.fingerprint
