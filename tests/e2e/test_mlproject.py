@@ -443,7 +443,10 @@ def test_robustness_logs_what_each_change_costs(session: Session) -> None:
     assert drops["test/robustness/typos_3/f1_drop"] > 0
     wrong = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typoes")
     assert wrong.returncode == 1
-    assert "robustness.kinds typoes: no such change; known: casing, punctuation" in wrong.stderr
+    assert (
+        "robustness.kinds typoes: no such perturbation: give some of casing, punctuation"
+        in wrong.stderr
+    )
 
 
 def test_the_onnx_and_transformers_flavours_hold_the_same_model(

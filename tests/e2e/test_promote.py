@@ -47,9 +47,9 @@ def config(tiny_preset: Path) -> Config:
 
 
 def champion() -> RegisteredVersion:
-    found = alias_holder(NAME, "champion")
-    assert found
-    return found
+    holder = alias_holder(NAME, "champion")
+    assert holder
+    return holder
 
 
 def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:

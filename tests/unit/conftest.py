@@ -12,7 +12,7 @@ StoreMaker = Callable[[Path], str]
 
 @pytest.fixture(scope="session")
 def make_store(tmp_path_factory: pytest.TempPathFactory) -> StoreMaker:
-    """Return a function that puts an empty store into a folder and makes it MLflow's store.
+    """A function that puts an empty store into a folder and makes it MLflow's store.
 
     It returns the store's address. MLflow takes seconds to create the tables of a database, so the
     stores are copies of one.

@@ -126,7 +126,7 @@ def test_code_beside_the_weights_is_never_run(tiny_backbone: Path, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    known, unknown = done.stdout.strip().splitlines()[-2:]
-    assert known == "built"
-    assert "code from a folder or hub is never run" in unknown
+    of_library, of_folder = done.stdout.strip().splitlines()[-2:]
+    assert of_library == "built"
+    assert "code from a folder or hub is never run" in of_folder
     assert not ran.exists()

@@ -229,7 +229,7 @@ INTERRUPTED: dict[str, dict[str, object]] = {
 def uninterrupted(
     tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Training]:
-    """Return a function that gives the complete training of a name in ``INTERRUPTED``."""
+    """A function that returns the complete training of a name in ``INTERRUPTED``."""
 
     @cache
     def complete(name: str) -> Training:

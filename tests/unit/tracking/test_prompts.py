@@ -36,8 +36,8 @@ def test_the_prompt_that_a_user_registered_is_used() -> None:
     find_prompt("ner-zero", SHIPPED)
     own = [{"role": "user", "content": "Mine: {{ sentence }}"}]
     mlflow.genai.register_prompt("ner-zero", own)
-    found = find_prompt("ner-zero", SHIPPED)
-    assert (found.uri, found.template) == ("prompts:/ner-zero/2", own)
+    prompt = find_prompt("ner-zero", SHIPPED)
+    assert (prompt.uri, prompt.template) == ("prompts:/ner-zero/2", own)
     assert find_prompt("prompts:/ner-zero/1", None).template == SHIPPED
 
 

@@ -29,7 +29,7 @@ ON_DATASET = {"data_run": "d" * 32, "dataset": "tiny", "dataset_fingerprint": "f
 
 
 def filled(record: type[Record], run_id: str) -> Record:
-    """A record with a value in every field."""
+    """Return a record with a value in every field."""
     types = get_type_hints(record)
     values = {
         entry.name: SAMPLES[types[entry.name]]
