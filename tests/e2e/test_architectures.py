@@ -32,17 +32,9 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
 
 CORPUS = generate_sample(13)
-
-
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
-
-
 DATA = TrainingData(CORPUS["train"][:320], CORPUS["validation"][:20], SCHEMA)
-
-
 SENTENCES = [sentence.tokens for sentence in CORPUS["test"][:20]]
-
-
 SMALL = {
     "hidden_size": 32,
     "num_hidden_layers": 2,

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.errors import TrackingError
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.callbacks import TrainingHooks
@@ -19,14 +20,8 @@ from ner_mlflow.modeling.parallel import fit_in_processes
 from ner_mlflow.tagging.label_schema import LabelSchema
 
 CORPUS = generate_sample(13)
-
-
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
-
-
 NO_DROPOUT = {f"model.{where}_dropout": 0.0 for where in ("hidden", "attention", "classifier")}
-
-
 Curve = list[tuple[int, float]]
 
 
@@ -90,3 +85,17 @@ def test_two_processes_have_the_loss_curve_of_one(
     assert shared["train/loss"][-1][1] < 0.8 * shared["train/loss"][0][1]
     assert two.metrics["train/epochs_run"] == 2
     assert (two.adapter_folder is not None) == ("model.adaptation" in overrides)
+
+
+def test_a_failure_to_log_reaches_the_caller(tiny_backbone: Path, tmp_path: Path) -> None:
+    config = load_config(
+        overrides={"train.processes": 2, "model.max_length": 48, "train.epochs": 1}
+    )
+    build = partial(build_model, resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
+
+    def on_log(*_: object) -> None:
+        raise TrackingError("the server went away")
+
+    data = TrainingData(CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA)
+    with pytest.raises(TrackingError, match="the server went away"):
+        fit_in_processes(build, data, config.train, tmp_path, TrainingHooks(on_log))

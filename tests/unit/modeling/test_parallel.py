@@ -8,7 +8,7 @@ import pytest
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
-from ner_mlflow.errors import ConfigError, ModelError, TrackingError
+from ner_mlflow.errors import ConfigError, ModelError
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.callbacks import TrainingHooks
@@ -55,20 +55,6 @@ def test_too_many_processes_for_the_batch_size_are_refused(
         ConfigError, match=r"batch_size=15 cannot be shared by processes=2: set a multiple"
     ):
         train(2, tiny_backbone, tmp_path, **{"train.batch_size": 15, "train.batching": "sentences"})
-
-
-def test_a_failure_to_log_reaches_the_caller(tiny_backbone: Path, tmp_path: Path) -> None:
-    config = load_config(
-        overrides={"train.processes": 2, "model.max_length": 48, "train.epochs": 1}
-    )
-    build = partial(build_model, resolve_backbone(str(tiny_backbone)), config.model, SCHEMA, 1)
-
-    def on_log(*_: object) -> None:
-        raise TrackingError("the server went away")
-
-    data = TrainingData(CORPUS["train"][:64], CORPUS["validation"][:10], SCHEMA)
-    with pytest.raises(TrackingError, match="the server went away"):
-        fit_in_processes(build, data, config.train, tmp_path, TrainingHooks(on_log))
 
 
 def test_a_training_that_hooks_can_end_runs_in_one_process(

@@ -23,8 +23,7 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.space import read_space
-from ner_mlflow.sweeping.study import TrialWork
-from ner_mlflow.sweeping.trial import RunningTrial, StudySpec, TrialObjective
+from ner_mlflow.sweeping.trial import RunningTrial, StudySpec
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "gp", "nsgaii"])
@@ -302,26 +301,3 @@ def test_a_slot_opens_again_although_the_process_that_gave_its_trial_up_was_kill
     assert resumed.run_waiting(rate) == 2
     assert states(resumed) == {"COMPLETE": 2, "FAIL": 1}
     assert resumed.trials()[-1].params["model.lora_rank"] == rank
-
-
-def make_rate(argument: str, processes: int) -> TrialObjective:
-    assert (argument, processes) == ("argument", 2)
-    return rate
-
-
-def set_nothing_up() -> None:
-    pass
-
-
-def test_a_study_runs_its_trials_in_processes_and_publishes_the_work_for_those_that_join() -> None:
-    study = filled(jobs=2, trials=3)
-    assert ProcessStudy.published_work(study.spec) is None
-    study.run_trials(TrialWork(make_rate, "argument", "the work", None, set_nothing_up))
-    assert states(study) == {"COMPLETE": 3}
-    assert ProcessStudy.published_work(study.spec) == "the work"
-    assert ProcessStudy.published_work(spec_of("another")) is None
-    more = ProcessStudy(spec_of(jobs=2, trials=5))
-    assert more.fill(None) == 2
-    more.join(TrialWork(make_rate, "argument", "", None, set_nothing_up))
-    assert states(more) == {"COMPLETE": 5}
-    assert ProcessStudy.published_work(study.spec) == "the work"

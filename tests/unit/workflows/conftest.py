@@ -9,6 +9,7 @@ import pytest
 from pipelines import Finished, write_corpus
 
 from ner_mlflow.config.loading import load_config
+from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.pipeline import Pipeline
@@ -41,7 +42,8 @@ def finished_pipeline(
     preset.write_text(json.dumps(settings), encoding="utf-8")
     config = load_config(str(preset))
     store = make_store(folder)
-    with open_run(Step.MAIN, "main") as parent:
+    with pytest.MonkeyPatch.context() as patch, open_run(Step.MAIN, "main") as parent:
+        patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
         pipeline = Pipeline(parent, "small")
         data = pipeline.prepare(config)
         trained = pipeline.train(config, data, find_inputs(config))
@@ -50,8 +52,12 @@ def finished_pipeline(
 
 
 @pytest.fixture
-def finished(finished_pipeline: Finished, monkeypatch: pytest.MonkeyPatch) -> Finished:
-    """The finished pipeline, whose store is MLflow's store."""
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+def finished(
+    finished_pipeline: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Finished:
+    """The finished pipeline, whose store is MLflow's store while the test runs."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     mlflow.set_tracking_uri(finished_pipeline.store)
     return finished_pipeline
