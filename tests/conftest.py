@@ -224,7 +224,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(
+def run_server(
     command: Sequence[str], health: str, folder: Path, store: str, **more: str
 ) -> Iterator[str]:
     """Start a server, wait until it answers, yield its address, and end it.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import entry_point, listening
+from conftest import entry_point, run_server
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         "--workers",
         "1",
     ]
-    with listening(
+    with run_server(
         command, "/health", tmp_path, store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
     ) as address:
         yield address
