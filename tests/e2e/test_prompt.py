@@ -107,7 +107,7 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
         ),
         (
             ["--prompts", "no_shot"],
-            "prompt.prompts 'no_shot': neither zero_shot, guided, few_shot nor prompts:/NAME/VERSION",
+            "prompt.prompts 'no_shot': neither zero_shot, guided, few_shot nor prompts:/NAME/",
         ),
         (
             ["--prompts", "prompts:/nothing/3", "--base_url", "http://127.0.0.1:9/v1"],
