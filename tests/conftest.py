@@ -1,4 +1,4 @@
-"""What many tests share: a tiny backbone, a store of their own, and the commands as a user types them."""
+"""Fixtures and helpers of all tests: a tiny backbone, servers, and commands as a user runs them."""
 
 import gc
 import getpass
@@ -24,42 +24,64 @@ from ner_mlflow.data.sample import generate_sample
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # two workers on two cores; more threads than cores wait for each other
+# Two workers share two cores; more threads than cores would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
 LONGEST = (
-    "test_mlproject",
-    "test_sweep",
-    "test_promote",
-    "test_bad_input",
-    "test_process_study",
-    "test_resume",
-    "test_prompt",
-    "test_tracking_server",
+    "e2e/test_mlproject.py",
+    "e2e/test_sweep.py",
+    "e2e/test_architectures.py",
+    "e2e/test_promote.py",
+    "e2e/test_bad_input.py",
+    "e2e/test_parallel_training.py",
+    "e2e/test_shared_study.py",
+    "e2e/test_resume.py",
+    "e2e/test_tracking_server.py",
+    "e2e/test_trials.py",
+    "e2e/test_prompt.py",
+    "e2e/test_generality.py",
+    "e2e/test_api.py",
 )
-"""Test files that take minutes, the longest first: they begin first, so that no worker is left alone with one."""
+"""Test files that take long, the longest first.
+
+They start first, so that the workers end at about the same time.
+"""
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(
-        key=lambda item: (
-            LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
-        )
-    )
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(TESTS).as_posix()
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # a sweep collects garbage after each trial: it need not look at every module that tests import, time and again
+    # A sweep collects garbage after each trial; imported modules need not be searched each time.
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Undo what a test file changed: environment variables and MLflow's tracking store."""
+    before = dict(os.environ)
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        mlflow.set_tracking_uri(None)
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random two-layer BERT over the sample's words and their letters: learns the sample in seconds."""
-    import torch  # here and not above: ten seconds that most tests need not wait for
+    """A random two-layer BERT for the sample's words and letters; it fits the sample in seconds."""
+    import torch  # takes seconds to import, and many tests need none
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("backbones") / "tiny"
@@ -110,7 +132,7 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset for the tiny backbone, with few timed runs."""
+    """A preset file for the tiny backbone, with few timed runs."""
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     settings = {
         "model": {"backbone": str(tiny_backbone), "max_length": 64},
@@ -127,10 +149,12 @@ def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def user_environment(store: str, **more: str) -> dict[str, str]:
-    """The environment of a user with a tracking store of their own, and no run open."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    """Return the environment of a user with an own tracking store and no open run."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")
+    }
     return {
-        **kept,
+        **inherited,
         "MLFLOW_TRACKING_URI": store,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -141,7 +165,7 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
 def mlflow_run(
     store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Completed:
-    """``mlflow run ROOT ARGUMENTS --env-manager local``, as a user types it."""
+    """Run ``mlflow run ROOT ARGUMENTS --env-manager local``."""
     command = ["mlflow", "run", str(ROOT), "--env-manager", "local", *arguments]
     return subprocess.run(
         command,
@@ -157,7 +181,7 @@ def mlflow_run(
 def entry_point(
     store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Completed:
-    """``python -m entrypoints.NAME ARGUMENTS``."""
+    """Run ``python -m entrypoints.NAME ARGUMENTS``."""
     command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
     return subprocess.run(
         command,
@@ -171,21 +195,21 @@ def entry_point(
 
 
 def runs(store: str, step: str) -> "list[Run]":
-    """The runs of a step, the first begun first."""
-    import mlflow  # here and not above: most tests need not wait for it
+    """Return the runs of a step in the order of their start."""
+    import mlflow  # takes seconds to import, and many tests need none
 
     mlflow.set_tracking_uri(store)
-    found: list[Run] = mlflow.search_runs(
+    step_runs: list[Run] = mlflow.search_runs(
         ["0"],
         f"tags.`ner.step` = '{step}'",
         output_format="list",
         order_by=["attributes.start_time ASC"],
     )
-    return found
+    return step_runs
 
 
-def no_run_is_left_running(store: str) -> None:
-    """Assert it."""
+def assert_no_run_is_running(store: str) -> None:
+    """Check that no run of a store has the status RUNNING."""
     import mlflow
 
     mlflow.set_tracking_uri(store)
@@ -193,19 +217,24 @@ def no_run_is_left_running(store: str) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with create_server(("127.0.0.1", 0)) as socket:
         port: int = socket.getsockname()[1]
         return port
 
 
 @contextmanager
-def listening(
+def run_server(
     command: Sequence[str], health: str, folder: Path, store: str, **more: str
 ) -> Iterator[str]:
-    """Start a server with ``--port`` added, wait until its ``health`` page answers, give its address, and end it.
+    """Start a server, wait until it answers, yield its address, and end it.
 
-    What it prints goes to ``folder/log``.
+    Args:
+        command: the command, without ``--port``.
+        health: the path of a page that answers when the server is ready.
+        folder: the working directory; the output goes to its file ``log``.
+        store: the tracking store.
+        more: further environment variables.
     """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -236,12 +265,12 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of its own."""
+    """The URL of a new, empty PostgreSQL database."""
     if not BINARIES:
         pytest.skip("PostgreSQL is not installed")
     binaries, port = BINARIES[-1].parent, free_port()
-    # Not in pytest's folder: it closes that to other users whenever a run begins, and PostgreSQL refuses to run as root; its
-    # package brings a user of its own.
+    # PostgreSQL refuses to run as root, so it runs as the user of its package, which cannot read
+    # pytest's temporary folder.
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     if os.geteuid() == 0:

@@ -26,7 +26,7 @@ PARAMS = {
 
 
 def spec_of(name: str = "study", **settings: Any) -> StudySpec:
-    """A study of eight trials in the space `lora`; ``settings`` belong to the section `sweep`."""
+    """Return a study of eight trials in the space `lora`, with ``settings`` of section `sweep`."""
     settings = {"pruner": "none", "trials": 8, **settings}
     config = load_config("minilm_lora", {f"sweep.{key}": value for key, value in settings.items()})
     directions = ("maximize", "minimize")[: len(config.sweep.objectives)]
@@ -34,29 +34,29 @@ def spec_of(name: str = "study", **settings: Any) -> StudySpec:
 
 
 def filled(**settings: Any) -> ProcessStudy:
-    """A study whose trials wait."""
+    """Return a study whose trials wait."""
     study = ProcessStudy(spec_of(**settings))
     study.fill(None)
     return study
 
 
 def rate(trial: RunningTrial) -> list[float]:
-    """An objective whose best value is 1, at a learning rate of 0.002."""
+    """Return an objective whose best value is 1, at a learning rate of 0.002."""
     return [1 - abs(trial.overrides["train.learning_rate"] - 0.002)]
 
 
 def states(study: SweepStudy) -> Counter[str]:
-    """State -> number of trials."""
+    """Return the number of trials by state."""
     return Counter(trial.state.name for trial in study.trials())
 
 
 def slots_of(study: SweepStudy, state: TrialState) -> list[int]:
-    """The slots of the trials in a state, in order."""
+    """Return the slots of the trials in a state, in order."""
     return sorted(trial.user_attrs["slot"] for trial in study.trials() if trial.state == state)
 
 
 def stop_heartbeats(study: ProcessStudy) -> int:
-    """Set all heartbeats of a SQLite storage back by an hour; the number of heartbeats."""
+    """Set all heartbeats of a SQLite storage back by an hour and return their number."""
     file = storage_file(study.spec.config)
     with create_engine(f"sqlite:///{file}").begin() as connection:
         return connection.exec_driver_sql(
@@ -65,7 +65,7 @@ def stop_heartbeats(study: ProcessStudy) -> int:
 
 
 def fresh_heartbeats(study: ProcessStudy) -> int:
-    """The number of heartbeats of the last minute in a SQLite storage."""
+    """Return the number of heartbeats of the last minute in a SQLite storage."""
     file = storage_file(study.spec.config)
     with create_engine(f"sqlite:///{file}").connect() as connection:
         count = connection.exec_driver_sql(

@@ -92,7 +92,8 @@ def missing_backbone(folder: Path) -> Case:
     return Case(
         "train",
         ("--backbone", "acme/none"),
-        r"backbone 'acme/none' is not a short name or a folder, and cannot be downloaded .* or give a folder",
+        r"backbone 'acme/none' is not a short name or a folder, and cannot be downloaded .* "
+        r"or give a folder",
         env={"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(folder)},
     )
 
@@ -289,8 +290,8 @@ def test_a_step_makes_its_missing_input(store: str, tiny_preset: Path) -> None:
         env={"MLFLOW_EXPERIMENT_NAME": "empty"},
     )
     assert done.returncode == 0, done.stderr
-    assert "no finished train run in this experiment, so one is trained" in done.stderr
-    assert "no finished data run in this experiment, so sample is prepared" in done.stderr
+    assert "no finished train run in this experiment: training one" in done.stderr
+    assert "no finished data run in this experiment: preparing it" in done.stderr
     steps = [
         run.data.tags["ner.step"]
         for run in mlflow.search_runs(experiment_names=["empty"], output_format="list")

@@ -1,4 +1,4 @@
-"""Nothing knows the five types: corpora with label sets of their own go all the way to a registered model."""
+"""The five types are not built in: a corpus with labels of its own becomes a registered model."""
 
 import random
 from pathlib import Path
@@ -12,7 +12,7 @@ FILLERS = ["the", "server", "runs", "on", "a", "with", "and", "error", "after", 
 
 
 def write_corpus(folder: Path, types: list[str]) -> None:
-    """Sentences that name entities of one or two words, each type with words of its own."""
+    """Write sentences with entities of one or two words; each type has words of its own."""
     chance = random.Random(1)
     folder.mkdir()
     for split, count in SENTENCES.items():
@@ -20,12 +20,12 @@ def write_corpus(folder: Path, types: list[str]) -> None:
         for number in range(count):
             for _ in range(chance.randint(2, 4)):
                 lines += [f"{chance.choice(FILLERS)}\tO" for _ in range(chance.randint(1, 3))]
-                place = (
+                index = (
                     number % len(types) if chance.random() < 0.5 else chance.randrange(len(types))
                 )
-                lines.append(f"name{place}\tB-{types[place]}")
+                lines.append(f"name{index}\tB-{types[index]}")
                 if chance.random() < 0.4:
-                    lines.append(f"part{place}\tI-{types[place]}")
+                    lines.append(f"part{index}\tI-{types[index]}")
             lines.append("")
         (folder / f"{split}.conll").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -67,10 +67,10 @@ def test_a_corpus_with_its_own_labels_becomes_a_registered_model(
     assert run.data.metrics["test/f1"] > 0.1
     names = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
     assert {"type_scores.png", "entity_confusion.png", "errors.html", "slices.png"} <= names
-    found = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(
+    entities = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(
         ["the server runs on name0 and name1 part1 after a update"]
     )[0]
-    assert {entity["label"] for entity in found} <= set(types)
+    assert {entity["label"] for entity in entities} <= set(types)
     compared = mlflow_run(store, "-e", "compare", cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     changed = mlflow_run(

@@ -1,4 +1,4 @@
-"""Promotion and rollback in a real registry: one champion at a time, and a reason for each."""
+"""Promotion and rollback in a real registry: there is one champion, with a recorded reason."""
 
 import threading
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ NAME = "it-ner"
 
 @pytest.fixture(scope="module")
 def store(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Version 1, trained for two epochs, is the champion; version 2, trained for six, the candidate."""
+    """A registry in which version 1 (two epochs) is the champion and 2 (six) the candidate."""
     folder = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     main = mlflow_run(uri, "-P", f"presets={tiny_preset}", "-P", "epochs=2", cwd=folder)
@@ -47,9 +47,9 @@ def config(tiny_preset: Path) -> Config:
 
 
 def champion() -> RegisteredVersion:
-    found = alias_holder(NAME, "champion")
-    assert found
-    return found
+    holder = alias_holder(NAME, "champion")
+    assert holder
+    return holder
 
 
 def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:
@@ -57,7 +57,7 @@ def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:
         return run_promote(run, config, NAME, candidate, "champion", **options)  # type: ignore[arg-type]
 
 
-def test_the_story_of_a_champion(store: str, config: Config) -> None:
+def test_promotion_force_and_rollback_move_the_champion(store: str, config: Config) -> None:
     tried = mlflow_run(store, "-e", "promote", "-P", "dry_run=true")
     assert tried.returncode == 0, tried.stderr
     assert "nothing changed: models:/it-ner/2 would be promoted" in tried.stdout
@@ -72,23 +72,24 @@ def test_the_story_of_a_champion(store: str, config: Config) -> None:
     assert now.tags["promotion_reason"].startswith("F1 is ")
     run = mlflow.get_run(now.tags["promotion_run"])
     assert run.data.tags["ner.step"] == "promote"
-    judged_by = [
+    evaluations = [
         evaluation
         for evaluation in runs(store, "evaluate")
         if evaluation.data.params["evaluate.split"] == "validation"
     ]
-    assert len(judged_by) == 2  # test is for the figures that are reported
-    assert (
-        abs(judged_by[0].data.metrics["validation/f1"] - judged_by[1].data.metrics["validation/f1"])
-        > 0.002
-    )
+    assert len(evaluations) == 2  # the test split is for reported figures only
+    first, second = (evaluation.data.metrics["validation/f1"] for evaluation in evaluations)
+    assert abs(first - second) > 0.002
     assert now.tags["promoted_by"] == run.data.tags["mlflow.user"]
     description = mlflow.MlflowClient().get_model_version(NAME, "2").description
     assert "champion after version 1, promoted by" in description
 
     with pytest.raises(
         ModelError,
-        match="models:/it-ner/1 does not become it-ner@champion, not so: F1 is not significantly worse",
+        match=(
+            "models:/it-ner/1 does not become it-ner@champion, not so: "
+            "F1 is not significantly worse"
+        ),
     ):
         promote(config, "1")
     assert champion().version == "2"
@@ -103,9 +104,9 @@ def test_the_story_of_a_champion(store: str, config: Config) -> None:
         .startswith("forced (the new one is slow on our machines), although not so: ")
     )
 
-    asked = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not", "-P", "dry_run=true")
-    assert asked.returncode == 0, asked.stderr
-    assert "nothing changed: it-ner@champion would be version 2 again" in asked.stdout
+    dry = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not", "-P", "dry_run=true")
+    assert dry.returncode == 0, dry.stderr
+    assert "nothing changed: it-ner@champion would be version 2 again" in dry.stdout
     assert champion().version == "1"
     done = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not")
     assert done.returncode == 0, done.stderr
@@ -113,29 +114,29 @@ def test_the_story_of_a_champion(store: str, config: Config) -> None:
     assert champion().version == "2"
     assert find_version(NAME, "1").tags["rolled_back_reason"] == "it was not"
 
-    # Before the version that was promoted over the first one, the first one; and before that one none.
-    assert rolled_back(config).version == "1"
+    # Version 1 was the champion before version 2, and there was none before version 1.
+    assert roll_back(config).version == "1"
     with pytest.raises(TrackingError, match="no champion before this one is known"):
-        rolled_back(config)
+        roll_back(config)
 
 
-def rolled_back(config: Config) -> RegisteredVersion:
+def roll_back(config: Config) -> RegisteredVersion:
     with open_run("promote", "rollback") as run:
         run_rollback(run, config, NAME, "champion", "once more")
     return champion()
 
 
-def test_what_another_alias_was_given_is_no_matter(store: str, config: Config) -> None:
+def test_a_rollback_ignores_the_history_of_another_alias(store: str, config: Config) -> None:
     client = mlflow.MlflowClient()
     client.set_registered_model_alias(NAME, "champion", "1")
     promote(config, "2", force="try it")
     client.set_registered_model_alias(NAME, "staging", "2")
     with open_run("promote", "staging") as run:
         run_promote(run, config, NAME, "1", "staging", force="that of before")
-    assert rolled_back(config).version == "1"
+    assert roll_back(config).version == "1"
 
 
-def test_a_version_that_was_deleted_is_passed_over(store: str, config: Config) -> None:
+def test_a_rollback_skips_a_deleted_version(store: str, config: Config) -> None:
     client = mlflow.MlflowClient()
     client.set_registered_model_alias(NAME, "passed", "1")
     deleted = client.create_model_version(NAME, find_version(NAME, "1").source)
@@ -155,7 +156,7 @@ def test_a_version_that_was_deleted_is_passed_over(store: str, config: Config) -
         run_rollback(run, config, NAME, "passed", "and once more")
 
 
-def test_a_registry_that_fails_is_not_one_that_knows_nothing(
+def test_a_registry_that_fails_is_not_taken_for_an_empty_one(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -169,7 +170,7 @@ def test_a_registry_that_fails_is_not_one_that_knows_nothing(
         mlflow.set_tracking_uri(store)
 
 
-def test_what_promotions_judge_about_is_given_to_nobody_unjudged(
+def test_only_promote_moves_an_alias_that_was_promoted_before(
     store: str, tiny_preset: Path, config: Config
 ) -> None:
     mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
@@ -182,7 +183,7 @@ def test_what_promotions_judge_about_is_given_to_nobody_unjudged(
     assert champion().version == "2"
 
 
-def test_of_two_promote_commands_one_moves_the_alias_and_the_other_says_that_it_did_not(
+def test_a_promotion_is_refused_after_another_one_moved_the_alias(
     store: str, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
@@ -208,13 +209,13 @@ def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: 
     again = mlflow_run(store, "-P", f"presets={tiny_preset}", "-P", "epochs=2")
     assert again.returncode == 0, again.stderr
     assert (
-        "it-ner@champion stays with its version: models:/it-ner/1 does not become it-ner@champion, not so: "
-        in again.stdout
+        "it-ner@champion stays with its version: "
+        "models:/it-ner/1 does not become it-ner@champion, not so: " in again.stdout
     )
     assert champion().version == "2"
 
 
-def test_files_that_are_not_those_that_were_proven_are_not_promoted(
+def test_files_that_differ_from_the_proven_ones_are_not_promoted(
     store: str, config: Config
 ) -> None:
     mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
@@ -231,7 +232,7 @@ def test_files_that_are_not_those_that_were_proven_are_not_promoted(
         mlflow.MlflowClient().set_model_version_tag(NAME, "2", "export_run", proven)
 
 
-def test_of_two_promotions_that_race_one_wins_and_the_other_is_told(store: str) -> None:
+def test_one_of_several_racing_promotions_wins_and_the_others_are_refused(store: str) -> None:
     client = mlflow.MlflowClient()
     source = find_version(NAME, "1").source
     versions = [
@@ -276,15 +277,15 @@ def test_of_two_promotions_that_race_one_wins_and_the_other_is_told(store: str) 
     ]
 
 
-def test_a_version_that_does_not_exist_is_said(store: str) -> None:
+def test_a_version_that_does_not_exist_is_named(store: str) -> None:
     with pytest.raises(TrackingError, match="no version '99' of registered model 'it-ner'"):
         find_version(NAME, "99")
-    done = entry_point(store, "promote", "--registered_model", "nobody")
+    done = entry_point(store, "promote", "--registered_model", "unknown")
     assert done.returncode == 1
     assert (
         done.stderr.strip()
         .splitlines()[-1]
-        .startswith("error: no version 'candidate' of registered model 'nobody'")
+        .startswith("error: no version 'candidate' of registered model 'unknown'")
     )
-    with pytest.raises(TrackingError, match="there is no registered model 'nobody'"):
-        alias_holder("nobody", "champion")
+    with pytest.raises(TrackingError, match="there is no registered model 'unknown'"):
+        alias_holder("unknown", "champion")

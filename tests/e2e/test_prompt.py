@@ -11,7 +11,7 @@ from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.prompting.answers import render_answer
 from ner_mlflow.tagging.iob2 import to_entities
 
-KEY = "sk-do-not-tell-anyone"
+KEY = "sk-secret-of-this-test"
 GOLD = {
     " ".join(sentence.tokens): render_answer(sentence.tokens, to_entities(sentence.tags))
     for sentence in generate_sample(13)["test"]
@@ -68,7 +68,7 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
         assert table["p_against_best"][1] < 0.01
         # A prompt that a user changed in the registry is used.
         changed = [
-            {"role": "system", "content": "these sentences were annotated by nobody"},
+            {"role": "system", "content": "these sentences were annotated by hand"},
             {"role": "user", "content": "{{ sentence }}"},
         ]
         mlflow.genai.register_prompt("ner-zero_shot", changed)
@@ -107,7 +107,7 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
         ),
         (
             ["--prompts", "no_shot"],
-            "prompt.prompts no_shot: neither zero_shot, guided, few_shot nor prompts:/NAME/VERSION",
+            "prompt.prompts 'no_shot': neither zero_shot, guided, few_shot nor prompts:/NAME/",
         ),
         (
             ["--prompts", "prompts:/nothing/3", "--base_url", "http://127.0.0.1:9/v1"],

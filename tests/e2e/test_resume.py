@@ -31,7 +31,7 @@ LOGGED = ("train/loss", "train/learning_rate", "validation/f1")
 
 @dataclass(frozen=True)
 class Uninterrupted:
-    """What a training that is never killed ends with."""
+    """The results of a training that was not interrupted."""
 
     weights_sha256: str
     steps: dict[str, list[int]]

@@ -18,10 +18,10 @@ import pytest
 import yaml
 from conftest import (
     ROOT,
+    assert_no_run_is_running,
     entry_point,
     free_port,
     mlflow_run,
-    no_run_is_left_running,
     runs,
     user_environment,
 )
@@ -47,11 +47,11 @@ def test_a_cluster_predicts_the_rows_that_this_machine_predicts(
     ]
     source = tmp_path / "in.jsonl"
     source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    here = entry_point(
+    alone = entry_point(
         store, "predict", "--input", str(source), "--output", str(tmp_path / "here.parquet")
     )
-    assert here.returncode == 0, here.stderr
-    there = mlflow_run(
+    assert alone.returncode == 0, alone.stderr
+    on_cluster = mlflow_run(
         store,
         "-e",
         "predict",
@@ -64,8 +64,8 @@ def test_a_cluster_predicts_the_rows_that_this_machine_predicts(
         "-P",
         f"spark_master={CLUSTER}",
     )
-    assert there.returncode == 0, there.stderr
-    assert "400 texts in " in there.stdout
+    assert on_cluster.returncode == 0, on_cluster.stderr
+    assert "400 texts in " in on_cluster.stdout
     local, remote = (
         pd.read_parquet(tmp_path / name).sort_values("id").to_dict("records")
         for name in ("here.parquet", "there")
@@ -222,7 +222,7 @@ def here(tmp_path: Path) -> dict[str, str]:
 
 
 def training(tmp_path: Path) -> list[Path]:
-    """Folders of executors that have seen a second epoch."""
+    """Return the folders of executors that have completed a second epoch."""
     return [
         file.parent
         for file in tmp_path.glob("worker-*/*/*/stderr")
@@ -237,14 +237,15 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     process, settings = begin_sweep(tiny_preset, cluster, store, tmp_path)
     (backend,) = [
-        one
-        for one in psutil.process_iter(["cwd", "cmdline"])
-        if one.info["cwd"] == str(training(tmp_path)[0]) and "java" in one.info["cmdline"][0]
+        executor
+        for executor in psutil.process_iter(["cwd", "cmdline"])
+        if executor.info["cwd"] == str(training(tmp_path)[0])
+        and "java" in executor.info["cmdline"][0]
     ]
     for child in backend.children(recursive=True):
         os.kill(child.pid, signal.SIGKILL)
     assert process.wait(300) == 0, (tmp_path / "log").read_text()
-    no_run_is_left_running(store)
+    assert_no_run_is_running(store)
     assert len({folder.parent.parent for folder in training(tmp_path)}) == 2
     (parent,) = runs(store, "sweep")
     states = Counter(run.data.tags["ner.trial_state"] for run in runs(store, "trial"))
@@ -289,7 +290,7 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
     assert again.returncode == 0, again.stderr
     assert "6 trials, 0 of them new" in again.stderr
     assert len(runs(store, "trial")) == 7
-    no_run_is_left_running(store)
+    assert_no_run_is_running(store)
 
 
 @pytest.mark.slow
@@ -302,7 +303,7 @@ def test_a_sweep_on_a_cluster_whose_driver_ended_resumes_later(
     if end == signal.SIGINT:  # Ctrl-C reaches the driver's JVM too
         os.killpg(process.pid, end)
         assert process.wait(120) == 130, (tmp_path / "log").read_text()
-        no_run_is_left_running(store)
+        assert_no_run_is_running(store)
     else:
         process.kill()
         process.wait(10)
@@ -313,7 +314,7 @@ def test_a_sweep_on_a_cluster_whose_driver_ended_resumes_later(
         env=here(tmp_path),
     )
     assert again.returncode == 0, again.stderr
-    no_run_is_left_running(store)
+    assert_no_run_is_running(store)
     states = Counter(run.data.tags["ner.trial_state"] for run in runs(store, "trial"))
     assert (states["complete"], states["failed"]) == (3, 3)
     assert 1 <= states["lost"] <= 2
@@ -321,7 +322,7 @@ def test_a_sweep_on_a_cluster_whose_driver_ended_resumes_later(
 
 
 @pytest.mark.slow  # Spark tries for a minute
-def test_a_cluster_that_does_not_answer_is_one_line(tiny_preset: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_ends_in_one_line(tiny_preset: Path, tmp_path: Path) -> None:
     master = f"spark://127.0.0.1:{free_port()}"
     arguments = [
         "--preset",

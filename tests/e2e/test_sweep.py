@@ -16,9 +16,9 @@ import yaml
 from conftest import (
     ROOT,
     Completed,
+    assert_no_run_is_running,
     entry_point,
     mlflow_run,
-    no_run_is_left_running,
     runs,
     user_environment,
 )
@@ -68,7 +68,7 @@ def artifacts(run: Run) -> set[str]:
     return {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
 
 
-def ended(done: Completed) -> Completed:
+def check_success(done: Completed) -> Completed:
     assert done.returncode == 0, done.stderr
     return done
 
@@ -86,7 +86,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
         "final_seeds": "13,14",
         "seed": 3,
     }
-    ended(
+    check_success(
         mlflow_run(
             store,
             "-e",
@@ -156,7 +156,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     )
     assert len(mlflow.pyfunc.load_model("models:/it-ner@candidate").predict(["Ubuntu 22.04"])) == 1
 
-    again = ended(
+    again = check_success(
         entry_point(
             store,
             "sweep",
@@ -190,7 +190,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     )
 
 
-def started(
+def start_sweep(
     store: str, folder: Path, here: dict[str, str], *arguments: str
 ) -> subprocess.Popen[bytes]:
     with (folder / "log").open("a") as log:
@@ -205,7 +205,9 @@ def started(
         )
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_until(
+    condition: Callable[[], bool], process: subprocess.Popen[bytes], folder: Path
+) -> None:
     deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, (folder / "log").read_text()
@@ -213,7 +215,7 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], folde
         time.sleep(0.2)
 
 
-def small(tiny_preset: Path, space: Path, *more: str) -> list[str]:
+def small_sweep(tiny_preset: Path, space: Path, *more: str) -> list[str]:
     return [
         "--preset",
         str(tiny_preset),
@@ -232,7 +234,7 @@ def small(tiny_preset: Path, space: Path, *more: str) -> list[str]:
 
 
 def kill_driver(process: subprocess.Popen[bytes]) -> None:
-    os.kill(process.pid, signal.SIGKILL)  # its workers notice and end
+    os.kill(process.pid, signal.SIGKILL)  # its workers notice that and end
 
 
 def interrupt_group(process: subprocess.Popen[bytes]) -> None:
@@ -252,17 +254,19 @@ def test_a_stopped_sweep_is_marked_and_resumes(
     here: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    arguments = small(tiny_preset, space, "--jobs", "2", "--epochs", "3")
-    process = started(store, tmp_path, here, *arguments)
-    until(lambda: (tmp_path / "log").read_text().count("validation F1") >= 2, process, tmp_path)
+    arguments = small_sweep(tiny_preset, space, "--jobs", "2", "--epochs", "3")
+    process = start_sweep(store, tmp_path, here, *arguments)
+    wait_until(
+        lambda: (tmp_path / "log").read_text().count("validation F1") >= 2, process, tmp_path
+    )
     stop(process)
     assert process.wait(120) == status
     if stop is interrupt_group:
-        no_run_is_left_running(store)
+        assert_no_run_is_running(store)
         assert runs(store, "sweep")[0].info.status == "KILLED"
         assert "Traceback" not in (tmp_path / "log").read_text()
-    again = ended(entry_point(store, "sweep", *arguments, env=here))
-    no_run_is_left_running(store)
+    again = check_success(entry_point(store, "sweep", *arguments, env=here))
+    assert_no_run_is_running(store)
     trials = runs(store, "trial")
     states = Counter(run.data.tags["ner.trial_state"] for run in trials)
     assert states["complete"] == 3
@@ -316,10 +320,12 @@ def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
             stderr=log,
             start_new_session=True,
         )
-    until(lambda: (tmp_path / "log").read_text().count("validation F1") >= 2, process, tmp_path)
+    wait_until(
+        lambda: (tmp_path / "log").read_text().count("validation F1") >= 2, process, tmp_path
+    )
     interrupt_group(process)
     assert process.wait(120) != 0
-    no_run_is_left_running(store)
+    assert_no_run_is_running(store)
     output = (tmp_path / "log").read_text()
     assert "error: interrupted" in output
     assert "Traceback" not in output
@@ -351,19 +357,19 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_printed(
         "epochs": 8,
         "trial_epochs": 0,
     }
-    process = started(
+    process = start_sweep(
         store,
         tmp_path,
         here,
-        *small(
+        *small_sweep(
             tiny_preset,
             space,
             *(word for name, value in settings.items() for word in (f"--{name}", str(value))),
         ),
     )
-    until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
+    wait_until(lambda: "trial 0: " in (tmp_path / "log").read_text(), process, tmp_path)
     elsewhere = {CACHE_VARIABLE: str(tmp_path / "elsewhere")}
-    joined = ended(
+    joined = check_success(
         entry_point(store, "sweep", "--join", "shared", "--storage", storage, env=elsewhere)
     )
     assert process.wait(300) == 0, (tmp_path / "log").read_text()
@@ -409,7 +415,7 @@ def test_another_machine_joins_over_postgresql_and_no_password_is_printed(
         (["--alias", "latest"], "alias 'latest'"),
     ],
 )
-def test_an_error_is_one_line_before_any_trial(
+def test_an_error_before_any_trial_is_one_line(
     arguments: list[str], words: str, store: str, here: dict[str, str]
 ) -> None:
     done = entry_point(store, "sweep", *arguments, env=here)

@@ -1,4 +1,4 @@
-"""The same commands against one tracking server, and against PostgreSQL where it is installed."""
+"""Main runs against a tracking server, and against PostgreSQL where it is installed."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import entry_point, listening
+from conftest import entry_point, run_server
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def server(tmp_path: Path) -> Iterator[str]:
         "--workers",
         "1",
     ]
-    with listening(
+    with run_server(
         command, "/health", tmp_path, store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
     ) as address:
         yield address
 
 
-def whole_job(store: str, tiny_preset: Path, temporary: Path) -> None:
+def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:
     temporary.mkdir()
     done = entry_point(
         store,
@@ -43,9 +43,7 @@ def whole_job(store: str, tiny_preset: Path, temporary: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(store)
-    assert [
-        path for path in temporary.iterdir() if path.is_dir()
-    ] == []  # nothing that was fetched is left
+    assert [path for path in temporary.iterdir() if path.is_dir()] == []  # downloads are removed
     version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
     assert version.status == "READY"
     again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
@@ -57,8 +55,8 @@ def whole_job(store: str, tiny_preset: Path, temporary: Path) -> None:
 def test_main_through_a_server_with_proxied_artifacts(
     server: str, tiny_preset: Path, tmp_path: Path
 ) -> None:
-    whole_job(server, tiny_preset, tmp_path / "temporary")
+    run_main_twice(server, tiny_preset, tmp_path / "temporary")
 
 
 def test_main_on_postgresql(postgresql: str, tiny_preset: Path, tmp_path: Path) -> None:
-    whole_job(postgresql, tiny_preset, tmp_path / "temporary")
+    run_main_twice(postgresql, tiny_preset, tmp_path / "temporary")

@@ -49,7 +49,7 @@ MODULES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "entrypoints").glob("*.py")])
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Absolute names of all modules a file imports, inside functions too."""
+    """Yield the absolute names of all modules that a file imports, inside functions too."""
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -83,12 +83,12 @@ def test_imports_go_strictly_down(path: Path) -> None:
         if not module.startswith("ner_mlflow"):
             assert not module.startswith("entrypoints")
             continue
-        there = room(module)
-        if there == here:
+        target = room(module)
+        if target == here:
             continue
-        beside = floor(there) == floor(here) == 0
-        assert floor(there) < floor(here) or beside, (
-            f"{here} (floor {floor(here)}) imports {there} (floor {floor(there)})"
+        beside = floor(target) == floor(here) == 0
+        assert floor(target) < floor(here) or beside, (
+            f"{here} (floor {floor(here)}) imports {target} (floor {floor(target)})"
         )
 
 
@@ -106,8 +106,8 @@ def test_the_served_model_needs_the_served_libraries_only() -> None:
     for path in import_closure(SERVED_MODULE):
         for imported in imports(path):
             top = imported.split(".")[0]
-            known = {"ner_mlflow", *SERVED_LIBRARIES, *sys.stdlib_module_names}
-            assert top in known, f"{identifier(path)} imports {imported}"
+            allowed = {"ner_mlflow", *SERVED_LIBRARIES, *sys.stdlib_module_names}
+            assert top in allowed, f"{identifier(path)} imports {imported}"
 
 
 def test_the_served_model_needs_no_room_but_its_own_and_two_modules_of_the_ground_floor() -> None:

@@ -19,7 +19,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def member_of(root: Path, *lines: str) -> Path:
-    """A membership file; by default of a process in the root group."""
+    """Return a membership file; by default of a process in the root group."""
     path = root.parent / "membership"
     path.write_text("".join(f"{line}\n" for line in lines or ("0::/",)))
     return path

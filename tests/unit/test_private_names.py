@@ -35,9 +35,8 @@ def test_an_optuna_trial_carries_the_id_that_its_database_takes(tmp_path: Path) 
     assert storage.get_trial(trial_id(trial)).state == TrialState.RUNNING
 
 
-def test_an_optuna_trial_in_the_tracking_store_carries_the_id_of_its_run(tmp_path: Path) -> None:
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    storage = MlflowStorage(mlflow.create_experiment("study", (tmp_path / "a").as_uri()))
+def test_an_optuna_trial_in_the_tracking_store_carries_the_id_of_its_run(store: str) -> None:
+    storage = MlflowStorage(mlflow.create_experiment("study"))
     study = optuna.create_study(storage=storage, study_name="study")
     trial = study.ask()
     assert mlflow.get_run(trial_id(trial)).data.tags["mlflow.parentRunId"]

@@ -62,8 +62,8 @@ def test_rooms_are_left_out_with_their_imports_except_for_modules_to_keep(packag
     assert {"store/writer.py", "store/client.py", "store/format.py"} <= set(everything)
     without = closure(package, "step.py", without=("store",))
     assert [name for name in without if name.startswith("store")] == []
-    kept = closure(package, "step.py", without=("store",), keep=("store/format.py",))
-    assert [name for name in kept if name.startswith("store")] == ["store/format.py"]
+    with_store = closure(package, "step.py", without=("store",), keep=("store/format.py",))
+    assert [name for name in with_store if name.startswith("store")] == ["store/format.py"]
 
 
 def test_a_given_module_is_in_its_closure_even_in_a_room_that_is_left_out(package: Path) -> None:

@@ -29,7 +29,7 @@ def settings_of(**values: object) -> DataConfig:
 
 
 def sentence(text: str, document: str | None = None, origin: str = "") -> Sentence:
-    """``Windows/B-OS crashed``: a word without a tag is outside."""
+    """Return the sentence of a text such as ``Windows/B-OS crashed``; others are outside."""
     words = [word.partition("/") for word in text.split()]
     return Sentence(
         tuple(word for word, _, _ in words),
@@ -55,12 +55,12 @@ def numbered(count: int, tag: str = "B-OS", **fields: str) -> list[Sentence]:
 
 
 def test_types_go_by_the_table() -> None:
-    found = corpus(
+    source = corpus(
         "Debian/B-Operating_System runs/O Bash/B-Application ls/B-Code_Block",
         validation=["x"],
         test=["y"],
     )
-    prepared = prepare(found, settings_of(label_map="it5"))
+    prepared = prepare(source, settings_of(label_map="it5"))
     assert prepared.corpus[TRAIN][0].tags == ("B-OS", "O", "B-SOFTWARE", "O")
     assert prepared.schema.types == ("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION")
 
@@ -103,17 +103,17 @@ def test_unknown_tags_are_listed_with_their_positions() -> None:
 
 
 def test_unknown_tags_may_become_outside_and_are_counted() -> None:
-    found = corpus("Debian/B-OS x/B-Gadget y/I-Gadget", test=["x/B-Gadget"])
-    prepared = prepare(found, settings_of(label_map="it5", unknown_tags="outside"))
+    source = corpus("Debian/B-OS x/B-Gadget y/I-Gadget", test=["x/B-Gadget"])
+    prepared = prepare(source, settings_of(label_map="it5", unknown_tags="outside"))
     assert prepared.corpus[TRAIN][0].tags == ("B-OS", "O", "O")
     assert (prepared.counts["train/unknown_tags"], prepared.counts["test/unknown_tags"]) == (2, 1)
     assert "validation/unknown_tags" not in prepared.counts
 
 
 def test_invalid_tags_are_repaired_before_relabelling_and_counted() -> None:
-    found = corpus("Bash/B-Application Python/I-Language 3/I-Language", "x/I-OS y/O z/I-OS")
-    prepared = prepare(found, settings_of(label_map="it5", unknown_tags="outside"))
-    assert [found.tags for found in prepared.corpus[TRAIN]] == [
+    source = corpus("Bash/B-Application Python/I-Language 3/I-Language", "x/I-OS y/O z/I-OS")
+    prepared = prepare(source, settings_of(label_map="it5", unknown_tags="outside"))
+    assert [source.tags for source in prepared.corpus[TRAIN]] == [
         ("B-SOFTWARE", "B-SOFTWARE", "I-SOFTWARE"),
         ("B-OS", "O", "B-OS"),
     ]
@@ -139,7 +139,7 @@ def test_a_table_of_the_user_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "table", "message"),
+    ("source", "table", "message"),
     [
         ({}, "keep", "no train split among none"),
         ({TEST: [sentence("a/B-OS")]}, "keep", "no train split among test"),
@@ -149,17 +149,17 @@ def test_a_table_of_the_user_is_followed(tmp_path: Path) -> None:
     ],
 )
 def test_a_corpus_without_anything_to_learn_is_refused(
-    found: Corpus, table: str, message: str
+    source: Corpus, table: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        prepare(found, settings_of(label_map=table))
+        prepare(source, settings_of(label_map=table))
 
 
 # Duplicates
 
 
 def test_train_sentences_that_others_hold_are_dropped_from_train_alone() -> None:
-    found = corpus(
+    source = corpus(
         "a/B-OS",
         "b/B-OS",
         "b",
@@ -168,10 +168,10 @@ def test_train_sentences_that_others_hold_are_dropped_from_train_alone() -> None
         validation=["b/B-OS", "c/B-OS"],
         test=["c", "d", "d"],
     )
-    prepared = prepare(found, settings_of())
+    prepared = prepare(source, settings_of())
     assert [held.tokens for held in prepared.corpus[TRAIN]] == [("a",)]
-    assert prepared.corpus[VALIDATION] == found[VALIDATION]
-    assert prepared.corpus[TEST] == found[TEST]
+    assert prepared.corpus[VALIDATION] == source[VALIDATION]
+    assert prepared.corpus[TEST] == source[TEST]
     assert prepared.counts == {
         "train/also_in_validation": 3,
         "train/also_in_test": 2,
@@ -183,9 +183,9 @@ def test_train_sentences_that_others_hold_are_dropped_from_train_alone() -> None
 
 
 def test_duplicates_may_be_kept_and_are_counted_all_the_same() -> None:
-    found = corpus("a/B-OS", "b/B-OS", test=["b"])
-    prepared = prepare(found, settings_of(cross_split_duplicates="keep"))
-    assert prepared.corpus[TRAIN] == found[TRAIN]
+    source = corpus("a/B-OS", "b/B-OS", test=["b"])
+    prepared = prepare(source, settings_of(cross_split_duplicates="keep"))
+    assert prepared.corpus[TRAIN] == source[TRAIN]
     assert prepared.counts["train/also_in_test"] == 1
     assert "train/duplicates_dropped" not in prepared.counts
 
@@ -225,7 +225,7 @@ def test_carving_goes_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize(("missing", "present"), [(VALIDATION, TEST), (TEST, VALIDATION)])
-def test_the_split_that_is_there_stays_as_it_is(missing: str, present: str) -> None:
+def test_a_present_split_is_unchanged(missing: str, present: str) -> None:
     train, held_out = numbered(50), [sentence(f"held{row}/B-OS") for row in range(30)]
     prepared = prepare({TRAIN: train, present: held_out}, settings_of())
     assert prepared.corpus[present] == held_out
@@ -247,25 +247,25 @@ def test_documents_are_carved_whole() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_document_larger_than_a_split_stays_in_train(seed: int) -> None:
-    found = {
+    source = {
         TRAIN: [
             *numbered(50, document="large"),
             *(Sentence((f"s{index}",), ("B-OS",)) for index in range(50)),
         ]
     }
-    prepared = prepare(found, settings_of(seed=seed)).corpus
+    prepared = prepare(source, settings_of(seed=seed)).corpus
     assert [len(prepared[split]) for split in (TEST, VALIDATION, TRAIN)] == [10, 9, 81]
 
 
 def test_where_every_document_is_larger_the_smallest_is_taken() -> None:
-    found = {
+    source = {
         TRAIN: [
             Sentence((f"{document}{index}",), ("B-OS",), document)
             for document, size in zip("abc", (30, 4, 5), strict=True)
             for index in range(size)
         ]
     }
-    prepared = prepare(found, settings_of(test_fraction=0.05, validation_fraction=0.05)).corpus
+    prepared = prepare(source, settings_of(test_fraction=0.05, validation_fraction=0.05)).corpus
     assert [len(prepared[split]) for split in (TEST, VALIDATION, TRAIN)] == [4, 5, 30]
 
 
@@ -396,12 +396,12 @@ def test_oversampling_goes_by_the_seed() -> None:
 
 
 def test_only_train_grows_and_its_own_sentences_come_first() -> None:
-    found: Corpus = {
+    source: Corpus = {
         TRAIN: MIXED,
         VALIDATION: [sentence("v/B-OS")] * 3,
         TEST: [sentence("t/B-ERROR")] * 4,
     }
-    prepared = prepare(found, settings_of(oversample_factor=1.5, rare_boost=0.5))
+    prepared = prepare(source, settings_of(oversample_factor=1.5, rare_boost=0.5))
     assert prepared.corpus[TRAIN][: len(MIXED)] == MIXED
     assert len(prepared.corpus[TRAIN]) == len(MIXED) + 16 + 6
     assert [len(prepared.corpus[split]) for split in (VALIDATION, TEST)] == [3, 4]
@@ -449,10 +449,10 @@ def test_preparation_adds_up_and_leaves_validation_and_test_alone(
     given_splits = {
         split: part for split, part in ((VALIDATION, validation), (TEST, test)) if part is not None
     }
-    found: Corpus = {TRAIN: own + train, **given_splits}
+    source: Corpus = {TRAIN: own + train, **given_splits}
     config = settings_of(validation_fraction=0.2, test_fraction=0.2, **values)
     try:
-        prepared = prepare(found, config)
+        prepared = prepare(source, config)
     except DataError as error:
         assume("also occurs in validation or test" not in str(error))
         raise
@@ -465,13 +465,13 @@ def test_preparation_adds_up_and_leaves_validation_and_test_alone(
     added = counts["train/oversampled"] + counts["train/rare_boosted"]
     assert (
         len(prepared.corpus[TRAIN])
-        == len(found[TRAIN]) - carved - counts["train/duplicates_dropped"] + added
+        == len(source[TRAIN]) - carved - counts["train/duplicates_dropped"] + added
     )
     assert list(prepared.corpus) == list(SPLITS)
     assert all(
         invalid_positions(held.tags) == [] for split in SPLITS for held in prepared.corpus[split]
     )
-    assert prepare(found, config) == prepared
+    assert prepare(source, config) == prepared
     if config.cross_split_duplicates == "drop":
         held_out = {held.tokens for split in (VALIDATION, TEST) for held in prepared.corpus[split]}
         assert not held_out & {held.tokens for held in prepared.corpus[TRAIN]}

@@ -51,7 +51,7 @@ def mentions(sentences: list[Sentence]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def surfaces(sentences: list[Sentence], type_: str) -> set[str]:
-    return {" ".join(tokens).casefold() for found, tokens in mentions(sentences) if found == type_}
+    return {" ".join(tokens).casefold() for other, tokens in mentions(sentences) if other == type_}
 
 
 def folded(sentences: list[Sentence]) -> set[tuple[str, ...]]:
@@ -88,7 +88,7 @@ def test_corpus_does_not_depend_on_the_hash_seed() -> None:
         environment = {
             **os.environ,
             "PYTHONHASHSEED": hash_seed,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(Path(__file__).parents[3]),
         }
         done = subprocess.run(
             [sys.executable, "-c", DIGEST],
@@ -128,9 +128,9 @@ def test_every_split_has_all_types_long_entities_and_hard_negatives(seed: int) -
     corpus = generate_sample(seed)
     templates = split_templates(load_tables().templates, seed)
     for split in SPLITS:
-        found = mentions(corpus[split])
-        assert {type_ for type_, _ in found} == TYPES
-        assert len({type_ for type_, tokens in found if len(tokens) > 1}) > 2
+        entities = mentions(corpus[split])
+        assert {type_ for type_, _ in entities} == TYPES
+        assert len({type_ for type_, tokens in entities if len(tokens) > 1}) > 2
         hard = [shape(template) for template in templates[split] if template.hard_negative]
         lines = [" ".join(sentence.tokens) for sentence in corpus[split]]
         assert hard
@@ -218,8 +218,8 @@ def test_some_numbers_with_a_dot_are_versions_and_some_are_not(corpus: Corpus) -
 
 def test_a_few_mentions_change_their_case(corpus: Corpus, lexicon: Lexicon) -> None:
     written = {" ".join(tokens) for type_, tokens in mentions(corpus[TRAIN])}
-    known = {surface for type_ in TYPES for surface in lexicon.seen[type_]}
-    changed = written - known
+    in_lexicon = {surface for type_ in TYPES for surface in lexicon.seen[type_]}
+    changed = written - in_lexicon
     assert any(surface.islower() for surface in changed)
     assert any(surface.isupper() for surface in changed)
     assert len(changed) < len(written) / 4

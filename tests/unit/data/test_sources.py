@@ -111,7 +111,9 @@ def test_conll_tokens_may_contain_characters_that_python_takes_for_line_ends_or_
 
 
 @pytest.mark.parametrize("character", SPLITTERS, ids=ascii)
-def test_blank_separated_conll_keeps_such_tokens_whole(tmp_path: Path, character: str) -> None:
+def test_blank_separated_conll_does_not_split_at_unicode_spaces(
+    tmp_path: Path, character: str
+) -> None:
     path = write(tmp_path, "x.conll", f"a{character}b O\nc O\n")
     assert pairs(read_conll(path)) == [[(f"a{character}b", "O"), ("c", "O")]]
 
@@ -119,8 +121,8 @@ def test_blank_separated_conll_keeps_such_tokens_whole(tmp_path: Path, character
 @settings(deadline=None, max_examples=60)
 @given(
     SENTENCES.filter(
-        lambda found: (
-            not any(word.startswith("-DOCSTART-") for sentence in found for word, _ in sentence)
+        lambda corpus: (
+            not any(word.startswith("-DOCSTART-") for sentence in corpus for word, _ in sentence)
         )
     )
 )
@@ -148,7 +150,7 @@ def test_written_jsonl_reads_back_equal(sentences: list[list[tuple[str, str]]]) 
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "message"),
+    ("text", "position", "message"),
     [
         ("a\tO\nb\n", ":2: ", "'b' has 1 column, a token and a tag are needed"),
         ("a\tO\n\tO\n", ":2: ", "a token and a tag are needed"),
@@ -161,12 +163,12 @@ def test_written_jsonl_reads_back_equal(sentences: list[list[tuple[str, str]]]) 
     ],
 )
 def test_a_broken_line_of_conll_is_named(
-    tmp_path: Path, text: str | bytes, place: str, message: str
+    tmp_path: Path, text: str | bytes, position: str, message: str
 ) -> None:
     path = write(tmp_path, "x.conll", text)
     with pytest.raises(DataError) as caught:
         read_conll(path)
-    assert f"{path}{place}" in str(caught.value)
+    assert f"{path}{position}" in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -314,8 +316,8 @@ def test_a_folder_is_split_by_the_names_of_its_files(tmp_path: Path, name: str) 
         write(tmp_path, f"{split}.conll", f"{word}\tO\n")
     write(tmp_path, "train.md", "# no corpus")
     assert {
-        split: [sentence.tokens for sentence in found]
-        for split, found in read_corpus(str(tmp_path)).items()
+        split: [sentence.tokens for sentence in sentences]
+        for split, sentences in read_corpus(str(tmp_path)).items()
     } == {
         "train": [("a",)],
         "validation": [("b",)],
@@ -365,7 +367,7 @@ def test_files_may_be_separated_by_commas(tmp_path: Path) -> None:
     assert {split: len(sentences) for split, sentences in corpus.items()} == {"train": 2, "test": 1}
 
 
-def test_a_single_file_is_train_unless_its_name_says_otherwise(tmp_path: Path) -> None:
+def test_a_single_file_is_train_unless_it_is_named_after_another_split(tmp_path: Path) -> None:
     assert list(read_corpus(str(write(tmp_path, "tickets.conll", "a\tO\n")))) == ["train"]
     assert list(read_corpus(str(write(tmp_path, "test.conll", "a\tO\n")))) == ["test"]
 

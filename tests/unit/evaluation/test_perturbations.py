@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.perturbations import PERTURBATIONS, TABLES, perturb, unseen_entities
-from ner_mlflow.evaluation.robustness import perturb_all, score_perturbations
 from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
 
 TAGS = ["O", "B-OS", "I-OS", "B-VERSION", "I-VERSION"]
@@ -146,20 +145,6 @@ def test_a_sentence_that_would_lose_all_words_is_unchanged() -> None:
     assert perturb(Sentence(("!",), ("O",)), "punctuation", 1.0, Random(1)).tokens == ("!",)
 
 
-@pytest.mark.parametrize("kind", PERTURBATIONS)
-def test_a_higher_severity_changes_more(kind: str) -> None:
-    unchanged = [
-        sum(
-            new.tokens == old.tokens
-            for new, old in zip(
-                perturb_all(SAMPLE["test"], kind, severity, POOLS, 1), SAMPLE["test"], strict=True
-            )
-        )
-        for severity in (1, 2, 3)
-    ]
-    assert len(SAMPLE["test"]) > unchanged[0] > unchanged[1] > unchanged[2]
-
-
 def test_replacements_are_entities_that_train_does_not_hold() -> None:
     train = [Sentence(("Ubuntu",), ("B-OS",))]
     others = [
@@ -167,38 +152,6 @@ def test_replacements_are_entities_that_train_does_not_hold() -> None:
         Sentence(("Ubuntu",), ("B-SOFTWARE",)),
     ]
     assert unseen_entities(train, others) == {"OS": [("Arch", "Linux")], "SOFTWARE": [("Ubuntu",)]}
-
-
-def test_a_model_that_reads_only_casing_loses_only_by_casing() -> None:
-    sentences = [
-        Sentence(("I", "use", "Ubuntu", ",", "the", "best"), ("O", "O", "B-OS", "O", "O", "O"))
-    ] * 600
-
-    def predict(changed: list[Sentence]) -> list[list[str]]:
-        return [
-            ["B-OS" if word == "Ubuntu" else "O" for word in sentence.tokens]
-            for sentence in changed
-        ]
-
-    rows = list(
-        score_perturbations(
-            sentences,
-            predict,
-            ["OS"],
-            ["casing", "articles"],
-            {},
-            seed=1,
-            resamples=200,
-            confidence=0.95,
-        )
-    )  # type: ignore[arg-type]
-    assert [(row["kind"], row["severity"]) for row in rows] == [
-        ("clean", 0),
-        *((kind, s) for kind in ("casing", "articles") for s in (1, 2, 3)),
-    ]
-    drops = [float(row["f1_drop"]) for row in rows]
-    assert drops[0] == 0 < drops[1] < drops[2] < drops[3]
-    assert drops[4:] == [0.0, 0.0, 0.0]
 
 
 def test_the_tables_hold_single_letters() -> None:

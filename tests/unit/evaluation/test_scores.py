@@ -192,7 +192,7 @@ def conlleval_chunks(tags: list[str]) -> set[tuple[int, int, str]]:
 
 @pytest.mark.parametrize("noise", [0.05, 0.3, 0.9])
 def test_counts_give_the_f1_of_seqeval_and_of_conlleval(noise: float) -> None:
-    gold, predicted = generated(3000, noise, seed=round(100 * noise))
+    gold, predicted = generated(600, noise, seed=round(100 * noise))
     counts = entity_counts(gold, predicted, TYPES)
     scores = score(gold, predicted)
     by_conlleval = [

@@ -103,7 +103,7 @@ def test_models_scored_on_other_sentences_are_not_compared() -> None:
 
 def test_ten_thousand_resamples_of_a_test_split_take_seconds() -> None:
     first, second = simulated(3108, 0.8, 1, types=5), simulated(3108, 0.79, 2, types=5)
-    started = time.perf_counter()
+    started = time.process_time()
     bootstrap_intervals(prepend_total(first), 10_000, 0.95, 1)
     paired_permutation_test(first, second, 10_000, 1)
-    assert time.perf_counter() - started < 20  # the goal is 10 for each; two cores take about 1
+    assert time.process_time() - started < 20  # the goal is 10 for each; about 1 is usual

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import BertConfig, BertModel
 
 from ner_mlflow.config.loading import load_config
+from ner_mlflow.cpus import usable_cpus
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.exporting.relative_latency import RelativeLatency
 from ner_mlflow.modeling.backbone import resolve_backbone
@@ -43,10 +43,8 @@ def saved(backbone: Path, folder: Path, adaptation: str = "full") -> Checkpoint:
 @pytest.fixture
 def busy() -> Iterator[None]:
     """More work than the machine has cores for."""
-    threads = torch.get_num_threads()
-    spinning = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * threads)
-    ]
+    count = 2 * usable_cpus()
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     yield
     for process in spinning:
         process.kill()

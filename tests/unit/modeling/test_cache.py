@@ -1,4 +1,4 @@
-"""What trainings of one process share: weights, encoded sentences, distillation targets."""
+"""Trainings of one process share weights, encoded sentences and distillation targets."""
 
 from pathlib import Path
 

@@ -98,7 +98,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def with_texts(backbone: Path, path: Path, **overrides: object) -> Config:
-    """Settings with unlabelled texts, all of whose sentences are confident."""
+    """Return settings with unlabelled texts and no limit of confidence."""
     distill = {
         "distill.teachers": ["any"],
         "distill.unlabelled": str(path),

@@ -1,9 +1,11 @@
 """Training: it learns, is reproducible, resumes, and saves the best epoch."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,37 +213,71 @@ def weights_of(run: Training) -> str:
     return file_sha256(run.result.model_folder / "model.safetensors")
 
 
+INTERRUPTED: dict[str, dict[str, object]] = {
+    "average": {"train.ema_decay": 0.9},
+    "sentences": {"train.batching": "sentences"},
+    "lora": {
+        "model.adaptation": "lora",
+        "model.lora_rank": 4,
+        "model.lora_dropout": 0.1,
+        "train.repeat_factor_threshold": 0.2,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Training]:
+    """A function that returns the complete training of a name in ``INTERRUPTED``."""
+
+    @cache
+    def complete(name: str) -> Training:
+        return train(tiny_backbone, tmp_path_factory.mktemp(name), **interrupted_settings(name))
+
+    return complete
+
+
+def interrupted_settings(name: str) -> dict[str, Any]:
+    return {
+        "sentences": 128,
+        "train.epochs": 3,
+        "train.checkpoint_steps": 3,
+        **INTERRUPTED[name],
+    }
+
+
 @pytest.mark.parametrize(
-    "overrides",
+    ("name", "cut_at_step"),
     [
-        {"train.ema_decay": 0.9},
-        {"train.batching": "sentences"},
-        {
-            "model.adaptation": "lora",
-            "model.lora_rank": 4,
-            "model.lora_dropout": 0.1,
-            "train.repeat_factor_threshold": 0.2,
-        },
+        pytest.param("average", 7, id="average, within the first epoch"),
+        pytest.param("average", 14, id="average, in the second epoch"),
+        pytest.param("average", 24, id="average, at the end of the third epoch"),
+        pytest.param("sentences", 14, id="sentences, in the second epoch"),
+        pytest.param("lora", 14, id="lora, in the second epoch"),
+        *(
+            pytest.param(name, step, marks=pytest.mark.slow, id=f"{name}, step {step}")
+            for name in ("sentences", "lora")
+            for step in (7, 24)
+        ),
     ],
-    ids=["average", "sentences", "lora"],
-)
-@pytest.mark.parametrize(
-    "cut_at_step",
-    [7, 14, 24],
-    ids=["within the first epoch", "in the second", "at the end of the third"],
 )
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
-    tiny_backbone: Path, tmp_path: Path, overrides: dict[str, object], cut_at_step: int
+    tiny_backbone: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[str], Training],
+    name: str,
+    cut_at_step: int,
 ) -> None:
-    settings = {"sentences": 128, "train.epochs": 3, "train.checkpoint_steps": 3, **overrides}
+    settings = interrupted_settings(name)
     with pytest.raises(PowerCutError):
-        train(tiny_backbone, tmp_path / "cut", cut_at_step=cut_at_step, **settings)  # type: ignore[arg-type]
-    assert has_checkpoint(tmp_path / "cut")
-    resumed = train(tiny_backbone, tmp_path / "cut", **settings)  # type: ignore[arg-type]
-    complete = train(tiny_backbone, tmp_path / "complete", **settings)  # type: ignore[arg-type]
+        train(tiny_backbone, tmp_path, cut_at_step=cut_at_step, **settings)
+    assert has_checkpoint(tmp_path)
+    resumed = train(tiny_backbone, tmp_path, **settings)
+    complete = uninterrupted(name)
     assert weights_of(resumed) == weights_of(complete)
-    for name in ("best_validation/f1", "train/epochs_run"):
-        assert resumed.result.metrics[name] == complete.result.metrics[name]
+    for metric in ("best_validation/f1", "train/epochs_run"):
+        assert resumed.result.metrics[metric] == complete.result.metrics[metric]
     # It resumed, and did not start again.
     assert min(step for _, step in resumed.logged) > min(step for _, step in complete.logged)
 

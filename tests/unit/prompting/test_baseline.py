@@ -143,17 +143,17 @@ def test_occasional_failures_do_not_end_the_run() -> None:
 
     def slow_once(request: Request, number: int) -> Response:
         return (
-            Response(delay_s=3)
+            Response(delay_s=6)
             if user_message(request) == stuck
             else answer_correctly(request, number)
         )
 
     started = time.monotonic()
     with LlmServer(slow_once) as server:
-        extractions = extract_from(server, timeout_s=0.3, max_retries=1)
-    assert time.monotonic() - started < 20
+        extractions = extract_from(server, timeout_s=1.5, max_retries=1)
+    assert time.monotonic() - started < 60
     assert [extraction.failed for extraction in extractions] == [index == 3 for index in range(12)]
-    assert extractions[3].problem == "no answer within 0.3 s"
+    assert extractions[3].problem == "no answer within 1.5 s"
     assert extraction_metrics(extractions, 0, 0)["failed_call_rate"] == pytest.approx(1 / 12)
     assert [extraction.tags for index, extraction in enumerate(extractions) if index != 3] == [
         list(s.tags) for index, s in enumerate(SENTENCES) if index != 3

@@ -1,4 +1,4 @@
-"""A function is called again and again, also after it failed."""
+"""A function is called repeatedly, also after it failed."""
 
 import logging
 import threading
@@ -10,18 +10,18 @@ from ner_mlflow.sweeping.background import repeating
 
 
 def test_an_error_is_logged_and_the_calls_continue(caplog: pytest.LogCaptureFixture) -> None:
-    calls: list[int] = []
+    threads: list[threading.Thread] = []
 
     def fail_once() -> None:
-        calls.append(len(calls))
-        if len(calls) == 1:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
             raise OSError("no network")
 
-    before = threading.active_count()
     with caplog.at_level(logging.WARNING), repeating(fail_once, 0.01, "no heartbeat"):
-        wait_until(lambda: len(calls) >= 3)
+        wait_until(lambda: len(threads) >= 3)
     assert caplog.messages == ["no heartbeat (OSError)"]
-    assert threading.active_count() == before
+    assert threads[0] is not threading.current_thread()
+    assert not threads[0].is_alive()
 
 
 def test_the_first_call_does_not_wait() -> None:

@@ -1,16 +1,12 @@
 """Processes share a study: no trial is lost, none runs twice, interrupted trials run again."""
 
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from optuna.trial import TrialState
-from sqlalchemy import create_engine
 from studies import (
     PARAMS,
     filled,
@@ -27,8 +23,7 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.space import read_space
-from ner_mlflow.sweeping.study import TrialWork
-from ner_mlflow.sweeping.trial import RunningTrial, StudySpec, TrialObjective
+from ner_mlflow.sweeping.trial import RunningTrial, StudySpec
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "gp", "nsgaii"])
@@ -306,62 +301,3 @@ def test_a_slot_opens_again_although_the_process_that_gave_its_trial_up_was_kill
     assert resumed.run_waiting(rate) == 2
     assert states(resumed) == {"COMPLETE": 2, "FAIL": 1}
     assert resumed.trials()[-1].params["model.lora_rank"] == rank
-
-
-def make_rate(argument: str, processes: int) -> TrialObjective:
-    assert (argument, processes) == ("argument", 2)
-    return rate
-
-
-def set_nothing_up() -> None:
-    pass
-
-
-def test_a_study_runs_its_trials_in_processes_and_publishes_the_work_for_those_that_join() -> None:
-    study = filled(jobs=2, trials=3)
-    assert ProcessStudy.published_work(study.spec) is None
-    study.run_trials(TrialWork(make_rate, "argument", "the work", None, set_nothing_up))
-    assert states(study) == {"COMPLETE": 3}
-    assert ProcessStudy.published_work(study.spec) == "the work"
-    assert ProcessStudy.published_work(spec_of("another")) is None
-    more = ProcessStudy(spec_of(jobs=2, trials=5))
-    assert more.fill(None) == 2
-    more.join(TrialWork(make_rate, "argument", "", None, set_nothing_up))
-    assert states(more) == {"COMPLETE": 5}
-    assert ProcessStudy.published_work(study.spec) == "the work"
-
-
-CONCURRENT = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from studies import ProcessStudy, rate, spec_of
-
-def log_and_rate(trial):
-    with Path(sys.argv[3]).open("a") as file:
-        file.write(f"{{trial.number}}\\n")
-    return rate(trial)
-
-spec = spec_of(storage=sys.argv[1], trials=int(sys.argv[2]), sampler="random")
-ProcessStudy(spec).run_waiting(log_and_rate)
-"""
-
-
-def test_sixteen_processes_on_postgresql_lose_no_trial_and_run_none_twice(
-    postgresql: str, tmp_path: Path
-) -> None:
-    trials, log = 160, tmp_path / "log"
-    study = filled(storage=postgresql, trials=trials, sampler="random")
-    code = CONCURRENT.format(tests=str(ROOT / "tests"))
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, postgresql, str(trials), str(log)], cwd=ROOT)
-        for _ in range(16)
-    ]
-    assert [process.wait(300) for process in processes] == [0] * 16
-    assert states(study) == {"COMPLETE": trials}
-    assert slots_of(study, TrialState.COMPLETE) == list(range(trials))
-    assert sorted(map(int, log.read_text().split())) == list(range(trials))
-    assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials()}) > 1
-    with create_engine(postgresql).connect() as connection:
-        query = "select count(*) from trials where state = 'RUNNING'"
-        assert connection.exec_driver_sql(query).scalar() == 0

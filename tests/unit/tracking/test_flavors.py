@@ -1,6 +1,6 @@
 """Logged models: they answer as the exported files do, and a model that does not is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -40,15 +40,11 @@ def golden(exported: Path) -> GoldenAnswers:
 
 
 @pytest.fixture(scope="module")
-def run_id(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def run_id(make_store: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """A run in a store of its own, which is not the active run."""
-    folder = tmp_path_factory.mktemp("store")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    client = mlflow.MlflowClient()
-    experiment = client.create_experiment("here", (folder / "artifacts").as_uri())
-    yield client.create_run(experiment).info.run_id
-    mlflow.set_tracking_uri(before)
+    make_store(tmp_path_factory.mktemp("store"))
+    run_id: str = mlflow.MlflowClient().create_run("0").info.run_id
+    return run_id
 
 
 def test_a_served_model_gives_the_golden_answers_with_the_code_that_it_carries(

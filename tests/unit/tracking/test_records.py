@@ -1,10 +1,8 @@
-"""What a step writes about its run is what is read back, for every kind of run."""
+"""The record that a step writes to its run is read back, for every kind of run."""
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, get_type_hints
 
-import mlflow
 import pytest
 
 from ner_mlflow.errors import ModelError, TrackingError
@@ -24,20 +22,14 @@ from ner_mlflow.tracking.records import (
 )
 from ner_mlflow.tracking.steps import Step
 
+pytestmark = pytest.mark.usefixtures("store")
+
 SAMPLES: dict[type, Any] = {str: "a value", int: 7, bool: True}
 ON_DATASET = {"data_run": "d" * 32, "dataset": "tiny", "dataset_fingerprint": "f" * 64}
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty store in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-
-
 def filled(record: type[Record], run_id: str) -> Record:
-    """A record with a value in every field."""
+    """Return a record with a value in every field."""
     types = get_type_hints(record)
     values = {
         entry.name: SAMPLES[types[entry.name]]

@@ -1,7 +1,6 @@
 """A run writes to itself, whichever run is open beside it."""
 
 import threading
-from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -16,16 +15,6 @@ from ner_mlflow.tracking.lifecycle import open_child, open_run, ui_address
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.run import Run
 from ner_mlflow.tracking.steps import Step
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty store in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    address = f"sqlite:///{tmp_path}/mlflow.db"
-    mlflow.set_tracking_uri(address)
-    return address
 
 
 def write_everything(run: Run) -> None:

@@ -1,6 +1,7 @@
 """A step repeats exactly when a file that its result depends on changes."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,26 +59,38 @@ REPEATED = {
 """File that changes -> the steps that repeat."""
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the package that may be changed."""
-    copy = tmp_path / "ner_mlflow"
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the package; a test that changes a file restores it."""
+    copy = tmp_path_factory.mktemp("package") / "ner_mlflow"
     shutil.copytree(source_code.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(source_code, "PACKAGE", copy)
-    monkeypatch.setattr(provenance, "PACKAGE", copy)
-    return copy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_code, "PACKAGE", copy)
+        patch.setattr(provenance, "PACKAGE", copy)
+        yield copy
+
+
+@pytest.fixture(scope="module")
+def unchanged(package: Path) -> dict[str, str]:
+    """The fingerprints of the steps before any change."""
+    return fingerprints(package)
 
 
 def fingerprints(package: Path) -> dict[str, str]:
+    """Return the fingerprint of each step."""
     provenance.step_fingerprint.cache_clear()
     modules = {step: str(package / "workflows" / f"{step}.py") for step in STEPS}
     return {step: provenance.step_fingerprint(module) for step, module in modules.items()}
 
 
 @pytest.mark.parametrize("changed", REPEATED)
-def test_a_change_repeats_the_steps_that_depend_on_it(package: Path, changed: str) -> None:
-    before = fingerprints(package)
-    with (package / changed).open("a") as file:
-        file.write("\n# a change\n")
-    after = fingerprints(package)
-    assert {step for step in STEPS if before[step] != after[step]} == REPEATED[changed]
+def test_a_change_repeats_the_steps_that_depend_on_it(
+    package: Path, unchanged: dict[str, str], changed: str
+) -> None:
+    text = (package / changed).read_bytes()
+    try:
+        (package / changed).write_bytes(text + b"\n# a change\n")
+        after = fingerprints(package)
+    finally:
+        (package / changed).write_bytes(text)
+    assert {step for step in STEPS if unchanged[step] != after[step]} == REPEATED[changed]

@@ -1,118 +1,85 @@
-"""The train step: teachers and hooks reach the training, and a failed one can be resumed."""
+"""Trainings are keyed by what their result depends on, and resume only with the same of it."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 import mlflow
 import pytest
+from pipelines import Finished
 
 from ner_mlflow.config.loading import load_config
-from ner_mlflow.config.schema import Config
-from ner_mlflow.modeling.cache import TrainingCache
-from ner_mlflow.modeling.callbacks import TrainingHooks
-from ner_mlflow.modeling.fit import has_checkpoint
-from ner_mlflow.paths import CACHE_VARIABLE, training_folder
+from ner_mlflow.data.dataset import PreparedDataset, fingerprint
+from ner_mlflow.errors import DataError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
-from ner_mlflow.workflows.inputs import find_data
-from ner_mlflow.workflows.train import TrainInputs, find_inputs, run_train, train_cache_key
+from ner_mlflow.tracking.queries import read_run
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.train import (
+    find_inputs,
+    interrupted_inputs,
+    interrupted_run,
+    resumable_run,
+    run_train,
+    train_cache_key,
+)
 
 
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)  # artifacts go there
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+def test_the_record_describes_the_backbone_and_the_sizes(finished: Finished) -> None:
+    train, backbone = finished.result.train, find_inputs(finished.config).backbone
+    assert train.backbone == backbone.name
+    assert train.backbone_sha256 == backbone.weights_sha256
+    assert train.precision in ("fp32", "bf16", "fp16")
+    sizes = [size for name, size in train.metrics.items() if name.startswith("size_bytes/model/")]
+    assert sum(sizes) == train.metrics["size_bytes/model"] > 0
+    names = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=train.run_id)}
+    assert {"config.yaml", "training_curves.png"} <= names
 
 
-def settings_of(tiny_preset: Path, folder: Path, **overrides: object) -> Config:
-    lines = {
-        split: [
-            f"I\tO\nuse\tO\nUbuntu\tB-OS\n{number}.04\tB-VERSION\n{split}\tO\n"
-            for number in range(40)
-        ]
-        for split in ("train", "validation", "test")
-    }
-    corpus = folder / "corpus"
-    corpus.mkdir(exist_ok=True)
-    for split, sentences in lines.items():
-        (corpus / f"{split}.conll").write_text("\n".join(sentences), encoding="utf-8")
-    settings = {"data.dataset": str(corpus), "train.epochs": 2}
-    return load_config(str(tiny_preset), {**settings, **overrides})
+def test_the_cache_key_follows_settings_data_and_teachers(finished: Finished) -> None:
+    config, data = finished.config, finished.data
+    inputs = find_inputs(config)
+    key = train_cache_key(config, data, inputs)
+    assert key == finished.result.train.cache_key
+    other_seed = load_config(str(finished.preset), {"train.seed": 99})
+    assert train_cache_key(other_seed, data, inputs) != key
+    evaluated_otherwise = load_config(str(finished.preset), {"evaluate.error_pairs": 7})
+    assert train_cache_key(evaluated_otherwise, data, inputs) == key
+    other_data = replace(data, dataset=replace(data.dataset, fingerprint="f" * 64))
+    assert train_cache_key(config, other_data, inputs) != key
 
 
-def metrics_of(run_id: str) -> Mapping[str, float]:
-    metrics: Mapping[str, float] = mlflow.get_run(run_id).data.metrics
-    return metrics
+def test_an_interrupted_run_does_not_resume_with_other_settings(finished: Finished) -> None:
+    message = "started with other code, libraries, settings or data"
+    with open_run(Step.TRAIN, "train") as run:
+        run.set_tags({"cache_key": "another"})
+        with pytest.raises(TrackingError, match=message):
+            run_train(run, finished.config, finished.data)
+    mlflow.MlflowClient().delete_run(run.id)
 
 
-def test_a_student_trains_on_the_sentences_that_its_teacher_labels(
-    tiny_preset: Path, tmp_path: Path
-) -> None:
-    config = settings_of(tiny_preset, tmp_path)
-    texts = tmp_path / "texts.jsonl"
-    texts.write_text(json.dumps({"text": "We wait for Ubuntu ."}), encoding="utf-8")
-    with open_run("train", "teacher") as teacher:
-        data = find_data(teacher, config)
-        run_train(teacher, config, data)
-    distill = {
-        "distill.teachers": [teacher.id],
-        "distill.unlabelled": str(texts),
-        "distill.confidence": 0.0,
-    }
-    student_config = settings_of(tiny_preset, tmp_path, **distill)
-    inputs = find_inputs(student_config)
-    assert [model.run_id for model in inputs.teachers] == [teacher.id]
-    cache = TrainingCache()
-    with open_run("train", "student") as student:
-        run_train(
-            student,
-            student_config,
-            data,
-            TrainInputs(inputs.backbone, inputs.teachers, cache),
-            log_model=False,
-        )
-    assert metrics_of(student.id)["distill/confident_sentences"] == 1
-    assert "distill/confident_sentences" not in metrics_of(teacher.id)
-    without_teachers = TrainInputs(inputs.backbone)
-    assert train_cache_key(student_config, data, inputs) != train_cache_key(
-        student_config, data, without_teachers
-    )
+def test_a_dataset_without_validation_sentences_is_refused(finished: Finished) -> None:
+    dataset = finished.data.dataset
+    corpus = {**dataset.corpus, "validation": []}
+    empty = PreparedDataset("empty", corpus, dataset.schema, fingerprint(corpus, dataset.schema))
+    with (
+        pytest.raises(DataError, match="validation is empty, so no epoch can be chosen"),
+        open_run(Step.TRAIN, "train") as run,
+    ):
+        run_train(run, finished.config, replace(finished.data, dataset=empty))
+    assert read_run(run.id).status == "FAILED"
 
 
-def test_hooks_receive_what_the_run_logs(tiny_preset: Path, tmp_path: Path) -> None:
-    config = settings_of(tiny_preset, tmp_path)
-    logged: dict[str, float] = {}
-    with open_run("train", "hooks") as run:
-        data = find_data(run, config)
-        hooks = TrainingHooks(on_log=lambda metrics, _: logged.update(metrics))
-        run_train(run, config, data, hooks=hooks, log_model=False)
-    assert {"train/loss", "validation/f1"} <= set(logged)
-    metrics = metrics_of(run.id)
-    assert {name: metrics[name] for name in logged} == logged
+def test_the_settings_and_data_of_a_run_are_read_back(finished: Finished) -> None:
+    config, data = interrupted_inputs(finished.result.train.run_id)
+    assert (config.model, config.train) == (finished.config.model, finished.config.train)
+    assert data == finished.data
 
 
-@pytest.mark.parametrize("ended_by", ["on_log", "on_epoch"])
-def test_a_failed_training_can_be_resumed_unless_hooks_can_end_it(
-    tiny_preset: Path, tmp_path: Path, ended_by: str
-) -> None:
-    config = settings_of(tiny_preset, tmp_path, **{"train.epochs": 3})
-    epochs: list[float] = []
-
-    def fail_in_the_second_epoch(metrics: Mapping[str, float], _: int) -> None:
-        epochs.extend(value for name, value in metrics.items() if name == "validation/f1")
-        if len(epochs) > 1:
-            raise InterruptedError
-
-    def end_after_the_second_epoch(epoch: int, _: float) -> None:
-        if epoch > 1:
-            raise InterruptedError
-
-    hooks = (
-        TrainingHooks(on_log=fail_in_the_second_epoch)
-        if ended_by == "on_log"
-        else TrainingHooks(on_epoch=end_after_the_second_epoch)
-    )
-    with pytest.raises(InterruptedError), open_run("train", "failed") as run:
-        run_train(run, config, find_data(run, config), hooks=hooks)
-    assert has_checkpoint(training_folder(run.id)) is (ended_by == "on_log")
+def test_without_a_checkpoint_no_run_resumes(finished: Finished) -> None:
+    with interrupted_run("none") as run_id:
+        assert run_id is None
+    with resumable_run("no such key", "0") as run_id:
+        assert run_id is None
+    with (
+        pytest.raises(TrackingError, match="no such interrupted train run with a checkpoint under"),
+        interrupted_run("latest"),
+    ):
+        pass

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORP
 def test_counts_are_those_of_the_corpus() -> None:
     preparation = prepare(read_corpus(str(CORPUS)), load_config().data)
     for split, (sentences, types) in COUNTS.items():
-        found = preparation.source[split]
-        assert len(found) == sentences
-        entities = [entity.type for sentence in found for entity in to_entities(sentence.tags)]
+        source = preparation.source[split]
+        assert len(source) == sentences
+        entities = [entity.type for sentence in source for entity in to_entities(sentence.tags)]
         assert {type_: entities.count(type_) for type_ in preparation.schema.types} == types
     assert [preparation.counts[f"{split}/iob2_repaired"] for split in COUNTS] == [7, 3, 1]
     assert preparation.corpus["validation"] == preparation.source["validation"]

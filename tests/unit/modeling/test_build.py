@@ -1,4 +1,4 @@
-"""Encoders of every architecture are trained, saved, loaded and exported in the same way."""
+"""Building models on encoders of every architecture: adapters, casing embeddings, tokenizers."""
 
 from pathlib import Path
 
@@ -25,16 +25,14 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.errors import ModelError
 from ner_mlflow.exporting.onnx_files import write_fp32
-from ner_mlflow.exporting.variants import max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import backend_tokenizer, build_model
-from ner_mlflow.modeling.callbacks import TrainingHooks
-from ner_mlflow.modeling.checkpoint import Checkpoint, load_adapter, load_model
+from ner_mlflow.modeling.checkpoint import Checkpoint, load_model
 from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
-from ner_mlflow.modeling.predict import torch_forward, torch_tagger
+from ner_mlflow.modeling.predict import torch_tagger
 from ner_mlflow.tagging.label_schema import LabelSchema
-from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE, onnx_forward, onnx_session
+from ner_mlflow.tagging.recognizer import TOKENIZER_FILE
 
 CORPUS = generate_sample(13)
 SCHEMA = LabelSchema(("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION"))
@@ -102,46 +100,6 @@ def assert_equal_scores(first: Checkpoint, second: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
-    architecture: str, tiny_backbone: Path, tmp_path: Path
-) -> None:
-    backbone = resolve_backbone(
-        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
-    )
-    for adaptation in ("full", "lora"):
-        settings = {
-            "model.max_length": 48,
-            "model.adaptation": adaptation,
-            "model.lora_rank": 4,
-            "train.epochs": 1,
-            "train.learning_rate": 3e-3,
-            "train.batch_size": 8,
-        }
-        config = load_config(overrides=settings)
-        model = build_model(backbone, config.model, SCHEMA, 1)
-        logs: list[dict[str, float]] = []
-        result = fit(
-            model,
-            DATA,
-            config.train,
-            tmp_path / adaptation,
-            TrainingHooks(on_log=lambda metrics, _, logs=logs: logs.append(dict(metrics))),
-        )
-        losses = [metrics["train/loss"] for metrics in logs if "train/loss" in metrics]
-        assert losses[-1] < 0.8 * losses[0]
-        saved = load_model(result.model_folder)
-        if result.adapter_folder:
-            assert_equal_scores(saved, load_adapter(result.adapter_folder, backbone))
-    write_fp32(saved, tmp_path / "onnx")
-    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
-    exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
-    assert (
-        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
-        < 1e-3
-    )
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_has_all_groups_of_lora_targets(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
@@ -164,27 +122,6 @@ def test_every_architecture_has_all_groups_of_lora_targets(
             if name.endswith(".lora_A.default.weight")
         }
     assert adapted["all"] > adapted["attention"] >= adapted["query_value"] > set()
-
-
-@pytest.mark.parametrize("variant", ["dora", "rslora", "pissa"])
-def test_the_adapter_of_a_lora_variant_fits_the_original_base(
-    variant: str, tiny_backbone: Path, tmp_path: Path
-) -> None:
-    backbone = resolve_backbone(str(tiny_backbone))
-    settings = {
-        "model.max_length": 48,
-        "model.adaptation": "lora",
-        "model.lora_rank": 4,
-        "model.lora_variant": variant,
-        "train.epochs": 1,
-    }
-    config = load_config(overrides={**settings, "train.learning_rate": 3e-3})
-    model = build_model(backbone, config.model, SCHEMA, 1)
-    result = fit(model, DATA, config.train, tmp_path)
-    assert result.adapter_folder is not None
-    assert_equal_scores(
-        load_model(result.model_folder), load_adapter(result.adapter_folder, backbone)
-    )
 
 
 @pytest.mark.parametrize(

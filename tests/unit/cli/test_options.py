@@ -1,4 +1,4 @@
-"""MLproject's parameters are the commands' options; what `mlflow run` passes is read as given."""
+"""Options: MLproject passes every parameter on, and each value is read as it was given."""
 
 import shlex
 from pathlib import Path

@@ -1,9 +1,8 @@
-"""Export: the files compute what PyTorch computes, and a file that does not is not served."""
+"""Variants: each file computes what PyTorch computes, and one that does not is not served."""
 
 import copy
 import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import ExportConfig
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
-from ner_mlflow.exporting.latency import interleaved_latency_ms, onnx_loader
 from ner_mlflow.exporting.variants import ExportReport, export, max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
@@ -259,32 +257,6 @@ def test_a_stream_of_texts_is_answered_while_it_is_read(exported: ExportReport) 
     for number, entities in enumerate(itertools.islice(recognizer.recognize(endless()), 40)):
         assert all(entity.end <= 9000 for entity in entities)
         assert read - number <= 4 * PART_CHARACTERS // 7000
-
-
-def test_each_contender_is_timed_as_often_as_configured(exported: ExportReport) -> None:
-    ids = np.arange(5, 15)[None, :]
-    inputs = [{"input_ids": ids, "attention_mask": np.ones_like(ids)}]
-    contenders = {
-        report.name: (onnx_loader(report.folder / "model.onnx"), inputs)
-        for report in exported.variants[:2]
-    }
-    times = interleaved_latency_ms(contenders, runs=11, warmup_runs=1)
-    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(contenders, 11)
-    assert all(value > 0 for values in times.values() for value in values)
-
-
-def test_every_input_is_timed_as_often_as_any_other() -> None:
-    inputs = [{"input_ids": np.array([[number]])} for number in range(16)]
-    seen: list[int] = []
-
-    def load() -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-        return lambda chosen: np.array(seen.append(int(chosen["input_ids"][0, 0])))
-
-    interleaved_latency_ms({"one": (load, inputs)}, runs=16, warmup_runs=0)
-    assert seen == list(range(16))
-    seen.clear()
-    interleaved_latency_ms({"one": (load, inputs)}, runs=48, warmup_runs=0)
-    assert Counter(seen) == dict.fromkeys(range(16), 3)
 
 
 def test_a_model_with_casing_embeddings_is_exported_with_them(

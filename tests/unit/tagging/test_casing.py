@@ -1,0 +1,26 @@
+"""The casing of a word is one of four classes."""
+
+import pytest
+
+from ner_mlflow.tagging.casing import CASINGS, casing
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("server", "lower"),
+        ("22.04", "lower"),
+        ("", "lower"),
+        ("straße", "lower"),
+        ("Java", "capitalised"),
+        ("I", "capitalised"),
+        ("Élan", "capitalised"),
+        ("HTML", "upper"),
+        ("UTF-8", "upper"),
+        ("PostgreSQL", "mixed"),
+        ("jQuery", "mixed"),
+        ("x86_64-Linux", "mixed"),
+    ],
+)
+def test_a_word_has_the_class_of_its_capitals(word: str, name: str) -> None:
+    assert CASINGS[casing(word)] == name

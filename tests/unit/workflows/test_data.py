@@ -1,0 +1,40 @@
+"""Prepared data is read back from its run, and its cache key follows its sources and settings."""
+
+from pathlib import Path
+
+import pytest
+from pipelines import Finished, write_corpus
+
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.errors import TrackingError
+from ner_mlflow.tracking.queries import read_run
+from ner_mlflow.workflows.data import data_cache_key, load_data
+
+
+def test_a_dataset_is_read_back_from_its_run(finished: Finished) -> None:
+    data = load_data(finished.data.run_id)
+    assert data == finished.data
+    summary = read_run(data.run_id)
+    assert summary.tags["dataset_fingerprint"] == data.dataset.fingerprint
+    assert summary.metrics["prepared/train/sentences"] == len(data.dataset.corpus["train"])
+
+
+def test_a_run_of_another_step_holds_no_dataset(finished: Finished) -> None:
+    with pytest.raises(TrackingError, match="is a train run, not a data run"):
+        load_data(finished.result.train.run_id)
+
+
+def test_the_cache_key_follows_the_content_of_files_and_the_settings(tmp_path: Path) -> None:
+    def key(folder: Path, **settings: object) -> str:
+        overrides = {f"data.{name}": value for name, value in settings.items()}
+        return data_cache_key(
+            load_config(overrides={**overrides, "data.dataset": str(folder)}).data
+        )
+
+    folder = write_corpus(tmp_path / "corpus")
+    first = key(folder)
+    assert key(folder) == first
+    assert key(folder, label_map="keep") != first
+    with (folder / "train.conll").open("a", encoding="utf-8") as file:
+        file.write("\nmore\tO\n")
+    assert key(folder) != first

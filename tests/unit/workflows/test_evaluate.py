@@ -1,0 +1,86 @@
+"""Evaluations are made once, read back with their predictions, and compared pair by pair."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from pipelines import Finished
+
+from ner_mlflow.data.dataset import PreparedDataset, fingerprint
+from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.errors import DataError
+from ner_mlflow.evaluation.scores import score
+from ner_mlflow.modeling.loading import open_tagger
+from ner_mlflow.tagging.label_schema import LabelSchema
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.models import find_model
+from ner_mlflow.tracking.queries import finished_runs
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.data import TrackedDataset
+from ner_mlflow.workflows.evaluate import (
+    check_schema,
+    evaluate_once,
+    load_evaluation,
+    p_values_against,
+    prediction_counts,
+    run_evaluate_several,
+)
+
+
+def test_logged_predictions_give_the_logged_scores(finished: Finished) -> None:
+    evaluation = load_evaluation(finished.result.evaluate)
+    sentences = finished.data.dataset.corpus["test"]
+    gold, predicted = (evaluation.predictions[name].tolist() for name in ("gold", "predicted"))
+    assert [tuple(tags) for tags in gold] == [sentence.tags for sentence in sentences]
+    scores = score([list(tags) for tags in gold], [list(tags) for tags in predicted])
+    assert evaluation.record.scores["f1"] == pytest.approx(scores["f1"])
+    counts = prediction_counts(evaluation, finished.data.dataset.schema.types)
+    assert len(counts) == len(sentences)
+
+
+def test_an_equal_evaluation_is_not_made_again(finished: Finished) -> None:
+    model = find_model(finished.result.train.model_uri)
+    before = len(finished_runs(Step.EVALUATE, "0"))
+    with open_run(Step.PROMOTE, "promote") as run:
+        again = evaluate_once(run, finished.config.evaluate, model, finished.data)
+    assert again.record == finished.result.evaluate
+    assert len(finished_runs(Step.EVALUATE, "0")) == before
+
+
+def test_several_models_are_compared_pair_by_pair(finished: Finished) -> None:
+    models = [
+        find_model(finished.result.train.model_uri),
+        find_model(finished.result.export.model_uri),
+    ]
+    config = finished.config.evaluate
+    with open_run(Step.EVALUATE, "evaluate") as run:
+        table = run_evaluate_several(run, config, models, finished.data)
+    assert set(table["model"]) == {model.address for model in models}
+    assert table["f1"].is_monotonic_decreasing
+    # The exported model answers as the trained one does.
+    assert table["f1"].tolist() == pytest.approx([finished.result.evaluate.scores["f1"]] * 2)
+    assert np.isnan(table["p_against_best"][0])
+    assert table["p_against_best"][1] == 1.0
+    files = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.id)}
+    assert {"models.html", "differences.html", "differences.png"} <= files
+
+
+def test_p_values_are_found_by_the_other_model() -> None:
+    rows = [
+        {"model": "a", "other": "b", "p_value": 0.2},
+        {"model": "b", "other": "c", "p_value": 0.3},
+    ]
+    assert p_values_against(pd.DataFrame(rows), "a") == {"b": 0.2}
+
+
+def test_data_of_other_types_is_refused(finished: Finished) -> None:
+    sentences = [Sentence(("Acme",), ("B-ORG",))]
+    corpus = dict.fromkeys(("train", "validation", "test"), sentences)
+    schema = LabelSchema(("ORG",))
+    other = TrackedDataset(
+        "0" * 32, PreparedDataset("other", corpus, schema, fingerprint(corpus, schema))
+    )
+    tagger = open_tagger(find_model(finished.result.export.model_uri).folder, 512)
+    check_schema(tagger, finished.data)
+    with pytest.raises(DataError, match="has the types ORG, the model OS, VERSION: give data"):
+        check_schema(tagger, other)

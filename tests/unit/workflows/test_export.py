@@ -1,0 +1,59 @@
+"""A trained model is exported once, with the data that it was trained on, and registered."""
+
+from dataclasses import replace
+
+import mlflow
+import pytest
+from pipelines import Finished
+
+from ner_mlflow.data.dataset import PreparedDataset, fingerprint
+from ner_mlflow.errors import DataError, ModelError
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.models import find_model
+from ner_mlflow.tracking.records import VersionOrigin
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.export import register_export, run_export
+
+
+def test_the_served_files_are_those_that_were_proven(finished: Finished) -> None:
+    export = finished.result.export
+    served, variant = find_model(export.model_uri), find_model(export.variant_uri("fp32"))
+    assert served.fingerprint == variant.fingerprint == export.served_fingerprint
+    assert export.served_metrics["validation_f1_loss"] == pytest.approx(0)
+    assert export.served_metrics["max_logit_difference"] < 1e-3
+
+
+def test_an_exported_model_is_not_exported_again(finished: Finished) -> None:
+    model = find_model(finished.result.export.model_uri)
+    with (
+        open_run(Step.EXPORT, "export") as run,
+        pytest.raises(ModelError, match="is exported already: give the train run"),
+    ):
+        run_export(run, finished.config.export, model, finished.data)
+    mlflow.MlflowClient().delete_run(run.id)
+
+
+def test_other_data_than_that_of_the_training_is_refused(finished: Finished) -> None:
+    model, dataset = find_model(finished.result.train.model_uri), finished.data.dataset
+    corpus = {**dataset.corpus, "train": dataset.corpus["train"][:-1]}
+    digest = fingerprint(corpus, dataset.schema)
+    other = replace(
+        finished.data,
+        run_id="0" * 32,
+        dataset=PreparedDataset(dataset.name, corpus, dataset.schema, digest),
+    )
+    with (
+        open_run(Step.EXPORT, "export") as run,
+        pytest.raises(DataError, match=f"data run {'0' * 32} is not the dataset that models:/"),
+    ):
+        run_export(run, finished.config.export, model, other)
+    mlflow.MlflowClient().delete_run(run.id)
+
+
+def test_an_export_is_registered_with_its_origin(finished: Finished) -> None:
+    export = finished.result.export
+    assert register_export(export, "exported", "candidate") == "1"
+    version = mlflow.MlflowClient().get_model_version_by_alias("exported", "candidate")
+    expected = VersionOrigin(variant="fp32", export_run=export.run_id, model=export.model)
+    assert VersionOrigin.from_tags(version.tags) == expected
+    assert version.description == f"Exported from {export.model} as fp32."

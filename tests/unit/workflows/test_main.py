@@ -1,0 +1,58 @@
+"""The main job runs the steps of each preset, registers the best and promotes it if it may."""
+
+import shutil
+from pathlib import Path
+
+import mlflow
+import pytest
+from pipelines import Finished
+
+from ner_mlflow.errors import ConfigError, TrackingError
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.queries import finished_runs
+from ner_mlflow.tracking.records import MainRecord
+from ner_mlflow.tracking.registry import alias_holder
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.main import run_main
+
+
+def test_finished_steps_are_reused_and_the_first_version_gets_the_alias(
+    finished: Finished,
+) -> None:
+    trainings = len(finished_runs(Step.TRAIN, "0"))
+    for _ in range(2):  # again, nothing is left to do
+        with open_run(Step.MAIN, "main") as run:
+            result = run_main(run, [str(finished.preset)], {}, "main", "champion")
+        assert result.version == "1"
+        assert result.not_promoted == ""
+        assert result.best.train == finished.result.train
+        assert result.table["preset"].tolist() == ["small"]
+    assert len(finished_runs(Step.TRAIN, "0")) == trainings
+    holder = alias_holder("main", "champion")
+    assert holder is not None
+    assert holder.version == "1"
+    record = MainRecord.read(run.id)
+    assert record.best_train_run == finished.result.train.run_id
+    assert record.registered_version == "models:/main/1"
+    files = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.id)}
+    assert {"comparison.html", "config.yaml"} <= files
+
+
+def test_two_presets_of_one_name_are_refused(finished: Finished, tmp_path: Path) -> None:
+    copy = shutil.copy(finished.preset, tmp_path / finished.preset.name)
+    presets = [str(finished.preset), str(copy)]
+    with (
+        open_run(Step.MAIN, "main") as run,
+        pytest.raises(ConfigError, match="two have the same name: rename a file"),
+    ):
+        run_main(run, presets, {}, "main", "champion")
+
+
+def test_an_alias_that_the_registry_refuses_is_refused_before_any_step(
+    finished: Finished,
+) -> None:
+    with (
+        open_run(Step.MAIN, "main") as run,
+        pytest.raises(TrackingError, match="alias 'v1': must be letters"),
+    ):
+        run_main(run, [str(finished.preset)], {}, "main", "v1")

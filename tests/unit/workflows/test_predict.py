@@ -1,0 +1,50 @@
+"""A corpus is tagged row by row by an exported model."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pipelines import Finished
+
+from ner_mlflow.errors import ModelError
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.models import find_model
+from ner_mlflow.tracking.records import PredictRecord
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.predict import run_predict
+
+
+def test_every_row_gets_its_entities(finished: Finished, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"id": number, "text": f"I use Ubuntu {number}.04 test"} for number in range(5)]
+    source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    model = find_model(finished.result.export.model_uri)
+    with open_run(Step.PREDICT, "predict") as run:
+        metrics = run_predict(run, finished.config.predict, model, str(source), str(output))
+    tagged = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [{"id": row["id"], "text": row["text"]} for row in tagged] == rows
+    for row in tagged:
+        for entity in row["entities"]:
+            assert row["text"][entity["start"] : entity["end"]] == entity["text"]
+    assert metrics["texts"] == 5
+    assert metrics["entities"] == sum(len(row["entities"]) for row in tagged)
+    assert PredictRecord.read(run.id).model_fingerprint == model.fingerprint
+
+
+def test_a_model_that_is_not_exported_is_refused(finished: Finished, tmp_path: Path) -> None:
+    model = find_model(finished.result.train.model_uri)
+    with (
+        open_run(Step.PREDICT, "predict") as run,
+        pytest.raises(ModelError, match="is not exported: run export on it"),
+    ):
+        run_predict(run, finished.config.predict, model, "in.jsonl", str(tmp_path / "out.jsonl"))
+
+
+def test_a_cluster_needs_a_model_that_mlflow_can_load(finished: Finished, tmp_path: Path) -> None:
+    model = find_model(str(find_model(finished.result.export.model_uri).folder))
+    config = finished.config.predict.model_copy(update={"engine": "spark"})
+    with (
+        open_run(Step.PREDICT, "predict") as run,
+        pytest.raises(ModelError, match="is a folder: on Spark give one that MLflow can load"),
+    ):
+        run_predict(run, config, model, "in.jsonl", str(tmp_path / "out"))

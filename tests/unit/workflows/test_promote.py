@@ -1,0 +1,100 @@
+"""A version becomes the champion by a verdict or by force, and a rollback returns the alias."""
+
+from dataclasses import replace
+
+import mlflow
+import pytest
+from pipelines import Finished
+
+from ner_mlflow.config.schema import Config
+from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.records import PromoteRecord, VersionOrigin
+from ner_mlflow.tracking.registry import alias_holder
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.pipeline import register_result
+from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, try_promote
+
+
+@pytest.fixture
+def name(finished: Finished, request: pytest.FixtureRequest) -> str:
+    """The name of a registered model with two versions of the same files."""
+    name: str = request.node.name
+    register_result(finished.result, name, None)
+    client = mlflow.MlflowClient()
+    first = client.get_model_version(name, "1")
+    client.create_model_version(name, first.source, tags=first.tags)
+    return name
+
+
+@pytest.fixture
+def config(finished: Finished) -> Config:
+    promote = finished.config.promote.model_copy(update={"latency_runs": 4, "resamples": 100})
+    return finished.config.model_copy(update={"promote": promote})
+
+
+def promote(config: Config, name: str, candidate: str, **options: bool | str) -> Promotion:
+    with open_run(Step.PROMOTE, "promote") as run:
+        return run_promote(run, config, name, candidate, "champion", **options)  # type: ignore[arg-type]
+
+
+def holder_of(name: str) -> str:
+    holder = alias_holder(name, "champion")
+    return holder.version if holder else ""
+
+
+def test_the_first_proven_version_becomes_the_champion(name: str, config: Config) -> None:
+    assert not promote(config, name, "1", dry_run=True).moved
+    assert holder_of(name) == ""
+    promotion = promote(config, name, "1")
+    assert promotion.moved
+    assert promotion.champion is None
+    assert holder_of(name) == "1"
+    with pytest.raises(TrackingError, match=r"@champion already: name another candidate"):
+        promote(config, name, "1")
+
+
+def test_an_equal_version_does_not_replace_the_champion_without_force(
+    name: str, config: Config
+) -> None:
+    promote(config, name, "1")
+    with pytest.raises(ModelError, match=r"does not become .*; to promote it all the same: force="):
+        promote(config, name, "2")
+    with open_run(Step.PROMOTE, "promote") as run:
+        assert "does not become" in try_promote(run, config, name, "2", "champion")
+    record = PromoteRecord.read(run.id)
+    assert (record.passed, record.promoted) == (False, False)
+    assert holder_of(name) == "1"
+    assert promote(config, name, "2", force="a reason").moved
+    tags = mlflow.MlflowClient().get_model_version(name, "2").tags
+    assert tags["promotion_reason"].startswith("forced (a reason), although ")
+    assert tags["promoted_from"] == "1"
+    with open_run(Step.PROMOTE, "rollback") as run:
+        rollback = run_rollback(run, config, name, "champion", "it was slow")
+    assert (rollback.champion.version, rollback.previous.version) == ("2", "1")
+    assert holder_of(name) == "1"
+    tags = mlflow.MlflowClient().get_model_version(name, "2").tags
+    assert tags["rolled_back_reason"] == "it was slow"
+
+
+def test_a_version_without_a_tracked_proof_is_not_promoted(
+    finished: Finished, config: Config
+) -> None:
+    client = mlflow.MlflowClient()
+    client.create_registered_model("unproven")
+    client.create_model_version(
+        "unproven",
+        finished.result.export.model_uri,
+        tags=replace(VersionOrigin(), preset="small").tags(),
+    )
+    with pytest.raises(ModelError, match="no export run of models:/unproven/1 is tracked"):
+        promote(config, "unproven", "1")
+
+
+def test_there_is_no_rollback_without_an_earlier_champion(name: str, config: Config) -> None:
+    promote(config, name, "1")
+    with (
+        open_run(Step.PROMOTE, "rollback") as run,
+        pytest.raises(TrackingError, match="no champion before this one is known"),
+    ):
+        run_rollback(run, config, name, "champion", "once more")
