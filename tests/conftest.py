@@ -32,17 +32,17 @@ TESTS = ROOT / "tests"
 LONGEST = (
     "e2e/test_mlproject.py",
     "e2e/test_sweep.py",
-    "e2e/test_architectures.py",
-    "e2e/test_promote.py",
     "e2e/test_bad_input.py",
-    "e2e/test_parallel_training.py",
-    "e2e/test_shared_study.py",
-    "e2e/test_resume.py",
+    "e2e/test_promote.py",
     "e2e/test_tracking_server.py",
-    "e2e/test_trials.py",
+    "e2e/test_resume.py",
+    "e2e/test_parallel_training.py",
     "e2e/test_prompt.py",
     "e2e/test_generality.py",
+    "e2e/test_shared_study.py",
+    "e2e/test_architectures.py",
     "e2e/test_api.py",
+    "e2e/test_trials.py",
 )
 """Test files that take long, the longest first.
 
