@@ -6,6 +6,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.dataset_source import DatasetSource
+from mlflow.data.dataset_source_registry import register_dataset_source
 from mlflow.data.pandas_dataset import PandasDataset
 
 from ..data.dataset import PreparedDataset
@@ -48,6 +49,9 @@ class DataRunSource(DatasetSource):
     def from_dict(cls, source_dict: dict[Any, Any]) -> "DataRunSource":
         """Return the source that :meth:`to_dict` described."""
         return cls(source_dict["uri"])
+
+
+register_dataset_source(DataRunSource)  # so that mlflow.data.get_source finds it
 
 
 def split_as_mlflow_dataset(

@@ -3,7 +3,6 @@
 import mlflow
 import pandas as pd
 import pytest
-from mlflow.data.dataset_source_registry import register_dataset_source
 
 from ner_mlflow.data.dataset import PreparedDataset, fingerprint, save_dataset
 from ner_mlflow.data.sentences import Sentence
@@ -35,7 +34,6 @@ def test_a_logged_input_leads_back_to_the_split(dataset: PreparedDataset) -> Non
     assert logged.dataset.name == "tiny validation"
     assert logged.dataset.digest == dataset.fingerprint[:DIGEST_LIMIT]
     assert logged.dataset.source_type == DataRunSource._get_source_type()
-    register_dataset_source(DataRunSource)
     source = mlflow.data.get_source(logged)
     assert isinstance(source, DataRunSource)
     frame = pd.read_parquet(source.load())
