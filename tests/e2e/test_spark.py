@@ -196,7 +196,7 @@ def begin_sweep(
         "spark_master": cluster,
         "study": "far",
     }
-    options |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "none"}
+    options |= {"epochs": 12, "trial_epochs": 0, "final_seeds": "[]"}
     settings = {name: str(value) for name, value in options.items()}
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", "entrypoints.sweep", *arguments]
