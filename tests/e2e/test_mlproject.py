@@ -74,6 +74,21 @@ def session(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Sess
     return Session(store, main, alone)
 
 
+def run_code(store: str, code: str) -> str:
+    """Run Python code as a service would, outside the project; return what it prints."""
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd="/",
+        env=user_environment(store),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
 def test_main_makes_a_run_for_each_step_of_each_variant_under_one_parent(session: Session) -> None:
     parent = session.runs("main")[0]
     assert parent.info.status == "FINISHED"
@@ -234,16 +249,7 @@ def test_mlflow_alone_loads_the_trained_model(session: Session) -> None:
         f"import mlflow; recognizer = mlflow.transformers.load_model('{uri}'); "
         "print([entity['entity'] for entity in recognizer('Windows 10 crashed')])"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd="/",
-        env=user_environment(session.store),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert loaded.returncode == 0, loaded.stderr
+    run_code(session.store, code)
 
 
 def test_the_registered_model_loads_without_torch_transformers_or_this_package(
@@ -256,17 +262,8 @@ def test_the_registered_model_loads_without_torch_transformers_or_this_package(
         "heavy = {'torch', 'transformers', 'ner_mlflow'} & set(sys.modules)\n"
         "print(json.dumps({'predicted': predicted, 'loaded': sorted(heavy)}))"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd="/",
-        env=user_environment(session.store),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert loaded.returncode == 0, loaded.stderr
-    answer = json.loads(loaded.stdout.splitlines()[-1])
+    printed = run_code(session.store, code)
+    answer = json.loads(printed.splitlines()[-1])
     assert answer["loaded"] == []
     assert len(answer["predicted"]) == 3
     assert answer["predicted"][1] == []
@@ -290,18 +287,9 @@ def test_a_service_chooses_how_many_threads_the_model_uses(session: Session) -> 
         "    counts.append(psutil.Process().num_threads() - before)\n"
         "print(json.dumps(counts))"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd="/",
-        env=user_environment(session.store),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert loaded.returncode == 0, loaded.stderr
+    printed = run_code(session.store, code)
     # The first model starts threads of MLflow too; a library may start or end one at any time.
-    _, one, six = json.loads(loaded.stdout.splitlines()[-1])
+    _, one, six = json.loads(printed.splitlines()[-1])
     assert six - one >= 3
 
 
