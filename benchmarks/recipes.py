@@ -76,8 +76,7 @@ def train(dataset: str, recipe: dict[str, Any], seed: int) -> dict[str, float]:
     config = load_config(
         recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings}
     )
-    corpus = read_corpus(config.data.dataset, config.data.revision, config.data.seed)
-    return train_ours(config, prepare(corpus, config.data))
+    return train_ours(config, prepare(read_corpus(config.data).corpus, config.data))
 
 
 if __name__ == "__main__":

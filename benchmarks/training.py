@@ -65,9 +65,7 @@ def main() -> None:
         **parse_assignments(arguments.set),
     }
     config = load_config(arguments.preset, overrides)
-    preparation = prepare(
-        read_corpus(config.data.dataset, config.data.revision, config.data.seed), config.data
-    )
+    preparation = prepare(read_corpus(config.data).corpus, config.data)
     reference = train_reference(
         config, preparation.corpus["train"], preparation.corpus["validation"], preparation.schema
     )

@@ -15,7 +15,7 @@ from .options import GivenSettings, preset_option, setting
 @setting("revision", "data.revision")
 @setting("label_map", "data.label_map")
 @setting("unknown_tags", "data.unknown_tags")
-@setting("invalid_iob2", "data.invalid_iob2")
+@setting("invalid_tags", "data.invalid_tags")
 @setting("cross_split_duplicates", "data.cross_split_duplicates")
 @setting("validation_fraction", "data.validation_fraction")
 @setting("test_fraction", "data.test_fraction")

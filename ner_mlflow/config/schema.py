@@ -50,6 +50,24 @@ Trials = Annotated[Integer, Unit("trials")]
 
 Split = Literal["train", "validation", "test"]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
+SourceFormat = Literal[
+    "auto",
+    "conll",
+    "conllu",
+    "token_rows",
+    "csv",
+    "label_studio",
+    "doccano",
+    "prodigy",
+    "spacy",
+    "brat",
+    "gliner",
+    "entity_rows",
+]
+OutputFormat = Literal[
+    "jsonl", "parquet", "conll", "label_studio", "doccano", "prodigy", "spacy", "gliner"
+]
+Scheme = Literal["auto", "IOB1", "IOB2", "IO", "BIOES", "BILOU", "BMEWO", "BMES"]
 Objective = Literal["validation_f1", "latency", "size", "adapter_size", "trainable_parameters"]
 SparkMaster = Annotated[
     str,
@@ -73,10 +91,62 @@ class DataConfig(Section):
     dataset: str = Field(
         "sample",
         min_length=1,
-        description="corpus: sample (bundled, synthetic), a hub id (owner/name), a folder, or "
-        "comma-separated CoNLL, JSONL or Parquet files",
+        description="corpus: sample (bundled, synthetic), a hub id (owner/name, or "
+        "owner/name:config), a folder, or files with commas between",
     )
     revision: str = Field("main", description="git revision of a dataset from the hub")
+    splits: tuple[str, ...] = Field(
+        (),
+        description="which split a file or a split of the hub becomes, as NAME=SPLIT, such as "
+        "train_de=train; others are left out. Empty: known by their names",
+    )
+    source_format: SourceFormat = Field(
+        "auto", description="format of the files; auto: known by their content"
+    )
+    token_column: str = Field(
+        "",
+        description="column of the words in CoNLL and CSV files, or field in rows: a name, or a "
+        "number from 1. Empty: the first, or one with a known name",
+    )
+    tag_column: str = Field(
+        "",
+        description="column or field of the tags, likewise. Empty: the last, or one with a known "
+        "name",
+    )
+    text_column: str = Field(
+        "",
+        description="field of the text in files of texts with spans. Empty: one with a known name",
+    )
+    tag_names: str = Field(
+        "",
+        description="names of tags that are numbers: a JSON or YAML file of names and numbers (for "
+        "a hub dataset, also one of its own, such as dataset/label.json), or names with commas "
+        "between",
+    )
+    scheme: Scheme = Field(
+        "auto", description="tagging scheme of the source; auto: known by all tags of a split"
+    )
+    untyped_type: str = Field(
+        "", description="type of tags that are B or I alone; empty: such tags are an error"
+    )
+    overlaps: Literal["longest", "first", "error"] = Field(
+        "longest",
+        description="which of several overlapping spans to keep; error refuses them. A "
+        "discontinuous span is left out, or refused",
+    )
+    invalid_spans: Literal["error", "drop"] = Field(
+        "error",
+        description="spans that do not fit their text, or whose text is not the one that the file "
+        "names: refuse the corpus, or leave them out",
+    )
+    offset_unit: Literal["auto", "code_points", "utf16"] = Field(
+        "auto",
+        description="what offsets count; auto: what fits the spans' texts that the file names, "
+        "code points if it names none",
+    )
+    blank_tokens: Literal["error", "drop"] = Field(
+        "error", description="tokens of white space only: refuse the corpus, or drop them"
+    )
     label_map: str = Field(
         "it5",
         description="label map from source types to target types: it5, keep (the source's own "
@@ -87,10 +157,10 @@ class DataConfig(Section):
         description="a source tag that the label map lacks: error refuses the corpus, outside "
         "makes the tag O",
     )
-    invalid_iob2: Literal["repair", "error"] = Field(
+    invalid_tags: Literal["repair", "error"] = Field(
         "repair",
-        description="an I- tag that continues no entity: repair makes it a B- tag and counts it, "
-        "error refuses the corpus",
+        description="a tag that breaks its scheme, such as an I- tag that continues no entity: "
+        "repair makes it begin one and counts it, error refuses the corpus",
     )
     cross_split_duplicates: Literal["drop", "keep"] = Field(
         "drop",

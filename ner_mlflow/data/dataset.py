@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +13,9 @@ from ..errors import DataError
 from ..paths import atomic_folder
 from ..redaction import one_line
 from ..tagging.label_schema import LabelSchema
-from .sentences import SPLITS, Corpus, Sentence
+from .sentences import BATCH_SENTENCES, SPLITS, Corpus, Sentence, Sentences, SentencesBuilder
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; raise it with every change, so that old datasets are refused."""
 SCHEMA_FILE = "schema.json"
 COLUMNS = pa.schema(
@@ -23,6 +24,8 @@ COLUMNS = pa.schema(
         pa.field("tags", pa.list_(pa.string()), nullable=False),
         pa.field("document", pa.string()),
         pa.field("origin", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("starts", pa.list_(pa.int32())),
     ]
 )
 
@@ -46,7 +49,10 @@ def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
     for split in SPLITS:
         digest.update(f"\n{split}\n".encode())
         for sentence in corpus[split]:
-            digest.update(json.dumps([sentence.tokens, sentence.tags, sentence.document]).encode())
+            content: list[object] = [sentence.tokens, sentence.tags, sentence.document]
+            if sentence.text is not None:
+                content += [sentence.text, sentence.starts]
+            digest.update(json.dumps(content).encode())
     return digest.hexdigest()
 
 
@@ -60,8 +66,10 @@ def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
     }
     with atomic_folder(folder) as part:
         for split in SPLITS:
-            rows = [_row(sentence) for sentence in dataset.corpus[split]]
-            pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), part / f"{split}.parquet")
+            rows = map(_row, dataset.corpus[split])
+            with pq.ParquetWriter(part / f"{split}.parquet", COLUMNS) as writer:
+                while batch := list(islice(rows, BATCH_SENTENCES)):
+                    writer.write_table(pa.Table.from_pylist(batch, schema=COLUMNS))
         (part / SCHEMA_FILE).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
@@ -89,24 +97,15 @@ def load_dataset(folder: Path) -> PreparedDataset:
         raise DataError(
             f"{path}: broken ({type(error).__name__}): run the data step again"
         ) from error
-    corpus: Corpus = {}
+    corpus: dict[str, Sentences] = {}
     for split in SPLITS:
         try:
-            table = pq.read_table(folder / f"{split}.parquet")
-            if table.schema.names != COLUMNS.names:
-                raise pa.ArrowInvalid(
-                    f"columns {', '.join(table.schema.names)} instead of {', '.join(COLUMNS.names)}"
-                )
-            rows = table.cast(COLUMNS).to_pylist()
+            corpus[split] = _load_split(folder / f"{split}.parquet")
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(
                 f"{folder / f'{split}.parquet'}: cannot be read ({one_line(error, limit=200)}): "
                 "run the data step again"
             ) from error
-        corpus[split] = [
-            Sentence(tuple(row["tokens"]), tuple(row["tags"]), row["document"], row["origin"] or "")
-            for row in rows
-        ]
     actual = fingerprint(corpus, schema)
     if actual != expected:
         raise DataError(
@@ -116,10 +115,33 @@ def load_dataset(folder: Path) -> PreparedDataset:
     return PreparedDataset(name, corpus, schema, actual)
 
 
+def _load_split(path: Path) -> Sentences:
+    builder = SentencesBuilder()
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if names != COLUMNS.names:
+            raise pa.ArrowInvalid(
+                f"columns {', '.join(names)} instead of {', '.join(COLUMNS.names)}"
+            )
+        for batch in file.iter_batches(BATCH_SENTENCES):
+            for row in batch.cast(COLUMNS).to_pylist():
+                builder.append(
+                    row["tokens"],
+                    row["tags"],
+                    row["origin"] or "",
+                    document=row["document"],
+                    text=row["text"],
+                    starts=row["starts"],
+                )
+    return builder.finish()
+
+
 def _row(sentence: Sentence) -> dict[str, object]:
     return {
         "tokens": sentence.tokens,
         "tags": sentence.tags,
         "document": sentence.document,
         "origin": sentence.origin,
+        "text": sentence.text,
+        "starts": sentence.starts,
     }

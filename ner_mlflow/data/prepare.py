@@ -1,22 +1,28 @@
-"""Prepare a corpus: relabel, repair, split, drop duplicates, oversample, and count every change."""
+"""Prepare a corpus: relabel, split, drop duplicates, oversample, and count every change."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
 from ..errors import DataError
-from ..tagging.iob2 import OUTSIDE, invalid_positions, repair, split_tag
+from ..tagging.iob2 import OUTSIDE, split_tag
 from ..tagging.label_schema import LabelSchema
+from .findings import SHOWN, Findings
 from .label_map import LabelMap, load_label_map
-from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
+from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence, Sentences
 
-SHOWN = 5
-"""Number of positions that a message lists; it counts the others."""
+FAR_FROM_FRACTION = 0.2
+"""A carved split is far from the size asked for if it misses it by more than this share."""
 _TYPE = re.compile(r"[\w .:-]+")
 """Characters that MLflow allows in the name of a metric, without the slash, our separator."""
+
+PreparedCorpus = dict[str, Sentences]
 
 
 @dataclass(frozen=True)
@@ -25,59 +31,62 @@ class Preparation:
 
     Attributes:
         corpus: train, validation and test.
-        source: the corpus after relabelling and repair, with the splits of the source.
+        source: the corpus after relabelling, with the splits of the source.
         schema: the label schema.
-        counts: number of changes by name, such as ``train/iob2_repaired``.
+        findings: what reading and preparation left out, changed or noted.
     """
 
-    corpus: Corpus
-    source: Corpus
+    corpus: PreparedCorpus
+    source: PreparedCorpus
     schema: LabelSchema
-    counts: dict[str, int] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
 
 
-def prepare(corpus: Corpus, config: DataConfig) -> Preparation:
-    """Repair, relabel, split, drop duplicates and oversample, in this order.
+def prepare(corpus: Corpus, config: DataConfig, findings: Findings | None = None) -> Preparation:
+    """Relabel, split, drop duplicates and oversample, in this order.
 
     Only train loses or repeats sentences.
 
+    Args:
+        corpus: splits in valid IOB2, as read.
+        config: the settings.
+        findings: receives the changes; None: a collector of their own.
+
     Raises:
         DataError: there is no train split, train has no entity, a split would be empty, or a type
-            cannot name a metric; unknown tags or invalid IOB2, if the settings make them errors.
+            cannot name a metric; unknown tags, if the settings make them errors.
     """
     if not corpus.get(TRAIN):
         raise DataError(
             f"dataset {config.dataset!r}: no train split among {', '.join(corpus) or 'none'}: "
-            "name a file or split train"
+            "name a file or split train, or say which one is by splits=NAME=train"
         )
+    findings = findings or Findings()
     table = load_label_map(config.label_map)
-    counts: Counter[str] = Counter()
-    _check_tags(corpus, table, config, counts)
-    source = {
-        split: [_relabel(sentence, table) for sentence in sentences]
-        for split, sentences in _repair(corpus, config, counts).items()
-    }
-    schema = LabelSchema(table.target_types or tuple(_types(source)))
+    tables = {split: Sentences.of(sentences) for split, sentences in corpus.items()}
+    _check_tags(tables, table, config, findings)
+    source = {split: sentences.rename_tags(table.relabel) for split, sentences in tables.items()}
+    schema = LabelSchema(table.target_types or tuple(_types(source.values())))
     if unusable := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
         raise DataError(
             f"dataset {config.dataset!r}: type {unusable[0]!r} must be letters, digits, blanks "
             "and _ - . : to name metrics: rename it by a label_map"
         )
-    if not schema.types or not any(_types({TRAIN: source[TRAIN]})):
+    if not schema.types or not _types([source[TRAIN]]):
         raise DataError(
             f"dataset {config.dataset!r}: train holds no entity after relabelling "
             f"by {config.label_map!r}: check the table"
         )
-    prepared = _carve_missing(source, config, counts)
-    prepared[TRAIN] = _drop_duplicates(prepared, config, counts)
-    prepared[TRAIN] = prepared[TRAIN] + oversample(prepared[TRAIN], config, counts)
-    return Preparation({split: prepared[split] for split in SPLITS}, source, schema, dict(counts))
+    prepared = _carve_missing(source, config, findings)
+    prepared[TRAIN] = _drop_duplicates(prepared, config, findings)
+    rows = oversample(prepared[TRAIN], config, findings)
+    if rows:
+        prepared[TRAIN] = prepared[TRAIN].take([*range(len(prepared[TRAIN])), *rows])
+    return Preparation({split: prepared[split] for split in SPLITS}, source, schema, findings)
 
 
-def oversample(
-    sentences: list[Sentence], config: DataConfig, counts: Counter[str]
-) -> list[Sentence]:
-    """Draw the sentences to repeat, without replacement and by the seed.
+def oversample(sentences: Sequence[Sentence], config: DataConfig, findings: Findings) -> list[int]:
+    """Draw the sentences to repeat, without replacement and by the seed; return their numbers.
 
     First draws up to ``(oversample_factor - 1) * len(sentences)`` of the sentences with an entity.
     Then draws the share ``rare_boost`` of the sentences, repeated ones included, that hold one of
@@ -87,57 +96,56 @@ def oversample(
     Args:
         sentences: train.
         config: the settings named above, and the seed.
-        counts: receives the number of sentences drawn in both steps.
+        findings: receives the number of sentences drawn in both steps.
     """
+    if config.oversample_factor == 1 and not config.rare_boost:
+        return []
     random = Random(config.seed)
-    with_entity = [
-        sentence for sentence in sentences if any(tag != OUTSIDE for tag in sentence.tags)
-    ]
+    types = {
+        row: {split_tag(tag)[1] for tag in set(sentence.tags) if tag != OUTSIDE}
+        for row, sentence in enumerate(sentences)
+        if any(tag != OUTSIDE for tag in sentence.tags)
+    }
+    with_entity = list(types)
     size = round((config.oversample_factor - 1) * len(sentences))
     repeated = random.sample(with_entity, min(size, len(with_entity)))
-    holders: dict[str, list[Sentence]] = {}
-    for sentence in with_entity:
-        for type_ in _types({TRAIN: [sentence]}):
-            holders.setdefault(type_, []).append(sentence)
-    rarest = set(
-        sorted(holders, key=lambda type_: (len(holders[type_]), type_))[: config.rare_types]
-    )
-    pool = [sentence for sentence in with_entity + repeated if _types({TRAIN: [sentence]}) & rarest]
+    holders = Counter(type_ for of_row in types.values() for type_ in of_row)
+    rarest = set(sorted(holders, key=lambda type_: (holders[type_], type_))[: config.rare_types])
+    pool = [row for row in with_entity + repeated if types[row] & rarest]
     boosted = random.sample(pool, min(round(config.rare_boost * len(pool)), len(pool)))
-    counts["train/oversampled"] += len(repeated)
-    counts["train/rare_boosted"] += len(boosted)
+    findings.add("oversampled", TRAIN, count=len(repeated))
+    findings.add("rare_boosted", TRAIN, count=len(boosted))
     return repeated + boosted
 
 
-def _types(corpus: Corpus) -> set[str]:
+def _types(tables: Iterable[Sentences]) -> set[str]:
+    """Return the types of the tags that occur."""
     return {
-        split_tag(tag)[1]
-        for sentences in corpus.values()
-        for sentence in sentences
-        for tag in set(sentence.tags)
-        if tag != OUTSIDE
+        split_tag(name)[1]
+        for sentences in tables
+        for name in sentences.used_tag_names()
+        if name != OUTSIDE
     }
 
 
-def _list_positions(positions: list[str]) -> str:
-    more = f" and {len(positions) - SHOWN} more" if len(positions) > SHOWN else ""
-    return ", ".join(positions[:SHOWN]) + more
-
-
-def _check_tags(corpus: Corpus, table: LabelMap, config: DataConfig, counts: Counter[str]) -> None:
+def _check_tags(
+    corpus: PreparedCorpus, table: LabelMap, config: DataConfig, findings: Findings
+) -> None:
     unknown: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
     for split, sentences in corpus.items():
-        for sentence in sentences:
-            for position, tag in enumerate(sentence.tags):
-                if not table.knows(tag):
-                    unknown.setdefault(tag, []).append(
-                        f"{sentence.origin} word {position} {sentence.tokens[position]!r}"
-                    )
-                    counts[f"{split}/unknown_tags"] += 1
+        names = [name for name in sentences.tag_names if not table.knows(name)]
+        for sentence, position in sentences.find_tags(names):
+            tag = sentence.tags[position]
+            place = f"{sentence.origin} word {position} {sentence.tokens[position]!r}"
+            counts[tag] += 1
+            if len(places := unknown.setdefault(tag, [])) < SHOWN:
+                places.append(place)
+            findings.add("unknown_tags", split, place, tag)
     if unknown and config.unknown_tags == "error":
         listed = "; ".join(
-            f"{tag} ({len(positions)} times: {_list_positions(positions)})"
-            for tag, positions in sorted(unknown.items())
+            f"{tag} ({counts[tag]} times: {_list_places(unknown[tag], counts[tag])})"
+            for tag in sorted(unknown)
         )
         raise DataError(
             f"label map {table.name!r} does not know: {listed}. "
@@ -145,92 +153,84 @@ def _check_tags(corpus: Corpus, table: LabelMap, config: DataConfig, counts: Cou
         )
 
 
-def _repair(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
-    # Before relabelling: a merge of types would hide that an I- tag continues nothing.
-    repaired: Corpus = {}
-    broken: list[str] = []
-    for split, sentences in corpus.items():
-        repaired[split] = []
-        for sentence in sentences:
-            if positions := invalid_positions(sentence.tags):
-                counts[f"{split}/iob2_repaired"] += len(positions)
-                broken += [
-                    f"{sentence.origin} word {position} {sentence.tags[position]}"
-                    for position in positions
-                ]
-                sentence = replace(sentence, tags=tuple(repair(sentence.tags)))
-            repaired[split].append(sentence)
-    if broken and config.invalid_iob2 == "error":
-        raise DataError(
-            f"{len(broken)} I- tags continue no entity of their type: {_list_positions(broken)}. "
-            "Fix them, or choose invalid_iob2=repair"
-        )
-    return repaired
+def _list_places(places: list[str], count: int) -> str:
+    more = f" and {count - len(places)} more" if count > len(places) else ""
+    return ", ".join(places) + more
 
 
-def _relabel(sentence: Sentence, table: LabelMap) -> Sentence:
-    return replace(sentence, tags=tuple(table.relabel(tag) for tag in sentence.tags))
-
-
-def _carve_missing(source: Corpus, config: DataConfig, counts: Counter[str]) -> Corpus:
+def _carve_missing(
+    source: PreparedCorpus, config: DataConfig, findings: Findings
+) -> PreparedCorpus:
     """Take the splits that the corpus lacks out of train, in whole documents if they are named."""
     prepared = dict(source)
     for split, fraction in ((TEST, config.test_fraction), (VALIDATION, config.validation_fraction)):
         if prepared.get(split):
             continue
-        rest, carved = _carve(prepared[TRAIN], fraction, Random(f"{config.seed}:{split}"))
-        if not carved or not rest:
+        train = prepared[TRAIN]
+        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"))
+        carved = int(is_carved.sum())
+        if carved in (0, len(train)):
             raise DataError(
                 f"dataset {config.dataset!r}: no {split} split, and {split}_fraction={fraction} "
-                f"of {len(prepared[TRAIN])} train sentences, in whole documents, leaves one of the "
+                f"of {len(train)} train sentences, in whole documents, leaves one of the "
                 f"two empty: give a {split} file or change the fraction"
             )
-        prepared[TRAIN], prepared[split] = rest, carved
-        counts[f"{split}/carved_from_train"] = len(carved)
+        prepared[split] = train.take(np.flatnonzero(is_carved))
+        prepared[TRAIN] = train.take(np.flatnonzero(~is_carved))
+        findings.add("carved_from_train", split, count=carved)
+        wanted = fraction * len(train)
+        if abs(carved - wanted) > max(1, FAR_FROM_FRACTION * wanted):
+            findings.add(
+                "carved_far_from_fraction",
+                split,
+                detail=f"{carved} of {len(train)} sentences, {split}_fraction={fraction}",
+                count=abs(carved - round(wanted)),
+            )
     return prepared
 
 
-def _carve(
-    sentences: list[Sentence], fraction: float, random: Random
-) -> tuple[list[Sentence], list[Sentence]]:
-    groups: dict[str, int] = Counter(
-        sentence.document or f"\0{index}" for index, sentence in enumerate(sentences)
-    )
+def _carve(train: Sentences, fraction: float, random: Random) -> NDArray[np.bool_]:
+    """Return for each sentence whether it is carved out."""
+    documents = [document or f"\0{index}" for index, document in enumerate(train.documents())]
+    groups: dict[str, int] = Counter(documents)
     names = list(groups)
     random.shuffle(names)
-    missing, chosen = round(fraction * len(sentences)), set()
+    missing, chosen = round(fraction * len(train)), set()
     for name in names:
         if groups[name] < 2 * missing:  # the group brings the split closer to its size
             chosen.add(name)
             missing -= groups[name]
     if missing and not chosen:  # every group is too large
         chosen.add(min(names, key=lambda name: groups[name]))
-    parts: tuple[list[Sentence], list[Sentence]] = ([], [])
-    for index, sentence in enumerate(sentences):
-        parts[(sentence.document or f"\0{index}") in chosen].append(sentence)
-    return parts
+    return np.array([document in chosen for document in documents])
 
 
-def _drop_duplicates(corpus: Corpus, config: DataConfig, counts: Counter[str]) -> list[Sentence]:
+def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findings) -> Sentences:
     """Return train without sentences whose tokens also occur in validation or test.
 
-    Counts the overlap of each pair of splits.
+    Counts the overlap of each pair of splits, and repeated sentences within a split.
     """
-    tokens = {split: {sentence.tokens for sentence in corpus[split]} for split in SPLITS}
+    hashes = {split: _hashes(corpus[split]) for split in SPLITS}
+    for split in SPLITS:
+        findings.add("duplicate_rows", split, count=len(hashes[split]) - len(set(hashes[split])))
+    held_out = {split: set(hashes[split]) for split in (VALIDATION, TEST)}
     for split, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
-        counts[f"{split}/also_in_{other}"] = _count(corpus[split], tokens[other])
-    held_out = tokens[VALIDATION] | tokens[TEST]
+        overlap = sum(value in held_out[other] for value in hashes[split])
+        findings.add(f"also_in_{other}", split, count=overlap)
+    train = corpus[TRAIN]
     if config.cross_split_duplicates == "keep":
-        return corpus[TRAIN]
-    unique = [sentence for sentence in corpus[TRAIN] if sentence.tokens not in held_out]
+        return train
+    elsewhere = held_out[VALIDATION] | held_out[TEST]
+    unique = [row for row, value in enumerate(hashes[TRAIN]) if value not in elsewhere]
     if not unique:
         raise DataError(
             "every train sentence also occurs in validation or test: "
             "give a train split of its own, or choose cross_split_duplicates=keep"
         )
-    counts["train/duplicates_dropped"] = len(corpus[TRAIN]) - len(unique)
-    return unique
+    findings.add("duplicates_dropped", TRAIN, count=len(train) - len(unique))
+    return train.take(unique) if len(unique) < len(train) else train
 
 
-def _count(sentences: Iterable[Sentence], tokens: set[tuple[str, ...]]) -> int:
-    return sum(sentence.tokens in tokens for sentence in sentences)
+def _hashes(sentences: Iterable[Sentence]) -> list[int]:
+    """Return a 64-bit hash of each sentence's tokens."""
+    return [hash(sentence.tokens) for sentence in sentences]

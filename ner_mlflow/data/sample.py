@@ -355,7 +355,7 @@ def generate_sample(seed: int) -> Corpus:
     templates = split_templates(tables.templates, seed)
     lexicon = split_gazetteers(tables, seed)
     written: set[tuple[str, ...]] = set()
-    corpus: Corpus = {}
+    corpus: dict[str, list[Sentence]] = {}
     for split, size in SIZES.items():
         writer = _Writer(
             tables,

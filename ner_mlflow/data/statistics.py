@@ -1,6 +1,7 @@
 """Count sentences, words and entities of a corpus before and after preparation."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
     return figure
 
 
-def _row(sentences: list[Sentence], schema: LabelSchema) -> dict[str, float]:
+def _row(sentences: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
     lengths = pd.Series([len(sentence.tokens) for sentence in sentences] or [0])
     types = Counter(entity.type for sentence in sentences for entity in to_entities(sentence.tags))
     return {

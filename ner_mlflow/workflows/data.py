@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ..config.schema import DataConfig
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
+from ..data.hub import hub_commit
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS
-from ..data.sources import hub_commit, read_corpus
+from ..data.sources import read_corpus
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
@@ -45,15 +46,15 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     """Prepare a dataset in an open run."""
     run.log_config(data=config)
     key = data_cache_key(config)
-    corpus = read_corpus(config.dataset, config.revision, config.seed)
-    preparation = prepare(corpus, config)
+    reading = read_corpus(config)
+    preparation = prepare(reading.corpus, config, reading.findings)
     digest = fingerprint(preparation.corpus, preparation.schema)
     name = _short_name(config.dataset)
     dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
     table = statistics(preparation)
     run.log_metrics(statistics_metrics(table))
-    changes = {f"changes/{event}": float(count) for event, count in preparation.counts.items()}
-    run.log_metrics(changes)
+    findings = preparation.findings
+    run.log_metrics({f"changes/{name}": count for name, count in findings.metrics().items()})
     run.log_table("statistics", table)
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
     with temporary_folder() as folder:
@@ -64,9 +65,8 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     record.write(run)
     for split in SPLITS:
         log.info("%s: %d sentences", split, len(dataset.corpus[split]))
-    for event, count in sorted(preparation.counts.items()):
-        if count:
-            log.info("%s: %d", event.replace("_", " "), count)
+    for finding in findings:
+        log.info("%s", finding)
     return TrackedDataset(run.id, dataset)
 
 

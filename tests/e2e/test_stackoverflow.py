@@ -20,20 +20,23 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORP
 
 
 def test_counts_are_those_of_the_corpus() -> None:
-    preparation = prepare(read_corpus(str(CORPUS)), load_config().data)
+    config = load_config(overrides={"data.dataset": str(CORPUS)}).data
+    reading = read_corpus(config)
+    preparation = prepare(reading.corpus, config, reading.findings)
     for split, (sentences, types) in COUNTS.items():
         source = preparation.source[split]
         assert len(source) == sentences
         entities = [entity.type for sentence in source for entity in to_entities(sentence.tags)]
         assert {type_: entities.count(type_) for type_ in preparation.schema.types} == types
-    assert [preparation.counts[f"{split}/iob2_repaired"] for split in COUNTS] == [7, 3, 1]
+    assert [reading.findings.count("tags_repaired", split) for split in COUNTS] == [7, 3, 1]
     assert preparation.corpus["validation"] == preparation.source["validation"]
     assert preparation.corpus["test"] == preparation.source["test"]
 
 
 def test_oversampling_is_that_of_the_reference_study() -> None:
-    config = load_config("bert_full", {"data.cross_split_duplicates": "keep"}).data
-    preparation = prepare(read_corpus(str(CORPUS)), config)
-    assert preparation.counts["train/oversampled"] == 2229
-    assert preparation.counts["train/rare_boosted"] == 208
+    settings = {"data.dataset": str(CORPUS), "data.cross_split_duplicates": "keep"}
+    config = load_config("bert_full", settings).data
+    preparation = prepare(read_corpus(config).corpus, config)
+    assert preparation.findings.count("oversampled") == 2229
+    assert preparation.findings.count("rare_boosted") == 208
     assert len(preparation.corpus["train"]) == 9263 + 2229 + 208

@@ -1,0 +1,1 @@
+"""Read and write corpora: a file for each format, and one registry of them."""

@@ -1,0 +1,165 @@
+"""Define what a format is, and the records that its reader yields and its writer takes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...config.schema import DataConfig
+from ..findings import Findings
+
+
+class Span(NamedTuple):
+    """An annotated span.
+
+    Attributes:
+        start: its first character or word.
+        end: the character or word after its last.
+        label: its type, as the source spells it.
+        surface: its text as the file names it, against which offsets are checked; None if the file
+            does not name it.
+        parts: the parts of a discontinuous span, each as start and end; else empty.
+    """
+
+    start: int
+    end: int
+    label: str
+    surface: str | None = None
+    parts: tuple[tuple[int, int], ...] = ()
+
+
+class TaggedWords(NamedTuple):
+    """Words with a tag each, in whatever scheme.
+
+    ``position`` is the number of the line (from 1) or row (from 0), for messages.
+    """
+
+    tokens: Sequence[str]
+    tags: Sequence[str]
+    position: int
+    document: str | None = None
+
+
+class WordsWithSpans(NamedTuple):
+    """Words with spans that count words."""
+
+    tokens: Sequence[str]
+    spans: Sequence[Span]
+    position: int
+    document: str | None = None
+
+
+class TextWithSpans(NamedTuple):
+    """A running text with spans that count characters.
+
+    ``document`` names the text; None: it is named by its position.
+    """
+
+    text: str
+    spans: Sequence[Span]
+    position: int
+    document: str | None = None
+
+
+Record = TaggedWords | WordsWithSpans | TextWithSpans
+
+
+class AnnotatedText(NamedTuple):
+    """What a writer takes: a text with flat entities in order, offsets in code points.
+
+    Attributes:
+        text: the text.
+        spans: its entities.
+        document: the id of the text, or None.
+        words: offsets of its words as (start, end); None: the writer cuts the text itself, as the
+            served model does.
+        scores: the confidence in each entity, for predictions.
+    """
+
+    text: str
+    spans: Sequence[Span]
+    document: str | None = None
+    words: Sequence[tuple[int, int]] | None = None
+    scores: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a file, by which its format is known.
+
+    Attributes:
+        path: the file.
+        suffix: its suffix in lower case, without ``.gz``.
+        kind: ``lines`` (text), ``json`` (an object a line, or an array), ``parquet`` or ``binary``.
+        lines: the first lines of a text file that are not blank, without their ends.
+        row: the first item of a JSON or Parquet file that is not null; None for other files, and
+            for files without an item.
+        columns: the columns of a Parquet file; else empty.
+    """
+
+    path: Path
+    suffix: str
+    kind: str
+    lines: tuple[str, ...] = ()
+    row: Any = None
+    columns: tuple[str, ...] = ()
+
+
+class Rows(NamedTuple):
+    """Rows of a JSON file, a Parquet file or a hub dataset.
+
+    Attributes:
+        place: the first part of a row's place, before its number.
+        items: the number of each row, and the row, which may be any JSON value.
+        class_names: returns the names of a field's numbers where the source gives them, or None.
+    """
+
+    place: str
+    items: Iterable[tuple[int, Any]]
+    class_names: Callable[[str], Sequence[str] | None]
+
+
+FileReader = Callable[[Path, DataConfig, Findings, str], Iterator[Record]]
+"""Reads a file; takes the path, the settings, the collector of findings and the name of the split.
+
+It raises DataError, with the place, for what it cannot read.
+"""
+RowReader = Callable[[Rows, DataConfig, Findings, str], Iterator[Record]]
+"""Reads rows, likewise."""
+Writer = Callable[[Path, Iterable[AnnotatedText]], None]
+"""Writes texts to a file, as a stream."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: its name as a setting and an option.
+        title: the name that people know it by.
+        summary: what such a file holds, for the documentation and ``--help``.
+        example: the beginning of a file.
+        matches: whether the beginning of a file is of this format.
+        read: reads rows where ``is_rows``, else a file.
+        is_rows: the format is one of rows, whether in JSON, Parquet or on the hub.
+        place: what stands between the path and the number of a place in a file: ``:`` for lines;
+            rows know their own.
+        suffixes: suffixes of files of this format; the first is that of written files.
+        write: writes a file; None if the format is only read.
+    """
+
+    name: str
+    title: str
+    summary: str
+    example: str
+    matches: Callable[[Head], bool]
+    read: FileReader | RowReader
+    is_rows: bool
+    suffixes: tuple[str, ...]
+    place: str = ":"
+    write: Writer | None = None
+
+
+def string_field(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return the first of these fields that a row has, as text; None if it has none."""
+    return next((str(row[name]) for name in names if row.get(name) is not None), None)
