@@ -191,18 +191,19 @@ def _carve_missing(
 
 def _carve(train: Sentences, fraction: float, random: Random) -> NDArray[np.bool_]:
     """Return for each sentence whether it is carved out."""
-    documents = [document or f"\0{index}" for index, document in enumerate(train.documents())]
-    groups: dict[str, int] = Counter(documents)
-    names = list(groups)
-    random.shuffle(names)
-    missing, chosen = round(fraction * len(train)), set()
-    for name in names:
-        if groups[name] < 2 * missing:  # the group brings the split closer to its size
-            chosen.add(name)
-            missing -= groups[name]
-    if missing and not chosen:  # every group is too large
-        chosen.add(min(names, key=lambda name: groups[name]))
-    return np.array([document in chosen for document in documents])
+    groups = train.document_ids()
+    sizes = np.bincount(groups).tolist()
+    numbers = list(range(len(sizes)))
+    random.shuffle(numbers)
+    missing, chosen = round(fraction * len(train)), np.zeros(len(sizes), dtype=bool)
+    for number in numbers:
+        if sizes[number] < 2 * missing:  # the group brings the split closer to its size
+            chosen[number] = True
+            missing -= sizes[number]
+    if missing and not chosen.any():  # every group is too large
+        chosen[min(numbers, key=sizes.__getitem__)] = True
+    carved: NDArray[np.bool_] = chosen[groups]
+    return carved
 
 
 def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findings) -> Sentences:

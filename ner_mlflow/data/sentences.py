@@ -198,12 +198,18 @@ class Sentences(Sequence[Sentence]):
                 if tag in names:
                     yield sentence, position
 
-    def documents(self) -> list[str | None]:
-        """Return the document of each sentence."""
-        documents = [
-            name for batch in self._batches for name in batch.column("document").to_pylist()
-        ]
-        return documents if self._order is None else [documents[row] for row in self._order]
+    def document_ids(self) -> NDArray[np.int64]:
+        """Return the number of the document of each sentence, from 0 without gaps.
+
+        A sentence without a document is one of its own.
+        """
+        columns = [batch.column("document") for batch in self._batches]
+        names = pa.chunked_array(columns, pa.string()).combine_chunks()
+        ids = names.dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64)
+        ids = ids if self._order is None else ids[self._order]
+        alone = np.flatnonzero(ids < 0)
+        ids[alone] = np.arange(len(alone)) + len(names)
+        return np.unique(ids, return_inverse=True)[1]
 
     @property
     def arrow_bytes(self) -> int:
