@@ -167,7 +167,7 @@ def _carve_missing(
         if prepared.get(split):
             continue
         train = prepared[TRAIN]
-        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"))
+        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"), findings)
         carved = int(is_carved.sum())
         if carved in (0, len(train)):
             raise DataError(
@@ -189,9 +189,14 @@ def _carve_missing(
     return prepared
 
 
-def _carve(train: Sentences, fraction: float, random: Random) -> NDArray[np.bool_]:
-    """Return for each sentence whether it is carved out."""
+def _carve(
+    train: Sentences, fraction: float, random: Random, findings: Findings
+) -> NDArray[np.bool_]:
+    """Return for each sentence whether it is carved out, in whole documents."""
     groups = train.document_ids()
+    if len(train) > 1 and not groups.any():
+        findings.add("documents_ignored", TRAIN, train[0].origin, str(train[0].document))
+        groups = np.arange(len(train))
     sizes = np.bincount(groups).tolist()
     numbers = list(range(len(sizes)))
     random.shuffle(numbers)
