@@ -36,6 +36,7 @@ BATCH_ROWS = 65_536
 
 
 def main() -> None:
+    """Measure, and print one JSON object."""
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1])
     parser.add_argument("dataset", help="a folder of two-column CoNLL files")
     parser.add_argument("--rounds", type=int, default=7)
@@ -63,8 +64,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:
             write_large_file(config, Path(folder) / "train.jsonl", arguments.bytes)
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.reading", arguments.dataset]
-                + ["--measure", folder, "--step", arguments.step],
+                [
+                    *(sys.executable, "-m", "benchmarks.reading", arguments.dataset),
+                    *("--measure", folder, "--step", arguments.step),
+                ],
                 check=True,
                 capture_output=True,
                 text=True,

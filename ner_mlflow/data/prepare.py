@@ -218,17 +218,18 @@ def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findi
     """
     hashes = {split: _hashes(corpus[split]) for split in SPLITS}
     for split in SPLITS:
-        findings.add("duplicate_rows", split, count=len(hashes[split]) - len(set(hashes[split])))
-    held_out = {split: set(hashes[split]) for split in (VALIDATION, TEST)}
+        findings.add(
+            "duplicate_rows", split, count=len(hashes[split]) - len(np.unique(hashes[split]))
+        )
     for split, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
-        overlap = sum(value in held_out[other] for value in hashes[split])
+        overlap = int(np.isin(hashes[split], hashes[other]).sum())
         findings.add(f"also_in_{other}", split, count=overlap)
     train = corpus[TRAIN]
     if config.cross_split_duplicates == "keep":
         return train
-    elsewhere = held_out[VALIDATION] | held_out[TEST]
-    unique = [row for row, value in enumerate(hashes[TRAIN]) if value not in elsewhere]
-    if not unique:
+    held_out = np.concatenate([hashes[VALIDATION], hashes[TEST]])
+    unique = np.flatnonzero(~np.isin(hashes[TRAIN], held_out))
+    if not len(unique):
         raise DataError(
             "every train sentence also occurs in validation or test: "
             "give a train split of its own, or choose cross_split_duplicates=keep"
@@ -237,6 +238,7 @@ def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findi
     return train.take(unique) if len(unique) < len(train) else train
 
 
-def _hashes(sentences: Iterable[Sentence]) -> list[int]:
-    """Return a 64-bit hash of each sentence's tokens."""
-    return [hash(sentence.tokens) for sentence in sentences]
+def _hashes(sentences: Sentences) -> NDArray[np.int64]:
+    """Return a 64-bit hash of each sentence's tokens, in 8 bytes each."""
+    hashes = (hash(sentence.tokens) for sentence in sentences)
+    return np.fromiter(hashes, dtype=np.int64, count=len(sentences))
