@@ -123,7 +123,7 @@ def _types(tables: Iterable[Sentences]) -> set[str]:
     return {
         split_tag(name)[1]
         for sentences in tables
-        for name in sentences.used_tag_names()
+        for name in sentences.count_tags()
         if name != OUTSIDE
     }
 
