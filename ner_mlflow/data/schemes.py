@@ -6,7 +6,7 @@ Transformation-Based Learning" (1995); the other names are those in common use.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -71,12 +71,11 @@ _MARKED = re.compile(rf"[A-Za-z][-_:/.|].*|.*[-_:/.|][{_PREFIXES}]", re.DOTALL)
 """A tag that seems to have a prefix or a suffix in some other spelling: it is no type alone."""
 _HAS_LETTER = re.compile(r"[^\W\d_]")
 _HINTS = (
-    (rf"\A(?:o|[{_PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
-    (r"\A\d+\Z", ", or give tag_names"),
-    (r"\A[A-Z](?:-.*)?\Z", ""),
-    (_HAS_LETTER.pattern, ", which is IO if tags are types alone"),
+    (rf"(?:o|[{_PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
+    (r"\d+\Z", ", or give tag_names"),
+    (rf"(?![A-Z](?:-|\Z)).*{_HAS_LETTER.pattern}", ", which is IO if tags are types alone"),
 )
-"""What a message on a tag adds: the text of the first pattern that the tag matches."""
+"""What a message adds if all tags but O match a pattern."""
 
 
 class _Tag(NamedTuple):
@@ -334,11 +333,16 @@ def _refuse(
     place, tag = _first(sentences, strange)
     seen = ", ".join(map(_shown, islice(counts, SHOWN_TAGS)))
     more = ", ..." if len(counts) > SHOWN_TAGS else ""
-    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, tag, re.DOTALL)), "")
+    others = [name for name in counts if name != OUTSIDE]
+    hint = next((hint for pattern, hint in _HINTS if _all_match(pattern, others)), "")
     raise DataError(
         f"{place}: tag {_cut(tag)!r} {fault} (tags seen: {seen}{more}): "
         f"choose another tag_column or scheme{hint}"
     )
+
+
+def _all_match(pattern: str, names: Iterable[str]) -> bool:
+    return all(re.match(pattern, name, re.DOTALL) for name in names)
 
 
 def _first(sentences: Sentences, names: Collection[str]) -> tuple[str, str]:
