@@ -150,7 +150,7 @@ def _read_task(
         spans += _spans(value, labels, text, place)
     for type_, count in others.items():
         findings.add("annotation_of_other_type", split, place, type_, count)
-    document = string_field(data, DOCUMENT_FIELDS) or string_field(task, ("id",))
+    document = string_field({**task, **data}, DOCUMENT_FIELDS)
     return TextWithSpans(text, spans, position, document)
 
 

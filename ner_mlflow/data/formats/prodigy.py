@@ -154,7 +154,7 @@ def _span(span: Any, tokens: _Tokens, place: str) -> Span:
 
 def _row(text: AnnotatedText) -> dict[str, Any]:
     cuts = cut_words(text)
-    following = [*cuts.starts[1:], len(text.text)]
+    following = [*cuts.starts, len(text.text)][1:]
     tokens = [
         {
             "text": text.text[start:end],
