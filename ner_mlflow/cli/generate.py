@@ -71,7 +71,7 @@ _FORMATS_HEAD = f"""\
 # Formats
 
 These are the files that `dataset` can name. The format of a file is known by its content; the
-setting [`source_format`](settings.md#data) names it where that fails. Any file may be gzipped.
+setting [`source_format`](settings.md#data) names it where that fails. Text files may be gzipped.
 
 `mlflow run . --env-manager local -e inspect -P dataset=PATH` shows what would be read of a corpus.
 
@@ -201,8 +201,10 @@ def _format_row(format_: Format) -> str:
 
 
 def _format_example(format_: Format) -> str:
+    summary = f"{format_.summary[0].upper()}{format_.summary[1:]}."
+    text = textwrap.fill(summary, WIDTH, break_long_words=False, break_on_hyphens=False)
     example = format_.example.rstrip("\n")
-    return f"\n## {format_.title}\n\n{format_.summary}\n\n```text\n{example}\n```\n"
+    return f"\n## {format_.title}\n\n{text}\n\n```text\n{example}\n```\n"
 
 
 def _type_cell(setting: Setting) -> str:

@@ -182,7 +182,7 @@ def _setting(key: str, field: FieldInfo, default: Any) -> Setting:
 def _quoted(value: str | list[str]) -> str:
     """Return a text, or a list of texts, in YAML on one line, with quotes."""
     options: dict[str, Any] = {"default_style": '"', "default_flow_style": True}
-    return yaml.safe_dump(value, allow_unicode=True, width=float("inf"), **options).strip()
+    return str(yaml.safe_dump(value, allow_unicode=True, width=float("inf"), **options)).strip()
 
 
 SECTIONS = MappingProxyType(_sections())

@@ -80,7 +80,7 @@ def render_card(inspection: Inspection) -> str:
 def format_text(inspection: Inspection) -> str:
     """Return a corpus as text of :data:`WIDTH` columns; longer paths and commands are not cut."""
     parts: list[Sequence[str]] = [
-        textwrap.wrap(f"{printable(inspection.dataset)}: {_summary(inspection)}", WIDTH),
+        [printable(inspection.dataset), *_indent(_summary(inspection), 2)],
         list(_file_lines(inspection.files)),
         list(_split_lines(inspection)),
         list(_type_lines(inspection.types, [split.split for split in inspection.splits])),

@@ -1,4 +1,4 @@
-"""Split a sentence into its entities and the words between them, and colour the types, for pages."""
+"""Split sentences into entities and the words between them, and give types colours, for pages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -4,34 +4,22 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
-from random import Random
 
 from ..config.schema import DataConfig
 from ..config.settings import SETTINGS
 from ..errors import ConfigError, DataError, NerError
 from ..paths import find_path
-from ..tagging.iob2 import OUTSIDE, to_entities
+from ..tagging.iob2 import OUTSIDE
 from .findings import Finding, Findings, finding_kinds
 from .formats.heads import read_head
 from .formats.registry import recognize
-from .highlights import Part, split_parts
 from .label_map import KEEP, LABEL_MAPS, load_label_map
 from .prepare import Preparation, prepare
-from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Sentence
+from .sentences import SPLITS
 from .sources import SAMPLE, Reading, check_files, read_corpus
+from .survey import ShownSentence, Survey, choose_sentences
 
-EXAMPLES = 5
-"""Examples of a type in a split."""
-MOST_EXAMPLES = 10_000
-"""Different examples of a type that are counted in a split; later ones are ignored."""
-SHOWN_SENTENCES = {TRAIN: 10, VALIDATION: 5, TEST: 5}
-"""Sentences to show of each split; a type that they lack adds one."""
-CANDIDATES = 12
-"""Sentences of each type that may be shown."""
-LONG_SENTENCE = 60
-"""Words. Longer sentences are shown where no other holds a type."""
 LISTED_PATHS = 30
 """Entries of a folder that are listed."""
 SAMPLE_FORMAT = "the bundled sample, synthetic"
@@ -128,15 +116,6 @@ class LabelMapFit:
 
 
 @dataclass(frozen=True)
-class ShownSentence:
-    """A sentence to show: its split, its place in the source, and its entities and words."""
-
-    split: str
-    origin: str
-    parts: Sequence[Part]
-
-
-@dataclass(frozen=True)
 class Inspection:
     """What people see of a corpus before they train on it.
 
@@ -189,8 +168,8 @@ def inspect_corpus(config: DataConfig) -> Inspection:
     """
     try:
         reading = read_corpus(config)
-    except DataError as error:
-        return describe_refused(config, error)
+    except DataError as refused:
+        return describe_refused(config, refused)
     fits = fit_label_maps(_types_of(reading), config)
     label_map = recommend_label_map(fits, config)
     error = next((fit.error for fit in fits if fit.error), "")
@@ -219,13 +198,11 @@ def describe(
         fingerprint: the fingerprint of the prepared dataset.
     """
     findings = preparation.findings if preparation else reading.findings
-    surveys = {split: _Survey(rows, f"{config.seed}") for split, rows in reading.corpus.items()}
+    surveys = {split: Survey(rows, config.seed) for split, rows in reading.corpus.items()}
     types = _summarize_types(surveys)
-    prepared: dict[str, _Survey] = {}
+    prepared: dict[str, Survey] = {}
     if preparation:
-        prepared = {
-            split: _Survey(rows, f"{config.seed}") for split, rows in preparation.corpus.items()
-        }
+        prepared = {split: Survey(rows, config.seed) for split, rows in preparation.corpus.items()}
         types = _with_targets(types, config)
     shown = preparation.corpus if preparation else reading.corpus
     return Inspection(
@@ -243,7 +220,7 @@ def describe(
         findings=_by_effect(findings),
         settings=changed_settings(config),
         fingerprint=fingerprint,
-        sentences=_choose_sentences(shown, prepared or surveys, config.seed),
+        sentences=choose_sentences(shown, prepared or surveys, config.seed),
     )
 
 
@@ -354,69 +331,16 @@ def _fit(name: str, types: Sequence[str]) -> LabelMapFit:
     )
 
 
-class _Survey:
-    """What one pass over the sentences of a split counts and remembers."""
-
-    def __init__(self, sentences: Iterable[Sentence], seed: str) -> None:
-        random = Random(seed)
-        self.sentences = self.words = 0
-        self.types: Counter[str] = Counter()
-        self.surfaces: dict[str, Counter[str]] = {}
-        self.candidates: dict[str, list[int]] = {}
-        """Type -> numbers of sentences that hold it, short ones drawn at random."""
-        self._documents: set[str] = set()
-        self._holders: Counter[str] = Counter()
-        for row, sentence in enumerate(sentences):
-            self.sentences += 1
-            self.words += len(sentence.tokens)
-            if sentence.document is not None:
-                self._documents.add(sentence.document)
-            entities = to_entities(sentence.tags)
-            for entity in entities:
-                self.types[entity.type] += 1
-                surfaces = self.surfaces.setdefault(entity.type, Counter())
-                surface = _surface(sentence, entity.start, entity.end)
-                if surface in surfaces or len(surfaces) < MOST_EXAMPLES:
-                    surfaces[surface] += 1
-            is_long = len(sentence.tokens) > LONG_SENTENCE
-            for type_ in sorted({entity.type for entity in entities}):
-                candidates = self.candidates.setdefault(type_, [])
-                if is_long and candidates:
-                    continue
-                self._holders[type_] += 1
-                if len(candidates) < CANDIDATES:
-                    candidates.append(row)
-                elif (position := random.randrange(self._holders[type_])) < CANDIDATES:
-                    candidates[position] = row
-
-    @property
-    def documents(self) -> int:
-        return len(self._documents)
-
-    def examples(self, type_: str) -> tuple[str, ...]:
-        """Return the most frequent texts of a type; texts of equal frequency in their order."""
-        surfaces = self.surfaces.get(type_, Counter())
-        return tuple(surface for surface, _ in surfaces.most_common(EXAMPLES))
-
-
-def _surface(sentence: Sentence, start: int, end: int) -> str:
-    if sentence.text is not None and sentence.starts is not None:
-        return sentence.text[
-            sentence.starts[start] : sentence.starts[end - 1] + len(sentence.tokens[end - 1])
-        ]
-    return " ".join(sentence.tokens[start:end])
-
-
 def _types_of(reading: Reading) -> list[str]:
     counts: Counter[str] = Counter()
     for sentences in reading.corpus.values():
         for sentence in sentences:
             counts.update(tag[2:] for tag in sentence.tags if tag.startswith("B-"))
-    return [type_ for type_, _ in counts.most_common()]
+    return sorted(counts, key=lambda type_: (-counts[type_], type_))
 
 
 def _summarize_splits(
-    surveys: Mapping[str, _Survey], findings: Findings
+    surveys: Mapping[str, Survey], findings: Findings
 ) -> tuple[SplitSummary, ...]:
     return tuple(
         SplitSummary(
@@ -431,7 +355,7 @@ def _summarize_splits(
     )
 
 
-def _summarize_types(surveys: Mapping[str, _Survey]) -> tuple[TypeSummary, ...]:
+def _summarize_types(surveys: Mapping[str, Survey]) -> tuple[TypeSummary, ...]:
     names = {type_ for survey in surveys.values() for type_ in survey.types}
     summaries = [
         TypeSummary(
@@ -453,7 +377,7 @@ def _with_targets(types: Iterable[TypeSummary], config: DataConfig) -> tuple[Typ
     )
 
 
-def _in_order(surveys: Mapping[str, _Survey]) -> list[tuple[str, _Survey]]:
+def _in_order(surveys: Mapping[str, Survey]) -> list[tuple[str, Survey]]:
     return [(split, surveys[split]) for split in SPLITS if split in surveys]
 
 
@@ -476,57 +400,8 @@ def _split_rank(split: str) -> int:
     return SPLITS.index(split) if split in SPLITS else -1
 
 
-def _choose_sentences(
-    corpus: Mapping[str, Sequence[Sentence]], surveys: Mapping[str, _Survey], seed: int
-) -> tuple[ShownSentence, ...]:
-    """Return sentences of each split that together show every type, the rarest types first."""
-    counts: Counter[str] = Counter()
-    for survey in surveys.values():
-        counts.update(survey.types)
-    wanted = sorted(counts, key=lambda type_: (counts[type_], type_))
-    total = sum(SHOWN_SENTENCES.values())
-    splits = [split for split in SPLITS if split in surveys and surveys[split].sentences]
-    quotas = {split: SHOWN_SENTENCES[split] for split in splits}
-    if splits:  # the first split stands in for those that the corpus lacks
-        quotas[splits[0]] += total - sum(quotas.values())
-    shown: set[str] = set()
-    chosen: dict[str, list[int]] = {split: [] for split in splits}
-    for split, quota in quotas.items():
-        random = Random(f"{seed}:{split}")
-        survey, rows = surveys[split], chosen[split]
-        sentences = corpus[split]
-        for type_ in wanted:
-            if len(rows) < quota and type_ not in shown and survey.candidates.get(type_):
-                row = random.choice(survey.candidates[type_])
-                shown |= _types_in(sentences[row])
-                if row not in rows:
-                    rows.append(row)
-        others = range(survey.sentences)
-        pool = sorted({row for of_type in survey.candidates.values() for row in of_type})
-        random.shuffle(pool)
-        fill = (row for row in (*pool, *islice(others, quota)) if row not in rows)
-        for row in islice(dict.fromkeys(fill), max(0, quota - len(rows))):
-            rows.append(row)
-            shown |= _types_in(sentences[row])
-    for type_ in wanted:
-        if type_ not in shown:
-            split = next(split for split in splits if surveys[split].candidates.get(type_))
-            row = surveys[split].candidates[type_][0]
-            chosen[split].append(row)
-            shown |= _types_in(corpus[split][row])
-    return tuple(
-        ShownSentence(split, sentence.origin, split_parts(sentence.tokens, sentence.tags))
-        for split, rows in chosen.items()
-        for sentence in (corpus[split][row] for row in sorted(rows))
-    )
-
-
-def _types_in(sentence: Sentence) -> set[str]:
-    return {tag[2:] for tag in sentence.tags if tag != OUTSIDE}
-
-
 def _list_paths(dataset: str) -> Iterable[FileSummary]:
-    """Yield what stands at a path, or at paths with commas between, for a corpus that is refused."""
+    """Yield what stands at a path, or at paths with commas between."""
     names = [dataset] if find_path(dataset) else [part.strip() for part in dataset.split(",")]
     for path in filter(None, map(find_path, filter(None, names))):
         if not path.is_dir():
