@@ -4,7 +4,7 @@ import click
 
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
-from ..workflows.data import run_data
+from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
 from .options import GivenSettings, preset_option, setting
 
@@ -35,4 +35,4 @@ def data(preset: str, given: GivenSettings) -> None:
             f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, "
             f"in run {run.id}"
         )
-        click.echo(f"open next: {ui_address(run)}")
+        click.echo(f"open next: {ui_address(run, f'{CARD}.html')}")

@@ -1,5 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -59,6 +60,49 @@ def read_corpus(config: DataConfig) -> Reading:
         for split, builder in builders.items()
     }
     return Reading(corpus, findings, files)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What reading one file alone gave.
+
+    Attributes:
+        file: the file.
+        sentences: how many were read, up to the error if there is one.
+        error: why the file cannot be read, in one line; empty if it can.
+    """
+
+    file: SplitFile
+    sentences: int
+    error: str = ""
+
+
+def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
+    """Read the files of a corpus one by one, for a report on a corpus that is refused.
+
+    Raises:
+        DataError: the files cannot be found.
+    """
+    files = find_split_files(config, findings)
+    in_split = Counter(file.split for file in files)
+    checks = []
+    for file in files:
+        builders: dict[str, SentencesBuilder] = {}
+        error = ""
+        try:
+            place, records = _read_file(file, config, findings)
+            _append(builders, file.split, place, records, config, findings)
+        except DataError as caught:
+            error = str(caught)
+        sentences = builders[file.split].finish() if builders else ()
+        # The tags of one of several files may not tell the scheme of their split.
+        if isinstance(sentences, Sentences) and not error and in_split[file.split] == 1:
+            try:
+                to_iob2(sentences, config, findings, file.split)
+            except DataError as caught:
+                error = str(caught)
+        checks.append(FileCheck(file, len(sentences), error))
+    return checks
 
 
 def _read_file(

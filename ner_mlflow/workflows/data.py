@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.schema import DataConfig
+from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
 from ..data.hub import hub_commit
+from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 DATASET_FOLDER = "dataset"
 """The artifact folder of a data run that holds the dataset."""
+CARD = "card"
+"""The page of a data run that shows the dataset: what came in, and what became of it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     run.log_metrics({f"changes/{name}": count for name, count in findings.metrics().items()})
     run.log_table("statistics", table)
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
+    run.log_page(CARD, render_card(describe(reading, preparation, config, digest)))
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
