@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
 from ..paths import find_path
+from ..strict_yaml import YamlFile, read_yaml
 from .schema import Config
 from .settings import SECTIONS, SETTINGS, unknown_setting
 
@@ -85,16 +85,30 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _merge_preset(values: dict[str, Any], preset: str) -> None:
-    for section, settings in _read(_preset_path(preset)).items():
-        try:
-            if section not in SECTIONS:
-                raise ConfigError(unknown_setting(str(section)))
-            if not isinstance(settings, dict):
-                raise ConfigError(_not_a_section(section, settings))
-            for name, value in settings.items():
+    file = _read(_preset_path(preset))
+    for section, settings in (file.value or {}).items():
+        if section not in SECTIONS:
+            raise file.error(unknown_setting(section), section)
+        if not isinstance(settings, dict):
+            raise file.error(_not_a_section(section, settings), section)
+        for name, value in settings.items():
+            try:
                 _set(values, f"{section}.{name}", value)
-        except ConfigError as error:
-            raise ConfigError(f"preset {preset}: {error}") from error
+            except ConfigError as error:
+                raise file.error(str(error), section, name) from error
+            _check_texts(file, section, name)
+
+
+def _check_texts(file: YamlFile, section: str, name: str) -> None:
+    """Check that YAML reads the text of a setting, or the texts of its list, as texts."""
+    value, setting = file.value[section][name], SETTINGS[f"{section}.{name}"]
+    if setting.type != "text":
+        return
+    listed = setting.is_list and isinstance(value, list)
+    for index, item in enumerate(value if listed else [value]):
+        keys = (section, name, index) if listed else (section, name)
+        if not isinstance(item, (str, dict, list)):
+            raise file.error(f"{setting.key}: {file.not_text(*keys)}", *keys)
 
 
 def _not_a_section(section: str, value: Any) -> str:
@@ -111,24 +125,18 @@ def _preset_path(preset: str) -> Path:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: the file is not UTF-8, or holds a date that does not exist.
-        reason = " ".join(str(error).split())
+def _read(path: Path) -> YamlFile:
+    file = read_yaml(
+        path,
+        "preset",
+        f"write sections of KEY: VALUE lines, as in {PRESETS / 'minilm_lora.yaml'}",
+    )
+    if not isinstance(file.value, dict | None):
         raise ConfigError(
-            f"preset {path}: not YAML ({reason}): write sections of KEY: VALUE lines, as in "
-            f"{PRESETS / 'minilm_lora.yaml'}"
-        ) from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"preset {path}: holds a {type(values).__name__}, not sections: write sections such as "
-            "data, model and train with KEY: VALUE lines"
+            f"preset {path}: holds a {type(file.value).__name__}, not sections: write sections "
+            "such as data, model and train with KEY: VALUE lines"
         )
-    return values
+    return file
 
 
 def _explain(problem: Mapping[str, Any]) -> str:

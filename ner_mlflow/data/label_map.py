@@ -1,30 +1,32 @@
 """Load label maps, tables from source types to target types, and relabel tags by them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from ..errors import ConfigError
 from ..paths import find_path
-from ..redaction import one_line
+from ..strict_yaml import YamlFile, read_yaml
 from ..tagging.iob2 import OUTSIDE, split_tag
 
 LABEL_MAPS = Path(__file__).parent.parent / "label_maps"
 KEEP = "keep"
 """Name of the label map that keeps the types of the source."""
+PREFIXES = ("B-", "I-")
+"""Beginnings of tags, which types do not have."""
+_ADVICE = "write 'source: target' lines, O for outside"
 
 
 @dataclass(frozen=True)
 class LabelMap:
     """A table from source types to target types; a type mapped to ``O`` is outside.
 
-    A ``mapping`` of None keeps every source type.
+    A ``mapping`` of None keeps every source type. ``places`` holds the file and line of its types.
     """
 
     name: str
     mapping: Mapping[str, str] | None = field(default=None)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def knows(self, tag: str) -> bool:
         """Return whether the table has the type of this source tag."""
@@ -37,6 +39,21 @@ class LabelMap:
         prefix, type_ = split_tag(tag)
         target = self.mapping.get(type_, OUTSIDE)
         return OUTSIDE if target == OUTSIDE else f"{prefix}-{target}"
+
+    def meant(self, type_: str) -> str | None:
+        """Return the table's type that an unknown source type may mean; None: there is none.
+
+        It differs only by case, or by the prefix of a tag.
+        """
+        return next((name for name in self.mapping or () if _plain(name) == _plain(type_)), None)
+
+    def tags_among(self, types: Collection[str]) -> list[str]:
+        """Return the entries that name a tag, such as ``B-OS``, of one of the corpus's types."""
+        return [
+            name
+            for name in self.mapping or ()
+            if name.startswith(PREFIXES) and name not in types and name[2:] in types
+        ]
 
     @property
     def target_types(self) -> tuple[str, ...] | None:
@@ -61,23 +78,40 @@ def load_label_map(name: str) -> LabelMap:
             f"label_map {name!r} is neither a known table ({names}) nor a file: "
             "give a YAML file of 'source: target' lines"
         )
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # ValueError: not UTF-8, or a date that does not exist.
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(
-            f"label_map {path}: not YAML ({one_line(error)}): write 'source: target' lines"
-        ) from error
-    if not isinstance(mapping, dict) or not all(
-        isinstance(text, str) and text for pair in mapping.items() for text in pair
-    ):
-        raise ConfigError(
-            f"label_map {path}: must map source types to target types, "
-            "one 'source: target' a line, O for outside"
-        )
+    file = read_yaml(path, "label_map", _ADVICE)
+    mapping = file.value
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"label_map {path}: must map source types to target types: {_ADVICE}")
+    for source in mapping:
+        if problem := _problem(file, source):
+            raise file.error(f"{source}: {problem}", source)
     if not set(mapping.values()) - {OUTSIDE}:
         raise ConfigError(
             f"label_map {path}: maps every type to O, so no entity is left: "
             "map at least one type to a target type"
         )
-    return LabelMap(path.stem, mapping)
+    places = {source: f"{path}:{file.typed[source,].line}" for source in mapping}
+    return LabelMap(path.stem, mapping, places)
+
+
+def _problem(file: YamlFile, source: str) -> str:
+    """Return what is wrong with the line of a source type, and the way out; empty: nothing."""
+    target = file.value[source]
+    if not source:
+        return f"must map a type, not an empty text: {_ADVICE}"
+    if source == OUTSIDE != target:
+        return f"words that are {OUTSIDE} belong to no entity: remove the line"
+    if target is None or target == "":
+        return f"no target type is written: write one, or {OUTSIDE} for outside"
+    if isinstance(target, (dict, list)):
+        return f"must map to one type: {_ADVICE}"
+    if not isinstance(target, str):
+        letter = f", or write the letter {OUTSIDE} for outside" if target == 0 else ""
+        return f"{file.not_text(source)}{letter}"
+    if target.startswith(PREFIXES):
+        return f"{target} has the prefix of a tag: write the type alone, {target[2:]}"
+    return ""
+
+
+def _plain(type_: str) -> str:
+    return (type_[2:] if type_.startswith(PREFIXES) else type_).lower()

@@ -131,6 +131,11 @@ def _types(tables: Iterable[Sentences]) -> set[str]:
 def _check_tags(
     corpus: PreparedCorpus, table: LabelMap, config: DataConfig, findings: Findings
 ) -> None:
+    if tags := table.tags_among(_types(corpus.values())):
+        raise DataError(
+            f"label map {table.places.get(tags[0], table.name)}: {tags[0]!r} is a tag, but a table "
+            f"maps types: write {tags[0][2:]}"
+        )
     unknown: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
     for split, sentences in corpus.items():
@@ -145,6 +150,7 @@ def _check_tags(
     if unknown and config.unknown_tags == "error":
         listed = "; ".join(
             f"{tag} ({counts[tag]} times: {_list_places(unknown[tag], counts[tag])})"
+            + (f", did you mean {meant}?" if (meant := table.meant(split_tag(tag)[1])) else "")
             for tag in sorted(unknown)
         )
         raise DataError(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import yaml
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -23,7 +22,7 @@ from ..config.schema import Config, Float, Integer, Section
 from ..config.settings import SETTINGS
 from ..errors import ConfigError
 from ..paths import find_path
-from ..redaction import one_line
+from ..strict_yaml import read_yaml
 
 SPACES = Path(__file__).parent.parent / "spaces"
 SECTIONS = ("model", "train", "distill")
@@ -223,12 +222,11 @@ def read_space(name: str, config: Config) -> Space:
         raise ConfigError(
             f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file"
         )
+    file = read_yaml(path, "search space", f"write it as {SPACES / 'lora.yaml'} is written")
     try:
-        entries = _FILE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        entries = _FILE.validate_python(file.value)
     except ValidationError as error:
         raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or an impossible date
-        raise ConfigError(f"search space {path}: not YAML ({one_line(error)})") from error
     if not entries:
         raise ConfigError(
             f"search space {path}: holds no setting: write for example "

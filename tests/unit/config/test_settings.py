@@ -159,6 +159,13 @@ def test_a_value_written_as_yaml_is_read_as_that_value(key: str, data: st.DataOb
         assert flatten(config)[key] == value
 
 
+@pytest.mark.parametrize(("text", "value"), [("013", 13), ("08", 8), ("1_000", 1000)])
+def test_a_number_of_the_command_line_is_decimal(text: str, value: int) -> None:
+    assert load_config(overrides=parse_assignments([f"train.seed={text}"])).train.seed == value
+    listed = load_config(overrides=parse_assignments([f"sweep.final_seeds=[{text}]"]))
+    assert listed.sweep.final_seeds == (value,)
+
+
 def test_assignments_are_keys_and_values() -> None:
     texts = ["train.epochs=3", "data.dataset=a/b=c", "model.lora_targets=[query, value]"]
     assert parse_assignments(texts) == {

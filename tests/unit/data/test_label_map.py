@@ -1,11 +1,15 @@
 """Label maps: every tag of the StackOverflow corpus has a target; broken tables are refused."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from ner_mlflow.config.schema import DataConfig
 from ner_mlflow.data.label_map import LabelMap, load_label_map
-from ner_mlflow.errors import ConfigError
+from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.sentences import TRAIN, Sentence
+from ner_mlflow.errors import ConfigError, DataError
 from ner_mlflow.tagging.iob2 import OUTSIDE
 from ner_mlflow.tagging.label_schema import LabelSchema
 
@@ -117,9 +121,21 @@ def test_a_file_of_the_user_is_a_table(tmp_path: Path) -> None:
         ("just text", "must map"),
         ("", "must map"),
         ("A: {B: OS}", "must map"),
-        ("A: 5", "must map"),
-        ("5: OS", "must map"),
-        ("A: no", "must map"),
+        ("A: {}", "must map to one type"),
+        ("A: 5", r"mine\.yaml:1: A: 5 is read as the number 5: put it in quotes"),
+        ("OS: OS\nA: 0", r":2: A: 0 is read as the number 0: put .*, or write the letter O"),
+        ("OS: OS\n5: OS", r"mine\.yaml:2: key 5 is read as the number 5: put it in quotes"),
+        ("NO: OS", r"mine\.yaml:1: key NO is read as false: put it in quotes"),
+        ("2024-01-01: DATE", r"mine\.yaml:1: key 2024-01-01 is read as a date: put it in quotes"),
+        ("A: no", r"mine\.yaml:1: no is read as false: .*put it in quotes"),
+        ("A: true", r"mine\.yaml:1: A: true is read as true: put it in quotes"),
+        ("OS: OS\nMISC:", r"mine\.yaml:2: MISC: no target type is written: write one, or O"),
+        ("OS: OS\nOS: SOFTWARE", r"mine\.yaml:2: key 'OS' is given a second time, .*remove one"),
+        ("OS:\tOS", r"line 1: .*write blanks instead of the tab\): write 'source: target' lines"),
+        ("OS : OS\n  A: A", r"line 2: mapping values are not allowed here"),
+        ("OS: B-OS", r":1: OS: B-OS has the prefix of a tag: write the type alone, OS"),
+        ("O: OS", r":1: O: words that are O belong to no entity: remove the line"),
+        ("'': OS", "must map a type, not an empty text"),
         ("A: O\nB: O", "maps every type to O"),
         ("{}", "maps every type to O"),
         ("Größe: OS".encode("latin-1"), "mine.yaml"),
@@ -134,6 +150,37 @@ def test_a_broken_table_is_refused_on_one_line(
         load_label_map(table_file(tmp_path, content))
     assert "mine.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfOS: SYSTEM\r\nNO: O\r\n".replace(b"NO", b"'NO'"),
+        b'{"OS": "SYSTEM",\n"NO": "O"}',
+        b"OS : SYSTEM\n'NO' :   O",
+        b"OS: SYSTEM\n'NO': O\nO: O",
+    ],
+    ids=["a byte order mark and CRLF", "JSON", "blanks before the colon", "O stays O"],
+)
+def test_a_table_may_be_written_as_people_write_it(tmp_path: Path, content: bytes) -> None:
+    table = load_label_map(table_file(tmp_path, content))
+    assert (table.relabel("B-OS"), table.relabel("B-NO")) == ("B-SYSTEM", "O")
+
+
+@pytest.mark.parametrize("unknown_tags", ["error", "outside"])
+def test_a_table_of_tags_is_refused_for_a_corpus_of_types(
+    tmp_path: Path, unknown_tags: Literal["error", "outside"]
+) -> None:
+    name = table_file(tmp_path, "Software: SOFTWARE\nB-OS: OS\nI-OS: OS\n")
+    config = DataConfig(label_map=name, unknown_tags=unknown_tags)
+    with pytest.raises(DataError, match=r"mine\.yaml:2: 'B-OS' is a tag, .*: write OS"):
+        prepare({TRAIN: [Sentence(("a", "b"), ("B-OS", "B-Software"))]}, config)
+
+
+def test_a_type_that_differs_by_case_from_the_table_s_is_named(tmp_path: Path) -> None:
+    config = DataConfig(label_map=table_file(tmp_path, "os: OS"))
+    with pytest.raises(DataError, match=r"B-OS \(1 times: .*\), did you mean os\?"):
+        prepare({TRAIN: [Sentence(("a",), ("B-OS",))]}, config)
 
 
 @pytest.mark.parametrize("name", ["it6", "missing.yaml", "", "x" * 300])

@@ -46,10 +46,23 @@ def test_a_number_that_yaml_reads_as_text_equals_the_preset_s_number(tmp_path: P
     )
 
 
-def test_an_impossible_date_is_reported_as_invalid_yaml(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.epochs: {type: int, low: 2024-02-30, high: 3}", ":1: 2024-02-30 is read as a date"),
+        ("train.epochs: {type: int, low: 1, high: 010}", ":1: 010 is read as .* 8: write 10"),
+        (
+            "train.epochs: {type: int, low: 1, high: 2}\ntrain.epochs: 3",
+            ":2: key 'train.epochs' is",
+        ),
+    ],
+)
+def test_a_value_that_yaml_would_read_as_another_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "space.yaml"
-    path.write_text("train.epochs: {type: int, low: 2024-02-30, high: 3}\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"space\.yaml: not YAML"):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"search space .*space\.yaml{message}"):
         read_space(str(path), load_config("minilm_lora"))
 
 
