@@ -14,9 +14,9 @@ from corpora import (
     draw_documents,
     write_brat,
 )
-from ner_mlflow.data.annotated import annotated_texts
 
 from ner_mlflow.config.schema import DataConfig
+from ner_mlflow.data.annotated import annotated_texts
 from ner_mlflow.data.findings import finding_kinds
 from ner_mlflow.data.formats.base import AnnotatedText
 from ner_mlflow.data.formats.registry import FORMATS, WRITERS
