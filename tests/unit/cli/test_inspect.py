@@ -1,4 +1,4 @@
-"""The command inspect shows a corpus and the way on, writes nothing, and ends with what is wrong."""
+"""The command inspect shows a corpus and the way on; it writes nothing."""
 
 from pathlib import Path
 
