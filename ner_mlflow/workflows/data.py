@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.schema import DataConfig
+from ..data.annotated import annotated_texts
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
+from ..data.formats.registry import OUTPUTS
 from ..data.hub import hub_commit
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 DATASET_FOLDER = "dataset"
 """The artifact folder of a data run that holds the dataset."""
+EXPORT_FOLDER = "export"
+"""The artifact folder of a data run that holds the splits in the format of ``data.format``."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
+        if config.format != "none":
+            _write_splits(dataset, folder / EXPORT_FOLDER, config.format)
+            run.log_folder(folder / EXPORT_FOLDER, EXPORT_FOLDER)
     run.log_dataset(dataset, SPLITS, run.id)
     record = DataRecord(run_id=run.id, cache_key=key, dataset=name, dataset_fingerprint=digest)
     record.write(run)
@@ -94,6 +101,14 @@ def data_cache_key(config: DataConfig) -> str:
     commit = hub_commit(config.dataset, config.revision)
     code = step_fingerprint(__file__)
     return cache_key([Step.DATA, code, config.model_dump_json(), commit, *hashes])
+
+
+def _write_splits(dataset: PreparedDataset, folder: Path, name: str) -> None:
+    folder.mkdir()
+    output = OUTPUTS[name]
+    for split in SPLITS:
+        path = folder / f"{split}{output.suffixes[0]}"
+        output.write(path, annotated_texts(dataset.corpus[split]))
 
 
 def _files(path: Path) -> list[Path]:
