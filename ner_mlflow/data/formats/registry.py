@@ -6,10 +6,12 @@ from types import MappingProxyType
 from ...errors import DataError
 from .base import Format, Head
 from .conll import CONLL
+from .conllu import CONLLU
+from .csv_table import CSV
 from .heads import read_head
 from .token_rows import TOKEN_ROWS
 
-FORMATS = MappingProxyType({format_.name: format_ for format_ in (TOKEN_ROWS, CONLL)})
+FORMATS = MappingProxyType({format_.name: format_ for format_ in (TOKEN_ROWS, CONLLU, CSV, CONLL)})
 """Name -> format; the first that matches a file's beginning is its format."""
 
 
