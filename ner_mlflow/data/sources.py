@@ -1,5 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from .spans import cut_text, tag_words
 from .split_files import SplitFile, find_split_files
 
 SAMPLE = "sample"
+_PLACE_END = re.compile(r"(:|, row |, item )$")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _read_file(
     file: SplitFile, config: DataConfig, findings: Findings
 ) -> tuple[str, Iterator[Record]]:
     if file.format.is_rows:
-        rows = open_rows(file.path)
+        rows = open_rows(file.path, findings, file.split)
         read_rows = cast("RowReader", file.format.read)
         return rows.place, read_rows(rows, config, findings, file.split)
     read = cast("FileReader", file.format.read)
@@ -154,6 +156,6 @@ def _append(
             builder.append(record.tokens, tags, place, record.position, record.document)
     if is_empty:
         raise DataError(
-            f"{place.rstrip(':, row')}: the {split} split is empty: give a file with at least one "
-            "sentence"
+            f"{_PLACE_END.sub('', place)}: the {split} split is empty: give a file with at least "
+            "one sentence"
         )
