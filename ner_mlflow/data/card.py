@@ -17,6 +17,8 @@ WIDTH = 100
 """Columns of the terminal."""
 LONGEST_NAME = 28
 """Columns of a type's name in the terminal."""
+LONGEST_EXAMPLE = 40
+"""Characters of an example on the page."""
 MOST_TYPES = 60
 """Types that the terminal shows."""
 NONE = "–"
@@ -34,6 +36,7 @@ def render_card(inspection: Inspection) -> str:
         title=f"Dataset {printable(inspection.dataset)}",
         inspection=inspection,
         summary=_summary(inspection),
+        outside=_outside_note(inspection),
         files=_file_grid(inspection.files),
         splits=_split_grid(inspection),
         facts=list(_facts(inspection.splits)),
@@ -83,7 +86,7 @@ def format_text(inspection: Inspection) -> str:
         [printable(inspection.dataset), *_indent(_summary(inspection), 2)],
         list(_file_lines(inspection.files)),
         list(_split_lines(inspection)),
-        list(_type_lines(inspection.types, [split.split for split in inspection.splits])),
+        list(_type_lines(inspection)),
         list(_label_map_lines(inspection)),
     ]
     for effect, findings in _group(inspection.findings):
@@ -120,6 +123,15 @@ def _summary(inspection: Inspection) -> str:
     ]
     text = ", ".join(parts)
     return f"{text}; refused" if inspection.error else text
+
+
+def _outside_note(inspection: Inspection) -> str:
+    if not inspection.entities_outside:
+        return ""
+    return (
+        f"{inspection.entities_outside:,} of {inspection.entities:,} entities have a type that "
+        "becomes O"
+    )
 
 
 def _plural(count: int, noun: str) -> str:
@@ -195,7 +207,10 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
             "cells": [
                 {
                     "count": f"{type_.counts.get(split, 0):,}",
-                    "examples": [printable(text) for text in type_.examples.get(split, ())],
+                    "examples": [
+                        _cut(printable(text), LONGEST_EXAMPLE)
+                        for text in type_.examples.get(split, ())
+                    ],
                 }
                 for split in splits
             ],
@@ -244,7 +259,8 @@ def _split_lines(inspection: Inspection) -> Iterator[str]:
         yield from _indent(f"{name}: {text}", 2)
 
 
-def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator[str]:
+def _type_lines(inspection: Inspection) -> Iterator[str]:
+    types, splits = inspection.types, [split.split for split in inspection.splits]
     if not types:
         return
     has_target = any(type_.target not in ("", type_.type) for type_ in types)
@@ -262,6 +278,8 @@ def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator
         yield f"{line}   {_fill(_examples(type_), room)}".rstrip()
     if len(types) > MOST_TYPES:
         yield f"  and {len(types) - MOST_TYPES} more"
+    if note := _outside_note(inspection):
+        yield f"  {note}"
 
 
 def _examples(type_: TypeSummary) -> list[str]:

@@ -1,6 +1,5 @@
 """Describe a corpus: what was read of it, what preparation makes of it, and how to go on."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -154,6 +153,16 @@ class Inspection:
     command: str = ""
 
     @property
+    def entities(self) -> int:
+        """The number of entities that were read."""
+        return sum(type_.count for type_ in self.types)
+
+    @property
+    def entities_outside(self) -> int:
+        """The number of entities whose type the label map makes ``O``."""
+        return sum(type_.count for type_ in self.types if type_.target == OUTSIDE)
+
+    @property
     def formats(self) -> tuple[str, ...]:
         """The formats of the files, without repetition, or the source that stands for them."""
         formats = (file.format for file in self.files if file.split)
@@ -283,38 +292,6 @@ def changed_settings(config: DataConfig, base: DataConfig | None = None) -> dict
         for name, value in values.items()
         if value != others[name]
     }
-
-
-def next_command(
-    inspection: Inspection,
-    config: DataConfig,
-    base: DataConfig,
-    presets: str = "",
-    project: str = "",
-) -> str:
-    """Return the command that trains on a corpus as it was inspected, for a shell.
-
-    Args:
-        inspection: the corpus; its label map is part of the command.
-        config: the settings that it was inspected with.
-        base: the settings that the command begins with: those of its preset.
-        presets: what ``presets`` is to be; empty: not given.
-        project: the folder of the project, for ``mlflow run``; empty: the console script.
-    """
-    config = config.model_copy(update={"label_map": inspection.label_map or config.label_map})
-    values = {"presets": presets} if presets else {}
-    for name in ("dataset", "label_map"):
-        values[name] = SETTINGS[f"data.{name}"].to_text(getattr(config, name))
-    for name, text in changed_settings(config, base).items():
-        if name not in values:
-            values[f"data.{name}"] = text
-    if project:
-        words = ["mlflow", "run", project, "--env-manager", "local"]
-        words += [word for name, text in values.items() for word in ("-P", f"{name}={text}")]
-    else:
-        words = ["ner-mlflow", "main"]
-        words += [word for name, text in values.items() for word in (f"--{name}", text)]
-    return shlex.join(words)
 
 
 def _fit(name: str, types: Sequence[str]) -> LabelMapFit:

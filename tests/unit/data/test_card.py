@@ -119,6 +119,7 @@ def test_types_are_a_table_with_targets_and_examples_of_all_splits() -> None:
         "Types     becomes  train  test   examples",
         "  Person  PER        300     8   Anna, 東京, Bo",
         "  Place   O           40     1   Rome, Bo",
+        "  41 of 349 entities have a type that becomes O",
     ]
 
 
@@ -208,7 +209,15 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
         "Go on with",
         "Sentences",
     ]
-    for shown in ("BIOES", "0123abcd", "5,000", "train.conll:9", "and 5 more", "Anna, 東京, Bo"):
+    for shown in (
+        "BIOES",
+        "0123abcd",
+        "5,000",
+        "train.conll:9",
+        "and 5 more",
+        "Anna, 東京, Bo",
+        "41 of 349 entities",
+    ):
         assert shown in text
     assert re.search('<mark style="background: #[0-9a-f]+">Anna<sub>PER</sub></mark> left', page)
 
