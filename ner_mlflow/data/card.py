@@ -39,7 +39,8 @@ def render_card(inspection: Inspection) -> str:
         outside=_outside_note(inspection),
         files=_file_grid(inspection.files),
         splits=_split_grid(inspection),
-        facts=list(_facts(inspection.splits)),
+        facts=[(name, printable(text)) for name, text in inspection.facts.items()],
+        split_facts=list(_split_facts(inspection.splits)),
         sources=_type_rows(inspection.types, splits),
         source_splits=splits,
         targets=_type_rows(
@@ -84,7 +85,7 @@ def format_text(inspection: Inspection) -> str:
     """Return a corpus as text of :data:`WIDTH` columns; longer paths and commands are not cut."""
     parts: list[Sequence[str]] = [
         [printable(inspection.dataset), *_indent(_summary(inspection), 2)],
-        list(_file_lines(inspection.files)),
+        list(_file_lines(inspection)),
         list(_split_lines(inspection)),
         list(_type_lines(inspection)),
         list(_label_map_lines(inspection)),
@@ -146,7 +147,7 @@ def _group(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
             yield effect, of_effect
 
 
-def _facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
+def _split_facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each fact, once where all splits share it."""
     for name in dict.fromkeys(name for split in splits for name in split.facts):
         texts = {split.split: split.facts[name] for split in splits if name in split.facts}
@@ -222,7 +223,13 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
 # The terminal
 
 
-def _file_lines(files: Sequence[FileSummary]) -> Iterator[str]:
+def _file_lines(inspection: Inspection) -> Iterator[str]:
+    yield from _file_table(inspection.files)
+    for name, text in inspection.facts.items():
+        yield from _indent(f"{name}: {printable(text)}", 2)
+
+
+def _file_table(files: Sequence[FileSummary]) -> Iterator[str]:
     if not files:
         return
     folder = os.path.commonpath([os.path.dirname(file.path) or "." for file in files])  # noqa: PTH120
@@ -255,7 +262,7 @@ def _split_lines(inspection: Inspection) -> Iterator[str]:
         rows = [[*row, f"{prepared.get(row[0], 0):,}"] for row in rows]
     table = [heads, *([f"  {row[0]}", *row[1:]] for row in rows)]
     yield from _align(table, right=range(1, len(heads)))
-    for name, text in _facts(inspection.splits):
+    for name, text in _split_facts(inspection.splits):
         yield from _indent(f"{name}: {text}", 2)
 
 

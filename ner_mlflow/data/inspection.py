@@ -1,5 +1,6 @@
 """Describe a corpus: what was read of it, what preparation makes of it, and how to go on."""
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,7 @@ class Inspection:
         dataset: the corpus, as the setting names it.
         source: what it is, where it has no files of its own; else empty.
         files: its files.
+        facts: facts about the whole corpus.
         splits: its splits as they were read.
         types: its types, the most frequent first, as they were read.
         prepared_splits: the splits after preparation; empty if it was not prepared.
@@ -139,6 +141,7 @@ class Inspection:
     dataset: str
     source: str = ""
     files: tuple[FileSummary, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[SplitSummary, ...] = ()
     types: tuple[TypeSummary, ...] = ()
     prepared_splits: tuple[SplitSummary, ...] = ()
@@ -220,7 +223,8 @@ def describe(
         files=_in_split_order(
             FileSummary(str(file.path), file.split, file.format.title) for file in reading.files
         ),
-        splits=_summarize_splits(surveys, reading.findings),
+        facts=_facts_of("", findings),
+        splits=_summarize_splits(surveys, findings),
         types=types,
         prepared_splits=_summarize_splits(prepared, Findings()),
         prepared_types=_summarize_types(prepared),
@@ -252,6 +256,10 @@ def describe_refused(config: DataConfig, error: NerError) -> Inspection:
     return Inspection(
         dataset=config.dataset,
         files=files,
+        facts={
+            f"{name} of {split}" if split else name: text
+            for (split, name), text in findings.facts.items()
+        },
         findings=_by_effect(findings),
         settings=changed_settings(config),
         error=str(error),
@@ -326,10 +334,14 @@ def _summarize_splits(
             survey.words,
             survey.types.total(),
             survey.documents,
-            {name: text for (of_split, name), text in findings.facts.items() if of_split == split},
+            _facts_of(split, findings),
         )
         for split, survey in _in_order(surveys)
     )
+
+
+def _facts_of(split: str, findings: Findings) -> dict[str, str]:
+    return {name: text for (of_split, name), text in findings.facts.items() if of_split == split}
 
 
 def _summarize_types(surveys: Mapping[str, Survey]) -> tuple[TypeSummary, ...]:
@@ -397,6 +409,6 @@ def _format_title(path: Path) -> str:
         return "folder"
     try:
         format_ = recognize(read_head(path))
-    except (DataError, OSError, EOFError) as error:
+    except (DataError, OSError, EOFError, zlib.error) as error:
         return "cannot be read" if isinstance(error, DataError) else type(error).__name__
     return format_.title if format_ else "no known format"

@@ -21,6 +21,7 @@ INSPECTION = Inspection(
         FileSummary("corpora/mine/train.conll", "train", "CoNLL"),
         FileSummary("corpora/mine/test.jsonl", "test", "token rows"),
     ),
+    facts={"files left out": "notes.txt (no split)"},
     splits=(
         SplitSummary("train", 1200, 9000, 340, 12, {"scheme": "BIOES", "columns": "1 and 4"}),
         SplitSummary("test", 20, 180, 9, 0, {"scheme": "BIOES"}),
@@ -100,6 +101,7 @@ def test_files_stand_below_the_folder_that_they_share() -> None:
         "Files in corpora/mine",
         "  train  train.conll  CoNLL",
         "  test   test.jsonl   token rows",
+        "  files left out: notes.txt (no split)",
     ]
 
 
@@ -227,6 +229,7 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
         Inspection(
             SCRIPT,
             files=(FileSummary(SCRIPT, "train", SCRIPT, 1, SCRIPT),),
+            facts={SCRIPT: SCRIPT},
             splits=(SplitSummary("train", 1, 1, 1, 1, {"columns": SCRIPT}),),
             types=(TypeSummary(SCRIPT, SCRIPT, {"train": 1}, {"train": (SCRIPT,)}),),
             fits=(LabelMapFit(SCRIPT, (SCRIPT,), (SCRIPT,), True),),
@@ -240,4 +243,4 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
     parser = TextParser(page)
     assert "script" not in parser.tags
     assert "<script" not in page
-    assert parser.text.count(SCRIPT) >= 14
+    assert parser.text.count(SCRIPT) >= 15
