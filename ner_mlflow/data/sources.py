@@ -1,6 +1,5 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -84,7 +83,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
         DataError: the files cannot be found.
     """
     files = find_split_files(config, findings)
-    in_split = Counter(file.split for file in files)
+    splits = [file.split for file in files]
     checks = []
     for file in files:
         builders: dict[str, SentencesBuilder] = {}
@@ -96,7 +95,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
             error = str(caught)
         sentences = builders[file.split].finish() if builders else ()
         # The tags of one of several files may not tell the scheme of their split.
-        if isinstance(sentences, Sentences) and not error and in_split[file.split] == 1:
+        if isinstance(sentences, Sentences) and not error and splits.count(file.split) == 1:
             try:
                 to_iob2(sentences, config, findings, file.split)
             except DataError as caught:
