@@ -17,6 +17,8 @@ WIDTH = 100
 """Columns of the terminal."""
 LONGEST_NAME = 28
 """Columns of a type's name in the terminal."""
+LONGEST_EXAMPLE = 40
+"""Characters of an example on the page."""
 MOST_TYPES = 60
 """Types that the terminal shows."""
 NONE = "–"
@@ -34,9 +36,11 @@ def render_card(inspection: Inspection) -> str:
         title=f"Dataset {printable(inspection.dataset)}",
         inspection=inspection,
         summary=_summary(inspection),
+        outside=_outside_note(inspection),
         files=_file_grid(inspection.files),
         splits=_split_grid(inspection),
-        facts=list(_facts(inspection.splits)),
+        facts=[(name, printable(text)) for name, text in inspection.facts.items()],
+        split_facts=list(_split_facts(inspection.splits)),
         sources=_type_rows(inspection.types, splits),
         source_splits=splits,
         targets=_type_rows(
@@ -81,9 +85,9 @@ def format_text(inspection: Inspection) -> str:
     """Return a corpus as text of :data:`WIDTH` columns; longer paths and commands are not cut."""
     parts: list[Sequence[str]] = [
         [printable(inspection.dataset), *_indent(_summary(inspection), 2)],
-        list(_file_lines(inspection.files)),
+        list(_file_lines(inspection)),
         list(_split_lines(inspection)),
-        list(_type_lines(inspection.types, [split.split for split in inspection.splits])),
+        list(_type_lines(inspection)),
         list(_label_map_lines(inspection)),
     ]
     for effect, findings in _group(inspection.findings):
@@ -122,6 +126,15 @@ def _summary(inspection: Inspection) -> str:
     return f"{text}; refused" if inspection.error else text
 
 
+def _outside_note(inspection: Inspection) -> str:
+    if not inspection.entities_outside:
+        return ""
+    return (
+        f"{inspection.entities_outside:,} of {inspection.entities:,} entities have a type that "
+        "becomes O"
+    )
+
+
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
@@ -134,7 +147,7 @@ def _group(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
             yield effect, of_effect
 
 
-def _facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
+def _split_facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each fact, once where all splits share it."""
     for name in dict.fromkeys(name for split in splits for name in split.facts):
         texts = {split.split: split.facts[name] for split in splits if name in split.facts}
@@ -195,7 +208,10 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
             "cells": [
                 {
                     "count": f"{type_.counts.get(split, 0):,}",
-                    "examples": [printable(text) for text in type_.examples.get(split, ())],
+                    "examples": [
+                        _cut(printable(text), LONGEST_EXAMPLE)
+                        for text in type_.examples.get(split, ())
+                    ],
                 }
                 for split in splits
             ],
@@ -207,7 +223,13 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
 # The terminal
 
 
-def _file_lines(files: Sequence[FileSummary]) -> Iterator[str]:
+def _file_lines(inspection: Inspection) -> Iterator[str]:
+    yield from _file_table(inspection.files)
+    for name, text in inspection.facts.items():
+        yield from _indent(f"{name}: {printable(text)}", 2)
+
+
+def _file_table(files: Sequence[FileSummary]) -> Iterator[str]:
     if not files:
         return
     folder = os.path.commonpath([os.path.dirname(file.path) or "." for file in files])  # noqa: PTH120
@@ -240,11 +262,12 @@ def _split_lines(inspection: Inspection) -> Iterator[str]:
         rows = [[*row, f"{prepared.get(row[0], 0):,}"] for row in rows]
     table = [heads, *([f"  {row[0]}", *row[1:]] for row in rows)]
     yield from _align(table, right=range(1, len(heads)))
-    for name, text in _facts(inspection.splits):
+    for name, text in _split_facts(inspection.splits):
         yield from _indent(f"{name}: {text}", 2)
 
 
-def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator[str]:
+def _type_lines(inspection: Inspection) -> Iterator[str]:
+    types, splits = inspection.types, [split.split for split in inspection.splits]
     if not types:
         return
     has_target = any(type_.target not in ("", type_.type) for type_ in types)
@@ -262,6 +285,8 @@ def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator
         yield f"{line}   {_fill(_examples(type_), room)}".rstrip()
     if len(types) > MOST_TYPES:
         yield f"  and {len(types) - MOST_TYPES} more"
+    if note := _outside_note(inspection):
+        yield f"  {note}"
 
 
 def _examples(type_: TypeSummary) -> list[str]:

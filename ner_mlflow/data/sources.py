@@ -1,7 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -85,7 +84,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
         DataError: the files cannot be found.
     """
     files = find_split_files(config, findings)
-    in_split = Counter(file.split for file in files)
+    splits = [file.split for file in files]
     checks = []
     for file in files:
         builders: dict[str, _SplitBuilder] = {}
@@ -94,7 +93,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
             place, records = _read_file(file, config, findings)
             _append(builders, file.split, place, records, config, findings)
             # The tags of one of several files may not tell the scheme of their split.
-            if in_split[file.split] == 1:
+            if splits.count(file.split) == 1:
                 _in_iob2(builders[file.split], config, findings, file.split)
         except DataError as caught:
             error = str(caught)

@@ -21,6 +21,7 @@ INSPECTION = Inspection(
         FileSummary("corpora/mine/train.conll", "train", "CoNLL"),
         FileSummary("corpora/mine/test.jsonl", "test", "token rows"),
     ),
+    facts={"files left out": "notes.txt (no split)"},
     splits=(
         SplitSummary("train", 1200, 9000, 340, 12, {"scheme": "BIOES", "columns": "1 and 4"}),
         SplitSummary("test", 20, 180, 9, 0, {"scheme": "BIOES"}),
@@ -100,6 +101,7 @@ def test_files_stand_below_the_folder_that_they_share() -> None:
         "Files in corpora/mine",
         "  train  train.conll  CoNLL",
         "  test   test.jsonl   token rows",
+        "  files left out: notes.txt (no split)",
     ]
 
 
@@ -119,6 +121,7 @@ def test_types_are_a_table_with_targets_and_examples_of_all_splits() -> None:
         "Types     becomes  train  test   examples",
         "  Person  PER        300     8   Anna, 東京, Bo",
         "  Place   O           40     1   Rome, Bo",
+        "  41 of 349 entities have a type that becomes O",
     ]
 
 
@@ -208,7 +211,15 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
         "Go on with",
         "Sentences",
     ]
-    for shown in ("BIOES", "0123abcd", "5,000", "train.conll:9", "and 5 more", "Anna, 東京, Bo"):
+    for shown in (
+        "BIOES",
+        "0123abcd",
+        "5,000",
+        "train.conll:9",
+        "and 5 more",
+        "Anna, 東京, Bo",
+        "41 of 349 entities",
+    ):
         assert shown in text
     assert re.search('<mark style="background: #[0-9a-f]+">Anna<sub>PER</sub></mark> left', page)
 
@@ -218,6 +229,7 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
         Inspection(
             SCRIPT,
             files=(FileSummary(SCRIPT, "train", SCRIPT, 1, SCRIPT),),
+            facts={SCRIPT: SCRIPT},
             splits=(SplitSummary("train", 1, 1, 1, 1, {"columns": SCRIPT}),),
             types=(TypeSummary(SCRIPT, SCRIPT, {"train": 1}, {"train": (SCRIPT,)}),),
             fits=(LabelMapFit(SCRIPT, (SCRIPT,), (SCRIPT,), True),),
@@ -231,4 +243,4 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
     parser = TextParser(page)
     assert "script" not in parser.tags
     assert "<script" not in page
-    assert parser.text.count(SCRIPT) >= 14
+    assert parser.text.count(SCRIPT) >= 15
