@@ -12,11 +12,16 @@ CACHE_VARIABLE = "NER_MLFLOW_CACHE"
 
 
 def find_path(name: str) -> Path | None:
-    """Return the file or folder of this name, or None if it does not exist or cannot."""
-    path = Path(name)
+    """Return the file or folder of this name, or None if it does not exist or cannot.
+
+    A ``~`` at its beginning is the user's folder, unless there is a file of that very name.
+    """
     try:
+        path = Path(name)
+        if not path.exists() and name.startswith("~"):
+            path = path.expanduser()
         return path if path.exists() else None
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: no such user
         return None
 
 

@@ -10,6 +10,7 @@ from .command import PROGRAM, Command, OneLineErrors
 STEPS = MappingProxyType(
     {
         "main": "Prepare data; train, evaluate and export each preset; register the best model.",
+        "inspect": "Show what would be read of a corpus, and what is odd in it; writes no dataset.",
         "data": "Prepare a dataset and log it with its statistics.",
         "train": "Train a model on a prepared dataset.",
         "evaluate": "Score models on a split and log scores, errors and differences.",
@@ -23,6 +24,9 @@ STEPS = MappingProxyType(
     }
 )
 """Step -> its summary, in the order of the help."""
+SCRIPTS = MappingProxyType({**{step: step for step in STEPS}, "inspect": "inspect_corpus"})
+"""Step -> its script in ``entrypoints/``. A script ``inspect.py`` would hide Python's own module
+from every script that is called by its path."""
 
 
 def load_command(step: str) -> Command:

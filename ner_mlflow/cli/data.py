@@ -4,7 +4,7 @@ import click
 
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
-from ..workflows.data import run_data
+from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
 from .options import GivenSettings, preset_option, setting
 
@@ -13,6 +13,18 @@ from .options import GivenSettings, preset_option, setting
 @preset_option("minilm_full")
 @setting("dataset", "data.dataset")
 @setting("revision", "data.revision")
+@setting("splits", "data.splits")
+@setting("source_format", "data.source_format")
+@setting("token_column", "data.token_column")
+@setting("tag_column", "data.tag_column")
+@setting("text_column", "data.text_column")
+@setting("tag_names", "data.tag_names")
+@setting("scheme", "data.scheme")
+@setting("untyped_type", "data.untyped_type")
+@setting("overlaps", "data.overlaps")
+@setting("invalid_spans", "data.invalid_spans")
+@setting("offset_unit", "data.offset_unit")
+@setting("blank_tokens", "data.blank_tokens")
 @setting("label_map", "data.label_map")
 @setting("unknown_tags", "data.unknown_tags")
 @setting("invalid_tags", "data.invalid_tags")
@@ -35,4 +47,4 @@ def data(preset: str, given: GivenSettings) -> None:
             f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, "
             f"in run {run.id}"
         )
-        click.echo(f"open next: {ui_address(run)}")
+        click.echo(f"open next: {ui_address(run, f'{CARD}.html')}")

@@ -57,6 +57,26 @@ class Setting:
         text = yaml.safe_dump(self.default, default_flow_style=True, width=10_000)
         return text.removesuffix("...\n").strip()
 
+    def to_text(self, value: Any) -> str:
+        """Return a value as one types it, so that :meth:`parse` returns it again.
+
+        Numbers and truth values come back as text, which `Config` reads.
+        """
+        if self.is_list:
+            items = [str(item) for item in value]
+            joined = ",".join(items)
+            if items and self._reads(joined, items):
+                return joined
+            return _quoted(items)
+        text = value if isinstance(value, str) else str(value).lower()
+        return text if text and self._reads(text, text) else _quoted(text)
+
+    def _reads(self, text: str, value: Any) -> bool:
+        try:
+            return bool(self.parse(text) == value)
+        except ConfigError:
+            return False
+
     def parse(self, text: str) -> Any:
         """Return the value that a text of the command line means; `Config` checks it.
 
@@ -157,6 +177,12 @@ def _setting(key: str, field: FieldInfo, default: Any) -> Setting:
         units[0] if units else "",
         field.description or "",
     )
+
+
+def _quoted(value: str | list[str]) -> str:
+    """Return a text, or a list of texts, in YAML on one line, with quotes."""
+    options: dict[str, Any] = {"default_style": '"', "default_flow_style": True}
+    return str(yaml.safe_dump(value, allow_unicode=True, width=float("inf"), **options)).strip()
 
 
 SECTIONS = MappingProxyType(_sections())

@@ -1,20 +1,91 @@
 """Read datasets of the hub."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..config.schema import DataConfig
 from ..errors import DataError
 from ..paths import find_path
 from ..redaction import one_line
+from .files import GZIP_SUFFIX
 from .findings import Findings
-from .formats.base import Record, Rows
-from .formats.token_rows import read_token_rows
-from .split_files import split_of_name
+from .formats.base import Format, Head, Record, RowReader, Rows
+from .formats.registry import FORMATS, recognize
+from .shards import order_of_shards
+from .split_names import (
+    NO_SPLIT,
+    NOT_CHOSEN,
+    SEVERAL_SPLITS,
+    chosen_splits,
+    listed,
+    split_of_name,
+    splits_of_name,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetBuilder
 
 HUB_TIMEOUT_S = 20
-_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(:[\w.-]+)?")
+BATCH_ROWS = 1_000
+PARQUET_COPY = "refs/convert/parquet"
+"""The revision that holds the hub's own Parquet copy of a dataset."""
+CARD = "README.md"
+DEFAULT_CONFIG = "default"
+
+_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(:[\w.+-]+)?")
+_NAME_FILES = re.compile(
+    r"(?:.*/)?(?:labels?|label2id|id2label|label_?map|tags?|tag_?names|ner_?tags|classes)"
+    r"\.(?:json|ya?ml)"
+)
+"""Paths of files that may name the numbers of tags."""
+_NUMBERS = re.compile(r"u?int\d+")
+
+
+class _WayOut(NamedTuple):
+    """What to tell of an error of the hub's libraries: the first that fits counts."""
+
+    pattern: str
+    what: str
+    way_out: str
+
+
+_WAYS_OUT = (
+    _WayOut(
+        r"GatedRepoError|gated dataset",
+        "its access is gated",
+        "ask for access on its page, and set HF_TOKEN",
+    ),
+    _WayOut(
+        r"scripts are no longer supported",
+        "it is a script, and scripts of datasets are never run",
+        f"give revision={PARQUET_COPY}, its Parquet copy, or download its files and give their "
+        "folder",
+    ),
+    _WayOut(
+        r"OfflineMode|ConnectionError|ConnectError|Timeout|LocalEntryNotFound",
+        "the hub cannot be reached, and the dataset is not in the cache",
+        "check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or give a folder",
+    ),
+    _WayOut(
+        r"DataFilesNotFound|EmptyDataset|doesn't contain any data files",
+        "its repository holds no data files that can be read",
+        "check id and revision",
+    ),
+    _WayOut(
+        r"DatasetGeneration|DatasetBuild|CastError|Verification|SplitsSizes",
+        "its files do not fit together",
+        "download them and give their folder or the files to read",
+    ),
+    _WayOut(
+        r"",
+        "the hub gave no such dataset",
+        "check id, revision and HF_ENDPOINT, and set HF_TOKEN if it is private",
+    ),
+)
 
 
 def is_hub_id(dataset: str) -> bool:
@@ -23,7 +94,7 @@ def is_hub_id(dataset: str) -> bool:
     return (
         find_path(dataset) is None
         and _ID.fullmatch(dataset) is not None
-        and not Path(dataset).suffix
+        and Path(dataset).suffix.lower() not in _file_suffixes()
     )
 
 
@@ -50,41 +121,270 @@ def hub_commit(dataset: str, revision: str) -> str | None:
 def read_hub(config: DataConfig, findings: Findings) -> Iterator[tuple[str, str, Iterator[Record]]]:
     """Yield the split, the first part of its places and the records of each split of a dataset.
 
+    Splits that belong to none of ours are left out and counted.
+
     Raises:
-        DataError: the hub gives no such dataset, or a row cannot be read.
+        DataError: the hub gives no such dataset, it has several configurations and none is chosen,
+            several of its splits claim one of ours, or a row cannot be read.
     """
-    from datasets import ClassLabel, load_dataset
+    chosen = chosen_splits(config)
+    builder = _builder(config)
+    config = config.model_copy(update={"tag_names": _tag_names(config)})
+    loaded: dict[str, Dataset] = {}
+    try:
+        builder.download_and_prepare()
+        names = list(map(str, builder.info.splits or ()))
+        splits = _choose_splits(names, chosen, config, findings)
+        for name in splits:
+            loaded[name] = cast("Dataset", builder.as_dataset(split=name))
+    except DataError:
+        raise
+    except Exception as error:  # the hub's libraries raise many types
+        raise DataError(_explain(config, error)) from error
+    for name, split in splits.items():
+        place = f"{config.dataset}, {name}, row "
+        yield split, place, _read(place, loaded[name], split, config, findings)
+
+
+def _builder(config: DataConfig) -> "DatasetBuilder":
+    """Return what prepares the dataset, in the configuration that is named or in its only one."""
+    from datasets import load_dataset_builder
 
     name, _, hub_config = config.dataset.partition(":")
+    load: Callable[..., DatasetBuilder] = partial(
+        load_dataset_builder, name, revision=config.revision
+    )
     try:
-        loaded = load_dataset(name, hub_config or None, revision=config.revision)
-    except Exception as error:  # the hub's libraries raise many types
-        raise DataError(
-            f"dataset {config.dataset!r}: the hub gave no such dataset "
-            f"({type(error).__name__}: {one_line(error.__cause__ or error)}): "
-            "check id, revision and HF_ENDPOINT"
-        ) from error
-    found = False
-    for hub_split, rows in loaded.items():
-        split = split_of_name(str(hub_split))
-        if split is None:
-            continue
-        found = True
+        builder = load(hub_config or None)
+    except ValueError as error:
+        known = _configs(name, config.revision)
+        if not known:
+            raise DataError(_explain(config, error)) from error
+        if known != [DEFAULT_CONFIG]:
+            raise DataError(_choose_config(config, known)) from error
+        if not any(path.startswith(f"{hub_config}/") for path in _repository_files(config)):
+            raise DataError(_choose_config(config, known)) from error
+        builder = load(data_dir=hub_config)
+    except Exception as error:
+        raise DataError(_explain(config, error)) from error
+    known = list(builder.builder_configs)
+    if not hub_config and len(known) > 1:
+        raise DataError(_choose_config(config, known))
+    _check_files(builder, config)
+    return builder
 
-        def class_names(
-            field: str, features: dict[str, object] = rows.features
-        ) -> list[str] | None:
-            inner = getattr(features.get(field), "feature", None)
-            return list(inner.names) if isinstance(inner, ClassLabel) else None
 
-        place = f"{config.dataset}, {hub_split}, row "
-        yield (
-            split,
-            place,
-            read_token_rows(Rows(place, enumerate(rows), class_names), config, findings, split),
-        )
-    if not found:
+def _configs(name: str, revision: str) -> list[str]:
+    from datasets import get_dataset_config_names
+
+    try:
+        return list(get_dataset_config_names(name, revision=revision))
+    except Exception:  # of many types; the first error is the one to tell
+        return []
+
+
+def _choose_config(config: DataConfig, known: Sequence[str]) -> str:
+    name, _, hub_config = config.dataset.partition(":")
+    what = f"no configuration {hub_config!r} among" if hub_config else "several configurations,"
+    first = name if known[0] == DEFAULT_CONFIG else f"{name}:{known[0]}"
+    return f"dataset {config.dataset!r}: {what} {listed(known)}: choose one: dataset={first}"
+
+
+def _check_files(builder: "DatasetBuilder", config: DataConfig) -> None:
+    """Check that the hub made each split of one file or of shards, where its names decided."""
+    files_by_split: Mapping[Any, Sequence[str]] = builder.config.data_files or {}
+    name = config.dataset.partition(":")[0]
+    for split, files in files_by_split.items():
+        if isinstance(split, str) or len(files) < 2:
+            continue  # the dataset's card lists the files
+        names = [file.removeprefix(f"{builder.base_path}/") for file in files]
+        if order_of_shards(names) is None:
+            folders = list(dict.fromkeys(name.partition("/")[0] for name in names if "/" in name))
+            way_out = (
+                f"choose a folder: dataset={name}:{folders[0]}"
+                if len(folders) > 1
+                else "download them and give their folder"
+            )
+            raise DataError(
+                f"dataset {config.dataset!r}: the hub makes its split {split} of {len(names)} "
+                f"files ({listed(names)}) that are not numbered shards of one: {way_out}"
+            )
+
+
+def _choose_splits(
+    names: Sequence[str], chosen: Mapping[str, str], config: DataConfig, findings: Findings
+) -> dict[str, str]:
+    """Return our split of each hub split that is read."""
+    if missing := [name for name in chosen if name not in names]:
         raise DataError(
-            f"dataset {config.dataset!r}: none of its splits ({', '.join(map(str, loaded))}) "
-            "is train, validation or test"
+            f"splits: no split {missing[0]!r} in dataset {config.dataset!r}: there is "
+            f"{listed(names)}"
         )
+    splits = dict(chosen) or {name: split for name in names if (split := split_of_name(name))}
+    if not splits:
+        example = f"splits={names[0]}=train" if names else "revision"
+        raise DataError(
+            f"dataset {config.dataset!r}: none of its splits ({listed(names)}) is train, "
+            f"validation or test by its name: say which is which by {example}"
+        )
+    for split in dict.fromkeys(splits.values()):
+        claiming = [name for name, of_name in splits.items() if of_name == split]
+        if len(claiming) > 1 and not chosen:
+            raise DataError(
+                f"dataset {config.dataset!r}: {len(claiming)} of its splits are {split} by their "
+                f"names ({listed(claiming)}): choose by splits={_example(splits)}"
+            )
+    for name in names:
+        if name not in splits:
+            why = NOT_CHOSEN if chosen else SEVERAL_SPLITS if splits_of_name(name) else NO_SPLIT
+            findings.add("split_left_out", place=f"{config.dataset}, {name}", detail=f"({why})")
+    return splits
+
+
+def _example(splits: Mapping[str, str]) -> str:
+    """Return a value of the setting ``splits`` with one hub split for each of ours."""
+    first: dict[str, str] = {}
+    for name, split in splits.items():
+        first.setdefault(split, name)
+    return ",".join(f"{name}={split}" for split, name in first.items())
+
+
+def _read(
+    place: str, rows: "Dataset", split: str, config: DataConfig, findings: Findings
+) -> Iterator[Record]:
+    items = _items(rows)
+    first = next((row for _, row in islice(_items(rows), BATCH_ROWS) if row is not None), None)
+    if first is None:
+        raise DataError(
+            f"{place.removesuffix(', row ')}: the {split} split is empty: leave it out by splits"
+        )
+    format_ = _format(place, first, config)
+    read = cast("RowReader", format_.read)
+
+    @cache
+    def class_names(field: str) -> Sequence[str] | None:
+        return _class_names(rows.features, field, config)
+
+    return read(Rows(place, items, class_names), config, findings, split)
+
+
+def _items(rows: "Dataset") -> Iterator[tuple[int, Any]]:
+    batches = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
+    return enumerate(row for batch in batches for row in batch.to_pylist())
+
+
+def _format(place: str, row: Any, config: DataConfig) -> Format:
+    if config.source_format != "auto" and config.source_format in FORMATS:
+        format_: Format | None = FORMATS[config.source_format]
+    else:
+        format_ = recognize(Head(Path(config.dataset), "", "json", (), row))
+    known = [name for name, of_name in FORMATS.items() if of_name.is_rows]
+    if format_ is None or not format_.is_rows:
+        raise DataError(
+            f"{place}0: fields {listed(map(repr, row))} are of no known format of rows "
+            f"({', '.join(known)}): name the columns by token_column and tag_column, or the format "
+            "by source_format"
+        )
+    return format_
+
+
+def _class_names(
+    features: Mapping[str, Any], field: str, config: DataConfig
+) -> Sequence[str] | None:
+    """Return the names of a field's numbers; ``field.inner`` is a field within its rows."""
+    from datasets import ClassLabel
+
+    feature: Any = features
+    for part in field.split("."):
+        feature = _item(feature)
+        feature = feature.get(part) if isinstance(feature, Mapping) else None
+    feature = _item(feature)
+    if isinstance(feature, ClassLabel):
+        return list(feature.names)
+    if config.tag_names or not _NUMBERS.fullmatch(str(getattr(feature, "dtype", ""))):
+        return None
+    if path := _name_file(config):
+        raise DataError(
+            f"dataset {config.dataset!r}: the tags in {field!r} are numbers, and the column does "
+            f"not name them: give tag_names={path}, a file of the dataset"
+        )
+    return None
+
+
+def _item(feature: Any) -> Any:
+    """Return the feature of the items of a list, or of a list of lists."""
+    if isinstance(feature, list) and feature:
+        return _item(feature[0])
+    while not isinstance(feature, Mapping) and (inner := getattr(feature, "feature", None)):
+        feature = inner
+    return feature
+
+
+def _name_file(config: DataConfig) -> str | None:
+    """Return the path of a file in the repository that seems to name the tags."""
+    files = _repository_files(config)
+    named = next((path for path in files if _NAME_FILES.fullmatch(path.lower())), None)
+    if named is None and CARD in files:
+        path = _download(config, CARD)
+        text = path.read_text(encoding="utf-8", errors="replace") if path else ""
+        return CARD if "id2label" in text else None
+    return named
+
+
+def _tag_names(config: DataConfig) -> str:
+    """Return the setting ``tag_names``, with a file of the repository as a local path."""
+    if not config.tag_names or "," in config.tag_names:
+        return config.tag_names
+    if path := _download(config, config.tag_names):
+        return str(path)
+    if find_path(config.tag_names):
+        return config.tag_names
+    there = [path for path in _repository_files(config) if not path.endswith(".parquet")]
+    raise DataError(
+        f"tag_names {config.tag_names!r}: no such file here or in dataset {config.dataset!r}: give "
+        f"one of {listed(there) or 'your own'}, or the names with commas between"
+    )
+
+
+def _download(config: DataConfig, path: str) -> Path | None:
+    """Return a file of the dataset's repository in the local cache; None if it has none."""
+    from huggingface_hub import hf_hub_download
+
+    name = config.dataset.partition(":")[0]
+    try:
+        return Path(hf_hub_download(name, path, repo_type="dataset", revision=config.revision))
+    except Exception:  # of many types; what is missing is told by the caller
+        return None
+
+
+def _repository_files(config: DataConfig) -> list[str]:
+    from huggingface_hub import HfApi
+
+    name = config.dataset.partition(":")[0]
+    try:
+        return list(HfApi().list_repo_files(name, repo_type="dataset", revision=config.revision))
+    except Exception:  # of many types; the list only helps
+        return []
+
+
+def _explain(config: DataConfig, error: BaseException) -> str:
+    """Return one line about an error of the hub's libraries."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(f"{type(part).__name__}: {part}" for part in chain)
+    way = next(way for way in _WAYS_OUT if re.search(way.pattern, text))
+    shown = error.__cause__ or error
+    as_path = f"; as a path it is {Path(config.dataset).absolute()}, which does not exist"
+    return (
+        f"dataset {config.dataset!r}: {way.what} ({type(shown).__name__}: {one_line(shown)}): "
+        f"{way.way_out}{'' if way.pattern else as_path}"
+    )
+
+
+@cache
+def _file_suffixes() -> frozenset[str]:
+    suffixes = (suffix for format_ in FORMATS.values() for suffix in format_.suffixes)
+    return frozenset((*suffixes, GZIP_SUFFIX))

@@ -123,7 +123,7 @@ def _types(tables: Iterable[Sentences]) -> set[str]:
     return {
         split_tag(name)[1]
         for sentences in tables
-        for name in sentences.used_tag_names()
+        for name in sentences.count_tags()
         if name != OUTSIDE
     }
 
@@ -173,7 +173,7 @@ def _carve_missing(
         if prepared.get(split):
             continue
         train = prepared[TRAIN]
-        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"))
+        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"), findings)
         carved = int(is_carved.sum())
         if carved in (0, len(train)):
             raise DataError(
@@ -195,20 +195,26 @@ def _carve_missing(
     return prepared
 
 
-def _carve(train: Sentences, fraction: float, random: Random) -> NDArray[np.bool_]:
-    """Return for each sentence whether it is carved out."""
-    documents = [document or f"\0{index}" for index, document in enumerate(train.documents())]
-    groups: dict[str, int] = Counter(documents)
-    names = list(groups)
-    random.shuffle(names)
-    missing, chosen = round(fraction * len(train)), set()
-    for name in names:
-        if groups[name] < 2 * missing:  # the group brings the split closer to its size
-            chosen.add(name)
-            missing -= groups[name]
-    if missing and not chosen:  # every group is too large
-        chosen.add(min(names, key=lambda name: groups[name]))
-    return np.array([document in chosen for document in documents])
+def _carve(
+    train: Sentences, fraction: float, random: Random, findings: Findings
+) -> NDArray[np.bool_]:
+    """Return for each sentence whether it is carved out, in whole documents."""
+    groups = train.document_ids()
+    if len(train) > 1 and not groups.any():
+        findings.add("documents_ignored", TRAIN, train[0].origin, str(train[0].document))
+        groups = np.arange(len(train))
+    sizes = np.bincount(groups).tolist()
+    numbers = list(range(len(sizes)))
+    random.shuffle(numbers)
+    missing, chosen = round(fraction * len(train)), np.zeros(len(sizes), dtype=bool)
+    for number in numbers:
+        if sizes[number] < 2 * missing:  # the group brings the split closer to its size
+            chosen[number] = True
+            missing -= sizes[number]
+    if missing and not chosen.any():  # every group is too large
+        chosen[min(numbers, key=sizes.__getitem__)] = True
+    carved: NDArray[np.bool_] = chosen[groups]
+    return carved
 
 
 def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findings) -> Sentences:
@@ -218,17 +224,18 @@ def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findi
     """
     hashes = {split: _hashes(corpus[split]) for split in SPLITS}
     for split in SPLITS:
-        findings.add("duplicate_rows", split, count=len(hashes[split]) - len(set(hashes[split])))
-    held_out = {split: set(hashes[split]) for split in (VALIDATION, TEST)}
+        findings.add(
+            "duplicate_rows", split, count=len(hashes[split]) - len(np.unique(hashes[split]))
+        )
     for split, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
-        overlap = sum(value in held_out[other] for value in hashes[split])
+        overlap = int(np.isin(hashes[split], hashes[other]).sum())
         findings.add(f"also_in_{other}", split, count=overlap)
     train = corpus[TRAIN]
     if config.cross_split_duplicates == "keep":
         return train
-    elsewhere = held_out[VALIDATION] | held_out[TEST]
-    unique = [row for row, value in enumerate(hashes[TRAIN]) if value not in elsewhere]
-    if not unique:
+    held_out = np.concatenate([hashes[VALIDATION], hashes[TEST]])
+    unique = np.flatnonzero(~np.isin(hashes[TRAIN], held_out))
+    if not len(unique):
         raise DataError(
             "every train sentence also occurs in validation or test: "
             "give a train split of its own, or choose cross_split_duplicates=keep"
@@ -237,6 +244,7 @@ def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findi
     return train.take(unique) if len(unique) < len(train) else train
 
 
-def _hashes(sentences: Iterable[Sentence]) -> list[int]:
-    """Return a 64-bit hash of each sentence's tokens."""
-    return [hash(sentence.tokens) for sentence in sentences]
+def _hashes(sentences: Sentences) -> NDArray[np.int64]:
+    """Return a 64-bit hash of each sentence's tokens, in 8 bytes each."""
+    hashes = (hash(sentence.tokens) for sentence in sentences)
+    return np.fromiter(hashes, dtype=np.int64, count=len(sentences))

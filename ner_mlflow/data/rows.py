@@ -97,6 +97,19 @@ def open_row_writer(path: Path, like: Path) -> Iterator[RowWriter]:
         yield writer
 
 
+def json_line(row: Any) -> str:
+    """Return a value as a line of JSON, without its end.
+
+    Half a surrogate pair is written as an escape: JSON can carry it so, UTF-8 cannot.
+    """
+    line = json.dumps(row, ensure_ascii=False, default=str)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, default=str)
+    return line
+
+
 def _check_row(row: Any, origin: str, text_column: str) -> None:
     if not isinstance(row, dict) or not isinstance(row.get(text_column), str):
         value = row.get(text_column) if isinstance(row, dict) else row
@@ -132,20 +145,9 @@ def _jsonl_writer(part: Path, path: Path) -> Iterator[RowWriter]:
 
         class Lines:
             def write(self, rows: Sequence[Row]) -> None:
-                file.writelines(f"{_line(row)}\n" for row in rows)
+                file.writelines(f"{json_line(row)}\n" for row in rows)
 
         yield Lines()
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    line = json.dumps(row, ensure_ascii=False, default=str)
-    try:
-        line.encode()
-    except (
-        UnicodeEncodeError
-    ):  # half a surrogate pair: JSON can carry it as an escape, UTF-8 cannot
-        return json.dumps(row, default=str)
-    return line
 
 
 def _unknown_fields(value: Any, type_: pa.Schema | pa.DataType, parent: str = "") -> Iterator[str]:

@@ -124,7 +124,7 @@ class Sentences(Sequence[Sentence]):
             return self._cache[index]
         number = index % len(self)
         row = number if self._order is None else int(self._order[number])
-        return next(self._decode(row, row + 1))
+        return next(self._sentences(next(self._slice(row, row + 1))))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Sentences, list, tuple)):
@@ -176,17 +176,19 @@ class Sentences(Sequence[Sentence]):
         for first, batch in zip(self._ends[:-1], self._batches, strict=True):
             yield int(first), *_flat(batch)
 
-    def used_tag_names(self) -> list[str]:
-        """Return the tags that occur, in the order of their numbers."""
-        used = np.zeros(len(self.tag_names), dtype=bool)
-        if self._order is None:
-            for _, tags, _ in self.flat_tags():
-                used[tags] = True
-        else:
-            ids = {name: number for number, name in enumerate(self.tag_names)}
-            for sentence in self:
-                used[[ids[tag] for tag in set(sentence.tags)]] = True
-        return [name for name, is_used in zip(self.tag_names, used, strict=True) if is_used]
+    def count_tags(self) -> dict[str, int]:
+        """Return how often each tag occurs; tags that do not occur are left out."""
+        counts = np.zeros(len(self.tag_names), dtype=np.int64)
+        for batch in self._slices():
+            tags = batch.column("tags").flatten().to_numpy()
+            counts += np.bincount(tags, minlength=len(counts))
+        named = zip(self.tag_names, counts.tolist(), strict=True)
+        return {name: count for name, count in named if count}
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the number of words of each sentence."""
+        lengths = [batch.column("tokens").value_lengths().to_numpy() for batch in self._slices()]
+        return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, dtype=np.int64)
 
     def find_tags(self, names: Collection[str]) -> Iterator[tuple[Sentence, int]]:
         """Yield the sentence and the position in it of each tag with one of these names."""
@@ -198,12 +200,18 @@ class Sentences(Sequence[Sentence]):
                 if tag in names:
                     yield sentence, position
 
-    def documents(self) -> list[str | None]:
-        """Return the document of each sentence."""
-        documents = [
-            name for batch in self._batches for name in batch.column("document").to_pylist()
-        ]
-        return documents if self._order is None else [documents[row] for row in self._order]
+    def document_ids(self) -> NDArray[np.int64]:
+        """Return the number of the document of each sentence, from 0 without gaps.
+
+        A sentence without a document is one of its own.
+        """
+        columns = [batch.column("document") for batch in self._batches]
+        names = pa.chunked_array(columns, pa.string()).combine_chunks()
+        ids = names.dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64)
+        ids = ids if self._order is None else ids[self._order]
+        alone = np.flatnonzero(ids < 0)
+        ids[alone] = np.arange(len(alone)) + len(names)
+        return np.unique(ids, return_inverse=True)[1]
 
     @property
     def arrow_bytes(self) -> int:
@@ -211,22 +219,25 @@ class Sentences(Sequence[Sentence]):
         return sum(batch.nbytes for batch in self._batches)
 
     def _decode_all(self) -> Iterator[Sentence]:
+        for batch in self._slices():
+            yield from self._sentences(batch)
+
+    def _slices(self) -> Iterator[pa.RecordBatch]:
+        """Yield the sentences as slices of batches, in order."""
         if self._order is None:
-            for first, end in zip(self._ends[:-1], self._ends[1:], strict=True):
-                yield from self._decode(int(first), int(end))
+            yield from self._batches
             return
-        # Consecutive numbers are decoded together.
+        # Consecutive numbers are one slice.
         breaks = np.flatnonzero(np.diff(self._order) != 1) + 1
         for run in np.split(self._order, breaks):
             if len(run):
-                yield from self._decode(int(run[0]), int(run[-1]) + 1)
+                yield from self._slice(int(run[0]), int(run[-1]) + 1)
 
-    def _decode(self, start: int, end: int) -> Iterator[Sentence]:
+    def _slice(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
         while start < end:
             number = int(np.searchsorted(self._ends, start, side="right")) - 1
             first, stop = int(self._ends[number]), min(end, int(self._ends[number + 1]))
-            columns = self._batches[number].slice(start - first, stop - start)
-            yield from self._sentences(columns)
+            yield self._batches[number].slice(start - first, stop - start)
             start = stop
 
     def _sentences(self, batch: pa.RecordBatch) -> Iterator[Sentence]:

@@ -1,5 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -45,7 +46,7 @@ def read_corpus(config: DataConfig) -> Reading:
         sample = generate_sample(config.seed)
         return Reading({name: Sentences.of(rows) for name, rows in sample.items()}, findings)
     files: tuple[SplitFile, ...] = ()
-    builders: dict[str, SentencesBuilder] = {}
+    builders: dict[str, _SplitBuilder] = {}
     if is_hub_id(config.dataset):
         for split, place, records in read_hub(config, findings):
             _append(builders, split, place, records, config, findings)
@@ -55,10 +56,63 @@ def read_corpus(config: DataConfig) -> Reading:
             place, records = _read_file(file, config, findings)
             _append(builders, file.split, place, records, config, findings)
     corpus = {
-        split: to_iob2(builder.finish(), config, findings, split)
-        for split, builder in builders.items()
+        split: _in_iob2(builder, config, findings, split) for split, builder in builders.items()
     }
     return Reading(corpus, findings, files)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What reading one file alone gave.
+
+    Attributes:
+        file: the file.
+        sentences: how many were read, up to the error if there is one.
+        error: why the file cannot be read, in one line; empty if it can.
+    """
+
+    file: SplitFile
+    sentences: int
+    error: str = ""
+
+
+def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
+    """Read the files of a corpus one by one, for a report on a corpus that is refused.
+
+    Raises:
+        DataError: the files cannot be found.
+    """
+    files = find_split_files(config, findings)
+    in_split = Counter(file.split for file in files)
+    checks = []
+    for file in files:
+        builders: dict[str, _SplitBuilder] = {}
+        error = ""
+        try:
+            place, records = _read_file(file, config, findings)
+            _append(builders, file.split, place, records, config, findings)
+            # The tags of one of several files may not tell the scheme of their split.
+            if in_split[file.split] == 1:
+                _in_iob2(builders[file.split], config, findings, file.split)
+        except DataError as caught:
+            error = str(caught)
+        read = len(builders[file.split].finish()) if builders else 0
+        checks.append(FileCheck(file, read, error))
+    return checks
+
+
+class _SplitBuilder(SentencesBuilder):
+    """The sentences of a split; ``has_tags`` once a record brought tags of its own."""
+
+    has_tags = False
+
+
+def _in_iob2(
+    builder: _SplitBuilder, config: DataConfig, findings: Findings, split: str
+) -> Sentences:
+    sentences = builder.finish()
+    # Tags made from spans are IOB2 by construction.
+    return to_iob2(sentences, config, findings, split) if builder.has_tags else sentences
 
 
 def _read_file(
@@ -73,18 +127,19 @@ def _read_file(
 
 
 def _append(
-    builders: dict[str, SentencesBuilder],
+    builders: dict[str, _SplitBuilder],
     split: str,
     place: str,
     records: Iterable[Record],
     config: DataConfig,
     findings: Findings,
 ) -> None:
-    builder = builders.setdefault(split, SentencesBuilder())
+    builder = builders.setdefault(split, _SplitBuilder())
     is_empty = True
     for record in records:
         is_empty = False
         if isinstance(record, TaggedWords):
+            builder.has_tags = True
             builder.append(record.tokens, record.tags, place, record.position, record.document)
             continue
         here = f"{place}{record.position}"

@@ -1,15 +1,15 @@
 """Count sentences, words and entities of a corpus before and after preparation."""
 
 from collections import Counter
-from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..tagging.iob2 import to_entities
+from ..tagging.iob2 import split_tag
 from ..tagging.label_schema import LabelSchema
 from .prepare import Preparation
-from .sentences import SPLITS, Sentence
+from .sentences import SPLITS, Sentences
 
 
 def statistics(preparation: Preparation) -> pd.DataFrame:
@@ -69,13 +69,17 @@ def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
     return figure
 
 
-def _row(sentences: Sequence[Sentence], schema: LabelSchema) -> dict[str, float]:
-    lengths = pd.Series([len(sentence.tokens) for sentence in sentences] or [0])
-    types = Counter(entity.type for sentence in sentences for entity in to_entities(sentence.tags))
+def _row(sentences: Sentences, schema: LabelSchema) -> dict[str, float]:
+    lengths = sentences.lengths()
+    types: Counter[str] = Counter()
+    for tag, count in sentences.count_tags().items():
+        prefix, type_ = split_tag(tag)
+        if prefix == "B":
+            types[type_] += count
     return {
         "sentences": len(sentences),
-        "tokens_mean": round(float(lengths.mean()), 2),
-        "tokens_median": float(lengths.median()),
+        "tokens_mean": round(float(lengths.mean()), 2) if len(lengths) else 0.0,
+        "tokens_median": float(np.median(lengths)) if len(lengths) else 0.0,
         "entities": types.total(),
         **{type_: types[type_] for type_ in schema.types},
     }

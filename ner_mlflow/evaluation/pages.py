@@ -8,20 +8,11 @@ from io import BytesIO
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..data.highlights import split_parts, type_colours
 from ..data.sentences import Sentence
 from ..pages import render_page, table_grid
-from ..tagging.iob2 import to_entities
 
-PALETTE = ("#fde2e4", "#dbeafe", "#dcfce7", "#fef3c7", "#ede9fe", "#cffafe", "#fce7f3", "#e2e8f0")
 DOTS_PER_INCH = 110
-
-
-@dataclass(frozen=True)
-class Part:
-    """An entity's words with its type, or one word outside all entities with none."""
-
-    text: str
-    type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,7 @@ def render_sentences_page(
     return render_page(
         "sentences.html",
         title=title,
-        types=types,
-        colours={type_: PALETTE[index % len(PALETTE)] for index, type_ in enumerate(types)},
+        colours=type_colours(types),
         groups=[
             {
                 "heading": heading,
@@ -71,17 +61,6 @@ def render_sentences_page(
             for heading, indices in groups.items()
         ],
     )
-
-
-def split_parts(tokens: Sequence[str], tags: Sequence[str]) -> list[Part]:
-    """Return a sentence as parts: its entities, and the words between them one by one."""
-    parts: list[Part] = []
-    position = 0
-    for entity in to_entities(tags):
-        parts += [Part(token) for token in tokens[position : entity.start]]
-        parts.append(Part(" ".join(tokens[entity.start : entity.end]), entity.type))
-        position = entity.end
-    return parts + [Part(token) for token in tokens[position:]]
 
 
 def render_comparison_page(title: str, sections: Sequence[PageSection]) -> str:

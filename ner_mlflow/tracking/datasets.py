@@ -1,19 +1,20 @@
 """Splits of prepared datasets as MLflow's dataset inputs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import pandas as pd
 from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import register_dataset_source
-from mlflow.data.pandas_dataset import PandasDataset
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.types.schema import Array, ColSpec, DataType, Schema
 
 from ..data.dataset import PreparedDataset
 from .queries import download
 
 DIGEST_LIMIT = 36
 """Characters of a dataset's digest that MLflow stores."""
+SCHEMA = Schema([ColSpec(Array(DataType.string), name) for name in ("tokens", "tags")])
 
 
 class DataRunSource(DatasetSource):
@@ -54,16 +55,28 @@ class DataRunSource(DatasetSource):
 register_dataset_source(DataRunSource)  # so that mlflow.data.get_source finds it
 
 
-def split_as_mlflow_dataset(
-    dataset: PreparedDataset, split: str, data_run_id: str
-) -> PandasDataset:
+class SplitDataset(MetaDataset):
+    """A split as MLflow describes datasets: schema and number of rows, without the rows.
+
+    MLflow's own class for tables would hold all words as Python objects.
+    """
+
+    def __init__(self, source: DatasetSource, name: str, digest: str, sentences: int) -> None:
+        super().__init__(source, name, digest, SCHEMA)
+        self._sentences = sentences
+
+    @property
+    def profile(self) -> dict[str, int]:
+        """The number of rows."""
+        return {"num_rows": self._sentences}
+
+    def to_dict(self) -> dict[str, str]:
+        """Return what MLflow stores."""
+        return {**super().to_dict(), "profile": json.dumps(self.profile)}
+
+
+def describe_split(dataset: PreparedDataset, split: str, data_run_id: str) -> SplitDataset:
     """Return a split as MLflow describes datasets, with the fingerprint as its digest."""
-    frame = pd.DataFrame(
-        {
-            "tokens": [list(sentence.tokens) for sentence in dataset.corpus[split]],
-            "tags": [list(sentence.tags) for sentence in dataset.corpus[split]],
-        }
-    )
     source = DataRunSource(f"runs:/{data_run_id}/dataset/{split}.parquet")
     digest = dataset.fingerprint[:DIGEST_LIMIT]
-    return mlflow.data.from_pandas(frame, source, name=f"{dataset.name} {split}", digest=digest)
+    return SplitDataset(source, f"{dataset.name} {split}", digest, len(dataset.corpus[split]))

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
+from .adoption import RUN_VARIABLE, adopted_run
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, store_address
 from .run import Run
 from .steps import Step
@@ -30,7 +31,6 @@ SERVER_TIMEOUT_S = 5
 SYSTEM_METRICS_INTERVAL_S = 2
 UI_VIEW = "?workflowType=machine_learning"
 """Without it, MLflow's UI shows an experiment in its view for prompts and traces."""
-RUN_VARIABLE = "MLFLOW_RUN_ID"
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 _STORE_ERRORS = (MlflowException, requests.RequestException, SQLAlchemyError)
 
@@ -77,7 +77,7 @@ def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
         TrackingError: the tracking store, or its artifact store, cannot be written.
     """
     connect()
-    adopted = os.environ.get(RUN_VARIABLE)
+    adopted = adopted_run()
     if adopted and resume:
         _hand_over(adopted, resume)
         adopted = None

@@ -26,7 +26,7 @@ from ..config.schema import Section
 from ..data.dataset import PreparedDataset
 from ..pages import markdown_table, render_table_page
 from ..redaction import redact
-from .datasets import split_as_mlflow_dataset
+from .datasets import describe_split
 from .queries import TAG_PREFIX
 
 DESCRIPTION_TAG = "mlflow.note.content"
@@ -184,7 +184,7 @@ class Run:
         """
         inputs = []
         for split in splits:
-            values = split_as_mlflow_dataset(dataset, split, data_run_id).to_dict()
+            values = describe_split(dataset, split, data_run_id).to_dict()
             keys = ("name", "digest", "source_type", "source", "schema", "profile")
             entity = Dataset(**{key: values.get(key) for key in keys})
             inputs.append(DatasetInput(entity, [InputTag(MLFLOW_DATASET_CONTEXT, CONTEXTS[split])]))

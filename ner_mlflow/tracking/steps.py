@@ -6,6 +6,7 @@ from enum import StrEnum
 class Step(StrEnum):
     """A step of the pipeline, or a part of one that has runs of its own."""
 
+    INSPECT = "inspect"
     DATA = "data"
     TRAIN = "train"
     EVALUATE = "evaluate"

@@ -1,17 +1,22 @@
 """The `data` step: prepare a corpus and log the dataset with its statistics."""
 
 import logging
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..config.schema import DataConfig
+from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
-from ..data.hub import hub_commit
+from ..data.findings import Findings
+from ..data.hub import hub_commit, is_hub_id
+from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS
-from ..data.sources import read_corpus
+from ..data.sources import SAMPLE, read_corpus
+from ..data.split_files import corpus_paths, files_read, find_split_files
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
+from ..errors import DataError
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
 from ..tracking.queries import download
@@ -23,6 +28,8 @@ log = logging.getLogger(__name__)
 
 DATASET_FOLDER = "dataset"
 """The artifact folder of a data run that holds the dataset."""
+CARD = "card"
+"""The page of a data run that shows the dataset: what came in, and what became of it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     run.log_metrics({f"changes/{name}": count for name, count in findings.metrics().items()})
     run.log_table("statistics", table)
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
+    run.log_page(CARD, render_card(describe(reading, preparation, config, digest)))
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
@@ -84,24 +92,38 @@ def load_data(run_id: str) -> TrackedDataset:
 def data_cache_key(config: DataConfig) -> str:
     """Return a key that is equal for equal code, settings and source.
 
-    The source is the content of files, or the commit of a hub dataset.
+    The source is the content and the names of files, or the commit of a hub dataset, and the tables
+    of labels and of tag names.
     """
-    names = [part.strip() for part in config.dataset.split(",")]
-    names += [config.label_map, str(LABEL_MAPS / f"{config.label_map}.yaml")]
-    paths = [path for path in map(find_path, names) if path]
-    files = [file for path in paths for file in _files(path)]
-    hashes = [f"{file.name} {file_sha256(file)}" for file in files]
+    tables = (config.label_map, str(LABEL_MAPS / f"{config.label_map}.yaml"), config.tag_names)
+    files = [path for path in map(find_path, tables) if path and path.is_file()]
+    hashes = [f"{file.name} {file_sha256(file)}" for file in files] + _hashes(config)
     commit = hub_commit(config.dataset, config.revision)
     code = step_fingerprint(__file__)
     return cache_key([Step.DATA, code, config.model_dump_json(), commit, *hashes])
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [file for file in sorted(path.iterdir()) if file.is_file()]
-    return [path]
+def _hashes(config: DataConfig) -> list[str]:
+    """Return the split, relative name and hash of each file that is read, and what is left out."""
+    if config.dataset == SAMPLE or is_hub_id(config.dataset):
+        return []
+    findings = Findings()
+    try:
+        files = find_split_files(config, findings)
+        folder = corpus_paths(config.dataset)[0]
+        return [
+            *(
+                f"{file.split} {os.path.relpath(path, folder)} {file_sha256(path)}"
+                for file in files
+                for path in files_read(file.path)
+            ),
+            *findings.facts.values(),
+        ]
+    except (DataError, OSError):  # the step itself reports it
+        return []
 
 
 def _short_name(dataset: str) -> str:
-    path = find_path(dataset.split(",")[0])
-    return path.name if path else dataset
+    if dataset == SAMPLE or is_hub_id(dataset):
+        return dataset
+    return corpus_paths(dataset)[0].name

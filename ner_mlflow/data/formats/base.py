@@ -74,6 +74,8 @@ class AnnotatedText(NamedTuple):
         words: offsets of its words as (start, end); None: the writer cuts the text itself, as the
             served model does.
         scores: the confidence in each entity, for predictions.
+        sentence_lengths: the number of words of each sentence, for given words; None: the words are
+            one sentence.
     """
 
     text: str
@@ -81,6 +83,7 @@ class AnnotatedText(NamedTuple):
     document: str | None = None
     words: Sequence[tuple[int, int]] | None = None
     scores: Sequence[float] | None = None
+    sentence_lengths: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)

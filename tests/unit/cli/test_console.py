@@ -50,6 +50,14 @@ def test_the_help_of_data_imports_no_pytorch() -> None:
     assert not {"torch", "peft", "optuna"} & modules(done.stdout)
 
 
+def test_inspect_imports_no_pytorch_no_transformers_and_no_mlflow() -> None:
+    done = run("inspect", "--dataset", "sample")
+    assert done.returncode == 0, done.stderr
+    assert "950 sentences" in done.stdout
+    heavy = {"torch", "transformers", "mlflow", "matplotlib", "optuna", "datasets"}
+    assert not heavy & modules(done.stdout)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "status"),
     [

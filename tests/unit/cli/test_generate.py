@@ -10,6 +10,7 @@ from ner_mlflow.cli.console import STEPS, load_command
 from ner_mlflow.cli.generate import COMMAND, WIDTH, generate
 from ner_mlflow.cli.options import SettingOption
 from ner_mlflow.config.settings import SETTINGS
+from ner_mlflow.data.formats.registry import FORMATS
 
 FILES = generate()
 
@@ -21,10 +22,18 @@ def test_a_generated_file_is_up_to_date(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_setting_is_described_in_base_and_on_the_page(path: Path) -> None:
-    if path.name != "MLproject":
+    if path.name not in ("MLproject", "formats.md"):
         text = " ".join(FILES[path].replace("\n  # ", " ").replace("\\|", "|").split())
         for setting in SETTINGS.values():
             assert " ".join(setting.description.split()) in text
+
+
+def test_every_format_is_on_its_page_with_an_example() -> None:
+    (page,) = [text for path, text in FILES.items() if path.name == "formats.md"]
+    for format_ in FORMATS.values():
+        assert f"| `{format_.name}` |" in page
+        assert f"\n## {format_.title}\n" in page
+        assert f"```text\n{format_.example.rstrip()}\n```\n" in page
 
 
 def test_base_holds_the_defaults() -> None:

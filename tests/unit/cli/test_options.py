@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.projects._project_spec import load_project
 
-from ner_mlflow.cli.console import STEPS, load_command
+from ner_mlflow.cli.console import SCRIPTS, STEPS, load_command
 from ner_mlflow.cli.options import GivenSettings, SettingOption
 from ner_mlflow.config.loading import flatten
 from ner_mlflow.errors import ConfigError
@@ -47,7 +47,7 @@ def read_command(step: str, parameters: dict[str, str]) -> GivenSettings:
     entry_point = load_project(str(ROOT)).get_entry_point(step)
     words = shlex.split(entry_point.compute_command(parameters, None))
     command = load_command(step)
-    context = command.make_context(step, words[words.index(f"entrypoints.{step}") + 1 :])
+    context = command.make_context(step, words[words.index(f"entrypoints.{SCRIPTS[step]}") + 1 :])
     texts = [
         (option, context.params[option.name])
         for option in command.params
@@ -58,7 +58,8 @@ def read_command(step: str, parameters: dict[str, str]) -> GivenSettings:
 
 def test_every_step_is_an_entry_point_with_a_script() -> None:
     scripts = {path.stem for path in (ROOT / "entrypoints").glob("*.py")} - {"__init__"}
-    assert set(STEPS) == scripts == set(PROJECT["entry_points"])
+    assert {SCRIPTS[step] for step in STEPS} == scripts
+    assert set(STEPS) == set(PROJECT["entry_points"])
 
 
 @pytest.mark.parametrize("step", STEPS)

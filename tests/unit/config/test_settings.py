@@ -37,6 +37,35 @@ def test_a_default_as_it_is_shown_is_read_as_the_default(setting: Setting) -> No
     assert load_config(overrides={setting.key: value}) == Config()
 
 
+@given(TEXT, st.lists(TEXT, max_size=3))
+def test_a_value_as_one_types_it_is_read_as_the_value(text: str, items: list[str]) -> None:
+    for key, value in ((TEXT_KEY, text), (LIST_KEY, items)):
+        setting = SETTINGS[key]
+        typed = setting.to_text(value)
+        assert typed
+        assert setting.parse(typed) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "typed"),
+    [
+        ("data.splits", ("train_de=train", "dev=validation"), "train_de=train,dev=validation"),
+        ("data.splits", ("a,b=train",), '["a,b=train"]'),
+        ("data.dataset", "my corpus", "my corpus"),
+        ("data.tag_column", "", '""'),
+        ("data.test_fraction", 0.25, "0.25"),
+        ("train.gradient_checkpointing", True, "true"),
+    ],
+)
+def test_a_value_is_typed_without_quotes_where_none_are_needed(
+    key: str, value: object, typed: str
+) -> None:
+    assert SETTINGS[key].to_text(value) == typed
+    given_value = list(value) if isinstance(value, tuple) else value
+    read = load_config(overrides={key: SETTINGS[key].parse(typed)})
+    assert read == load_config(overrides={key: given_value})
+
+
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_choice_of_a_setting_is_accepted_and_no_other(setting: Setting) -> None:
     for choice in setting.choices:

@@ -27,13 +27,29 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 
 SCHEMA = LabelSchema(("OS", "SOFTWARE"))
 WORDS = st.lists(st.tuples(st.text(min_size=1), st.sampled_from(SCHEMA.labels)), max_size=5)
+
+
+def build(
+    words: list[tuple[str, str]], document: str | None, origin: str, gaps: list[str]
+) -> Sentence:
+    """Return a sentence, which has a text if there is a gap for each word."""
+    tokens = tuple(word for word, _ in words)
+    tags = tuple(repair([tag for _, tag in words]))
+    if len(gaps) < len(words):
+        return Sentence(tokens, tags, document, origin)
+    text, starts = "", []
+    for token, gap in zip(tokens, gaps, strict=False):
+        starts.append(len(text))
+        text += token + gap
+    return Sentence(tokens, tags, document, origin, text, tuple(starts))
+
+
 SENTENCES = st.builds(
-    lambda words, document, origin: Sentence(
-        tuple(word for word, _ in words), tuple(repair([tag for _, tag in words])), document, origin
-    ),
+    build,
     WORDS,
     st.one_of(st.none(), st.text()),
     st.text(),
+    st.lists(st.sampled_from(["", " ", "\n\n"]), max_size=5),
 )
 
 
@@ -89,6 +105,7 @@ CHANGES: dict[str, Callable[[Corpus], object]] = {
     "moved sentence": lambda c: c[VALIDATION].append(c[TEST].pop()),
     "moved to the next split": lambda c: c[VALIDATION].insert(0, c[TRAIN].pop()),
     "exchanged splits": lambda c: c.update({VALIDATION: c[TEST], TEST: c[VALIDATION]}),
+    "text": lambda c: c[TEST].__setitem__(0, replace(c[TEST][0], text="y z", starts=(0, 2))),
     "joined words": lambda c: c[TEST].__setitem__(0, Sentence(("y z",), ("O",))),
 }
 
@@ -98,6 +115,16 @@ def test_the_fingerprint_changes_with_the_content(change: Callable[[Corpus], obj
     corpus = example()
     change(corpus)
     assert fingerprint(corpus, SCHEMA) != fingerprint(example(), SCHEMA)
+
+
+def test_the_fingerprint_changes_with_the_text_between_words() -> None:
+    texts = [("y z", (0, 2)), ("y\nz", (0, 2)), (" y z", (1, 3)), ("yz", (0, 1)), (None, None)]
+    found = set()
+    for text, starts in texts:
+        corpus = example()
+        corpus[TEST][0] = replace(corpus[TEST][0], text=text, starts=starts)
+        found.add(fingerprint(corpus, SCHEMA))
+    assert len(found) == len(texts)
 
 
 def test_the_fingerprint_changes_with_the_labels() -> None:
@@ -174,8 +201,8 @@ def schema_values(**changes: object) -> Callable[[Path], object]:
             schema_values(fingerprint="0" * 64),
             r"of the content is not that in schema.json \(000000000000\)",
         ),
-        (schema_values(format=2), "format 2, this version reads 1: run the data step again"),
-        (schema_values(format=None), "format None, this version reads 1"),
+        (schema_values(format=1), "format 1, this version reads 2: run the data step again"),
+        (schema_values(format=None), "format None, this version reads 2"),
         (flipped_byte, "run the data step again"),
         (foreign_columns, "run the data step again"),
         (foreign_types, "run the data step again"),

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import DataConfig
-from ner_mlflow.data.prepare import oversample, prepare
+from ner_mlflow.data.findings import Findings
+from ner_mlflow.data.prepare import Preparation, oversample, prepare
 from ner_mlflow.data.sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence
 from ner_mlflow.errors import DataError
 from ner_mlflow.tagging.iob2 import Entity, invalid_positions, repair, to_entities
@@ -49,6 +49,10 @@ def corpus(*train: str, **others: list[str]) -> Corpus:
 
 def numbered(count: int, tag: str = "B-OS", **fields: str) -> list[Sentence]:
     return [Sentence((f"w{index}",), (tag,), **fields) for index in range(count)]
+
+
+def counts_of(prepared: Preparation) -> dict[str, float]:
+    return prepared.findings.metrics()
 
 
 # Labels
@@ -106,28 +110,14 @@ def test_unknown_tags_may_become_outside_and_are_counted() -> None:
     source = corpus("Debian/B-OS x/B-Gadget y/I-Gadget", test=["x/B-Gadget"])
     prepared = prepare(source, settings_of(label_map="it5", unknown_tags="outside"))
     assert prepared.corpus[TRAIN][0].tags == ("B-OS", "O", "O")
-    assert (prepared.counts["train/unknown_tags"], prepared.counts["test/unknown_tags"]) == (2, 1)
-    assert "validation/unknown_tags" not in prepared.counts
-
-
-def test_invalid_tags_are_repaired_before_relabelling_and_counted() -> None:
-    source = corpus("Bash/B-Application Python/I-Language 3/I-Language", "x/I-OS y/O z/I-OS")
-    prepared = prepare(source, settings_of(label_map="it5", unknown_tags="outside"))
-    assert [source.tags for source in prepared.corpus[TRAIN]] == [
-        ("B-SOFTWARE", "B-SOFTWARE", "I-SOFTWARE"),
-        ("B-OS", "O", "B-OS"),
-    ]
-    assert prepared.counts["train/iob2_repaired"] == 3
-
-
-def test_invalid_tags_may_be_refused_with_their_positions() -> None:
-    train = ["Bash/B-OS Python/I-Language", *["x/I-OS"] * 6]
-    message = (
-        r"7 I- tags continue no entity.*train:0 word 1 I-Language, train:1 word 0 I-OS.* and 2 more"
+    assert counts_of(prepared) == {
+        "train/unknown_tags": 2,
+        "test/unknown_tags": 1,
+    }
+    assert str(next(iter(prepared.findings))) == (
+        "test: 1 tags have a type that the label map lacks and became O "
+        "(test:0 word 0 'x' B-Gadget)"
     )
-    with pytest.raises(DataError, match=message) as caught:
-        prepare(corpus(*train), settings_of(invalid_iob2="error"))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_table_of_the_user_is_followed(tmp_path: Path) -> None:
@@ -172,13 +162,13 @@ def test_train_sentences_that_others_hold_are_dropped_from_train_alone() -> None
     assert [held.tokens for held in prepared.corpus[TRAIN]] == [("a",)]
     assert prepared.corpus[VALIDATION] == source[VALIDATION]
     assert prepared.corpus[TEST] == source[TEST]
-    assert prepared.counts == {
+    assert counts_of(prepared) == {
         "train/also_in_validation": 3,
         "train/also_in_test": 2,
         "validation/also_in_test": 1,
         "train/duplicates_dropped": 4,
-        "train/oversampled": 0,
-        "train/rare_boosted": 0,
+        "train/duplicate_rows": 1,
+        "test/duplicate_rows": 1,
     }
 
 
@@ -186,8 +176,8 @@ def test_duplicates_may_be_kept_and_are_counted_all_the_same() -> None:
     source = corpus("a/B-OS", "b/B-OS", test=["b"])
     prepared = prepare(source, settings_of(cross_split_duplicates="keep"))
     assert prepared.corpus[TRAIN] == source[TRAIN]
-    assert prepared.counts["train/also_in_test"] == 1
-    assert "train/duplicates_dropped" not in prepared.counts
+    assert counts_of(prepared)["train/also_in_test"] == 1
+    assert "train/duplicates_dropped" not in counts_of(prepared)
 
 
 def test_duplicates_within_train_stay() -> None:
@@ -210,8 +200,8 @@ def test_missing_splits_are_carved_from_train() -> None:
     assert sorted((held for part in parts for held in part), key=train.index) == train
     assert all(part == sorted(part, key=train.index) for part in parts)
     assert (
-        prepared.counts["validation/carved_from_train"],
-        prepared.counts["test/carved_from_train"],
+        counts_of(prepared)["validation/carved_from_train"],
+        counts_of(prepared)["test/carved_from_train"],
     ) == (8, 20)
     assert prepared.source == {TRAIN: train}
 
@@ -231,7 +221,7 @@ def test_a_present_split_is_unchanged(missing: str, present: str) -> None:
     assert prepared.corpus[present] == held_out
     assert len(prepared.corpus[missing]) == 5
     assert set(prepared.corpus[missing]) < set(train)
-    assert f"{present}/carved_from_train" not in prepared.counts
+    assert f"{present}/carved_from_train" not in counts_of(prepared)
 
 
 def test_documents_are_carved_whole() -> None:
@@ -269,6 +259,17 @@ def test_where_every_document_is_larger_the_smallest_is_taken() -> None:
     assert [len(prepared[split]) for split in (TEST, VALIDATION, TRAIN)] == [4, 5, 30]
 
 
+def test_a_carved_split_far_from_the_size_asked_for_is_told() -> None:
+    train = [sentence(f"w{index}/B-OS", document=f"post {index // 10}") for index in range(50)]
+    prepared = prepare({TRAIN: train, VALIDATION: numbered(1)}, settings_of(test_fraction=0.1))
+    (finding,) = [f for f in prepared.findings if f.kind == "carved_far_from_fraction"]
+    assert len(prepared.corpus[TEST]) == 10
+    assert (finding.split, finding.count) == (TEST, 5)
+    assert finding.places == ("10 of 50 sentences, test_fraction=0.1",)
+    near = prepare({TRAIN: numbered(50), VALIDATION: numbered(1)}, settings_of(test_fraction=0.1))
+    assert near.findings.count("carved_far_from_fraction") == 0
+
+
 @pytest.mark.parametrize("type_", ["C&A", "OS/KERNEL"])
 def test_a_type_that_can_name_no_metric_is_refused(type_: str) -> None:
     with pytest.raises(
@@ -289,7 +290,7 @@ def test_sentences_carved_away_are_no_longer_in_train_even_when_repeated() -> No
     held_out = {held.tokens for split in (VALIDATION, TEST) for held in prepared.corpus[split]}
     assert held_out
     assert not held_out & {held.tokens for held in prepared.corpus[TRAIN]}
-    assert prepared.counts["train/duplicates_dropped"] > 0
+    assert counts_of(prepared)["train/duplicates_dropped"] > 0
 
 
 @pytest.mark.parametrize(
@@ -318,9 +319,11 @@ def test_carving_that_leaves_nothing_is_refused(
 # Oversampling
 
 
-def boosted(sentences: list[Sentence], **values: object) -> tuple[list[Sentence], Counter[str]]:
-    counts: Counter[str] = Counter()
-    return oversample(sentences, settings_of(**values), counts), counts
+def boosted(sentences: list[Sentence], **values: object) -> tuple[list[Sentence], dict[str, float]]:
+    """Return the sentences to repeat, and the counts."""
+    findings = Findings()
+    rows = oversample(sentences, settings_of(**values), findings)
+    return [sentences[row] for row in rows], findings.metrics()
 
 
 def types_of(repeated: Sentence) -> set[str]:
@@ -338,7 +341,7 @@ MIXED = [
 def test_oversampling_asks_for_a_share_of_train_and_gets_what_holds_an_entity() -> None:
     repeated, counts = boosted(MIXED, oversample_factor=1.5)
     assert sorted(repeated, key=MIXED.index) == MIXED[84:]
-    assert counts == {"train/oversampled": 16, "train/rare_boosted": 0}
+    assert counts == {"train/oversampled": 16}
 
 
 def test_oversampling_repeats_each_sentence_once_at_most() -> None:
@@ -418,7 +421,11 @@ TAGGED = st.lists(
 DOCUMENTS = st.sampled_from([None, None, "d1", "d2"])
 PARTS = st.lists(
     st.builds(
-        lambda words, document: Sentence(*zip(*words, strict=True), document), TAGGED, DOCUMENTS
+        lambda words, document: Sentence(
+            tuple(word for word, _ in words), tuple(repair([tag for _, tag in words])), document
+        ),
+        TAGGED,
+        DOCUMENTS,
     ),
     min_size=1,
     max_size=6,
@@ -456,11 +463,9 @@ def test_preparation_adds_up_and_leaves_validation_and_test_alone(
     except DataError as error:
         assume("also occurs in validation or test" not in str(error))
         raise
-    counts = Counter(prepared.counts)
+    counts = Counter(counts_of(prepared))
     for split, part in given_splits.items():
-        assert prepared.corpus[split] == [
-            replace(held, tags=tuple(repair(held.tags))) for held in part
-        ]
+        assert prepared.corpus[split] == part
     carved = counts["validation/carved_from_train"] + counts["test/carved_from_train"]
     added = counts["train/oversampled"] + counts["train/rare_boosted"]
     assert (
@@ -471,7 +476,13 @@ def test_preparation_adds_up_and_leaves_validation_and_test_alone(
     assert all(
         invalid_positions(held.tags) == [] for split in SPLITS for held in prepared.corpus[split]
     )
-    assert prepare(source, config) == prepared
+    again = prepare(source, config)
+    assert (again.corpus, again.source, again.schema) == (
+        prepared.corpus,
+        prepared.source,
+        prepared.schema,
+    )
+    assert list(again.findings) == list(prepared.findings)
     if config.cross_split_duplicates == "drop":
         held_out = {held.tokens for split in (VALIDATION, TEST) for held in prepared.corpus[split]}
         assert not held_out & {held.tokens for held in prepared.corpus[TRAIN]}

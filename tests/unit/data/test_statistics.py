@@ -5,7 +5,7 @@ import io
 import pytest
 
 from ner_mlflow.data.prepare import Preparation
-from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus, Sentence
+from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus, Sentence, Sentences
 from ner_mlflow.data.statistics import plot_statistics, statistics, statistics_metrics
 from ner_mlflow.tagging.label_schema import LabelSchema
 
@@ -26,7 +26,18 @@ SOURCE: Corpus = {
     TEST: [tagged("B-ERROR", "O")],
 }
 PREPARED: Corpus = {TRAIN: SOURCE[TRAIN][1:], VALIDATION: SOURCE[TRAIN][:1], TEST: SOURCE[TEST]}
-PREPARATION = Preparation(PREPARED, SOURCE, SCHEMA)
+
+
+def preparation(prepared: Corpus, source: Corpus, schema: LabelSchema = SCHEMA) -> Preparation:
+    """Return a preparation of these sentences as tables."""
+    tables = [
+        {split: Sentences.of(part) for split, part in corpus.items()}
+        for corpus in (prepared, source)
+    ]
+    return Preparation(tables[0], tables[1], schema)
+
+
+PREPARATION = preparation(PREPARED, SOURCE)
 
 
 def test_the_table_counts_each_stage_and_split() -> None:
@@ -52,7 +63,7 @@ def test_the_table_counts_each_stage_and_split() -> None:
 
 def test_the_mean_is_not_the_median() -> None:
     corpus = {**PREPARED, TRAIN: [tagged("O"), tagged("O"), tagged(*["O"] * 5)]}
-    row = statistics(Preparation(corpus, corpus, SCHEMA)).iloc[0]
+    row = statistics(preparation(corpus, corpus)).iloc[0]
     assert (row["tokens_mean"], row["tokens_median"]) == (2.33, 1.0)
 
 
@@ -72,9 +83,7 @@ def test_metrics_are_named_by_stage_split_and_type() -> None:
 
 
 def test_a_split_without_sentences_counts_nothing() -> None:
-    metrics = statistics_metrics(
-        statistics(Preparation(PREPARED, {**SOURCE, VALIDATION: []}, SCHEMA))
-    )
+    metrics = statistics_metrics(statistics(preparation(PREPARED, {**SOURCE, VALIDATION: []})))
     assert {value for name, value in metrics.items() if name.startswith("source/validation/")} == {
         0.0
     }
@@ -85,7 +94,7 @@ def test_the_figure_shows_every_type_and_split(count: int) -> None:
     schema = LabelSchema(tuple(f"T{index:02}" for index in range(count)))
     sentence = tagged(*(f"B-{type_}" for type_ in schema.types))
     corpus: Corpus = {TRAIN: [sentence] * 5, VALIDATION: [sentence], TEST: [sentence] * 2}
-    figure = plot_statistics(statistics(Preparation(corpus, corpus, schema)), schema)
+    figure = plot_statistics(statistics(preparation(corpus, corpus, schema)), schema)
     entities, sentences = figure.axes
     assert [label.get_text() for label in entities.get_xticklabels()] == list(schema.types)
     assert [bar.get_height() for bar in entities.patches] == [5] * count + [1] * count + [2] * count

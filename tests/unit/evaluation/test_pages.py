@@ -7,14 +7,12 @@ from html.parser import HTMLParser
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ner_mlflow.data.highlights import PALETTE
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.pages import (
-    PALETTE,
     PageSection,
-    Part,
     render_comparison_page,
     render_sentences_page,
-    split_parts,
 )
 
 TYPES = ["ERROR", "OS"]
@@ -52,14 +50,6 @@ class ParagraphParser(HTMLParser):
     def _add(self, text: str) -> None:
         if self._inside:
             self.paragraphs[-1] += text
-
-
-def test_a_sentence_is_split_into_entities_and_single_words() -> None:
-    assert split_parts(("a", "b", "c", "d"), ("O", "B-OS", "I-OS", "O")) == [
-        Part("a"),
-        Part("b c", "OS"),
-        Part("d"),
-    ]
 
 
 def test_the_page_shows_gold_above_predicted() -> None:

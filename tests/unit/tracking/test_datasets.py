@@ -1,5 +1,7 @@
 """Splits as inputs of runs: MLflow gives back their Parquet file, digest and source."""
 
+import json
+
 import mlflow
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from ner_mlflow.data.dataset import PreparedDataset, fingerprint, save_dataset
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.tagging.label_schema import LabelSchema
-from ner_mlflow.tracking.datasets import DIGEST_LIMIT, DataRunSource, split_as_mlflow_dataset
+from ner_mlflow.tracking.datasets import DIGEST_LIMIT, DataRunSource, describe_split
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.run import temporary_folder
 from ner_mlflow.tracking.steps import Step
@@ -40,12 +42,12 @@ def test_a_logged_input_leads_back_to_the_split(dataset: PreparedDataset) -> Non
     assert [list(words) for words in frame["tokens"]] == [["Linux", "runs"]]
 
 
-def test_a_split_is_described_with_words_and_tags(dataset: PreparedDataset) -> None:
-    described = split_as_mlflow_dataset(dataset, "test", "0" * 32)
-    assert described.df.to_dict("list") == {
-        "tokens": [["Linux", "runs"]],
-        "tags": [["B-OS", "O"]],
-    }
+def test_a_split_is_described_by_its_columns_and_its_number_of_sentences(
+    dataset: PreparedDataset,
+) -> None:
+    described = describe_split(dataset, "test", "0" * 32)
+    assert described.schema.input_names() == ["tokens", "tags"]
+    assert json.loads(described.to_dict()["profile"]) == {"num_rows": 1}
     assert described.source.to_dict() == {"uri": f"runs:/{'0' * 32}/dataset/test.parquet"}
     assert DataRunSource.from_dict(described.source.to_dict()).to_dict() == (
         described.source.to_dict()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mlflow
 import pytest
 from pipelines import Finished, write_corpus
 
@@ -17,6 +18,14 @@ def test_a_dataset_is_read_back_from_its_run(finished: Finished) -> None:
     summary = read_run(data.run_id)
     assert summary.tags["dataset_fingerprint"] == data.dataset.fingerprint
     assert summary.metrics["prepared/train/sentences"] == len(data.dataset.corpus["train"])
+
+
+def test_the_card_of_a_dataset_is_logged_with_its_run(finished: Finished) -> None:
+    page = mlflow.artifacts.load_text(f"runs:/{finished.data.run_id}/card.html")
+    assert finished.data.dataset.fingerprint in page
+    assert "What came in" in page
+    assert "train.conll" in page
+    assert "<mark" in page
 
 
 def test_a_run_of_another_step_holds_no_dataset(finished: Finished) -> None:

@@ -1,0 +1,76 @@
+"""GLiNER: words, and entities as numbers of words of which the last is included."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ...config.schema import DataConfig
+from ...errors import DataError
+from ..findings import Findings
+from .base import AnnotatedText, Format, Head, Rows, WordsWithSpans, string_field
+from .json_files import write_json_array
+from .span_items import DOCUMENT_FIELDS, check_object, read_spans, shown
+from .word_cuts import cut_sentences
+
+WORDS, ENTITIES = "tokenized_text", "ner"
+
+
+def read_gliner(
+    rows: Rows,
+    config: DataConfig,  # noqa: ARG001
+    findings: Findings,  # noqa: ARG001
+    split: str,  # noqa: ARG001
+) -> Iterator[WordsWithSpans]:
+    """Yield the words of each row, with spans that end after their last word.
+
+    Raises:
+        DataError: a row has no list of words, or an entity is no span.
+    """
+    for position, row in rows.items:
+        place = f"{rows.place}{position}"
+        row = check_object(row, place, f'{{"{WORDS}": [...], "{ENTITIES}": [...]}}')
+        words = row.get(WORDS)
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"{place}: {WORDS!r} is {shown(words)}: give a list of words")
+        spans = read_spans(row.get(ENTITIES), ENTITIES, place)
+        yield WordsWithSpans(
+            words,
+            [span._replace(end=span.end + 1) for span in spans],
+            position,
+            string_field(row, DOCUMENT_FIELDS),
+        )
+
+
+def write_gliner(path: Path, texts: Iterable[AnnotatedText]) -> None:
+    """Write a row for each sentence.
+
+    Raises:
+        DataError: an entity holds no word.
+    """
+    write_json_array(path, _rows(texts))
+
+
+def _matches(head: Head) -> bool:
+    return isinstance(head.row, dict) and isinstance(head.row.get(WORDS), list)
+
+
+GLINER = Format(
+    name="gliner",
+    title="GLiNER",
+    summary="words, and entities as numbers of words [first, last, TYPE], the last included",
+    example='[{"tokenized_text": ["Redis", "on", "Ubuntu"], '
+    '"ner": [[0, 0, "SOFTWARE"], [2, 2, "OS"]]}]',
+    matches=_matches,
+    read=read_gliner,
+    is_rows=True,
+    suffixes=(".json", ".jsonl"),
+    write=write_gliner,
+)
+
+
+def _rows(texts: Iterable[AnnotatedText]) -> Iterator[dict[str, Any]]:
+    for text in texts:
+        document = {} if text.document is None else {"id": text.document}
+        for sentence in cut_sentences(text):
+            entities = [[entity.start, entity.end - 1, entity.type] for entity in sentence.entities]
+            yield {**document, WORDS: sentence.words, ENTITIES: entities}

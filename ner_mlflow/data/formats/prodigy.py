@@ -1,0 +1,177 @@
+"""Prodigy: JSON lines with a text, its tokens and spans, and the annotator's answer."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...config.schema import DataConfig
+from ...errors import DataError
+from ..findings import Findings
+from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
+from .json_files import write_json_lines
+from .span_items import (
+    DOCUMENT_FIELDS,
+    check_object,
+    has_text,
+    make_span,
+    read_text,
+    shown,
+    utf16_slice,
+)
+from .word_cuts import cut_words
+
+ACCEPT = "accept"
+ANSWERS = (ACCEPT, "reject", "ignore")
+HASHES = frozenset(("_input_hash", "_task_hash"))
+"""Fields that Prodigy adds to each row."""
+RELATIONS = "relations"
+
+
+def read_prodigy(
+    rows: Rows, config: DataConfig, findings: Findings, split: str
+) -> Iterator[TextWithSpans]:
+    """Yield the texts that the annotator accepted, or that have no answer.
+
+    Where a row has tokens, they give each span the text that its offsets are checked against.
+
+    Raises:
+        DataError: a row has no text, an unknown answer, or a span without offsets and label.
+    """
+    for position, row in rows.items:
+        place = f"{rows.place}{position}"
+        row = check_object(row, place, '{"text": ..., "spans": [...]}')
+        answer = row.get("answer", ACCEPT)
+        if answer not in ANSWERS:
+            raise DataError(
+                f"{place}: the answer {shown(answer)} is none of {', '.join(ANSWERS)}: correct it"
+            )
+        if answer != ACCEPT:
+            findings.add("row_not_accepted", split, place, answer)
+            continue
+        text = read_text(row, config.text_column, place)
+        spans = row.get("spans")
+        if spans is None:
+            spans = []
+        if not isinstance(spans, list):
+            raise DataError(
+                f"{place}: 'spans' is {shown(spans)}, no list: give objects with start, end and "
+                "label"
+            )
+        relations = row.get(RELATIONS)
+        if isinstance(relations, list):
+            findings.add("annotation_of_other_type", split, place, RELATIONS, len(relations))
+        unit = _Tokens(row.get("tokens"), text)
+        yield TextWithSpans(
+            text,
+            [_span(span, unit, place) for span in spans],
+            position,
+            string_field(row, DOCUMENT_FIELDS),
+        )
+
+
+def write_prodigy(path: Path, texts: Iterable[AnnotatedText]) -> None:
+    """Write accepted rows, with tokens that are cut where an entity begins or ends.
+
+    Raises:
+        DataError: an entity holds no word.
+    """
+    write_json_lines(path, map(_row, texts))
+
+
+def _matches(head: Head) -> bool:
+    row = head.row
+    if not has_text(row):
+        return False
+    return (
+        isinstance(row.get("spans"), list)
+        or row.get("answer") in ANSWERS
+        or bool(HASHES & row.keys())
+    )
+
+
+PRODIGY = Format(
+    name="prodigy",
+    title="Prodigy",
+    summary="JSON lines with a text, tokens, spans and an answer; accepted answers are read",
+    example='{"text": "Redis on Ubuntu", "spans": [{"start": 0, "end": 5, "token_start": 0, '
+    '"token_end": 0, "label": "SOFTWARE"}], "answer": "accept"}',
+    matches=_matches,
+    read=read_prodigy,
+    is_rows=True,
+    suffixes=(".jsonl", ".json"),
+    write=write_prodigy,
+)
+
+
+class _Tokens:
+    """The tokens of a row, which tell what its offsets count."""
+
+    def __init__(self, tokens: Any, text: str) -> None:
+        self._text = text
+        self._tokens: list[Mapping[str, Any]] = (
+            tokens if isinstance(tokens, list) and tokens and all(map(_is_token, tokens)) else []
+        )
+        self._cut = next((cut for cut in (_slice, utf16_slice) if self._fit(cut)), None)
+
+    def surface(self, span: Mapping[str, Any]) -> str | None:
+        """Return the text of a span by its tokens, or None if they do not tell it."""
+        if self._cut is None:
+            return None
+        start, end = span.get("start"), span.get("end")
+        first, last = span.get("token_start"), span.get("token_end")
+        if type(first) is int and type(last) is int and 0 <= first <= last < len(self._tokens):
+            start, end = self._tokens[first]["start"], self._tokens[last]["end"]
+        if type(start) is not int or type(end) is not int:
+            return None
+        return self._cut(self._text, start, end)
+
+    def _fit(self, cut: Any) -> bool:
+        return bool(self._tokens) and all(
+            cut(self._text, token["start"], token["end"]) == token["text"] for token in self._tokens
+        )
+
+
+def _is_token(token: Any) -> bool:
+    return (
+        isinstance(token, dict)
+        and isinstance(token.get("text"), str)
+        and type(token.get("start")) is int
+        and type(token.get("end")) is int
+    )
+
+
+def _slice(text: str, start: int, end: int) -> str:
+    return text[max(start, 0) : max(end, 0)]
+
+
+def _span(span: Any, tokens: _Tokens, place: str) -> Span:
+    span = check_object(span, place, "a span with start, end and label")
+    missing = [name for name in ("start", "end", "label") if name not in span]
+    if missing:
+        raise DataError(f"{place}: the span {shown(span)} has no {missing[0]!r}: give it")
+    return make_span(span["start"], span["end"], span["label"], place, tokens.surface(span))
+
+
+def _row(text: AnnotatedText) -> dict[str, Any]:
+    cuts = cut_words(text)
+    following = [*cuts.starts, len(text.text)][1:]
+    tokens = [
+        {
+            "text": text.text[start:end],
+            "start": start,
+            "end": end,
+            "id": number,
+            "ws": end < next_start,
+        }
+        for number, (start, end, next_start) in enumerate(
+            zip(cuts.starts, cuts.ends, following, strict=True)
+        )
+    ]
+    spans = []
+    for span, (first, last) in zip(text.spans, cuts.entities, strict=True):
+        row: dict[str, Any] = {"start": span.start, "end": span.end, "label": span.label}
+        if (cuts.starts[first], cuts.ends[last - 1]) == span[:2]:  # no white space at its ends
+            row |= {"token_start": first, "token_end": last - 1}
+        spans.append(row)
+    document = {} if text.document is None else {"id": text.document}
+    return {**document, "text": text.text, "tokens": tokens, "spans": spans, "answer": ACCEPT}

@@ -1,0 +1,77 @@
+"""The command inspect shows a corpus and the way on; it writes nothing."""
+
+from pathlib import Path
+
+import click
+import pytest
+from pipelines import write_corpus
+
+from ner_mlflow.cli.inspect import inspect
+from ner_mlflow.data.formats.registry import FORMATS
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        inspect([str(argument) for argument in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_help_lists_every_format() -> None:
+    text = inspect.get_help(click.Context(inspect, info_name="inspect"))
+    for format_ in FORMATS.values():
+        assert f"\n  {format_.name} " in text
+        assert f"{format_.title}: " in text
+
+
+def test_a_corpus_is_shown_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = write_corpus(tmp_path / "my corpus")
+    before = sorted(tmp_path.rglob("*"))
+    assert run("--dataset", corpus) == 0
+    shown = capsys.readouterr().out
+    assert "3 splits, 84 sentences, 2 types" in shown
+    assert "* label_map=it5 knows all 2 types: recommended" in shown
+    assert f"ner-mlflow main --dataset '{corpus}' --label_map it5" in shown
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_command_is_one_for_mlflow_run_in_the_folder_of_the_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corpus(tmp_path / "corpus")
+    (tmp_path / "MLproject").touch()
+    (tmp_path / "mine.yaml").write_text("data: {seed: 3}\n", encoding="utf-8")
+    assert run("--dataset", "corpus", "--preset", "mine.yaml", "--untyped_type", "OS") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "  mlflow run . --env-manager local -P presets=mine.yaml -P dataset=corpus "
+        "-P label_map=it5 -P data.untyped_type=OS"
+    )
+
+
+def test_a_refused_corpus_is_shown_as_far_as_it_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    (corpus / "test.conll").unlink()
+    (corpus / "test.jsonl").write_text(
+        '{"tokens": ["a"], "ner_tags": ["O"]}\n{"tokens": ["a"], "ner_tags": []}\n',
+        encoding="utf-8",
+    )
+    assert run("--dataset", corpus) == 1
+    shown = capsys.readouterr()
+    assert "train.conll" in shown.out
+    assert "60 sentences" in shown.out
+    assert "error after 1 sentence" in shown.out
+    assert "Go on with" not in shown.out
+    assert shown.err.startswith("error: ")
+    assert "test.jsonl:2: 1 tokens but 0 tags" in shown.err
+    assert shown.err.count("\n") == 1

@@ -1,0 +1,50 @@
+"""Rows of texts and entities, as `predict` writes them."""
+
+from typing import Any
+
+import pytest
+from span_formats import read_rows, texts_of
+
+from ner_mlflow.data.findings import Findings
+from ner_mlflow.data.formats.base import Span
+from ner_mlflow.data.formats.entity_rows import ENTITY_ROWS
+from ner_mlflow.errors import DataError
+
+ENTITY = {"text": "Redis", "label": "SW", "start": 0, "end": 5, "score": 0.9}
+
+
+@pytest.mark.parametrize("field", ["text", "content", "body"])
+def test_rows_as_predict_writes_them_are_read(field: str) -> None:
+    (record,) = read_rows(ENTITY_ROWS, [{"id": "a", field: "Redis 7", "entities": [ENTITY]}])
+    assert record == ("Redis 7", [Span(0, 5, "SW", "Redis")], 1, "a")
+
+
+def test_a_surface_is_not_needed() -> None:
+    entity = {"start": 0, "end": 5, "label": "SW", "text": None}
+    assert texts_of(read_rows(ENTITY_ROWS, [{"text": "Redis", "entities": [entity]}])) == [
+        ("Redis", [(0, 5, "SW")])
+    ]
+
+
+def test_rows_whose_entities_are_null_were_never_annotated() -> None:
+    findings = Findings()
+    assert read_rows(ENTITY_ROWS, [{"text": "Redis", "entities": None}], findings) == []
+    assert findings.count("row_without_annotation", "train") == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("Redis", "no object"),
+        ({"text": "Redis"}, "no 'entities' among 'text'"),
+        ({"entities": []}, "no field 'text' or"),
+        ({"text": None, "entities": []}, "'text' is None, no text"),
+        ({"text": "Redis", "entities": {}}, "no list of spans"),
+        ({"text": "Redis", "entities": [{"start": 0, "end": 5}]}, "is no span"),
+        ({"text": "Redis", "entities": [ENTITY | {"start": None}]}, "needs whole numbers"),
+        ({"text": "Redis", "entities": [ENTITY | {"text": ["Redis"]}]}, "as its text"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"^train.jsonl:1: .*{message}.*: "):
+        read_rows(ENTITY_ROWS, [row])

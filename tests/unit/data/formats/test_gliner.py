@@ -1,0 +1,45 @@
+"""GLiNER: numbers of words, of which the last is included."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from span_formats import read_rows
+
+from ner_mlflow.data.formats.base import AnnotatedText, Span
+from ner_mlflow.data.formats.gliner import GLINER, write_gliner
+from ner_mlflow.errors import DataError
+
+WORDS = ["install", "Fedora", "Server"]
+
+
+def test_the_last_word_is_included() -> None:
+    (record,) = read_rows(GLINER, [{"tokenized_text": WORDS, "ner": [[1, 2, "OS"]], "id": 5}])
+    assert record == (WORDS, [Span(1, 3, "OS")], 1, "5")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([], "no object"),
+        ({"tokenized_text": "a b", "ner": []}, "give a list of words"),
+        ({"tokenized_text": ["a", 1], "ner": []}, "give a list of words"),
+        ({"tokenized_text": WORDS}, "'ner' is None, no list"),
+        ({"tokenized_text": WORDS, "ner": [[1, "OS"]]}, "is no span"),
+        ({"tokenized_text": WORDS, "ner": [[1, 2.0, "OS"]]}, "needs whole numbers"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"^train.jsonl:1: .*{message}"):
+        read_rows(GLINER, [row])
+
+
+def test_a_row_is_written_for_each_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    text = "Use Redis.\nUse Fedora Server."
+    write_gliner(path, [AnnotatedText(text, [Span(4, 9, "SW"), Span(15, 28, "OS")], "a")])
+    assert json.loads(path.read_text(encoding="utf-8")) == [
+        {"id": "a", "tokenized_text": ["Use", "Redis", "."], "ner": [[1, 1, "SW"]]},
+        {"id": "a", "tokenized_text": ["Use", "Fedora", "Server", "."], "ner": [[1, 2, "OS"]]},
+    ]
