@@ -34,6 +34,7 @@ from .options import GivenSettings, preset_option, setting
 @setting("oversample_factor", "data.oversample_factor")
 @setting("rare_boost", "data.rare_boost")
 @setting("seed", "data.seed")
+@setting("format", "data.format")
 def data(preset: str, given: GivenSettings) -> None:
     """Prepare a dataset and log it with its statistics.
 

@@ -22,10 +22,11 @@ from .options import GivenSettings, option, preset_option, setting
 @option(
     "output",
     "",
-    "file to write, in one of these formats, which must not exist; with engine=spark a folder of "
-    "Parquet files, also hdfs:// or s3a://",
+    "file to write, which must not exist; its name ends as those of its format do; with "
+    "engine=spark a folder of Parquet files, also hdfs:// or s3a://",
 )
 @setting("text_column", "predict.text_column")
+@setting("format", "predict.format")
 @setting("engine", "predict.engine")
 @setting("spark_master", "predict.spark_master")
 @preset_option("minilm_full")
@@ -36,7 +37,7 @@ def predict(
     preset: str,
     given: GivenSettings,
 ) -> None:
-    """Add a column `entities` to a corpus.
+    """Add a column `entities` to a corpus, or write it in the format of an annotation tool.
 
     Streams through this process with bounded memory, or runs on a Spark cluster.
     """

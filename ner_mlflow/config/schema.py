@@ -183,6 +183,11 @@ class DataConfig(Section):
     )
     rare_types: EntityTypes = Field(2, ge=1, description="number of types counted as the rarest")
     seed: Seed = Field(13, description="seed of the splits and of oversampling")
+    format: Literal["none", OutputFormat] = Field(
+        "none",
+        description="format in which the prepared splits are also written, as artifacts "
+        "export/SPLIT; none: only as the dataset",
+    )
 
 
 class ModelConfig(Section):
@@ -617,6 +622,20 @@ class PredictConfig(Section):
     threads: Threads = Field(
         0, ge=0, description="threads per tagging process; 0: one per core, or one on Spark"
     )
+    format: Literal["auto", OutputFormat] = Field(
+        "auto",
+        description="format of the output: jsonl or parquet keep the columns of the input, the "
+        "others hold texts, ids and entities; auto: jsonl or parquet, by the output's name",
+    )
+
+    @model_validator(mode="after")
+    def _spark_writes_rows(self) -> Self:
+        if self.engine == "spark" and self.format not in ("auto", "parquet"):
+            raise ValueError(
+                f"engine=spark writes Parquet, but format={self.format}: leave format at its "
+                "default, or set engine=local"
+            )
+        return self
 
 
 class SweepConfig(Section):

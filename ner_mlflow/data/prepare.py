@@ -201,7 +201,8 @@ def _carve(
     """Return for each sentence whether it is carved out, in whole documents."""
     groups = train.document_ids()
     if len(train) > 1 and not groups.any():
-        findings.add("documents_ignored", TRAIN, train[0].origin, str(train[0].document))
+        if not findings.count("documents_ignored", TRAIN):
+            findings.add("documents_ignored", TRAIN, train[0].origin, str(train[0].document))
         groups = np.arange(len(train))
     sizes = np.bincount(groups).tolist()
     numbers = list(range(len(sizes)))

@@ -85,10 +85,7 @@ def open_row_writer(path: Path, like: Path) -> Iterator[RowWriter]:
     Raises:
         DataError: the file exists, its folder does not, or rows do not fit the table.
     """
-    if path.exists():
-        raise DataError(f"output {path} exists: name another, or remove it")
-    if not path.parent.is_dir():
-        raise DataError(f"output {path}: no folder {path.parent}: make it")
+    check_new_file(path)
     with (
         atomic_file(path) as part,
         _parquet_writer(part, path, like)
@@ -96,6 +93,18 @@ def open_row_writer(path: Path, like: Path) -> Iterator[RowWriter]:
         else _jsonl_writer(part, path) as writer,
     ):
         yield writer
+
+
+def check_new_file(path: Path) -> None:
+    """Check that a file can be written.
+
+    Raises:
+        DataError: the file exists, or its folder does not.
+    """
+    if path.exists():
+        raise DataError(f"output {path} exists: name another, or remove it")
+    if not path.parent.is_dir():
+        raise DataError(f"output {path}: no folder {path.parent}: make it")
 
 
 def json_line(row: Any) -> str:

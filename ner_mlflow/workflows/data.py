@@ -3,11 +3,14 @@
 import logging
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.schema import DataConfig
+from ..data.annotated import annotated_texts
 from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
 from ..data.findings import Findings
+from ..data.formats.registry import OUTPUTS
 from ..data.hub import hub_commit, is_hub_id
 from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
@@ -30,6 +33,8 @@ DATASET_FOLDER = "dataset"
 """The artifact folder of a data run that holds the dataset."""
 CARD = "card"
 """The page of a data run that shows the dataset: what came in, and what became of it."""
+EXPORT_FOLDER = "export"
+"""The artifact folder of a data run that holds the splits in the format of ``data.format``."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ def run_data(run: Run, config: DataConfig) -> TrackedDataset:
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
+        if config.format != "none":
+            _write_splits(dataset, folder / EXPORT_FOLDER, config.format)
+            run.log_folder(folder / EXPORT_FOLDER, EXPORT_FOLDER)
     run.log_dataset(dataset, SPLITS, run.id)
     record = DataRecord(run_id=run.id, cache_key=key, dataset=name, dataset_fingerprint=digest)
     record.write(run)
@@ -121,6 +129,14 @@ def _hashes(config: DataConfig) -> list[str]:
         ]
     except (DataError, OSError):  # the step itself reports it
         return []
+
+
+def _write_splits(dataset: PreparedDataset, folder: Path, name: str) -> None:
+    folder.mkdir()
+    output = OUTPUTS[name]
+    for split in SPLITS:
+        path = folder / f"{split}{output.suffixes[0]}"
+        output.write(path, annotated_texts(dataset.corpus[split]))
 
 
 def _short_name(dataset: str) -> str:

@@ -2,11 +2,15 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..config.schema import PredictConfig
-from ..data.rows import ENTITIES, file_format, open_row_writer, read_rows
+from ..data.annotated import predicted_texts
+from ..data.formats.registry import find_output
+from ..data.rows import ENTITIES, Row, check_new_file, file_format, open_row_writer, read_rows
 from ..errors import ModelError
+from ..paths import atomic_file
 from ..provenance import peak_rss_bytes
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel
@@ -18,6 +22,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS_S = 10
 """Seconds between two lines of progress."""
+ROW_FORMATS = ("auto", "jsonl", "parquet")
+"""Formats that keep the columns of the input."""
 
 
 def run_predict(
@@ -25,9 +31,11 @@ def run_predict(
 ) -> dict[str, float]:
     """Write the rows of a corpus, each with a column :data:`ENTITIES`, to a new file or folder.
 
+    Formats other than rows get the texts with their ids and entities.
+
     Args:
         run: the open run, which receives counts and throughput.
-        config: the column with the texts, and the engine.
+        config: the column with the texts, the engine, and the format of the output.
         model: an exported model; on Spark one that is logged.
         source: JSONL or Parquet; a path, or on Spark any address that the cluster reads.
         output: the same, or on Spark a folder of Parquet files.
@@ -36,7 +44,8 @@ def run_predict(
         The metrics, as logged.
 
     Raises:
-        DataError: the source cannot be read, or the output exists.
+        DataError: the source cannot be read, the output exists, or its name does not fit its
+            format.
         ModelError: the model is not an exported one.
     """
     if not model.is_onnx:
@@ -64,31 +73,56 @@ def run_predict(
 def _predict_here(
     config: PredictConfig, model: FoundModel, source: Path, output: Path
 ) -> dict[str, float]:
-    recognizer = EntityRecognizer(load_tagger(model.folder, config.threads))
-    column = config.text_column
-    texts = entities = characters = 0
-    with open_row_writer(output, like=source) as writer:
-        started = reported = time.perf_counter()
-        for rows in read_rows(source, config.batch_rows, column):
-            recognized = recognizer.recognize_rows(row[column] for row in rows)
+    if config.format != "auto":
+        write = find_output(output, config.format).write
+    check_new_file(output)
+    tagging = _Tagging(config, EntityRecognizer(load_tagger(model.folder, config.threads)))
+    if config.format in ROW_FORMATS:
+        with open_row_writer(output, like=source) as writer:
+            for rows in tagging.tag(source):
+                writer.write(rows)
+    else:
+        tagged = (row for rows in tagging.tag(source) for row in rows)
+        with atomic_file(output) as part:
+            write(part, predicted_texts(tagged, config.text_column))
+    return tagging.metrics()
+
+
+class _Tagging:
+    """Tags the rows of a file, and measures it."""
+
+    def __init__(self, config: PredictConfig, recognizer: EntityRecognizer) -> None:
+        self._config = config
+        self._recognizer = recognizer
+        self._counts = {"texts": 0, "entities": 0, "characters": 0}
+        self._started = time.perf_counter()
+
+    def tag(self, source: Path) -> Iterator[list[Row]]:
+        """Yield batches of the rows with their entities."""
+        column, counts = self._config.text_column, self._counts
+        self._started = reported = time.perf_counter()
+        for rows in read_rows(source, self._config.batch_rows, column):
+            recognized = self._recognizer.recognize_rows(row[column] for row in rows)
             pairs = zip(rows, recognized, strict=True)
-            writer.write([{**row, ENTITIES: of_row} for row, of_row in pairs])
-            texts += len(rows)
-            entities += sum(map(len, recognized))
-            characters += sum(len(row[column]) for row in rows)
+            yield [{**row, ENTITIES: of_row} for row, of_row in pairs]
+            counts["texts"] += len(rows)
+            counts["entities"] += sum(map(len, recognized))
+            counts["characters"] += sum(len(row[column]) for row in rows)
             if time.perf_counter() - reported > PROGRESS_S:
                 reported = time.perf_counter()
-                log.info("%d texts, %.0f per second", texts, texts / (reported - started))
-        seconds = time.perf_counter() - started
-    return {
-        "texts": texts,
-        "entities": entities,
-        "characters": characters,
-        "seconds": seconds,
-        "texts_per_s": texts / seconds,
-        "characters_per_s": characters / seconds,
-        "peak_rss_bytes": float(peak_rss_bytes()),
-    }
+                rate = counts["texts"] / (reported - self._started)
+                log.info("%d texts, %.0f per second", counts["texts"], rate)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the counts and the rates since tagging began."""
+        seconds = time.perf_counter() - self._started
+        return {
+            **{name: float(count) for name, count in self._counts.items()},
+            "seconds": seconds,
+            "texts_per_s": self._counts["texts"] / seconds,
+            "characters_per_s": self._counts["characters"] / seconds,
+            "peak_rss_bytes": float(peak_rss_bytes()),
+        }
 
 
 def _predict_on_cluster(

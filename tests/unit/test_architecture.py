@@ -41,6 +41,7 @@ OWNERS = {
     "onnxruntime": ("ner_mlflow/exporting/", "ner_mlflow/tagging/"),
     "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
     "peft": ("ner_mlflow/modeling/",),
+    "spacy": ("ner_mlflow/data/formats/spacy.py",),
 }
 """Library -> the only places that import it."""
 SERVED_LIBRARIES = {"mlflow", "numpy", "onnxruntime", "pandas", "tokenizers"}

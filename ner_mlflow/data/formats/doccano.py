@@ -37,6 +37,7 @@ def read_doccano(
     Raises:
         DataError: a row has no text or no labels, or a label is no span.
     """
+    label_names = _label_names(config)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "label": [[start, end, "TYPE"]]}')
@@ -52,7 +53,7 @@ def read_doccano(
                 f"{place}: {name!r} is {shown(row[name])}, labels of whole texts: export a project "
                 "of sequence labelling"
             )
-        spans = read_spans(row[name], name, place, _label_names(config))
+        spans = read_spans(row[name], name, place, label_names)
         if isinstance(row.get(RELATIONS), list):
             findings.add("annotation_of_other_type", split, place, RELATIONS, len(row[RELATIONS]))
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
@@ -100,4 +101,5 @@ DOCCANO = Format(
 
 
 def _label_names(config: DataConfig) -> list[str] | None:  # noqa: ARG001
+    """Return the names of labels that are numbers; None: nothing names them."""
     return None

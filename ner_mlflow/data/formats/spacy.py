@@ -127,7 +127,7 @@ def _matches_rows(head: Head) -> bool:
 
 
 def _matches_docbin(head: Head) -> bool:
-    return head.kind == "binary" and head.suffix == BINARY_SUFFIX
+    return head.kind in ("binary", "lines") and head.suffix == BINARY_SUFFIX
 
 
 SPACY = Format(

@@ -294,26 +294,31 @@ def test_sentences_carved_away_are_no_longer_in_train_even_when_repeated() -> No
 
 
 @pytest.mark.parametrize(
-    ("count", "document", "values", "message"),
+    ("count", "values", "message"),
     [
-        (4, None, {}, "no test split, and test_fraction=0.1 of 4 train sentences"),
-        (100, "one post", {}, "no test split"),
-        (100, None, {"test_fraction": 0}, "test_fraction=0.0 of 100"),
+        (4, {}, "no test split, and test_fraction=0.1 of 4 train sentences"),
+        (100, {"test_fraction": 0}, "test_fraction=0.0 of 100"),
         (
             100,
-            None,
             {"validation_fraction": 0},
             "no validation split, and validation_fraction=0.0 of 90",
         ),
-        (100, None, {"test_fraction": 0.999}, "no test split"),
+        (100, {"test_fraction": 0.999}, "no test split"),
     ],
 )
 def test_carving_that_leaves_nothing_is_refused(
-    count: int, document: str | None, values: dict[str, float], message: str
+    count: int, values: dict[str, float], message: str
 ) -> None:
-    train = [sentence(f"w{index}/B-OS", document=document) for index in range(count)]
+    train = [sentence(f"w{index}/B-OS") for index in range(count)]
     with pytest.raises(DataError, match=re.escape(message)):
         prepare({TRAIN: train}, settings_of(**values))
+
+
+def test_one_document_in_the_whole_file_is_carved_by_sentences() -> None:
+    train = [sentence(f"w{index}/B-OS", document="one post") for index in range(100)]
+    prepared = prepare({TRAIN: train}, settings_of())
+    assert [len(prepared.corpus[split]) for split in SPLITS] == [81, 9, 10]
+    assert prepared.findings.count("documents_ignored") == 1
 
 
 # Oversampling

@@ -7,9 +7,13 @@ import pytest
 from pipelines import Finished, write_corpus
 
 from ner_mlflow.config.loading import load_config
+from ner_mlflow.data.sentences import SPLITS
+from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.errors import TrackingError
+from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
-from ner_mlflow.workflows.data import data_cache_key, load_data
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.data import data_cache_key, load_data, run_data
 
 
 def test_a_dataset_is_read_back_from_its_run(finished: Finished) -> None:
@@ -47,3 +51,18 @@ def test_the_cache_key_follows_the_content_of_files_and_the_settings(tmp_path: P
     with (folder / "train.conll").open("a", encoding="utf-8") as file:
         file.write("\nmore\tO\n")
     assert key(folder) != first
+
+
+def test_splits_are_also_written_in_another_format(finished: Finished, tmp_path: Path) -> None:
+    config = finished.config.data.model_copy(update={"format": "conll"})
+    with open_run(Step.DATA, "data") as run:
+        prepared = run_data(run, config)
+    folder = mlflow.artifacts.download_artifacts(f"runs:/{run.id}/export", dst_path=str(tmp_path))
+    assert sorted(path.name for path in Path(folder).iterdir()) == sorted(
+        f"{split}.conll" for split in SPLITS
+    )
+    reading = read_corpus(config.model_copy(update={"dataset": folder}))
+    for split in SPLITS:
+        assert [(sentence.tokens, sentence.tags) for sentence in reading.corpus[split]] == [
+            (sentence.tokens, sentence.tags) for sentence in prepared.dataset.corpus[split]
+        ]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pipelines import Finished
 
-from ner_mlflow.errors import ModelError
+from ner_mlflow.config.schema import PredictConfig
+from ner_mlflow.errors import DataError, ModelError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.records import PredictRecord
@@ -49,3 +50,56 @@ def test_a_cluster_needs_a_model_that_mlflow_can_load(finished: Finished, tmp_pa
         pytest.raises(ModelError, match="is a folder: on Spark give one that MLflow can load"),
     ):
         run_predict(run, config, model, "in.jsonl", str(tmp_path / "out"))
+
+
+def test_predictions_are_written_in_the_format_of_a_tool(
+    finished: Finished, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.jsonl"
+    rows = [{"id": number, "text": f"I use Ubuntu {number}.04 test"} for number in range(5)]
+    source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    model = find_model(finished.result.export.model_uri)
+    entities = {}
+    for name, output in (("jsonl", "out.jsonl"), ("label_studio", "out.json")):
+        config = PredictConfig(format=name, batch_rows=2)
+        with open_run(Step.PREDICT, "predict") as run:
+            metrics = run_predict(run, config, model, str(source), str(tmp_path / output))
+        entities[name] = metrics["entities"]
+        assert metrics["texts"] == 5
+    tasks = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    tagged = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [task["data"] for task in tasks] == [
+        {"id": str(row["id"]), "text": row["text"]} for row in rows
+    ]
+    assert [
+        [
+            (result["value"]["start"], result["value"]["end"], *result["value"]["labels"])
+            for result in task["predictions"][0]["result"]
+        ]
+        for task in tasks
+    ] == [
+        [(entity["start"], entity["end"], entity["label"]) for entity in row["entities"]]
+        for row in tagged
+    ]
+    assert entities["jsonl"] == entities["label_studio"]
+
+
+def test_a_name_that_does_not_fit_the_format_is_refused_and_an_error_leaves_no_file(
+    finished: Finished, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "-DOCSTART- here"}\n', encoding="utf-8")
+    model = find_model(finished.result.export.model_uri)
+    config = PredictConfig(format="conll")
+    for output, message in (("out.json", "end in .conll or"), ("out.conll", "CoNLL cannot hold")):
+        with (
+            open_run(Step.PREDICT, "predict") as run,
+            pytest.raises(DataError, match=message),
+        ):
+            run_predict(run, config, model, str(source), str(tmp_path / output))
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_spark_writes_rows_only() -> None:
+    with pytest.raises(ValueError, match="engine=spark writes Parquet, but format=conll"):
+        PredictConfig(engine="spark", format="conll")

@@ -69,7 +69,7 @@ def test_exactly_one_format_claims_a_row(name: str, row: Any) -> None:
     assert found.name == name
 
 
-@pytest.mark.parametrize("row", [None, 5, "text", [], {}, {"text": 3}, {"text": "Redis"}, [1, 2]])
+@pytest.mark.parametrize("row", [5, "text", [], {}, {"text": 3}, {"text": "Redis"}, [1, 2]])
 def test_other_rows_are_of_no_format(row: Any) -> None:
     assert recognize(head_of(row)) is None
 
