@@ -41,13 +41,14 @@ class RowWriter(Protocol):
 
 
 def file_format(path: Path) -> str:
-    """Return the format that a file's name gives: ``jsonl`` or ``parquet``.
+    """Return the format that a file's name, in any case, gives: ``jsonl`` or ``parquet``.
 
     Raises:
         DataError: the name has another suffix.
     """
-    suffix = next((name for name in reversed(path.suffixes) if name != GZIP_SUFFIX), "")
-    if suffix not in (".jsonl", ".parquet") or path.name.endswith(".parquet.gz"):
+    suffixes = [name.lower() for name in reversed(path.suffixes)]
+    suffix = next((name for name in suffixes if name != GZIP_SUFFIX), "")
+    if suffix not in (".jsonl", ".parquet") or suffixes[:2] == [GZIP_SUFFIX, ".parquet"]:
         raise DataError(f"{path}: not a name that ends in {FORMATS}: rename or convert it")
     return suffix.removeprefix(".")
 
@@ -149,7 +150,7 @@ def _read_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tup
 
 @contextmanager
 def _jsonl_writer(part: Path, path: Path) -> Iterator[RowWriter]:
-    opener = gzip.open if path.suffix == GZIP_SUFFIX else open
+    opener = gzip.open if path.suffix.lower() == GZIP_SUFFIX else open
     with opener(part, "wt", encoding="utf-8") as file:
 
         class Lines:

@@ -14,7 +14,7 @@ TEXT_FIELDS = ("text", "content", "body")
 def read_texts(path: Path) -> Iterator[str]:
     """Yield the texts of a ``.txt``, ``.jsonl`` (also gzipped) or ``.parquet`` file, in order.
 
-    Blank lines and nulls of a Parquet column are skipped.
+    The suffix may have any case. Blank lines and nulls of a Parquet column are skipped.
 
     Raises:
         DataError: there is no such file, its suffix is unknown, it is broken, or a row has no text.
@@ -23,7 +23,8 @@ def read_texts(path: Path) -> Iterator[str]:
         raise DataError(
             f"texts {path}: no such file: give a .txt, .jsonl, .jsonl.gz or .parquet file"
         )
-    suffix = next((name for name in reversed(path.suffixes) if name != GZIP_SUFFIX), "")
+    suffixes = [name.lower() for name in reversed(path.suffixes)]
+    suffix = next((name for name in suffixes if name != GZIP_SUFFIX), "")
     if suffix == ".parquet":
         yield from _read_column(path)
     elif suffix == ".jsonl":

@@ -37,8 +37,7 @@ from ..tagging.recognizer import TOKENIZER_FILE
 from ..tagging.tagger import TaggerSpec
 
 GOLDEN_FILE = "golden.json"
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.string)]),
+SIGNATURE = ModelSignature(  # without inputs: see tagging/pyfunc.py
     outputs=Schema(
         [
             ColSpec(

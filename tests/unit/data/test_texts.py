@@ -31,6 +31,19 @@ def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
     assert list(read_texts(tmp_path / "a.v1.txt")) == ["one", "two words"]
 
 
+def test_a_suffix_may_have_any_case_and_a_file_a_byte_order_mark(tmp_path: Path) -> None:
+    lines = b"\xef\xbb\xbf" + b"".join(
+        json.dumps({"text": text}).encode() + b"\r\n" for text in TEXTS
+    )
+    (tmp_path / "a.JSONL").write_bytes(lines)
+    (tmp_path / "a.Jsonl.GZ").write_bytes(gzip.compress(lines))
+    (tmp_path / "a.TXT").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo words\r\n")
+    pq.write_table(pa.table({"text": TEXTS}), tmp_path / "a.PARQUET")
+    for name in ("a.JSONL", "a.Jsonl.GZ", "a.PARQUET"):
+        assert list(read_texts(tmp_path / name)) == TEXTS
+    assert list(read_texts(tmp_path / "a.TXT")) == ["one", "two words"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModelContext
@@ -15,7 +17,7 @@ from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_model, save_model
 from ner_mlflow.tagging.label_schema import LabelSchema
-from ner_mlflow.tagging.pyfunc import ServedModel
+from ner_mlflow.tagging.pyfunc import ServedModel, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 
 TEXTS = ["I use Ubuntu 22.04", "", "PostgreSQL crashes on Windows"]
@@ -44,25 +46,69 @@ def model(context: PythonModelContext) -> ServedModel:
     return model
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        pd.DataFrame({"text": TEXTS}),
-        pd.DataFrame({"id": [1, 2, 3], "text": TEXTS}),
-        pd.DataFrame([[text] for text in TEXTS]),
-    ],
-    ids=["a column", "a column beside others", "bare strings"],
-)
 def test_each_row_has_the_entities_of_its_text(
-    model: ServedModel, context: PythonModelContext, exported: Path, table: pd.DataFrame
+    model: ServedModel, context: PythonModelContext, exported: Path
 ) -> None:
     expected = list(EntityRecognizer(load_tagger(exported)).recognize(TEXTS))
-    answers = model.predict(context, table)
+    answers = model.predict(context, pd.DataFrame({"id": [1, 2, 3], "text": TEXTS}))
     assert len(answers) == len(TEXTS)
     assert answers[1] == []
     for entities, of_text in zip(answers, expected, strict=True):
         spans = [(entity["label"], entity["start"], entity["end"]) for entity in entities]
         assert spans == [(entity.label, entity.start, entity.end) for entity in of_text]
+
+
+INPUTS: dict[str, Any] = {
+    "a list": TEXTS,
+    "a tuple": tuple(TEXTS),
+    "an array": np.array(TEXTS),
+    "an array of objects": np.array(TEXTS, dtype=object),
+    "an array of one column": np.array(TEXTS).reshape(-1, 1),
+    "a column": pd.Series(TEXTS),
+    "a column that has a name": pd.Series(TEXTS, name="body"),
+    "a column in Arrow": pd.Series(TEXTS, dtype=pd.ArrowDtype(pa.string())),
+    "a column of objects": pd.Series(TEXTS, dtype=object),
+    "categories": pd.DataFrame({"text": pd.Categorical(TEXTS)}),
+    "a table": pd.DataFrame({"text": TEXTS}),
+    "a table of selected rows": pd.DataFrame({"text": ["x", *TEXTS]}).iloc[1:],
+    "the text first": pd.DataFrame({"text": TEXTS, "id": [1, 2, 3], 0: "x"}),
+    "the text last": pd.DataFrame({"id": ["a", "b", "c"], "note": None, "text": TEXTS}),
+    "a table without names": pd.DataFrame([[text] for text in TEXTS]),
+    "Spark's table": pd.DataFrame({"0": TEXTS}),
+    "a dict": {"text": TEXTS, "id": [1, 2, 3]},
+    "a dict of arrays": {"text": np.array(TEXTS)},
+    "records": [{"id": number, "text": text} for number, text in enumerate(TEXTS)],
+}
+
+
+@pytest.mark.parametrize("model_input", INPUTS.values(), ids=INPUTS)
+def test_texts_may_come_in_any_shape_that_says_which_they_are(model_input: Any) -> None:
+    assert texts_of(model_input) == TEXTS
+
+
+@pytest.mark.parametrize("model_input", ["one text", {"text": "one text"}, np.array("one text")])
+def test_one_text_is_one_row(model_input: Any) -> None:
+    assert texts_of(model_input) == ["one text"]
+
+
+@pytest.mark.parametrize(
+    "model_input",
+    [[], (), np.array([]), pd.Series([]), pd.DataFrame(), pd.DataFrame({"text": []}), {"text": []}],
+)
+def test_no_rows_have_no_answers(
+    model: ServedModel, context: PythonModelContext, model_input: Any
+) -> None:
+    assert model.predict(context, model_input) == []
+
+
+def test_half_a_surrogate_pair_is_answered_and_keeps_the_offsets(
+    model: ServedModel, context: PythonModelContext
+) -> None:
+    text = "\ud83d I use Ubuntu 22.04"
+    half: Any = [text, text.replace("\ud83d", "\ufffd")]
+    answers: Any = model.predict(context, half)
+    spans = [[(entity["start"], entity["end"]) for entity in of_text] for of_text in answers]
+    assert spans[0] == spans[1]
 
 
 def test_entities_may_be_returned_as_json(model: ServedModel, context: PythonModelContext) -> None:
@@ -72,15 +118,46 @@ def test_entities_may_be_returned_as_json(model: ServedModel, context: PythonMod
 
 
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("model_input", "message"),
     [
-        (pd.DataFrame({"body": TEXTS}), "the first column must be 'text', not 'body'"),
+        ([None], "row 0: None is not text: send strings only"),
+        (["a", 5], "row 1: 5 is not text"),
+        (["a", True], "row 1: True is not text"),
+        (["a", 2.5], "row 1: 2.5 is not text"),
+        ([["a", "b"]], r"row 0: \['a', 'b'\] is not text"),
+        ([["a"]], r"row 0: \['a'\] is not text"),
+        (["a", []], r"row 1: \[\] is not text"),
+        ([b"a"], "row 0: b'a' is not text"),
+        ([{"text": "a"}, "b", {"text": None}], "row 2: None is not text"),
+        ([{"text": "a"}, {"id": 1}], "row 1: no field 'text' among 'id': send the texts as 'text'"),
+        ([{}], "row 0: no field 'text' among none"),
+        ({"body": ["a"]}, "no field 'text' among 'body'"),
+        ({"text": None}, "row 0: None is not text"),
+        ({"text": {"text": "a"}}, "row 0: {'text': 'a'} is not text"),
+        (None, "None is not text: send a list of texts"),
+        (5, "5 is not text: send a list"),
+        (np.array([["a", "b"]]), r"row 0: \['a', 'b'\] is not text"),
+        (np.array([1.5]), "row 0: 1.5 is not text"),
+        (pd.Series(["a", None]), "row 1: nan is not text"),
+        (pd.DataFrame({"body": TEXTS}), "no column 'text' among 'body': send the texts as 'text'"),
+        (pd.DataFrame({"id": [1], "body": ["a"]}), "no column 'text' among 'id', 'body'"),
+        (pd.DataFrame([["a", "b"]]), "no column 'text' among 0, 1"),
+        (pd.DataFrame([{}]), "no column 'text' among none"),
+        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "2 columns are named 'text'"),
         (pd.DataFrame({"text": ["a", None]}, dtype=object), "row 1: None is not text"),
         (pd.DataFrame([["a"], [5]]), "row 1: 5 is not text: send strings only"),
     ],
 )
-def test_a_table_without_texts_is_refused(
-    model: ServedModel, context: PythonModelContext, table: pd.DataFrame, message: str
+def test_anything_else_is_refused_with_its_row_and_value(
+    model: ServedModel, context: PythonModelContext, model_input: Any, message: str
 ) -> None:
-    with pytest.raises(MlflowException, match=message):
-        model.predict(context, table)
+    with pytest.raises(MlflowException, match=message) as caught:
+        model.predict(context, model_input)
+    assert caught.value.get_http_status_code() == 400
+    assert "\n" not in caught.value.message
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(MlflowException) as caught:
+        texts_of([["a" * 10_000]])
+    assert len(caught.value.message) < 150

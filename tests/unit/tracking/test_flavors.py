@@ -1,5 +1,8 @@
 """Logged models: they answer as the exported files do, and a model that does not is refused."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +63,91 @@ def test_a_served_model_gives_the_golden_answers_with_the_code_that_it_carries(
     code = type(model.unwrap_python_model()).__module__
     assert code == f"{bundle.package.name}.tagging.pyfunc"
     assert model.metadata.metadata["variant"] == "fp32"
+
+
+SERVICE = """
+import json, os, sys
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
+os.environ[scoring_server._SERVER_MODEL_PATH] = sys.argv[1]
+from mlflow.pyfunc.scoring_server.app import app
+client = TestClient(app)
+for body in json.load(sys.stdin):
+    kind = "application/json" if body.startswith("{") else "text/csv"
+    answer = client.post("/invocations", content=body, headers={"Content-Type": kind})
+    print(json.dumps([answer.status_code, answer.json()]))
+"""
+"""Answers requests with the app that ``mlflow models serve`` runs."""
+TEXT = EXAMPLE[1]
+LONG = "A text that is longer than the digits of any number: " + TEXT
+REQUESTS: dict[str, list[str]] = {
+    json.dumps({"inputs": [TEXT, LONG]}): [TEXT, LONG],
+    json.dumps({"inputs": TEXT}): [TEXT],
+    json.dumps({"inputs": [LONG, "15"]}): [LONG, "15"],
+    json.dumps({"inputs": []}): [],
+    json.dumps({"inputs": {"text": [TEXT, "a"], "id": [3, 4]}}): [TEXT, "a"],
+    json.dumps({"inputs": [{"id": 3, "text": TEXT}]}): [TEXT],
+    json.dumps({"instances": [TEXT]}): [TEXT],
+    json.dumps({"instances": [{"id": 3, "text": TEXT}]}): [TEXT],
+    json.dumps({"dataframe_records": [{"id": 3, "text": TEXT}, {"text": "a"}]}): [TEXT, "a"],
+    json.dumps({"dataframe_records": []}): [],
+    json.dumps({"dataframe_split": {"columns": ["id", "text"], "data": [[3, TEXT]]}}): [TEXT],
+    json.dumps({"dataframe_split": {"columns": ["text"], "data": []}}): [],
+    json.dumps({"inputs": ["\ud83d " + TEXT, TEXT]}): ["\ufffd " + TEXT, TEXT],
+    json.dumps({"dataframe_records": [{"text": "\ud83d " + TEXT}]}): ["\ufffd " + TEXT],
+    f"id,text\n3,{TEXT}\n": [TEXT],
+}
+BAD_REQUESTS = {
+    '{"inputs": [["a", "b"]]}': "row 0: ['a', 'b'] is not text: send strings only",
+    '{"inputs": [null]}': "row 0: None is not text",
+    '{"inputs": [1]}': "row 0: 1 is not text",
+    json.dumps({"inputs": [LONG, 1]}): "row 1: 1 is not text",
+    json.dumps({"instances": [{"text": LONG}, {"text": 1.5}]}): "row 1: 1.5 is not text",
+    json.dumps({"inputs": {"text": [LONG, True]}}): "row 1: True is not text",
+    '{"inputs": [[]]}': "row 0: [] is not text",
+    '{"inputs": null}': "None is not text: send a list of texts",
+    '{"dataframe_records": [{"text": null}]}': "row 0: None is not text",
+    '{"dataframe_records": [{"body": "a"}]}': "row 0: no field 'text' among 'body'",
+    '{"dataframe_split": {"columns": ["body"], "data": [["a"]]}}': "no column 'text' among 'body'",
+    '{"dataframe_split": {"columns": ["text"], "data": [["a"], [5]]}}': "row 1: 5 is not text",
+    '{"dataframe_split": 3}': "Dataframe split format must be a dictionary",
+    '{"inputs": ["a"], "params": {"as_json": "perhaps"}}': "as_json",
+    '{"other": []}': "exactly one of the input fields",
+    '{"inputs": ["a"], "instances": ["b"]}': "exactly one of the input fields",
+}
+
+
+def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
+    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+) -> None:
+    bundle = write_code_bundle(tmp_path / "code")
+    logged = log_served_model(run_id, exported, bundle, "served_model", golden, {})
+    served = subprocess.run(
+        [sys.executable, "-c", SERVICE, mlflow.artifacts.download_artifacts(logged.uri)],
+        input=json.dumps([*REQUESTS, *BAD_REQUESTS]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert served.returncode == 0, served.stderr
+    answers = dict(
+        zip([*REQUESTS, *BAD_REQUESTS], map(json.loads, served.stdout.splitlines()), strict=True)
+    )
+    recognizer = EntityRecognizer(load_tagger(exported))
+    for request, texts in REQUESTS.items():
+        status, answer = answers[request]
+        assert status == 200, (request, answer)
+        spans = [
+            [(entity["label"], entity["start"], entity["end"]) for entity in entities]
+            for entities in answer["predictions"]
+        ]
+        assert spans == [
+            [(entity.label, entity.start, entity.end) for entity in entities]
+            for entities in recognizer.recognize(texts)
+        ]
+    for request, reason in BAD_REQUESTS.items():
+        status, answer = answers[request]
+        assert (status, reason in answer["message"]) == (400, True), (request, answer)
 
 
 def test_a_served_model_with_other_answers_is_refused(

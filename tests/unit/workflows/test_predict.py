@@ -17,7 +17,8 @@ from ner_mlflow.workflows.predict import run_predict
 
 def test_every_row_gets_its_entities(finished: Finished, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    rows = [{"id": number, "text": f"I use Ubuntu {number}.04 test"} for number in range(5)]
+    rows = [{"id": number, "text": f"I use Ubuntu {number}.04 test"} for number in range(4)]
+    rows.append({"id": 4, "text": "\ud83d half a pair on Ubuntu 4.04 test"})
     source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     model = find_model(finished.result.export.model_uri)
     with open_run(Step.PREDICT, "predict") as run:
