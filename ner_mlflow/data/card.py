@@ -57,7 +57,7 @@ def render_card(inspection: Inspection) -> str:
                     {
                         "split": finding.split,
                         "count": f"{finding.count:,}",
-                        "text": f"{kinds[finding.kind].unit} {kinds[finding.kind].text}",
+                        "text": kinds[finding.kind].title,
                         "places": [printable(place) for place in finding.places],
                         "more": finding.count - len(finding.places) if finding.places else 0,
                     }
@@ -367,7 +367,7 @@ def _finding_lines(finding: Finding) -> list[str]:
     places = [printable(place) for place in finding.places]
     if places and (more := finding.count - len(places)) > 0:
         places.append(f"and {more:,} more")
-    lines = list(_indent(f"{head}{finding.count:,} {kind.unit} {kind.text}", 2))
+    lines = list(_indent(f"{head}{kind.title}: {finding.count:,}", 2))
     return lines + [line for place in places for line in _indent(place, 6)]
 
 

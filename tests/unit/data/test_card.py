@@ -161,7 +161,7 @@ def test_findings_stand_below_their_effects_with_places() -> None:
     assert text.index("Left out\n") < text.index("Changed\n") < text.index("Noted\n")
     assert sections(text)["Noted"].splitlines() == [
         "Noted",
-        "  train: 7 sentences repeat another sentence of their split",
+        "  train: sentences that repeat another sentence of their split: 7",
         "      train.conll:7 'a'",
         "      train.conll:9 'a'",
         "      and 5 more",
