@@ -184,8 +184,8 @@ def modal_columns(lines: Sequence[str]) -> int:
 
 
 def find_separator(rows: Sequence[str]) -> str:
-    """Return a tab if most rows hold one, else a blank."""
-    return "\t" if 2 * sum("\t" in row for row in rows) > len(rows) else " "
+    """Return a tab if half of the rows hold one, else a blank."""
+    return "\t" if rows and 2 * sum("\t" in row for row in rows) >= len(rows) else " "
 
 
 def split_cells(line: str, separator: str) -> list[str]:
