@@ -32,9 +32,7 @@ COMMENT_WORDS = (
 MARKS = "#-"
 """First characters of lines that may be comments or begin a document."""
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.*)")
-_COMMENT = re.compile(
-    rf"#\s*({'|'.join(map(re.escape, COMMENT_WORDS))})(\s.*|=.*|:.*|$)", re.DOTALL
-)
+COMMENT = re.compile(rf"#\s*({'|'.join(map(re.escape, COMMENT_WORDS))})(\s.*|=.*|:.*|$)", re.DOTALL)
 
 Blocks = Iterator[tuple[int, list[str]]]
 
@@ -256,7 +254,7 @@ class _Layout:
         return tag in self._known_tags or re.fullmatch("O|[BIESLUMW]-.+", tag) is not None
 
     def _is_named(self, line: str) -> bool:
-        return _COMMENT.fullmatch(line) is not None
+        return COMMENT.fullmatch(line) is not None
 
 
 def _read_sample(path: Path) -> tuple[list[str], Blocks]:
