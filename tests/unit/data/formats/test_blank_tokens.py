@@ -104,7 +104,7 @@ def test_tags_that_are_left_are_valid(
 
 
 def test_entities_that_would_become_one_are_refused() -> None:
-    with pytest.raises(DataError, match="x:1 word 2: .* two entities 'OS' would become one"):
+    with pytest.raises(DataError, match=r"x:1 word 2: .* two entities 'OS' would become one"):
         drop(["a", " ", "c"], ["OS", "O", "OS"], Findings())
 
 
