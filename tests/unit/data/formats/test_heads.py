@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_mlflow.data.formats.heads import read_head
-from ner_mlflow.data.formats.registry import recognize
+from ner_mlflow.data.formats.registry import find_format, recognize
 from ner_mlflow.errors import DataError
 
 CONLL = "Redis\tB-APP\nruns\tO\n"
@@ -72,6 +72,12 @@ def test_what_cannot_be_read_is_refused_on_one_line(
     assert str(caught.value).startswith(str(path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_rows_of_no_format_are_refused_with_their_fields(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"x": 1, "y": 2}', "a.json")
+    with pytest.raises(DataError, match=r"of no known format, a row has the fields x, y \("):
+        find_format(path)
 
 
 @pytest.mark.parametrize("name", ["folder", "folder.gz", "folder.parquet", "missing.conll"])

@@ -46,6 +46,9 @@ def places(path: Path) -> list[tuple[str, object]]:
         ('{"id": 1, "data": {"text": "a"}, "annotations": [{"result": []}]}', [
             (":1", {"id": 1, "data": {"text": "a"}, "annotations": [{"result": []}]}),
         ]),
+        ('{"id": 1, "body": "a", "label": [[0, 1, "X"]]}', [
+            (":1", {"id": 1, "body": "a", "label": [[0, 1, "X"]]}),
+        ]),
         ("[]", []),
         ("", []),
         ('\ufeff[{"a": 1}]', [(", item 0", {"a": 1})]),
