@@ -17,6 +17,7 @@ from .columns import (
     Columns,
     choose_columns,
     find_separator,
+    holds_columns,
     is_header,
     modal_columns,
     split_cells,
@@ -24,6 +25,8 @@ from .columns import (
 from .document_lines import Documents, begins_document
 from .tag_names import name_tag, open_tag_names
 
+OWN_SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bilou")
+"""Suffixes that no other format has."""
 COMMENT_WORDS = (
     *("sent_id", "text", "newdoc", "newpar", "id", "global.columns", "meta"),
     *("begin", "end"),  # of documents, in CoNLL-2012
@@ -294,7 +297,15 @@ def _cut(line: str) -> str:
 
 
 def _matches(head: Head) -> bool:
-    return head.kind == "lines" and (not head.lines or modal_columns(head.lines) > 1)
+    if head.kind != "lines":
+        return False
+    # Broken rows do not make it another format: reading names them.
+    return (
+        not head.lines
+        or modal_columns(head.lines) > 1
+        or holds_columns(head.lines)
+        or (head.suffix in OWN_SUFFIXES and any(len(line.split()) > 1 for line in head.lines))
+    )
 
 
 CONLL = Format(

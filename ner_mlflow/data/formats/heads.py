@@ -2,8 +2,6 @@
 
 import codecs
 import re
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 from ...errors import DataError
 from ..files import open_parquet, read_blocks, read_lines, suffix_of
 from .base import Head
-from .columns import holds_tags, modal_columns
+from .columns import holds_columns
 from .rows import is_parquet, open_rows
 
 HEAD_BYTES = 4096
@@ -45,14 +43,9 @@ def read_head(path: Path) -> Head:
             row = next((row for _, row in open_rows(path).items if row is not None), None)
             return Head(path, suffix, "json", (), row)
         except DataError:
-            if is_json or not _holds_columns(_lines(path)):
+            if is_json or not holds_columns(_lines(path)):
                 raise
     return Head(path, suffix, "lines", _lines(path))
-
-
-def _holds_columns(lines: Sequence[str]) -> bool:
-    """Return whether lines end in entity tags."""
-    return modal_columns(lines) > 1 and holds_tags(Counter(line.split()[-1] for line in lines))
 
 
 def _is_binary(begin: bytes) -> bool:

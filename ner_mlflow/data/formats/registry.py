@@ -33,6 +33,6 @@ def find_format(path: Path, name: str = "auto") -> Format:
         return format_
     row = f", a row has the fields {', '.join(head.row)}" if isinstance(head.row, dict) else ""
     raise DataError(
-        f"{path}: of no known format{row[:200]} ({', '.join(FORMATS)}): convert it, or name its format with "
-        "source_format"
+        f"{path}: of no known format{row[:200]} ({', '.join(FORMATS)}): convert it, or name its "
+        "format with source_format"
     )

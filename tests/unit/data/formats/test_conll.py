@@ -408,6 +408,22 @@ def test_words_that_begin_like_json_do_not_hide_it(tmp_path: Path, content: str)
     assert find_format(write(tmp_path, content)).name == "conll"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.conll", "Redis\tB-APP\nruns  O\n"),
+        ("a.txt", "Redis\tB-APP\nruns  O\n"),
+        ("a.txt", "Redis\tB-APP\nruns\n"),
+        ("a.txt", "Redis B-APP\nruns x O\n"),
+        ("a.iob", "Redis NNP\nruns\nit\n"),
+    ],
+)
+def test_a_broken_row_does_not_make_it_another_format(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert find_format(write(tmp_path, content, name)).name == "conll"
+
+
 def test_running_text_is_no_table(tmp_path: Path) -> None:
     path = write(tmp_path, "This is a readme.\nIt has lines of several lengths.\nEnd\n", "a.txt")
     with pytest.raises(DataError, match="of no known format"):
