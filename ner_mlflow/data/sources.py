@@ -1,6 +1,5 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -8,7 +7,7 @@ from typing import cast
 from ..config.schema import DataConfig
 from ..errors import DataError
 from .findings import Findings
-from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans
+from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans, source_of
 from .formats.rows import open_rows
 from .hub import is_hub_id, read_hub
 from .sample import generate_sample
@@ -18,7 +17,6 @@ from .spans import cut_text, tag_words
 from .split_files import SplitFile, find_split_files
 
 SAMPLE = "sample"
-_PLACE_END = re.compile(r"(:|, row |, item )$")
 
 
 @dataclass(frozen=True)
@@ -155,6 +153,6 @@ def _append(
             builder.append(record.tokens, tags, place, record.position, record.document)
     if is_empty:
         raise DataError(
-            f"{_PLACE_END.sub('', place)}: the {split} split is empty: give a file with at least "
+            f"{source_of(place)}: the {split} split is empty: give a file with at least "
             "one sentence"
         )

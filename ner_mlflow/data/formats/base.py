@@ -1,5 +1,6 @@
 """Define what a format is, and the records that its reader yields and its writer takes."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +169,11 @@ class Format:
     suffixes: tuple[str, ...]
     place: str = ":"
     write: Writer | None = None
+
+
+def source_of(place: str) -> str:
+    """Return the file or the split of the hub that the first part of a place is in."""
+    return re.sub(r"(:|, (row|item) )$", "", place)
 
 
 def string_field(row: Mapping[str, Any], names: Sequence[str]) -> str | None:

@@ -183,9 +183,15 @@ def modal_columns(lines: Sequence[str]) -> int:
     return columns if count >= TAG_SHARE * len(rows) else 0
 
 
+def holds_columns(lines: Sequence[str]) -> bool:
+    """Return whether most lines hold several words, and end in entity tags."""
+    several = [words for line in lines if line[0] != "#" and len(words := line.split()) > 1]
+    return 2 * len(several) >= len(lines) and holds_tags(Counter(words[-1] for words in several))
+
+
 def find_separator(rows: Sequence[str]) -> str:
-    """Return a tab if most rows hold one, else a blank."""
-    return "\t" if 2 * sum("\t" in row for row in rows) > len(rows) else " "
+    """Return a tab if half of the rows hold one, else a blank."""
+    return "\t" if rows and 2 * sum("\t" in row for row in rows) >= len(rows) else " "
 
 
 def split_cells(line: str, separator: str) -> list[str]:

@@ -17,6 +17,7 @@ from .columns import (
     Columns,
     choose_columns,
     find_separator,
+    holds_columns,
     is_header,
     modal_columns,
     split_cells,
@@ -24,6 +25,8 @@ from .columns import (
 from .document_lines import Documents, begins_document
 from .tag_names import name_tag, open_tag_names
 
+OWN_SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bilou")
+"""Suffixes that no other format has."""
 COMMENT_WORDS = (
     *("sent_id", "text", "newdoc", "newpar", "id", "global.columns", "meta"),
     *("begin", "end"),  # of documents, in CoNLL-2012
@@ -32,9 +35,7 @@ COMMENT_WORDS = (
 MARKS = "#-"
 """First characters of lines that may be comments or begin a document."""
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.*)")
-_COMMENT = re.compile(
-    rf"#\s*({'|'.join(map(re.escape, COMMENT_WORDS))})(\s.*|=.*|:.*|$)", re.DOTALL
-)
+COMMENT = re.compile(rf"#\s*({'|'.join(map(re.escape, COMMENT_WORDS))})(\s.*|=.*|:.*|$)", re.DOTALL)
 
 Blocks = Iterator[tuple[int, list[str]]]
 
@@ -53,6 +54,10 @@ def read_conll(
     """
     sample, blocks = _read_sample(path)
     layout = _Layout(path, sample, config)
+    if layout.header:
+        line = sample[layout.header - 1]
+        findings.add("header_skipped", split, f"{path}:{layout.header}", _cut(line))
+        blocks = _without_line(blocks, layout.header)
     if layout.has_rows:
         findings.facts[split, "columns"] = str(layout.columns)
     documents = Documents(path, findings, split)
@@ -79,15 +84,15 @@ def read_conll(
                 or not (word := cells[word_at])
                 or word.isspace()
             ):
-                kind = layout.kind_of(line, cells, number, bool(tokens))
+                kind = layout.kind_of(line, cells, bool(tokens))
                 if kind == "word":
                     cells = layout.fit(line, cells, number)
                     word = cells[word_at]
                     if is_blank(word):
                         blanks.refuse(f"{path}:{number}", word)
                         has_blank = True
-                elif kind in ("comment", "header"):
-                    findings.add(f"{kind}_skipped", split, f"{path}:{number}", _cut(line))
+                elif kind == "comment":
+                    findings.add("comment_skipped", split, f"{path}:{number}", _cut(line))
                     continue
                 else:  # blank, document
                     if tokens:
@@ -128,12 +133,13 @@ class _Layout:
         separator: a tab or a blank.
         columns: the columns.
         has_rows: whether the sample has rows.
+        header: the number of the line with the names of the columns; 0: there is none.
         tags: the different tags of the sample.
     """
 
     def __init__(self, path: Path, sample: Sequence[str], config: DataConfig) -> None:
         self._path = path
-        self._header = 0
+        self.header = 0
         lines = [line for line in sample if line and not line.isspace()]
         plain = [line for line in lines if line[0] not in MARKS or not _is_marked(line)]
         takes_marked = not plain  # words of such a file may be #
@@ -148,10 +154,10 @@ class _Layout:
             if not line or line.isspace():
                 starts.append(len(flat) // count)
             elif takes_marked or line[0] not in MARKS or not _is_marked(line):
-                cells = split_cells(line, self.separator)
+                cells = split_cells(line.rstrip(" "), self.separator)
                 if len(cells) != count:
                     cells = self._trim(line, count)
-                if len(cells) == count and number != self._header:
+                if len(cells) == count and number != self.header:
                     flat += cells
         starts.append(len(flat) // count)
         self.has_rows = bool(flat)
@@ -159,22 +165,19 @@ class _Layout:
         if flat:
             values = [flat[at::count] for at in range(count)]
             self.columns = choose_columns(values, starts, names, config, str(path))
-        self.tags = [tag.strip(" ") for tag in {*flat[self.columns.tag :: count]}]
+        self.tags = [tag.strip(" \t") for tag in {*flat[self.columns.tag :: count]}]
         self._known_tags = {tag for tag in self.tags if tag}
 
-    def kind_of(self, line: str, cells: Sequence[str], number: int, is_inside: bool) -> str:
-        """Return what a line is: word, blank, document, comment or header.
+    def kind_of(self, line: str, cells: Sequence[str], is_inside: bool) -> str:
+        """Return what a line is: word, blank, document or comment.
 
         Args:
             line: the line.
             cells: its cells.
-            number: its number.
             is_inside: words of its sentence came before it.
         """
         if not line or line.isspace():
             return "blank"
-        if number == self._header:
-            return "header"
         if line[0] in MARKS and begins_document(line):
             # In two columns, "# newdoc" may be a word with a tag.
             if line[0] == "-" or len(cells) != self.columns.count or not self._has_tag(cells):
@@ -243,18 +246,18 @@ class _Layout:
             is_marked = line[0] == "#"
             cells = self._trim(line.lstrip("# ") if is_marked else line, count)
             if len(cells) == count and is_header(cells, *chosen):
-                self._header = number
+                self.header = number
                 return tuple(cells)
             if not is_marked and not begins_document(line):
                 return ()
         return ()
 
     def _has_tag(self, cells: Sequence[str]) -> bool:
-        tag = cells[self.columns.tag].strip(" ")
+        tag = cells[self.columns.tag].strip(" \t")
         return tag in self._known_tags or re.fullmatch("O|[BIESLUMW]-.+", tag) is not None
 
     def _is_named(self, line: str) -> bool:
-        return _COMMENT.fullmatch(line) is not None
+        return COMMENT.fullmatch(line) is not None
 
 
 def _read_sample(path: Path) -> tuple[list[str], Blocks]:
@@ -270,12 +273,20 @@ def _read_sample(path: Path) -> tuple[list[str], Blocks]:
     return [line for _, lines in read for line in lines][:SAMPLE_ROWS], chain(read, blocks)
 
 
+def _without_line(blocks: Blocks, number: int) -> Blocks:
+    """Yield blocks with a blank line in place of one that was read already."""
+    for first, lines in blocks:
+        if first <= number < first + len(lines):
+            lines[number - first] = ""
+        yield first, lines
+
+
 def _is_marked(line: str) -> bool:
     return line[0] == "#" or begins_document(line)
 
 
 def _tag(cell: str, names: Sequence[str] | None, place: str) -> str:
-    tag = cell.strip(" ")
+    tag = cell.strip(" \t")
     if not tag:
         raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
     return name_tag(tag, names, place) if names and tag.isdecimal() else tag
@@ -286,7 +297,15 @@ def _cut(line: str) -> str:
 
 
 def _matches(head: Head) -> bool:
-    return head.kind == "lines" and (not head.lines or modal_columns(head.lines) > 1)
+    if head.kind != "lines":
+        return False
+    # Broken rows do not make it another format: reading names them.
+    return (
+        not head.lines
+        or modal_columns(head.lines) > 1
+        or holds_columns(head.lines)
+        or (head.suffix in OWN_SUFFIXES and any(len(line.split()) > 1 for line in head.lines))
+    )
 
 
 CONLL = Format(

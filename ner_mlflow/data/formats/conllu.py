@@ -13,7 +13,7 @@ from ..findings import Findings
 from .base import Format, Head, TaggedWords
 from .blank_tokens import BlankTokens, is_blank
 from .columns import SAMPLE_ROWS, find_role, holds_tags, position_of
-from .conll import GLOBAL_COLUMNS
+from .conll import COMMENT, GLOBAL_COLUMNS
 from .document_lines import Documents, begins_document
 from .tag_names import name_tag, open_tag_names
 
@@ -62,16 +62,18 @@ def read_conllu(
             findings.add("row_without_words", split, f"{path}:{first_line}")
 
     for number, line in chain(begin, lines):
-        is_comment = line.startswith("#") and "\t" not in line
-        if not line or line.isspace() or is_comment:
+        is_comment = layout.is_comment(line)
+        is_document = is_comment and begins_document(line)
+        if is_comment and not is_document:
+            findings.add("comment_skipped", split, f"{path}:{number}", line[:60])
+            continue
+        if is_document or not line or line.isspace():
             if tokens:
                 is_first = False
                 yield from finish()
                 tokens, tags = [], []
-            if is_comment and begins_document(line):
+            if is_document:
                 documents.begin(line, number, is_first)
-            elif is_comment:
-                findings.add("comment_skipped", split, f"{path}:{number}", line[:60])
             continue
         cells = layout.split(line, number)
         cell = layout.tag_of(cells)
@@ -112,14 +114,16 @@ class _Layout:
     def __init__(self, path: Path, sample: Sequence[tuple[int, str]], config: DataConfig) -> None:
         self._path = path
         self._names: tuple[str, ...] = COLUMNS
+        self._id: int | None = 0
         for _, line in sample:
             if match := GLOBAL_COLUMNS.fullmatch(line):
                 self._names = tuple(match[1].split())
+                self._id = self._names.index("ID") if "ID" in self._names else None
                 break
         lines = [
             (number, line)
             for number, line in sample
-            if line and not line.isspace() and not (line.startswith("#") and "\t" not in line)
+            if line and not line.isspace() and not self.is_comment(line)
         ]
         if lines and len(extra := lines[0][1].split("\t")) > len(self._names) == len(COLUMNS):
             more = range(len(COLUMNS) + 1, len(extra) + 1)
@@ -136,7 +140,6 @@ class _Layout:
                 "words as token_column"
             )
         self.word = at
-        self._id = self._names.index("ID") if "ID" in self._names else None
         self._misc = self._names.index("MISC") if "MISC" in self._names else None
         self._key = ""
         self._tag = len(self._names) - 1
@@ -144,6 +147,14 @@ class _Layout:
             self._find_tags([row for row in rows if self._is_word(row)], config)
         tag = f"{self._key} of MISC" if self._key else self._names[self._tag]
         self.described = f"word {self._names[self.word]}, tag {tag}"
+
+    def is_comment(self, line: str) -> bool:
+        """Return whether a line is a comment; without a column ID, the word # is none."""
+        return line.startswith("#") and (
+            self._id is not None
+            or line.count("\t") + 1 != len(self._names)
+            or COMMENT.fullmatch(line) is not None
+        )
 
     def split(self, line: str, number: int) -> list[str]:
         """Return the cells of a row.
@@ -260,9 +271,8 @@ def _matches(head: Head) -> bool:
     if any(GLOBAL_COLUMNS.fullmatch(line) for line in head.lines if line[0] == "#"):
         return True
     rows = [line.split("\t") for line in head.lines if line[0] != "#"]
-    return bool(rows) and all(
-        len(row) >= len(COLUMNS) and _ID.fullmatch(row[0].strip()) for row in rows[:20]
-    )
+    fitting = [len(row) >= len(COLUMNS) and bool(_ID.fullmatch(row[0].strip())) for row in rows]
+    return 2 * sum(fitting) >= len(rows) > 0
 
 
 CONLLU = Format(

@@ -1,6 +1,7 @@
 """CSV tables: a word a row with a column of sentences, or a sentence a row."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from .columns import (
     Columns,
     choose_columns,
     find_role,
+    holds_tags,
     is_header,
     normalize,
 )
@@ -125,7 +127,7 @@ class _Table:
                 word, self.sentence = self.sentence, None
         given = _given_tag(names, config, count)
         tags = values[given if given is not None else tag if tag is not None else count - 1]
-        holds_sentences = any(is_list_text(cell) or " " in cell.strip() for cell in tags)
+        holds_sentences = _hold_sentences(tags)
         if holds_sentences:
             config = config.model_copy(
                 update={
@@ -295,9 +297,18 @@ def _header(cells: Sequence[str], config: DataConfig) -> tuple[str, ...]:
 
 def _given_tag(names: Sequence[str], config: DataConfig, count: int) -> int | None:
     wanted = config.tag_column
-    if wanted in names:
+    if wanted and wanted in names:
         return list(names).index(wanted)
     return int(wanted) - 1 if wanted.isdecimal() and 0 < int(wanted) <= count else None
+
+
+def _hold_sentences(cells: Sequence[str]) -> bool:
+    """Return whether cells of the column of tags hold the tags of a sentence each."""
+    if any(map(is_list_text, cells)):
+        return True
+    several = [tags for cell in cells if len(tags := cell.split()) > 1]
+    # A type may hold a blank; then the parts of a cell are no tags.
+    return holds_tags(Counter(tag for tags in several for tag in tags))
 
 
 def _check_quotes(word: str, count: int, path: Path, line: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import DataError
 from ..files import open_parquet, read_blocks, read_lines, suffix_of
 from .base import Head
-from .columns import modal_columns
+from .columns import holds_columns
 from .rows import is_parquet, open_rows
 
 HEAD_BYTES = 4096
@@ -43,7 +43,7 @@ def read_head(path: Path) -> Head:
             row = next((row for _, row in open_rows(path).items if row is not None), None)
             return Head(path, suffix, "json", (), row)
         except DataError:
-            if is_json or modal_columns(_lines(path)) < 2:
+            if is_json or not holds_columns(_lines(path)):
                 raise
     return Head(path, suffix, "lines", _lines(path))
 

@@ -1,7 +1,9 @@
 """Read lists that CSV files and tables hold as text: ``['a', 'b']``, ``["a", "b"]`` or ``a b``."""
 
 import ast
+import json
 import re
+from contextlib import suppress
 
 from ...errors import DataError
 
@@ -49,6 +51,9 @@ def _unquote(item: str, place: str) -> str:
         return item
     if "\\" not in item:
         return item[1:-1]
+    if item[0] == '"':
+        with suppress(ValueError):  # Python writes escapes that JSON does not know
+            return str(json.loads(item, strict=False))
     try:
         value = ast.literal_eval(item.replace("\n", "\\n").replace("\r", "\\r"))
     except (ValueError, SyntaxError) as error:

@@ -92,9 +92,10 @@ def find_format(path: Path, name: str = "auto") -> Format:
     head = read_head(path)
     if format_ := recognize(head):
         return format_
+    row = f", a row has the fields {', '.join(head.row)}" if isinstance(head.row, dict) else ""
     raise DataError(
-        f"{path}: of no known format ({', '.join(FORMATS)}): convert it, or name its format with "
-        "source_format"
+        f"{path}: of no known format{row[:200]} ({', '.join(FORMATS)}): convert it, or name its "
+        "format with source_format"
     )
 
 

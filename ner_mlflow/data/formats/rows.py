@@ -33,7 +33,7 @@ ROW_FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "text": str,
     "sentence": str,
     "content": str,
-    "data": dict,
+    "data": (dict, str),
 }
 """Field -> type, for fields that show an object to be a row, not a holder of rows."""
 HUGGINGFACE = b"huggingface"
@@ -179,12 +179,21 @@ def _scan_object(text: JsonText) -> tuple[dict[str, bool], bool]:
             fields[name] = False
         else:
             text.skip("[")
-            fields[name] = text.peek() in ("{", "[")
-            value = []
-            for _ in _list_items(text, is_last=False):
+            items = _list_items(text, is_last=False)
+            _, first = next(items, (0, None))
+            for _ in items:
                 pass
+            fields[name] = _is_like_row(first)
+            value = []
         is_row |= not fields[name] and isinstance(value, ROW_FIELDS.get(name, ()))
     return fields, is_row
+
+
+def _is_like_row(item: Any) -> bool:
+    """Return whether an item is an object, or a text with its annotations as spaCy has them."""
+    if isinstance(item, list):
+        return len(item) > 1 and isinstance(item[0], str) and isinstance(item[1], dict)
+    return isinstance(item, dict)
 
 
 def _items_of_field(path: Path, field: str) -> Iterator[tuple[int, Any]]:

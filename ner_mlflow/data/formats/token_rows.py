@@ -9,7 +9,7 @@ from typing import Any
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import Format, Head, Rows, TaggedWords, string_field
+from .base import Format, Head, Rows, TaggedWords, source_of, string_field
 from .blank_tokens import BlankTokens, is_blank
 from .columns import holds_tags
 from .list_texts import read_list_text
@@ -46,7 +46,7 @@ def read_token_rows(
     items = iter(rows.items)
     sample = list(islice(items, SAMPLE_ROWS))
     if not config.tag_column:
-        _check_one_field([row for _, row in sample], names, rows.place.rstrip(": "))
+        _check_one_field([row for _, row in sample], names, source_of(rows.place))
     is_first = True
     for position, row in chain(sample, items):
         place = f"{rows.place}{position}"
@@ -138,6 +138,15 @@ class _Names:
             )
         return self._names[field]
 
+    def likely(self, field: str) -> Sequence[str]:
+        """Return the names of a field that may not be read; those of the settings are not meant
+        for a field that has its own."""
+        try:
+            own = self._rows.class_names(field) or ()
+        except DataError:  # to be told if this field is read
+            own = ()
+        return own if not self._setting else () if own else self.of_field(field) or ()
+
     def of(self, tag: Any, field: str, place: str) -> str:
         """Return the name of a tag, which may be one already."""
         if isinstance(tag, str):
@@ -194,10 +203,7 @@ def _count_tags(lists: Sequence[list[Any]], names: _Names, field: str) -> Counte
         return Counter(flat)
     if not all(isinstance(tag, int) for tag in flat):
         return Counter()
-    try:
-        of_field = names.of_field(field) or ()
-    except DataError:  # to be told if this field is read
-        return Counter()
+    of_field = names.likely(field)
     return Counter(of_field[tag] for tag in flat if 0 <= tag < len(of_field))
 
 

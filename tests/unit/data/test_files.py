@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.data.files import open_parquet, read_json_lines, read_lines, read_parquet_batches
+from ner_mlflow.data import files
+from ner_mlflow.data.files import (
+    open_parquet,
+    read_json_lines,
+    read_lines,
+    read_parquet_batches,
+    read_text_blocks,
+    suffix_of,
+)
 from ner_mlflow.errors import DataError
 
 LINES = st.lists(
@@ -36,10 +44,25 @@ def test_lines_read_back_equal_whatever_ends_them(
 ) -> None:
     lines = [*lines, "last"]
     content = (end.join(lines) + end * ended).encode("utf-8-sig" if bom else "utf-8")
-    path = folder / ("a.txt.gz" if gzipped else "a.txt")
+    path = folder / "a.txt"  # gzipped files are known by their content, too
     path.write_bytes(gzip.compress(content) if gzipped else content)
     if bom or not lines[0].startswith("\ufeff"):
         assert list(read_lines(path)) == list(enumerate(lines, start=1))
+        assert "".join(read_text_blocks(path)) == content.decode("utf-8-sig")
+
+
+@settings(deadline=None, max_examples=60)
+@given(lines=LINES, end=st.sampled_from(["\n", "\r\n"]), size=st.integers(1, 9))
+def test_lines_and_characters_may_run_across_blocks(
+    folder: Path, lines: list[str], end: str, size: int
+) -> None:
+    path = folder / "blocks.txt"
+    text = end.join([*lines, "", "last"])
+    path.write_bytes(text.encode("utf-8-sig"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "BLOCK_BYTES", size + 3)
+        assert list(read_lines(path)) == list(enumerate(text.split(end), start=1))
+        assert "".join(read_text_blocks(path)) == text
 
 
 def test_a_lone_carriage_return_and_other_separators_end_no_line(tmp_path: Path) -> None:
@@ -73,6 +96,49 @@ def test_an_archive_that_breaks_off_is_named_with_the_line(tmp_path: Path) -> No
         numbers.extend(number for number, _ in read_lines(path))
     assert numbers
     assert f":{numbers[-1] + 1}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_by_its_name(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Redis\tO\n".encode(encoding))
+    with pytest.raises(DataError) as caught:
+        list(read_lines(path))
+    assert str(caught.value) == f"{path}: is UTF-16: convert the file to UTF-8"
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "missing.gz", "folder", "folder.gz"])
+def test_what_is_no_file_is_refused_on_one_line(tmp_path: Path, name: str) -> None:
+    if name.startswith("folder"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=f"{name}: cannot be read \\("):
+        list(read_lines(tmp_path / name))
+
+
+def test_a_line_without_end_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LINE_BYTES", 1_000_000)
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(b"a\n" + b"x" * 20_000_000))
+    with pytest.raises(DataError, match=r"bomb\.gz:2: a line of more than 1,000,000 bytes"):
+        list(read_lines(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.CONLL", ".conll"), ("a.conll.GZ", ".conll"), ("a.gz", ""), ("a", ""), ("a.b.c", ".c")],
+)
+def test_the_suffix_of_a_name_is_that_of_its_content(name: str, suffix: str) -> None:
+    assert suffix_of(Path(name)) == suffix
+
+
+@pytest.mark.parametrize("content", [b"a\nb\xc3", b"a\nb\xc3\n", b"a\n\xff"])
+def test_bad_bytes_of_text_blocks_are_named_with_their_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.txt:2: byte 0x(c3|ff) is not UTF-8"):
+        list(read_text_blocks(path))
 
 
 def test_json_values_come_with_their_origin_and_blank_lines_are_skipped(tmp_path: Path) -> None:
