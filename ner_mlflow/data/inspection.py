@@ -24,6 +24,8 @@ LISTED_PATHS = 30
 """Entries of a folder that are listed."""
 SAMPLE_FORMAT = "the bundled sample, synthetic"
 HUB_FORMAT = "a dataset of the hub"
+LEFT_OUT, FILES_LEFT_OUT = "file_left_out", "files left out"
+"""The finding that counts files that are left out, and the fact that names all of them."""
 EFFECTS = ("left out", "changed", "noted")
 """Effects of findings, the gravest first."""
 
@@ -223,7 +225,7 @@ def describe(
         files=_in_split_order(
             FileSummary(str(file.path), file.split, file.format.title) for file in reading.files
         ),
-        facts=_facts_of("", findings),
+        facts=_corpus_facts(_facts_of("", findings), findings),
         splits=_summarize_splits(surveys, findings),
         types=types,
         prepared_splits=_summarize_splits(prepared, Findings()),
@@ -256,10 +258,13 @@ def describe_refused(config: DataConfig, error: NerError) -> Inspection:
     return Inspection(
         dataset=config.dataset,
         files=files,
-        facts={
-            f"{name} of {split}" if split else name: text
-            for (split, name), text in findings.facts.items()
-        },
+        facts=_corpus_facts(
+            {
+                f"{name} of {split}" if split else name: text
+                for (split, name), text in findings.facts.items()
+            },
+            findings,
+        ),
         findings=_by_effect(findings),
         settings=changed_settings(config),
         error=str(error),
@@ -338,6 +343,14 @@ def _summarize_splits(
         )
         for split, survey in _in_order(surveys)
     )
+
+
+def _corpus_facts(facts: Mapping[str, str], findings: Findings) -> dict[str, str]:
+    """Return the facts without the list of files that are left out, if the finding names all."""
+    named = all(
+        finding.count == len(finding.places) for finding in findings if finding.kind == LEFT_OUT
+    )
+    return {name: text for name, text in facts.items() if not named or name != FILES_LEFT_OUT}
 
 
 def _facts_of(split: str, findings: Findings) -> dict[str, str]:

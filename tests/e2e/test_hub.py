@@ -331,7 +331,7 @@ def test_the_setting_splits_chooses_splits_of_the_hub(answers: Answers) -> None:
         "test": ["Debian"],
     }
     assert answers.findings("languages chosen") == [
-        "1 hub splits belong to no split of ours "
+        "hub splits that belong to no split of ours: 1 "
         "(acme/languages, dev_test (the setting splits names others))"
     ]
     assert answers.error("unknown split") == (

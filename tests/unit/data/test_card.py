@@ -98,11 +98,34 @@ def test_the_text_begins_with_what_was_read_and_ends_with_the_command() -> None:
 
 def test_files_stand_below_the_folder_that_they_share() -> None:
     assert sections(format_text(INSPECTION))["Files"].splitlines() == [
-        "Files in corpora/mine",
+        "Files in corpora/mine/",
         "  train  train.conll  CoNLL",
         "  test   test.jsonl   token rows",
         "  files left out: notes.txt (no split)",
     ]
+
+
+def test_places_are_relative_to_the_folder_of_the_files() -> None:
+    text = format_text(INSPECTION)
+    assert "      notes.txt: no split\n" in text
+    two = (FileSummary("a/train.tsv", "train", "CoNLL"), FileSummary("a/b.tsv", "test", "CoNLL"))
+    listed = format_text(Inspection("a/train.tsv,a/b.tsv", files=two))
+    assert listed.splitlines()[3:5] == ["Files in a/", "  train  train.tsv  CoNLL"]
+    elsewhere = format_text(Inspection("a/train.tsv", files=two[:1]))
+    assert elsewhere.splitlines()[3:] == ["Files", "  train  a/train.tsv  CoNLL"]
+
+
+def test_of_many_files_those_with_errors_are_shown() -> None:
+    files = [FileSummary(f"mine/{number}.ann", "train", "brat", 1) for number in range(2000)]
+    files[1700] = FileSummary("mine/1700.ann", "train", "brat", 0, "1700.ann:3: no: mend it")
+    inspection = Inspection("mine", files=tuple(files), error="1700.ann:3: no: mend it")
+    lines = format_text(inspection).splitlines()
+    assert lines[4].split() == ["train", "1700.ann", "brat", "error", "after", "0", "sentences"]
+    assert len(lines) < 60
+    assert lines[-1] == "  and 1,960 more"
+    page = TextParser(render_card(inspection)).text
+    assert "and 1,960 more" in page
+    assert page.count("1700.ann:3") == 2
 
 
 def test_splits_are_a_table_with_the_facts_below() -> None:
@@ -138,7 +161,7 @@ def test_findings_stand_below_their_effects_with_places() -> None:
     assert text.index("Left out\n") < text.index("Changed\n") < text.index("Noted\n")
     assert sections(text)["Noted"].splitlines() == [
         "Noted",
-        "  train: 7 sentences repeat another sentence of their split",
+        "  train: sentences that repeat another sentence of their split: 7",
         "      train.conll:7 'a'",
         "      train.conll:9 'a'",
         "      and 5 more",
@@ -156,7 +179,7 @@ def test_a_refused_corpus_shows_each_file_with_its_error() -> None:
         "mine",
         "  refused",
         "",
-        "Files in mine",
+        "Files in mine/",
         "  train       train.conll  CoNLL       40 sentences",
         "  validation  dev.jsonl    token rows  error after 1 sentence",
         "      dev.jsonl:2: no: mend it",

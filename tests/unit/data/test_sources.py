@@ -204,6 +204,7 @@ def check_round_trip(folder: Path, reading: Reading, draw: random.Random) -> Non
     try:
         OUTPUTS[name].write(path, iter(texts))
     except DataError:  # the format cannot hold a word or a type of a damaged file, and says so
+        path.unlink(missing_ok=True)
         name, path = "jsonl", written / "train.jsonl"
         OUTPUTS[name].write(path, iter(texts))
     again = read(written).corpus["train"] if texts else ()

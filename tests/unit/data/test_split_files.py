@@ -117,7 +117,7 @@ def test_a_readable_file_that_tells_no_split_is_left_out_by_name(tmp_path: Path)
     findings = Findings()
     find_split_files(DataConfig(dataset=str(tmp_path)), findings)
     assert [str(finding) for finding in findings] == [
-        f"2 files belong to no split ({tmp_path / 'more.jsonl'} (its name tells no split); "
+        f"files that belong to no split: 2 ({tmp_path / 'more.jsonl'} (its name tells no split); "
         f"{tmp_path / 'tickets.conll'} (its name tells no split))"
     ]
 
@@ -259,7 +259,7 @@ def test_the_only_sub_folder_with_splits_is_entered(tmp_path: Path) -> None:
     assert findings.count("folder_entered") == 1
     assert findings.count("file_left_out") == 2
     assert (
-        f"1 folders were entered, since the folder above holds no split ({tmp_path / 'data'})"
+        f"folders that were entered, since the folder above holds no split: 1 ({tmp_path / 'data'})"
         in [str(finding) for finding in findings]
     )
 
