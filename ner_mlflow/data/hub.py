@@ -15,6 +15,7 @@ from .files import GZIP_SUFFIX
 from .findings import Findings
 from .formats.base import Format, Head, Record, RowReader, Rows
 from .formats.registry import FORMATS, recognize
+from .formats.rows import find_class_names, open_beside
 from .shards import order_of_shards
 from .split_names import (
     NO_SPLIT,
@@ -42,7 +43,7 @@ _NAME_FILES = re.compile(
     r"\.(?:json|ya?ml)"
 )
 """Paths of files that may name the numbers of tags."""
-_NUMBERS = re.compile(r"u?int\d+")
+_NUMBERS = re.compile(r"'u?int\d+'")
 
 
 class _WayOut(NamedTuple):
@@ -263,61 +264,54 @@ def _read(
 
     @cache
     def class_names(field: str) -> Sequence[str] | None:
-        return _class_names(rows.features, field, config)
+        return _class_names(rows.features.to_dict().get(field), field, config)
 
-    return read(Rows(place, items, class_names), config, findings, split)
+    def open_file(name: str) -> str | None:
+        return open_beside(Path(name), name) if name == config.tag_names else None
+
+    return read(Rows(place, items, class_names, open_file), config, findings, split)
 
 
 def _items(rows: "Dataset") -> Iterator[tuple[int, Any]]:
+    if "'Json'" in str(rows.features.to_dict()):  # lists of mixed types, which Arrow does not hold
+        return enumerate(rows)
     batches = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
     return enumerate(row for batch in batches for row in batch.to_pylist())
 
 
 def _format(place: str, row: Any, config: DataConfig) -> Format:
-    if config.source_format != "auto" and config.source_format in FORMATS:
-        format_: Format | None = FORMATS[config.source_format]
-    else:
-        format_ = recognize(Head(Path(config.dataset), "", "json", (), row))
-    known = [name for name, of_name in FORMATS.items() if of_name.is_rows]
-    if format_ is None or not format_.is_rows:
+    """Return the format of rows that is named, or that the first row shows."""
+    known = ", ".join(name for name, format_ in FORMATS.items() if format_.is_rows)
+    if named := FORMATS.get(config.source_format):
+        if not named.is_rows:
+            raise DataError(
+                f"dataset {config.dataset!r}: source_format={named.name} is a format of files, and "
+                f"a dataset of the hub has rows: give one of {known}"
+            )
+        return named
+    found = recognize(Head(Path(config.dataset), "", "json", (), row))
+    if found is None or not found.is_rows:
         raise DataError(
-            f"{place}0: fields {listed(map(repr, row))} are of no known format of rows "
-            f"({', '.join(known)}): name the columns by token_column and tag_column, or the format "
-            "by source_format"
+            f"{place}0: fields {listed(map(repr, row))} are of no known format of rows ({known}): "
+            "name the format by source_format, and its fields by token_column and tag_column, or "
+            "text_column"
         )
-    return format_
+    return found
 
 
-def _class_names(
-    features: Mapping[str, Any], field: str, config: DataConfig
-) -> Sequence[str] | None:
-    """Return the names of a field's numbers; ``field.inner`` is a field within its rows."""
-    from datasets import ClassLabel
+def _class_names(feature: Any, field: str, config: DataConfig) -> Sequence[str] | None:
+    """Return the names of a field's numbers; None if it has none.
 
-    feature: Any = features
-    for part in field.split("."):
-        feature = _item(feature)
-        feature = feature.get(part) if isinstance(feature, Mapping) else None
-    feature = _item(feature)
-    if isinstance(feature, ClassLabel):
-        return list(feature.names)
-    if config.tag_names or not _NUMBERS.fullmatch(str(getattr(feature, "dtype", ""))):
-        return None
-    if path := _name_file(config):
+    Raises:
+        DataError: a file of the repository seems to name them.
+    """
+    names = find_class_names(feature)
+    if names is None and _NUMBERS.search(str(feature)) and (path := _name_file(config)):
         raise DataError(
             f"dataset {config.dataset!r}: the tags in {field!r} are numbers, and the column does "
             f"not name them: give tag_names={path}, a file of the dataset"
         )
-    return None
-
-
-def _item(feature: Any) -> Any:
-    """Return the feature of the items of a list, or of a list of lists."""
-    if isinstance(feature, list) and feature:
-        return _item(feature[0])
-    while not isinstance(feature, Mapping) and (inner := getattr(feature, "feature", None)):
-        feature = inner
-    return feature
+    return names
 
 
 def _name_file(config: DataConfig) -> str | None:

@@ -1,9 +1,7 @@
 """Find the files of a corpus and the split of each."""
 
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
@@ -17,9 +15,10 @@ from ..config.schema import DataConfig
 from ..errors import DataError
 from ..paths import find_path
 from ..redaction import one_line
-from .files import GZIP_SUFFIX
+from .files import suffix_of
 from .findings import Findings
 from .formats.base import Format
+from .formats.brat import BRAT
 from .formats.heads import read_head
 from .formats.registry import FORMATS, find_format, recognize
 from .sentences import SPLITS, TRAIN
@@ -43,6 +42,7 @@ MOST_LOOKED_AT = 10_000
 """Files whose format is found out only to say that they are left out."""
 MANY_FILES = 5
 """An example of the setting ``splits`` gives a pattern for more files of one split."""
+SHARD_WORDS = ("of", "part", "shard")
 FILES_LEFT_OUT = "files left out"
 """The fact, of no split, that names the files."""
 MOST_NAMED = 200
@@ -52,6 +52,7 @@ BELOW = "it is in a sub-folder, and the folder above holds the splits"
 BESIDE = "it is beside the folder that holds the splits"
 """Reasons why a file is left out, beside those of its name."""
 
+_LETTERS = re.compile(r"[^\W\d_]+")
 _WILDCARDS = re.compile(r"[*?\[]")
 
 
@@ -74,6 +75,7 @@ class _Candidate:
         format: its format by its content; None if no format recognises it.
         fallback: its format by the settings or its suffix, where its content tells none.
         reason: why it cannot be read, if so.
+        is_closed: it cannot even be opened.
     """
 
     path: Path
@@ -81,10 +83,18 @@ class _Candidate:
     format: Format | None
     fallback: Format | None = None
     reason: str = ""
+    is_closed: bool = False
 
     @property
     def split(self) -> str | None:
         return self.splits[0] if len(self.splits) == 1 else None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it cannot be opened, or has the plain name of a split and cannot be read."""
+        words = set(_LETTERS.findall(self.path.name.lower().partition(".")[0]))
+        is_plain = bool(words) and words <= {*SPLIT_NAMES, *SHARD_WORDS}
+        return self.is_closed or (is_plain and bool(self.fallback))
 
     @property
     def is_brat(self) -> bool:
@@ -167,7 +177,7 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
     """Return the files of the splits in a folder, or in the one sub-folder that has some."""
     files, folders = _list_folder(folder)
     top = _candidates(files, config)
-    if any(file.format and (file.split or file.is_brat) for file in top):
+    if any(file.is_brat or (file.split and (file.format or file.is_broken)) for file in top):
         for below in folders:
             _leave_out_below(below, BELOW, config, findings)
         return _claim(top, folder, findings)
@@ -189,13 +199,12 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
             return _find_in_folder(inner[0], config, findings)
     if any((file.fallback or file.reason) and file.split for file in top):
         return _claim(top, folder, findings)
-    readable = [file.path for file in top if file.format]
-    example = f"splits={readable[0].name if readable else 'tickets.conll'}=train"
+    readable = next((file.path.name for file in top if file.format), None)
+    way_out = f"say which is which by splits={readable}=train" if readable else "give their folder"
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "
-        f"dev.conll or test.conll, and in {folder} there is {there}: rename the files, or say "
-        f"which is which by {example}"
+        f"dev.conll or test.conll, and in {folder} there is {there}: rename the files, or {way_out}"
     )
 
 
@@ -381,26 +390,33 @@ def _candidate(path: Path, config: DataConfig, of_folder: tuple[str, ...]) -> _C
     if of_folder and is_brat:
         own = ()  # a document's name says nothing where its folder tells the split
     splits = tuple(split for split in SPLITS if split in (*own, *of_folder))
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix in _no_corpus()["suffixes"] or path.stem.lower() in _no_corpus()["stems"]:
         return _Candidate(path, splits, None)
+    if _is_broken_link(path):
+        reason = f"{path}: a link to {path.readlink()}, which is not there: mend the link"
+        return _Candidate(path, splits, None, None, reason, True)
+    if not os.access(path, os.R_OK):
+        reason = f"{path}: cannot be read (permission denied): allow it"
+        return _Candidate(path, splits, None, None, reason, True)
     chosen = FORMATS.get(config.source_format)
-    if is_brat and chosen is None and "brat" in FORMATS:
-        chosen = FORMATS["brat"]
+    if is_brat and chosen is None:
+        chosen = BRAT
     # An empty file is known by its suffix alone.
     by_suffix = (format_ for format_ in FORMATS.values() if suffix in format_.suffixes)
     fallback = chosen or next(by_suffix, None)
-    if chosen and suffix in chosen.suffixes:
-        return _Candidate(path, splits, chosen, fallback)
     try:
+        if chosen and suffix in chosen.suffixes:
+            return _Candidate(path, splits, find_format(path, chosen.name), fallback)
         head = read_head(path)
         found = recognize(head)
         if found is None and chosen is None and head.row is not None:
             find_format(path)  # says which rows are known
     except DataError as error:
         return _Candidate(path, splits, None, fallback, str(error))
-    except (OSError, EOFError, zlib.error) as error:
-        return _Candidate(path, splits, None, fallback, _unreadable(path, error))
+    except OSError as error:
+        reason = f"{path}: cannot be read ({one_line(error)}): take the file away"
+        return _Candidate(path, splits, None, fallback, reason)
     return _Candidate(path, splits, found and (chosen or found), fallback)
 
 
@@ -431,7 +447,11 @@ def _leave_out(files: Iterable[_Candidate], reason: str, findings: Findings) -> 
 
 
 def _leave_out_below(folder: Path, reason: str, config: DataConfig, findings: Findings) -> None:
-    files = list(_without_texts(_walk(folder, FOLDER_LEVELS - 1)))
+    try:
+        files = list(_without_texts(_walk(folder, FOLDER_LEVELS - 1)))
+    except DataError:
+        findings.add("file_left_out", "", str(folder), "(a folder that cannot be read)")
+        return
     _leave_out_paths(files, reason, config, findings)
 
 
@@ -497,7 +517,9 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         folders = [path for path in entries if path.is_dir()]
         files = [path for path in entries if path.is_file() or _is_broken_link(path)]
     except OSError as error:
-        raise DataError(_unreadable(folder, error)) from error
+        raise DataError(
+            f"{folder}: cannot be read ({one_line(error.strerror or error)}): allow it"
+        ) from error
     visible = (path for path in folders if not path.name.startswith("_"))
     return sorted(files, key=natural_order), sorted(visible, key=natural_order)
 
@@ -514,17 +536,3 @@ def _relative(path: Path, folder: Path) -> str:
 def _no_corpus() -> dict[str, frozenset[str]]:
     table = yaml.safe_load(Path(__file__).with_name("no_corpus.yaml").read_text(encoding="utf-8"))
     return {name: frozenset(values) for name, values in table.items()}
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix of a file in lower case, without that of an archive."""
-    suffix = path.suffix.lower()
-    return path.with_suffix("").suffix.lower() if suffix == GZIP_SUFFIX else suffix
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    if _is_broken_link(path):
-        return f"{path}: a link to {path.readlink()}, which is not there: mend the link"
-    if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
-        return f"{path}: a broken archive ({one_line(error)}): compress it again"
-    return f"{path}: cannot be read ({one_line(error)}): allow it, or take the file away"

@@ -119,14 +119,14 @@ def _hashes(config: DataConfig) -> list[str]:
     try:
         files = find_split_files(config, findings)
         folder = corpus_paths(config.dataset)[0]
-        return [
-            *(
-                f"{file.split} {os.path.relpath(path, folder)} {file_sha256(path)}"
-                for file in files
-                for path in files_read(file.path)
-            ),
-            *findings.facts.values(),
+        hashes = [
+            f"{file.split} {os.path.relpath(path, folder)} {file_sha256(path)}"
+            for file in files
+            for path in files_read(file.path)
         ]
+        beside = {file.path.parent / config.tag_names for file in files if config.tag_names}
+        names = [file_sha256(path) for path in sorted(beside) if find_path(str(path))]
+        return [*hashes, *names, *findings.facts.values()]
     except (DataError, OSError):  # the step itself reports it
         return []
 

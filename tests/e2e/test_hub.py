@@ -82,7 +82,12 @@ QUERIES: dict[str, dict[str, str | list[str]]] = {
     "names of another column": {"dataset": "acme/other-names"},
     "ids": {"dataset": "acme/tner"},
     "no such names": {"dataset": "acme/tner", "tag_names": "label2id.json"},
+    "file of names": {"dataset": "acme/tner", "tag_names": "dataset/label.json"},
+    "list of names": {"dataset": "acme/tner", "tag_names": "O,B-OS,I-OS"},
     "card": {"dataset": "acme/card"},
+    "names of the card": {"dataset": "acme/card", "tag_names": "README.md"},
+    "texts with spans": {"dataset": "acme/texts"},
+    "format of rows": {"dataset": "acme/texts", "source_format": "conll"},
     "script": {"dataset": "acme/script"},
     "gated": {"dataset": "acme/gated"},
     "empty": {"dataset": "acme/empty"},
@@ -215,6 +220,8 @@ def publish_all(root: Path) -> None:
     publish_texts(root, "script", script_py="raise SystemExit(1)\n")
     publish_texts(root, "empty", README_md="Nothing yet.\n")
     publish_texts(root, "misfits", train_jsonl=line, test_jsonl='{"other": 1}\n')
+    text = json.dumps({"text": "Ubuntu on a pc", "label": [[0, 6, "OS"]]}) + "\n"
+    publish_texts(root, "texts", train_jsonl=text)
     publish_texts(root, "no-tokens", train_jsonl='{"prompt": "a", "answer": "b"}\n')
 
 
@@ -353,6 +360,20 @@ def test_numbers_whose_names_lie_in_the_repository_are_refused_with_their_file(
         "tag_names 'label2id.json': no such file here or in dataset 'acme/tner': give one of "
         "dataset/label.json"
     )
+
+
+def test_numbers_are_named_by_a_file_of_the_repository_or_a_list(answers: Answers) -> None:
+    for query in ("file of names", "list of names", "names of the card"):
+        assert answers.corpus(query)["train"][0][:2] == [["Ubuntu", "pc"], ["B-OS", "O"]], query
+
+
+def test_texts_with_spans_are_read_from_the_hub(answers: Answers) -> None:
+    assert answers.corpus("texts with spans")["train"][0] == [
+        ["Ubuntu", "on", "a", "pc"],
+        ["B-OS", "O", "O", "O"],
+        "acme/texts, train, row 0",
+    ]
+    assert "source_format=conll is a format of files" in answers.error("format of rows")
 
 
 def test_scripts_are_never_run(answers: Answers) -> None:

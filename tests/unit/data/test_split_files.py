@@ -11,7 +11,6 @@ import pytest
 
 from ner_mlflow.config.schema import DataConfig
 from ner_mlflow.data.findings import Findings
-from ner_mlflow.data.formats.registry import FORMATS
 from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.data.split_files import FILES_LEFT_OUT, corpus_paths, files_read, find_split_files
@@ -160,7 +159,7 @@ def test_a_file_named_after_a_split_that_no_format_reads_is_left_out_by_name(
         ("test.parquet", b"PAR1", "not a Parquet file"),
         ("test.jsonl", b"\n", "the test split is empty"),
         ("test.conll", b"", "the test split is empty"),
-        ("test.conll", b"Windows\tB-OS\n10\n", r"test\.conll:2: '10'"),
+        ("test.conll", b"a\tO\nb\tO\nWindows\tB-OS\n10\n", r"test\.conll:4: .*'10'"),
     ],
 )
 def test_the_only_file_of_a_split_is_refused_if_it_cannot_be_read(
@@ -263,6 +262,24 @@ def test_the_only_sub_folder_with_splits_is_entered(tmp_path: Path) -> None:
         f"folders that were entered, since the folder above holds no split: 1 ({tmp_path / 'data'})"
         in [str(finding) for finding in findings]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("train.jsonl", b'{"tokens": ["a"'), ("train-1.txt", b"prose\nalone\n")]
+)
+def test_a_broken_file_of_a_split_is_not_replaced_by_those_of_a_sub_folder(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    write(tmp_path, "old/train.conll", "old/test.conll")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        read_corpus(DataConfig(dataset=str(tmp_path)))
+
+
+def test_other_files_that_name_a_split_do_not_hide_a_sub_folder(tmp_path: Path) -> None:
+    write(tmp_path, "data/train.conll")
+    write(tmp_path, "train_config.json", content='{"epochs": 3}')
+    assert find(tmp_path)[0] == {TRAIN: ["data/train.conll"]}
 
 
 def test_several_sub_folders_with_splits_are_refused_by_name(tmp_path: Path) -> None:
@@ -429,7 +446,6 @@ def test_the_format_may_be_given(tmp_path: Path) -> None:
     assert [file.format.name for file in files] == ["conll"]
 
 
-BRAT = pytest.mark.skipif("brat" not in FORMATS, reason="brat is not among the formats")
 DOCUMENT = {"ann": "T1\tOS 0 7\tWindows\n", "txt": "Windows 10\n"}
 
 
@@ -439,7 +455,6 @@ def write_brat(folder: Path, *names: str) -> None:
             write(folder, f"{name}.{suffix}", content=content)
 
 
-@BRAT
 def test_a_folder_of_brat_documents_is_train(tmp_path: Path) -> None:
     write_brat(tmp_path / "corpus", "doc-1", "doc-10", "doc-2", "train and test")
     found, left_out = find(tmp_path / "corpus")
@@ -447,7 +462,6 @@ def test_a_folder_of_brat_documents_is_train(tmp_path: Path) -> None:
     assert left_out == ""
 
 
-@BRAT
 def test_brat_folders_named_after_splits_hold_documents_of_any_name(tmp_path: Path) -> None:
     write_brat(tmp_path, "train/a", "train/a test plan", "dev/b", "test/training")
     write(tmp_path, "annotation.conf", content="[entities]\nOS\n")
@@ -460,13 +474,11 @@ def test_brat_folders_named_after_splits_hold_documents_of_any_name(tmp_path: Pa
     assert left_out == ""
 
 
-@BRAT
 def test_brat_documents_named_after_splits_are_those(tmp_path: Path) -> None:
     write_brat(tmp_path, "train_1", "train_x", "test")
     assert find(tmp_path)[0] == {TRAIN: ["train_1.ann", "train_x.ann"], TEST: ["test.ann"]}
 
 
-@BRAT
 def test_brat_beside_other_files_of_its_split_is_refused(tmp_path: Path) -> None:
     write_brat(tmp_path, "a")
     write(tmp_path, "train.conll")
