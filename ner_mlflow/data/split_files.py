@@ -199,8 +199,17 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
             return _find_in_folder(inner[0], config, findings)
     if any((file.fallback or file.reason) and file.split for file in top):
         return _claim(top, folder, findings)
-    readable = next((file.path.name for file in top if file.format), None)
-    way_out = f"say which is which by splits={readable}=train" if readable else "give their folder"
+    readable = [file for file in top if file.format]
+    if len(readable) == 1 and not readable[0].splits:
+        (only,) = readable
+        findings.add("only_file_is_train", TRAIN, str(only.path))
+        _leave_out([file for file in top if file is not only], NO_SPLIT, findings)
+        return [SplitFile(only.path, TRAIN, _format(only.path, config))]
+    way_out = (
+        f"say which is which by splits={readable[0].path.name}=train"
+        if readable
+        else "give their folder"
+    )
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "

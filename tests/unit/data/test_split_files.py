@@ -323,11 +323,21 @@ def test_several_files_of_a_folder_of_a_split_are_refused_with_a_pattern(tmp_pat
 
 def test_a_folder_without_split_files_is_refused_with_an_example(tmp_path: Path) -> None:
     write(tmp_path, "tickets.conll")
+    write(tmp_path, "wishes.conll")
     message = refusal(tmp_path)
     assert "no file named after a split: expected e.g. train.conll" in message
-    assert f"in {tmp_path} there is tickets.conll" in message
+    assert f"in {tmp_path} there is tickets.conll, wishes.conll" in message
     assert message.endswith("splits=tickets.conll=train")
     assert find(tmp_path, "tickets.conll=train")[0] == {TRAIN: ["tickets.conll"]}
+
+
+def test_the_only_corpus_of_a_folder_is_train_and_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "tickets.conll")
+    (tmp_path / "README.md").write_text("Tickets of 2024.", encoding="utf-8")
+    findings = Findings()
+    (file,) = find_split_files(DataConfig(dataset=str(tmp_path)), findings)
+    assert (file.path.name, file.split) == ("tickets.conll", TRAIN)
+    assert findings.count("only_file_is_train") == 1
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
