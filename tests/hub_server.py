@@ -13,9 +13,10 @@ KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
   honoured.
 
 ``X-Error-Code`` names what is missing: ``RepoNotFound`` (401 without a token, 404 with one),
-``RevisionNotFound`` and ``EntryNotFound`` (404). Every other address answers 404. Not implemented:
-pages of a listing (there is always one), redirects to a storage network, Xet, private and gated
-repositories, uploads and the dataset viewer.
+``RevisionNotFound`` and ``EntryNotFound`` (404), ``GatedRepo`` (401 without a token, 403 with one)
+for the files of a gated repository. Every other address answers 404. Not implemented: pages of a
+listing (there is always one), redirects to a storage network, Xet, private repositories, uploads
+and the dataset viewer.
 
 The libraries read their settings when they are imported, so only processes that were started with
 ``HubServer.environment`` use this server.
@@ -26,7 +27,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -207,6 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
         elif call == "tree" and (not path or path in repository.folders):
             self._send_json(repository.tree(path, recursive, expand))
+        elif call == "resolve" and id_ in self.server.gated:
+            status = 403 if "Authorization" in self.headers else 401
+            self._send_error(status, f"Access to {id_} is gated", {"X-Error-Code": "GatedRepo"})
         elif call == "resolve" and path in repository.files:
             self._send_file(repository.files[path], repository.sha)
         elif call in ("tree", "resolve"):
@@ -229,9 +233,15 @@ class HubServer(ThreadingHTTPServer):
 
     request_queue_size = 64
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, gated: Collection[str] = ()) -> None:
+        """
+        Args:
+            root: the folder of the repositories.
+            gated: ids of the repositories whose files nobody may have.
+        """
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root = root
+        self.gated = gated
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.requests: list[tuple[str, str]] = []
 

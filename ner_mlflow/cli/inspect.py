@@ -1,5 +1,6 @@
 """Inspect a corpus: say what would be read, what is odd, and how to go on."""
 
+import shlex
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ import click
 
 from ..config.loading import load_config
 from ..config.schema import DataConfig
+from ..config.settings import SETTINGS
 from ..data.card import format_text, render_card
 from ..data.formats.registry import FORMATS
-from ..data.inspection import Inspection, inspect_corpus, next_command
+from ..data.inspection import Inspection, changed_settings, inspect_corpus
 from ..errors import DataError
 from ..logs import show_progress
 from ..redaction import redact
@@ -55,6 +57,38 @@ def inspect(preset: str, given: GivenSettings) -> None:
         _log_card(inspection)
     elif inspection.error:
         raise DataError(inspection.error)
+
+
+def next_command(
+    inspection: Inspection,
+    config: DataConfig,
+    base: DataConfig,
+    presets: str = "",
+    project: str = "",
+) -> str:
+    """Return the command that trains on a corpus as it was inspected, for a shell.
+
+    Args:
+        inspection: the corpus; its label map is part of the command.
+        config: the settings that it was inspected with.
+        base: the settings that the command begins with: those of its preset.
+        presets: what ``presets`` is to be; empty: not given.
+        project: the folder of the project, for ``mlflow run``; empty: the console script.
+    """
+    config = config.model_copy(update={"label_map": inspection.label_map or config.label_map})
+    values = {"presets": presets} if presets else {}
+    for name in ("dataset", "label_map"):
+        values[name] = SETTINGS[f"data.{name}"].to_text(getattr(config, name))
+    for name, text in changed_settings(config, base).items():
+        if name not in values:
+            values[f"data.{name}"] = text
+    if project:
+        words = ["mlflow", "run", project, "--env-manager", "local"]
+        words += [word for name, text in values.items() for word in ("-P", f"{name}={text}")]
+    else:
+        words = ["ner-mlflow", "main"]
+        words += [word for name, text in values.items() for word in (f"--{name}", text)]
+    return shlex.join(words)
 
 
 def _next_command(inspection: Inspection, config: DataConfig, preset: str) -> str:

@@ -4,6 +4,7 @@ import os
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,10 @@ WIDTH = 100
 """Columns of the terminal."""
 LONGEST_NAME = 28
 """Columns of a type's name in the terminal."""
+LONGEST_EXAMPLE = 40
+"""Characters of an example on the page."""
+MOST_FILES = 40
+"""Files that the terminal and the page show, those with an error first."""
 MOST_TYPES = 60
 """Types that the terminal shows."""
 NONE = "–"
@@ -34,9 +39,11 @@ def render_card(inspection: Inspection) -> str:
         title=f"Dataset {printable(inspection.dataset)}",
         inspection=inspection,
         summary=_summary(inspection),
+        outside=_outside_note(inspection),
         files=_file_grid(inspection.files),
         splits=_split_grid(inspection),
-        facts=list(_facts(inspection.splits)),
+        facts=[(name, printable(text)) for name, text in inspection.facts.items()],
+        split_facts=list(_split_facts(inspection.splits)),
         sources=_type_rows(inspection.types, splits),
         source_splits=splits,
         targets=_type_rows(
@@ -50,7 +57,7 @@ def render_card(inspection: Inspection) -> str:
                     {
                         "split": finding.split,
                         "count": f"{finding.count:,}",
-                        "text": f"{kinds[finding.kind].unit} {kinds[finding.kind].text}",
+                        "text": kinds[finding.kind].title,
                         "places": [printable(place) for place in finding.places],
                         "more": finding.count - len(finding.places) if finding.places else 0,
                     }
@@ -79,11 +86,13 @@ def render_card(inspection: Inspection) -> str:
 
 def format_text(inspection: Inspection) -> str:
     """Return a corpus as text of :data:`WIDTH` columns; longer paths and commands are not cut."""
+    folder = _shared_folder(inspection)
+    inspection = _relative_to(folder, inspection)
     parts: list[Sequence[str]] = [
         [printable(inspection.dataset), *_indent(_summary(inspection), 2)],
-        list(_file_lines(inspection.files)),
+        list(_file_lines(inspection, folder)),
         list(_split_lines(inspection)),
-        list(_type_lines(inspection.types, [split.split for split in inspection.splits])),
+        list(_type_lines(inspection)),
         list(_label_map_lines(inspection)),
     ]
     for effect, findings in _group(inspection.findings):
@@ -122,6 +131,21 @@ def _summary(inspection: Inspection) -> str:
     return f"{text}; refused" if inspection.error else text
 
 
+def _outside_note(inspection: Inspection) -> str:
+    if not inspection.entities_outside:
+        return ""
+    return (
+        f"{inspection.entities_outside:,} of {inspection.entities:,} entities have a type that "
+        "becomes O"
+    )
+
+
+def _most(files: Sequence[FileSummary]) -> Sequence[FileSummary]:
+    if len(files) <= MOST_FILES:
+        return files
+    return sorted(files, key=lambda file: not file.error)[:MOST_FILES]
+
+
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
@@ -134,7 +158,7 @@ def _group(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
             yield effect, of_effect
 
 
-def _facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
+def _split_facts(splits: Sequence[SplitSummary]) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each fact, once where all splits share it."""
     for name in dict.fromkeys(name for split in splits for name in split.facts):
         texts = {split.split: split.facts[name] for split in splits if name in split.facts}
@@ -156,8 +180,10 @@ def _file_grid(files: Sequence[FileSummary]) -> Grid | None:
         [file.split, printable(file.path), file.format]
         + ([NONE if file.sentences is None else f"{file.sentences:,}"] if is_checked else [])
         + ([printable(file.error)] if is_checked else [])
-        for file in files
+        for file in _most(files)
     ]
+    if len(files) > MOST_FILES:
+        rows.append(["", f"and {len(files) - MOST_FILES:,} more", *[""] * (len(rows[0]) - 2)])
     columns = ["split", "file", "format", *(("sentences", "error") if is_checked else ())]
     return Grid(columns, [name == "sentences" for name in columns], rows, False)
 
@@ -195,7 +221,10 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
             "cells": [
                 {
                     "count": f"{type_.counts.get(split, 0):,}",
-                    "examples": [printable(text) for text in type_.examples.get(split, ())],
+                    "examples": [
+                        _cut(printable(text), LONGEST_EXAMPLE)
+                        for text in type_.examples.get(split, ())
+                    ],
                 }
                 for split in splits
             ],
@@ -207,24 +236,65 @@ def _type_rows(types: Iterable[TypeSummary], splits: Sequence[str]) -> list[dict
 # The terminal
 
 
-def _file_lines(files: Sequence[FileSummary]) -> Iterator[str]:
-    if not files:
-        return
-    folder = os.path.commonpath([os.path.dirname(file.path) or "." for file in files])  # noqa: PTH120
-    is_shared = len(files) > 1 and folder not in ("", ".")
-    yield f"Files in {printable(folder)}" if is_shared else "Files"
+def _shared_folder(inspection: Inspection) -> str:
+    """Return the folder of all files, with a slash at its end, or an empty text.
+
+    It is the corpus if that is a folder, else the folder that several files share.
+    """
+    paths = [file.path for file in inspection.files]
+    folder = os.path.join(inspection.dataset, "")  # noqa: PTH118  # keeps the path as it was typed
+    if paths and all(path.startswith(folder) for path in paths):
+        return folder
+    parents = {os.path.dirname(path) for path in paths}  # noqa: PTH120
+    if len(paths) > 1 and len(parents) == 1 and (parent := parents.pop()):
+        return os.path.join(parent, "")  # noqa: PTH118
+    return ""
+
+
+def _relative_to(folder: str, inspection: Inspection) -> Inspection:
+    """Return a corpus with all places below a folder as paths relative to it."""
+    if not folder:
+        return inspection
+
+    def relative(text: str) -> str:
+        return text.replace(folder, "")
+
+    return replace(
+        inspection,
+        files=tuple(
+            replace(file, path=relative(file.path), error=relative(file.error))
+            for file in inspection.files
+        ),
+        facts={name: relative(text) for name, text in inspection.facts.items()},
+        findings=tuple(
+            replace(finding, places=tuple(map(relative, finding.places)))
+            for finding in inspection.findings
+        ),
+    )
+
+
+def _file_lines(inspection: Inspection, folder: str) -> Iterator[str]:
+    if inspection.files:
+        yield f"Files in {printable(folder)}" if folder else "Files"
+        yield from _file_table(inspection.files)
+    for name, text in inspection.facts.items():
+        yield from _indent(f"{name}: {printable(text)}", 2)
+
+
+def _file_table(files: Sequence[FileSummary]) -> Iterator[str]:
     rows = []
-    for file in files:
-        path = os.path.relpath(file.path, folder) if is_shared else file.path
+    for file in _most(files):
         if file.error:
             state = f"error after {_plural(file.sentences or 0, 'sentence')}"
         else:
             state = "" if file.sentences is None else _plural(file.sentences, "sentence")
-        rows.append([file.split or NONE, printable(path), file.format, state])
-    for file, line in zip(files, _align(rows), strict=True):
+        rows.append([file.split or NONE, printable(file.path), file.format, state])
+    for file, line in zip(_most(files), _align(rows), strict=True):
         yield f"  {line}"
         if file.error:
             yield from _indent(printable(file.error), 6)
+    if len(files) > MOST_FILES:
+        yield f"  and {len(files) - MOST_FILES:,} more"
 
 
 def _split_lines(inspection: Inspection) -> Iterator[str]:
@@ -240,11 +310,12 @@ def _split_lines(inspection: Inspection) -> Iterator[str]:
         rows = [[*row, f"{prepared.get(row[0], 0):,}"] for row in rows]
     table = [heads, *([f"  {row[0]}", *row[1:]] for row in rows)]
     yield from _align(table, right=range(1, len(heads)))
-    for name, text in _facts(inspection.splits):
+    for name, text in _split_facts(inspection.splits):
         yield from _indent(f"{name}: {text}", 2)
 
 
-def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator[str]:
+def _type_lines(inspection: Inspection) -> Iterator[str]:
+    types, splits = inspection.types, [split.split for split in inspection.splits]
     if not types:
         return
     has_target = any(type_.target not in ("", type_.type) for type_ in types)
@@ -262,6 +333,8 @@ def _type_lines(types: Sequence[TypeSummary], splits: Sequence[str]) -> Iterator
         yield f"{line}   {_fill(_examples(type_), room)}".rstrip()
     if len(types) > MOST_TYPES:
         yield f"  and {len(types) - MOST_TYPES} more"
+    if note := _outside_note(inspection):
+        yield f"  {note}"
 
 
 def _examples(type_: TypeSummary) -> list[str]:
@@ -294,7 +367,7 @@ def _finding_lines(finding: Finding) -> list[str]:
     places = [printable(place) for place in finding.places]
     if places and (more := finding.count - len(places)) > 0:
         places.append(f"and {more:,} more")
-    lines = list(_indent(f"{head}{finding.count:,} {kind.unit} {kind.text}", 2))
+    lines = list(_indent(f"{head}{kind.title}: {finding.count:,}", 2))
     return lines + [line for place in places for line in _indent(place, 6)]
 
 

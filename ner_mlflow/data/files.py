@@ -1,12 +1,13 @@
 """Stream lines, JSON values and Parquet batches from files; errors name the file and the line."""
 
+import codecs
 import gzip
 import json
 import zlib
-from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,43 +16,113 @@ from ..errors import DataError
 from ..redaction import one_line
 
 GZIP_SUFFIX = ".gz"
+GZIP_MAGIC = b"\x1f\x8b"
+BLOCK_BYTES = 131_072
+LINE_BYTES = 268_435_456
+"""The longest line that is read: a broken or hostile file must not fill the memory."""
 PARQUET_BATCH_ROWS = 65_536
+WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""Byte order marks of UTF-16; that of UTF-32 begins with one of them or with NUL bytes."""
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""Yield the number, from 1, and the text of each line of a UTF-8 file.
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file's name in lower case, without ``.gz``."""
+    name = Path(path.name.lower())
+    return name.with_suffix("").suffix if name.suffix == GZIP_SUFFIX else name.suffix
 
-    The file is gzipped if its name ends in ``.gz``.
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a text file in blocks, without a byte order mark.
+
+    The file is gzipped if its name ends in ``.gz`` or its content begins so.
+
+    Raises:
+        DataError: the file cannot be read, is UTF-16, or is a broken archive.
+    """
+    line = 1
+    try:
+        with _open(path) as file:
+            block = file.read1(BLOCK_BYTES)
+            if block.startswith(WIDE_MARKS) or _is_wide(block):
+                raise DataError(f"{path}: is UTF-16: convert the file to UTF-8")
+            block = block.removeprefix(codecs.BOM_UTF8)
+            while block:
+                yield block
+                line += block.count(b"\n")
+                block = file.read1(BLOCK_BYTES)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}:{line}: a broken archive ({one_line(error)}): compress it again"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or one_line(error)}): give a file"
+        ) from error
+
+
+def read_text_blocks(path: Path) -> Iterator[str]:
+    """Yield the text of a UTF-8 file in blocks that may end anywhere.
+
+    Raises:
+        DataError: as :func:`read_blocks`, or a byte is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    for block in read_blocks(path):
+        line += block.count(b"\n")
+        try:
+            text = decoder.decode(block)
+        except UnicodeDecodeError as error:
+            later = error.object[error.start :].count(b"\n")
+            raise _not_utf8(path, line - later, error) from error
+        yield text
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, line, error) from error
+
+
+def read_line_blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    r"""Yield the number of the first line, from 1, and lines, for blocks of a UTF-8 file.
 
     Only ``\n`` or ``\r\n`` ends a line: ``str.splitlines`` would also split at ``\x85`` or
     ``\u2028``, which tokens of logs contain. A byte order mark is skipped.
 
     Raises:
-        DataError: a line is not UTF-8, or the archive is broken; the message names the line.
+        DataError: as :func:`read_blocks`; a line is not UTF-8 or too long. The lines before it are
+            yielded first, and the message names it.
     """
-    number = 0
-    with gzip.open(path) if path.suffix == GZIP_SUFFIX else path.open("rb") as file:
-        lines = iter(file)
-        while True:
-            try:
-                line = next(lines, None)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    number = 1
+    begun: list[bytes] = []  # pieces of a line that goes on in the next block
+    size = 0
+    for block in read_blocks(path):
+        end = block.rfind(b"\n") + 1
+        if not end:
+            begun.append(block)
+            size += len(block)
+            if size > LINE_BYTES:
                 raise DataError(
-                    f"{path}:{number + 1}: a broken archive ({one_line(error)}): compress it again"
-                ) from error
-            if line is None:
-                return
-            number += 1
-            if number == 1:
-                line = line.removeprefix(BOM_UTF8)
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8: "
-                    "convert the file to UTF-8"
-                ) from error
-            yield number, text.removesuffix("\n").removesuffix("\r")
+                    f"{path}:{number}: a line of more than {LINE_BYTES:,} bytes: "
+                    "write one sentence or row a line"
+                )
+            continue
+        for first, lines in _decode(path, number, b"".join((*begun, block[: end - 1]))):
+            yield first, lines
+            number = first + len(lines)
+        begun = [block[end:]] if end < len(block) else []
+        size = len(block) - end
+    if begun:
+        yield from _decode(path, number, b"".join(begun))
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line of a UTF-8 file.
+
+    Raises:
+        DataError: as :func:`read_line_blocks`.
+    """
+    for first, lines in read_line_blocks(path):
+        yield from enumerate(lines, first)
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -118,3 +189,47 @@ def _parse_json(line: str, origin: str) -> Any:
     # ValueError: not JSON, or a number with too many digits.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{origin}: not JSON ({error}): write one object a line") from error
+
+
+def _open(path: Path) -> BufferedReader:
+    if path.suffix.lower() != GZIP_SUFFIX:
+        file = path.open("rb")
+        if file.peek(2)[:2] != GZIP_MAGIC:
+            return file
+        file.close()
+    return cast("BufferedReader", gzip.open(path))
+
+
+def _is_wide(block: bytes) -> bool:
+    """Return whether every second byte of a block is mostly NUL, as in UTF-16 without a mark."""
+    half = len(block[:4096]) // 2
+    return half > 1 and any(
+        block[start:4096:2].count(0) > 0.7 * half and not block[1 - start : 4096 : 2].count(0)
+        for start in (0, 1)
+    )
+
+
+def _decode(path: Path, number: int, block: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines of a block, of which the last has no end, and their first number."""
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = block.rfind(b"\n", 0, error.start)
+        if good >= 0:
+            lines = _split(block[:good].decode("utf-8"))
+            yield number, lines
+            number += len(lines)
+        raise _not_utf8(path, number, error) from error
+    yield number, _split(text)
+
+
+def _split(text: str) -> list[str]:
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+
+
+def _not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> DataError:
+    return DataError(
+        f"{path}:{number}: byte {error.object[error.start]:#04x} is not UTF-8: "
+        "convert the file to UTF-8"
+    )

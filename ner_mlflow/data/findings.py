@@ -19,12 +19,17 @@ class Kind:
     Attributes:
         effect: ``left out``, ``changed`` or ``noted``.
         unit: what is counted, in the plural.
-        text: completes the sentence "N UNIT ...".
+        text: the rest of the title.
     """
 
     effect: str
     unit: str
     text: str
+
+    @property
+    def title(self) -> str:
+        """What is counted, in words: "files that belong to no split"."""
+        return f"{self.unit} that {self.text}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Finding:
         more = self.count - len(self.places)
         places = "; ".join(self.places) + (f" and {more} more" if self.places and more > 0 else "")
         head = f"{self.split}: " if self.split else ""
-        return f"{head}{self.count:,} {kind.unit} {kind.text}" + (f" ({places})" if places else "")
+        return f"{head}{kind.title}: {self.count:,}" + (f" ({places})" if places else "")
 
 
 class Findings:

@@ -1,6 +1,6 @@
 """Describe a corpus: what was read of it, what preparation makes of it, and how to go on."""
 
-import shlex
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,8 @@ LISTED_PATHS = 30
 """Entries of a folder that are listed."""
 SAMPLE_FORMAT = "the bundled sample, synthetic"
 HUB_FORMAT = "a dataset of the hub"
+LEFT_OUT, FILES_LEFT_OUT = "file_left_out", "files left out"
+"""The finding that counts files that are left out, and the fact that names all of them."""
 EFFECTS = ("left out", "changed", "noted")
 """Effects of findings, the gravest first."""
 
@@ -123,6 +125,7 @@ class Inspection:
         dataset: the corpus, as the setting names it.
         source: what it is, where it has no files of its own; else empty.
         files: its files.
+        facts: facts about the whole corpus.
         splits: its splits as they were read.
         types: its types, the most frequent first, as they were read.
         prepared_splits: the splits after preparation; empty if it was not prepared.
@@ -140,6 +143,7 @@ class Inspection:
     dataset: str
     source: str = ""
     files: tuple[FileSummary, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[SplitSummary, ...] = ()
     types: tuple[TypeSummary, ...] = ()
     prepared_splits: tuple[SplitSummary, ...] = ()
@@ -152,6 +156,16 @@ class Inspection:
     sentences: tuple[ShownSentence, ...] = ()
     error: str = ""
     command: str = ""
+
+    @property
+    def entities(self) -> int:
+        """The number of entities that were read."""
+        return sum(type_.count for type_ in self.types)
+
+    @property
+    def entities_outside(self) -> int:
+        """The number of entities whose type the label map makes ``O``."""
+        return sum(type_.count for type_ in self.types if type_.target == OUTSIDE)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -211,7 +225,8 @@ def describe(
         files=_in_split_order(
             FileSummary(str(file.path), file.split, file.format.title) for file in reading.files
         ),
-        splits=_summarize_splits(surveys, reading.findings),
+        facts=_corpus_facts(_facts_of("", findings), findings),
+        splits=_summarize_splits(surveys, findings),
         types=types,
         prepared_splits=_summarize_splits(prepared, Findings()),
         prepared_types=_summarize_types(prepared),
@@ -243,6 +258,13 @@ def describe_refused(config: DataConfig, error: NerError) -> Inspection:
     return Inspection(
         dataset=config.dataset,
         files=files,
+        facts=_corpus_facts(
+            {
+                f"{name} of {split}" if split else name: text
+                for (split, name), text in findings.facts.items()
+            },
+            findings,
+        ),
         findings=_by_effect(findings),
         settings=changed_settings(config),
         error=str(error),
@@ -285,38 +307,6 @@ def changed_settings(config: DataConfig, base: DataConfig | None = None) -> dict
     }
 
 
-def next_command(
-    inspection: Inspection,
-    config: DataConfig,
-    base: DataConfig,
-    presets: str = "",
-    project: str = "",
-) -> str:
-    """Return the command that trains on a corpus as it was inspected, for a shell.
-
-    Args:
-        inspection: the corpus; its label map is part of the command.
-        config: the settings that it was inspected with.
-        base: the settings that the command begins with: those of its preset.
-        presets: what ``presets`` is to be; empty: not given.
-        project: the folder of the project, for ``mlflow run``; empty: the console script.
-    """
-    config = config.model_copy(update={"label_map": inspection.label_map or config.label_map})
-    values = {"presets": presets} if presets else {}
-    for name in ("dataset", "label_map"):
-        values[name] = SETTINGS[f"data.{name}"].to_text(getattr(config, name))
-    for name, text in changed_settings(config, base).items():
-        if name not in values:
-            values[f"data.{name}"] = text
-    if project:
-        words = ["mlflow", "run", project, "--env-manager", "local"]
-        words += [word for name, text in values.items() for word in ("-P", f"{name}={text}")]
-    else:
-        words = ["ner-mlflow", "main"]
-        words += [word for name, text in values.items() for word in (f"--{name}", text)]
-    return shlex.join(words)
-
-
 def _fit(name: str, types: Sequence[str]) -> LabelMapFit:
     try:
         table = load_label_map(name)
@@ -349,10 +339,22 @@ def _summarize_splits(
             survey.words,
             survey.types.total(),
             survey.documents,
-            {name: text for (of_split, name), text in findings.facts.items() if of_split == split},
+            _facts_of(split, findings),
         )
         for split, survey in _in_order(surveys)
     )
+
+
+def _corpus_facts(facts: Mapping[str, str], findings: Findings) -> dict[str, str]:
+    """Return the facts without the list of files that are left out, if the finding names all."""
+    named = all(
+        finding.count == len(finding.places) for finding in findings if finding.kind == LEFT_OUT
+    )
+    return {name: text for name, text in facts.items() if not named or name != FILES_LEFT_OUT}
+
+
+def _facts_of(split: str, findings: Findings) -> dict[str, str]:
+    return {name: text for (of_split, name), text in findings.facts.items() if of_split == split}
 
 
 def _summarize_types(surveys: Mapping[str, Survey]) -> tuple[TypeSummary, ...]:
@@ -420,6 +422,6 @@ def _format_title(path: Path) -> str:
         return "folder"
     try:
         format_ = recognize(read_head(path))
-    except (DataError, OSError, EOFError) as error:
+    except (DataError, OSError, EOFError, zlib.error) as error:
         return "cannot be read" if isinstance(error, DataError) else type(error).__name__
     return format_.title if format_ else "no known format"

@@ -1,8 +1,10 @@
 """Define a sentence of words and IOB2 tags, and a corpus of such sentences in Arrow tables."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, overload
+from itertools import chain, pairwise
+from typing import Self, cast, overload
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +44,7 @@ class Sentence:
     starts: tuple[int, ...] | None = None
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BATCH = pa.schema(
     [
         pa.field("tokens", pa.list_(pa.string()), nullable=False),
@@ -334,6 +337,7 @@ class SentencesBuilder:
     def _flush(self) -> None:
         if len(self._ends) == 1:
             return
+        self._check_text()
         offsets = pa.array(self._ends, pa.int32())
         tokens = pa.ListArray.from_arrays(offsets, pa.array(self._tokens, pa.string()))
         tags = pa.ListArray.from_arrays(
@@ -345,6 +349,27 @@ class SentencesBuilder:
         ]
         self._batches.append(pa.RecordBatch.from_arrays([tokens, tags, *rest], schema=_BATCH))
         self._clear()
+
+    def _check_text(self) -> None:
+        """Refuse halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
+        documents, places, positions, *_ = self._rows
+        names = [name for name in documents if isinstance(name, str)]
+        if not _LONE_SURROGATE.search("\0".join(chain(self._tokens, self._tag_ids, names))):
+            return
+        tags = list(self._tag_ids)
+        for row, (start, end) in enumerate(pairwise(self._ends)):
+            of_row = (
+                *self._tokens[start:end],
+                *(tags[tag] for tag in self._tags[start:end]),
+                str(documents[row]),
+            )
+            if broken := next(filter(_LONE_SURROGATE.search, of_row), None):
+                place = list(self._places)[cast("int", places[row])]
+                position = cast("int", positions[row])
+                raise DataError(
+                    f"{place}{position if position >= 0 else ''}: {broken!r} is not text: it holds "
+                    "half of a surrogate pair, write the whole character"
+                )
 
 
 Corpus = Mapping[str, Sequence[Sentence]]

@@ -1,6 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -18,6 +18,7 @@ from .spans import cut_text, tag_words
 from .split_files import SplitFile, find_split_files
 
 SAMPLE = "sample"
+_PLACE_END = re.compile(r"(:|, row |, item )$")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
         DataError: the files cannot be found.
     """
     files = find_split_files(config, findings)
-    in_split = Counter(file.split for file in files)
+    splits = [file.split for file in files]
     checks = []
     for file in files:
         builders: dict[str, _SplitBuilder] = {}
@@ -92,7 +93,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
             place, records = _read_file(file, config, findings)
             _append(builders, file.split, place, records, config, findings)
             # The tags of one of several files may not tell the scheme of their split.
-            if in_split[file.split] == 1:
+            if splits.count(file.split) == 1:
                 _in_iob2(builders[file.split], config, findings, file.split)
         except DataError as caught:
             error = str(caught)
@@ -119,7 +120,7 @@ def _read_file(
     file: SplitFile, config: DataConfig, findings: Findings
 ) -> tuple[str, Iterator[Record]]:
     if file.format.is_rows:
-        rows = open_rows(file.path)
+        rows = open_rows(file.path, findings, file.split)
         read_rows = cast("RowReader", file.format.read)
         return rows.place, read_rows(rows, config, findings, file.split)
     read = cast("FileReader", file.format.read)
@@ -154,6 +155,6 @@ def _append(
             builder.append(record.tokens, tags, place, record.position, record.document)
     if is_empty:
         raise DataError(
-            f"{place.rstrip(':, row')}: the {split} split is empty: give a file with at least one "
-            "sentence"
+            f"{_PLACE_END.sub('', place)}: the {split} split is empty: give a file with at least "
+            "one sentence"
         )

@@ -108,6 +108,10 @@ class Head:
     columns: tuple[str, ...] = ()
 
 
+def _no_file(name: str) -> None:
+    """Rows of no file have none beside it."""
+
+
 class Rows(NamedTuple):
     """Rows of a JSON file, a Parquet file or a hub dataset.
 
@@ -115,11 +119,14 @@ class Rows(NamedTuple):
         place: the first part of a row's place, before its number.
         items: the number of each row, and the row, which may be any JSON value.
         class_names: returns the names of a field's numbers where the source gives them, or None.
+        open_file: returns the text of a file of the source, such as ``label.json`` beside it, by
+            its name, or None if there is no such file.
     """
 
     place: str
     items: Iterable[tuple[int, Any]]
     class_names: Callable[[str], Sequence[str] | None]
+    open_file: Callable[[str], str | None] = _no_file
 
 
 FileReader = Callable[[Path, DataConfig, Findings, str], Iterator[Record]]

@@ -1,60 +1,292 @@
 """CoNLL files: a word and its tags a line, a blank line between sentences."""
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from ...config.schema import DataConfig
 from ...errors import DataError
-from ..files import read_lines
+from ..files import read_line_blocks
 from ..findings import Findings
 from .base import Format, Head, TaggedWords
+from .blank_tokens import BlankTokens, is_blank
+from .columns import (
+    SAMPLE_ROWS,
+    Columns,
+    choose_columns,
+    find_separator,
+    is_header,
+    modal_columns,
+    split_cells,
+)
+from .document_lines import Documents, begins_document
+from .tag_names import name_tag, open_tag_names
+
+COMMENT_WORDS = (
+    *("sent_id", "text", "newdoc", "newpar", "id", "global.columns", "meta"),
+    *("begin", "end"),  # of documents, in CoNLL-2012
+)
+"""A line ``#`` with one of these words is a comment, even if it has as many cells as others."""
+MARKS = "#-"
+"""First characters of lines that may be comments or begin a document."""
+GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.*)")
+_COMMENT = re.compile(
+    rf"#\s*({'|'.join(map(re.escape, COMMENT_WORDS))})(\s.*|=.*|:.*|$)", re.DOTALL
+)
+
+Blocks = Iterator[tuple[int, list[str]]]
 
 
 def read_conll(
-    path: Path,
-    config: DataConfig,  # noqa: ARG001
-    findings: Findings,  # noqa: ARG001
-    split: str,  # noqa: ARG001
+    path: Path, config: DataConfig, findings: Findings, split: str
 ) -> Iterator[TaggedWords]:
     """Yield the sentences of a file.
 
-    Tabs or blanks separate the columns; the first is the token, the last the tag. A line
-    ``-DOCSTART-`` begins a new document.
+    Tabs or blanks separate the columns, and all rows have as many as the first rows. A line
+    ``-DOCSTART-`` or ``# newdoc`` begins a new document. Tells the columns as the fact ``columns``.
 
     Raises:
-        DataError: a line has one column, or the text is not UTF-8.
+        DataError: the columns are not clear, a row has another number of columns, a word is blank,
+            or the text is not UTF-8.
     """
+    sample, blocks = _read_sample(path)
+    layout = _Layout(path, sample, config)
+    if layout.has_rows:
+        findings.facts[split, "columns"] = str(layout.columns)
+    documents = Documents(path, findings, split)
+    blanks = BlankTokens(config, findings, split)
+    blanks.learn(layout.tags)
+    names = open_tag_names(config, path)
+    known: dict[str, str] = {}
+    separator, count = layout.separator, layout.columns.count
+    word_at, tag_at = layout.columns.word, layout.columns.tag
+    splits_blanks = separator == " "
     tokens: list[str] = []
     tags: list[str] = []
-    document = 0
+    has_blank = False
+    is_first = True
     first_line = 1
-    for number, line in read_lines(path):
-        if not line.strip() or line.startswith("-DOCSTART-"):
-            if tokens:
-                yield TaggedWords(tokens, tags, first_line, _name(path, document))
-                tokens, tags = [], []
-            document += line.startswith("-DOCSTART-")
-            continue
-        columns = line.split("\t") if "\t" in line else line.strip(" ").split(" ")
-        if len(columns) < 2 or not columns[0].strip():
-            raise DataError(
-                f"{path}:{number}: {line!r} has {len(columns)} column, "
-                "a token and a tag are needed: add the missing one"
-            )
-        if not tokens:
-            first_line = number
-        tokens.append(columns[0])
-        tags.append(columns[-1].strip())
+    for first, lines in blocks:
+        for number, line in enumerate(lines, first):
+            cells = line.split(separator)
+            if splits_blanks and "" in cells:
+                cells = [cell for cell in cells if cell]
+            if (
+                len(cells) != count
+                or line[0] in MARKS
+                or not (word := cells[word_at])
+                or word.isspace()
+            ):
+                kind = layout.kind_of(line, cells, number, bool(tokens))
+                if kind == "word":
+                    cells = layout.fit(line, cells, number)
+                    word = cells[word_at]
+                    if is_blank(word):
+                        blanks.refuse(f"{path}:{number}", word)
+                        has_blank = True
+                elif kind in ("comment", "header"):
+                    findings.add(f"{kind}_skipped", split, f"{path}:{number}", _cut(line))
+                    continue
+                else:  # blank, document
+                    if tokens:
+                        is_first = False
+                        place = f"{path}:{first_line}"
+                        if has_blank:
+                            tokens, tags = blanks.drop(tokens, tags, place)
+                            has_blank = False
+                        if tokens:
+                            yield TaggedWords(tokens, tags, first_line, documents.name)
+                        else:
+                            findings.add("row_without_words", split, place)
+                        tokens, tags = [], []
+                    if kind == "document":
+                        documents.begin(line, number, is_first)
+                    continue
+            tag = known.get(cells[tag_at])
+            if tag is None:
+                tag = known[cells[tag_at]] = _tag(cells[tag_at], names, f"{path}:{number}")
+            if not tokens:
+                first_line = number
+            tokens.append(word)
+            tags.append(tag)
     if tokens:
-        yield TaggedWords(tokens, tags, first_line, _name(path, document))
+        place = f"{path}:{first_line}"
+        if has_blank:
+            tokens, tags = blanks.drop(tokens, tags, place)
+        if tokens:
+            yield TaggedWords(tokens, tags, first_line, documents.name)
+        else:
+            findings.add("row_without_words", split, place)
 
 
-def _name(path: Path, document: int) -> str | None:
-    return f"{path.name}#{document}" if document else None
+class _Layout:
+    """How the lines of a file are to be read, by its beginning.
+
+    Attributes:
+        separator: a tab or a blank.
+        columns: the columns.
+        has_rows: whether the sample has rows.
+        tags: the different tags of the sample.
+    """
+
+    def __init__(self, path: Path, sample: Sequence[str], config: DataConfig) -> None:
+        self._path = path
+        self._header = 0
+        lines = [line for line in sample if line and not line.isspace()]
+        plain = [line for line in lines if line[0] not in MARKS or not _is_marked(line)]
+        takes_marked = not plain  # words of such a file may be #
+        plain = plain or lines
+        self.separator = find_separator(plain)
+        count = self._count(plain)
+        names = self._find_header(sample, count, config)
+        # All cells in a row: lists of cells would keep Python's collector of garbage busy.
+        flat: list[str] = []
+        starts = [0]
+        for number, line in enumerate(sample, start=1):
+            if not line or line.isspace():
+                starts.append(len(flat) // count)
+            elif takes_marked or line[0] not in MARKS or not _is_marked(line):
+                cells = split_cells(line, self.separator)
+                if len(cells) != count:
+                    cells = self._trim(line, count)
+                if len(cells) == count and number != self._header:
+                    flat += cells
+        starts.append(len(flat) // count)
+        self.has_rows = bool(flat)
+        self.columns = Columns(0, max(count, 2) - 1, max(count, 2))
+        if flat:
+            values = [flat[at::count] for at in range(count)]
+            self.columns = choose_columns(values, starts, names, config, str(path))
+        self.tags = [tag.strip(" ") for tag in {*flat[self.columns.tag :: count]}]
+        self._known_tags = {tag for tag in self.tags if tag}
+
+    def kind_of(self, line: str, cells: Sequence[str], number: int, is_inside: bool) -> str:
+        """Return what a line is: word, blank, document, comment or header.
+
+        Args:
+            line: the line.
+            cells: its cells.
+            number: its number.
+            is_inside: words of its sentence came before it.
+        """
+        if not line or line.isspace():
+            return "blank"
+        if number == self._header:
+            return "header"
+        if line[0] in MARKS and begins_document(line):
+            # In two columns, "# newdoc" may be a word with a tag.
+            if line[0] == "-" or len(cells) != self.columns.count or not self._has_tag(cells):
+                return "document"
+            return "document" if self.columns.count > 2 and not is_inside else "word"
+        if line[0] != "#":
+            return "word"
+        if len(cells) == self.columns.count:
+            begins_comment = line[1:2] in (" ", "\t", "#")
+            if self._has_tag(cells):
+                is_comment = self.columns.count > 2 and not is_inside and self._is_named(line)
+            else:
+                is_comment = begins_comment or self._is_named(line)
+            return "comment" if is_comment else "word"
+        is_comment = line[1:2] in (" ", "\t", "#", "") or len(cells) == 1 or self._is_named(line)
+        return "comment" if is_comment else "word"
+
+    def fit(self, line: str, cells: Sequence[str], number: int) -> list[str]:
+        """Return the cells of a row.
+
+        Raises:
+            DataError: there are more or less than the file has columns.
+        """
+        count = self.columns.count
+        fitting = self._trim(line, count)
+        if len(fitting) == count:
+            return fitting
+        found = len(cells)
+        blanks = "tabs" if self.separator == "\t" else "blanks"
+        raise DataError(
+            f"{self._path}:{number}: {found} column{'s' * (found != 1)} where the file has "
+            f"{count}: {_cut(line)!r}: give {count} columns with {blanks} between"
+        )
+
+    def _trim(self, line: str, count: int) -> list[str]:
+        """Return the cells of a line, without separators at its end if they are too many."""
+        cells = split_cells(line, self.separator)
+        if len(cells) > count:
+            return split_cells(line.rstrip(" \t"), self.separator)
+        return cells
+
+    def _count(self, lines: Sequence[str]) -> int:
+        """Return how many columns a file has; a last column that is always empty is none."""
+        if not lines:
+            return 2
+        separator = self.separator
+        if separator == " ":
+            return Counter(len(split_cells(line, separator)) for line in lines).most_common(1)[0][0]
+        count = Counter([line.count(separator) for line in lines]).most_common(1)[0][0] + 1
+        while count > 2 and all(line.rstrip(" ")[-1] == "\t" for line in lines):
+            lines = [line.rstrip(" ")[:-1] for line in lines]
+            count -= 1
+        return count
+
+    def _find_header(
+        self, sample: Sequence[str], count: int, config: DataConfig
+    ) -> tuple[str, ...]:
+        """Return the names of the columns, and note the line of a header."""
+        chosen = (config.token_column, config.tag_column)
+        for number, line in enumerate(sample, start=1):
+            if not line or line.isspace():
+                continue
+            if match := GLOBAL_COLUMNS.fullmatch(line):
+                names = tuple(match[1].split())
+                return names if len(names) == count else ()
+            is_marked = line[0] == "#"
+            cells = self._trim(line.lstrip("# ") if is_marked else line, count)
+            if len(cells) == count and is_header(cells, *chosen):
+                self._header = number
+                return tuple(cells)
+            if not is_marked and not begins_document(line):
+                return ()
+        return ()
+
+    def _has_tag(self, cells: Sequence[str]) -> bool:
+        tag = cells[self.columns.tag].strip(" ")
+        return tag in self._known_tags or re.fullmatch("O|[BIESLUMW]-.+", tag) is not None
+
+    def _is_named(self, line: str) -> bool:
+        return _COMMENT.fullmatch(line) is not None
+
+
+def _read_sample(path: Path) -> tuple[list[str], Blocks]:
+    """Return the lines of the beginning of a file, and all its blocks of lines."""
+    blocks = read_line_blocks(path)
+    read: list[tuple[int, list[str]]] = []
+    size = 0
+    for block in blocks:
+        read.append(block)
+        size += len(block[1])
+        if size >= SAMPLE_ROWS:
+            break
+    return [line for _, lines in read for line in lines][:SAMPLE_ROWS], chain(read, blocks)
+
+
+def _is_marked(line: str) -> bool:
+    return line[0] == "#" or begins_document(line)
+
+
+def _tag(cell: str, names: Sequence[str] | None, place: str) -> str:
+    tag = cell.strip(" ")
+    if not tag:
+        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
+    return name_tag(tag, names, place) if names and tag.isdecimal() else tag
+
+
+def _cut(line: str) -> str:
+    return line[:60] + ("..." if len(line) > 60 else "")
 
 
 def _matches(head: Head) -> bool:
-    return head.kind == "lines" and all(len(line.split()) > 1 for line in head.lines)
+    return head.kind == "lines" and (not head.lines or modal_columns(head.lines) > 1)
 
 
 CONLL = Format(

@@ -9,6 +9,8 @@ from .base import Format, Head, Writer
 from .brat import BRAT
 from .conll import CONLL
 from .conll_writer import write_conll
+from .conllu import CONLLU
+from .csv_table import CSV
 from .doccano import DOCCANO
 from .entity_rows import ENTITY_ROWS, write_entity_rows
 from .gliner import GLINER
@@ -30,6 +32,8 @@ FORMATS = MappingProxyType(
             DOCCANO,
             ENTITY_ROWS,
             BRAT,
+            CONLLU,
+            CSV,
             CONLL,
         )
     }

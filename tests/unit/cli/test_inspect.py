@@ -1,13 +1,20 @@
 """The command inspect shows a corpus and the way on; it writes nothing."""
 
+import shlex
 from pathlib import Path
 
 import click
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pipelines import write_corpus
 
-from ner_mlflow.cli.inspect import inspect
+from ner_mlflow.cli.inspect import inspect, next_command
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.schema import DataConfig
+from ner_mlflow.config.settings import SETTINGS
 from ner_mlflow.data.formats.registry import FORMATS
+from ner_mlflow.data.inspection import Inspection
 
 
 def run(*arguments: object) -> int:
@@ -75,3 +82,48 @@ def test_a_refused_corpus_is_shown_as_far_as_it_can_be_read(
     assert shown.err.startswith("error: ")
     assert "test.jsonl:2: 1 tokens but 0 tags" in shown.err
     assert shown.err.count("\n") == 1
+
+
+# The command to go on with
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+def read_back(command: str) -> dict[str, object]:
+    """Return the settings of a printed command, read as `mlflow run` and the options read them."""
+    words = shlex.split(command)
+    pairs = [word.partition("=") for word in words[words.index("-P") + 1 :: 2]]
+    keys = [name if "." in name else f"data.{name}" for name, _, _ in pairs]
+    return {key: SETTINGS[key].parse(text) for key, (_, _, text) in zip(keys, pairs, strict=True)}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries(
+        {"dataset": TEXT, "label_map": TEXT},
+        optional={
+            "token_column": TEXT,
+            "splits": st.lists(TEXT, max_size=3),
+            "scheme": st.sampled_from(["IOB1", "BIOES"]),
+            "test_fraction": st.floats(0, 0.9),
+            "seed": st.integers(0, 10**9),
+        },
+    )
+)
+def test_the_command_gives_the_settings_of_the_inspection(values: dict[str, object]) -> None:
+    config = load_config(overrides={f"data.{name}": value for name, value in values.items()}).data
+    command = next_command(Inspection(config.dataset), config, DataConfig(), project=".")
+    assert load_config(overrides=read_back(command)).data == config
+
+
+def test_the_command_names_the_recommended_label_map_and_what_differs_from_the_preset() -> None:
+    inspection = Inspection("my corpus", label_map="keep")
+    config = DataConfig(dataset="my corpus", scheme="BIOES", seed=3)
+    base = DataConfig(seed=3)
+    assert next_command(inspection, config, base, "bert_full", ".") == (
+        "mlflow run . --env-manager local -P presets=bert_full -P 'dataset=my corpus' "
+        "-P label_map=keep -P data.scheme=BIOES"
+    )
+    assert next_command(inspection, config, base) == (
+        "ner-mlflow main --dataset 'my corpus' --label_map keep --data.scheme BIOES"
+    )

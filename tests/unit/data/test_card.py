@@ -21,6 +21,7 @@ INSPECTION = Inspection(
         FileSummary("corpora/mine/train.conll", "train", "CoNLL"),
         FileSummary("corpora/mine/test.jsonl", "test", "token rows"),
     ),
+    facts={"files left out": "notes.txt (no split)"},
     splits=(
         SplitSummary("train", 1200, 9000, 340, 12, {"scheme": "BIOES", "columns": "1 and 4"}),
         SplitSummary("test", 20, 180, 9, 0, {"scheme": "BIOES"}),
@@ -97,10 +98,34 @@ def test_the_text_begins_with_what_was_read_and_ends_with_the_command() -> None:
 
 def test_files_stand_below_the_folder_that_they_share() -> None:
     assert sections(format_text(INSPECTION))["Files"].splitlines() == [
-        "Files in corpora/mine",
+        "Files in corpora/mine/",
         "  train  train.conll  CoNLL",
         "  test   test.jsonl   token rows",
+        "  files left out: notes.txt (no split)",
     ]
+
+
+def test_places_are_relative_to_the_folder_of_the_files() -> None:
+    text = format_text(INSPECTION)
+    assert "      notes.txt: no split\n" in text
+    two = (FileSummary("a/train.tsv", "train", "CoNLL"), FileSummary("a/b.tsv", "test", "CoNLL"))
+    listed = format_text(Inspection("a/train.tsv,a/b.tsv", files=two))
+    assert listed.splitlines()[3:5] == ["Files in a/", "  train  train.tsv  CoNLL"]
+    elsewhere = format_text(Inspection("a/train.tsv", files=two[:1]))
+    assert elsewhere.splitlines()[3:] == ["Files", "  train  a/train.tsv  CoNLL"]
+
+
+def test_of_many_files_those_with_errors_are_shown() -> None:
+    files = [FileSummary(f"mine/{number}.ann", "train", "brat", 1) for number in range(2000)]
+    files[1700] = FileSummary("mine/1700.ann", "train", "brat", 0, "1700.ann:3: no: mend it")
+    inspection = Inspection("mine", files=tuple(files), error="1700.ann:3: no: mend it")
+    lines = format_text(inspection).splitlines()
+    assert lines[4].split() == ["train", "1700.ann", "brat", "error", "after", "0", "sentences"]
+    assert len(lines) < 60
+    assert lines[-1] == "  and 1,960 more"
+    page = TextParser(render_card(inspection)).text
+    assert "and 1,960 more" in page
+    assert page.count("1700.ann:3") == 2
 
 
 def test_splits_are_a_table_with_the_facts_below() -> None:
@@ -119,6 +144,7 @@ def test_types_are_a_table_with_targets_and_examples_of_all_splits() -> None:
         "Types     becomes  train  test   examples",
         "  Person  PER        300     8   Anna, 東京, Bo",
         "  Place   O           40     1   Rome, Bo",
+        "  41 of 349 entities have a type that becomes O",
     ]
 
 
@@ -135,7 +161,7 @@ def test_findings_stand_below_their_effects_with_places() -> None:
     assert text.index("Left out\n") < text.index("Changed\n") < text.index("Noted\n")
     assert sections(text)["Noted"].splitlines() == [
         "Noted",
-        "  train: 7 sentences repeat another sentence of their split",
+        "  train: sentences that repeat another sentence of their split: 7",
         "      train.conll:7 'a'",
         "      train.conll:9 'a'",
         "      and 5 more",
@@ -153,7 +179,7 @@ def test_a_refused_corpus_shows_each_file_with_its_error() -> None:
         "mine",
         "  refused",
         "",
-        "Files in mine",
+        "Files in mine/",
         "  train       train.conll  CoNLL       40 sentences",
         "  validation  dev.jsonl    token rows  error after 1 sentence",
         "      dev.jsonl:2: no: mend it",
@@ -208,7 +234,15 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
         "Go on with",
         "Sentences",
     ]
-    for shown in ("BIOES", "0123abcd", "5,000", "train.conll:9", "and 5 more", "Anna, 東京, Bo"):
+    for shown in (
+        "BIOES",
+        "0123abcd",
+        "5,000",
+        "train.conll:9",
+        "and 5 more",
+        "Anna, 東京, Bo",
+        "41 of 349 entities",
+    ):
         assert shown in text
     assert re.search('<mark style="background: #[0-9a-f]+">Anna<sub>PER</sub></mark> left', page)
 
@@ -218,6 +252,7 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
         Inspection(
             SCRIPT,
             files=(FileSummary(SCRIPT, "train", SCRIPT, 1, SCRIPT),),
+            facts={SCRIPT: SCRIPT},
             splits=(SplitSummary("train", 1, 1, 1, 1, {"columns": SCRIPT}),),
             types=(TypeSummary(SCRIPT, SCRIPT, {"train": 1}, {"train": (SCRIPT,)}),),
             fits=(LabelMapFit(SCRIPT, (SCRIPT,), (SCRIPT,), True),),
@@ -231,4 +266,4 @@ def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:
     parser = TextParser(page)
     assert "script" not in parser.tags
     assert "<script" not in page
-    assert parser.text.count(SCRIPT) >= 14
+    assert parser.text.count(SCRIPT) >= 15

@@ -115,7 +115,7 @@ def test_unknown_tags_may_become_outside_and_are_counted() -> None:
         "test/unknown_tags": 1,
     }
     assert str(next(iter(prepared.findings))) == (
-        "test: 1 tags have a type that the label map lacks and became O "
+        "test: tags that have a type that the label map lacks and became O: 1 "
         "(test:0 word 0 'x' B-Gadget)"
     )
 

@@ -263,7 +263,7 @@ def test_one_slip_in_a_large_iob1_split_is_the_broken_tag() -> None:
     converted, findings = convert(rows)
     assert scheme_of(findings) == "IOB1"
     assert [str(finding) for finding in findings if finding.kind == "tags_repaired"] == [
-        "train: 1 tags broke their scheme and were repaired (f:300 word 3 B-Y)"
+        "train: tags that broke their scheme and were repaired: 1 (f:300 word 3 B-Y)"
     ]
     assert converted[-1] == ["B-X", "B-X", "O", "B-Y"]
 
@@ -277,7 +277,7 @@ def test_an_inside_tag_that_continues_no_entity_begins_one_as_in_conlleval() -> 
     assert converted == [repair(tags) for tags in rows]
     (finding,) = findings
     assert str(finding) == (
-        "train: 3 tags broke their scheme and were repaired "
+        "train: tags that broke their scheme and were repaired: 3 "
         "(f:0 word 1 I-Y; f:1 word 0 I-Z; f:1 word 2 I-Z)"
     )
 

@@ -201,7 +201,12 @@ def check_round_trip(folder: Path, reading: Reading, draw: random.Random) -> Non
     written = folder / "written"
     written.mkdir()
     path = written / f"train{OUTPUTS[name].suffixes[0]}"
-    OUTPUTS[name].write(path, iter(texts))
+    try:
+        OUTPUTS[name].write(path, iter(texts))
+    except DataError:  # the format cannot hold a word or a type of a damaged file, and says so
+        path.unlink(missing_ok=True)
+        name, path = "jsonl", written / "train.jsonl"
+        OUTPUTS[name].write(path, iter(texts))
     again = read(written).corpus["train"] if texts else ()
     assert plain(annotated_texts(again), name) == plain(texts, name), (folder, name)
 

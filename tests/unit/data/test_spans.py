@@ -98,7 +98,7 @@ def test_an_end_within_a_word_cuts_the_word_there() -> None:
     assert sentence.tags == ["O", "B-OS", "B-VERSION", "O", "O"]
     assert sentence.starts == [0, 3, 9, 14, 20]
     assert [str(finding) for finding in findings] == [
-        "train: 1 words were cut where an entity begins or ends (f:3 'Ubuntu22.04amd64')"
+        "train: words that were cut where an entity begins or ends: 1 (f:3 'Ubuntu22.04amd64')"
     ]
 
 
@@ -251,7 +251,7 @@ def test_which_of_overlapping_spans_is_kept_goes_by_the_setting(
 def test_an_overlap_is_told_with_both_spans() -> None:
     _, findings = cut(NESTED, (0, 6, "A"), (0, 12, "B"))
     assert [str(finding) for finding in findings] == [
-        "train: 1 entities overlap a span that was kept "
+        "train: entities that overlap a span that was kept: 1 "
         "(f:3 0-6 A 'Ubuntu' (kept 0-12 B 'Ubuntu 20.04'))"
     ]
 

@@ -27,6 +27,8 @@ REPEATED = {
     "tagging/pyfunc.py": frozenset({"train", "export"}),
     "data/prepare.py": frozenset({"data"}),
     "data/sample_tables.yaml": frozenset({"data"}),
+    "data/split_files.py": frozenset({"data"}),
+    "data/no_corpus.yaml": frozenset({"data"}),
     "data/sentences.py": ALL,
     "data/rows.py": frozenset(),
     "label_maps/it5.yaml": frozenset({"data"}),

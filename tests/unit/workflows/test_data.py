@@ -66,3 +66,32 @@ def test_splits_are_also_written_in_another_format(finished: Finished, tmp_path:
         assert [(sentence.tokens, sentence.tags) for sentence in reading.corpus[split]] == [
             (sentence.tokens, sentence.tags) for sentence in prepared.dataset.corpus[split]
         ]
+
+
+def test_the_cache_key_follows_every_file_that_is_read(tmp_path: Path) -> None:
+    def key(**settings: object) -> str:
+        overrides = {f"data.{name}": value for name, value in settings.items()}
+        return data_cache_key(load_config(overrides=overrides).data)
+
+    folder = tmp_path / "a, corpus"
+    (folder / "train").mkdir(parents=True)
+    table, names = tmp_path / "map.yaml", tmp_path / "names.json"
+    for path in (folder / "train" / "part.conll", folder / "notes.conll", table, names):
+        path.write_text("Windows\tB-OS\n", encoding="utf-8")
+    settings = {"dataset": str(folder), "label_map": str(table), "tag_names": str(names)}
+    keys = [key(**settings)]
+    for path in (folder / "train" / "part.conll", table, names):
+        path.write_text("Debian\tB-OS\n", encoding="utf-8")
+        keys.append(key(**settings))
+    (folder / "test").mkdir()
+    (folder / "notes.conll").rename(folder / "test" / "notes.conll")
+    keys.append(key(**settings))
+    keys.append(key(**settings, splits=["train/part.conll=train"]))
+    assert len(set(keys)) == len(keys)
+    (folder / "README.md").write_text("changed", encoding="utf-8")
+    assert key(**settings) == keys[-2]
+
+
+def test_a_dataset_that_is_not_there_has_a_key_as_well(tmp_path: Path) -> None:
+    config = load_config(overrides={"data.dataset": str(tmp_path / "none.conll")}).data
+    assert data_cache_key(config) == data_cache_key(config)

@@ -1,0 +1,152 @@
+"""Drop blank tokens, or refuse them, so that the tags that are left stay valid."""
+
+from collections.abc import Iterator, Sequence
+
+from ...config.schema import DataConfig
+from ...errors import DataError
+from ..findings import Findings
+
+PREFIXES = frozenset("BIESLUMW")
+BEGINS = frozenset("BSUW")
+"""Prefixes that begin an entity in any scheme."""
+ENDS = frozenset("ELSUW")
+"""Prefixes that end one."""
+SINGLES = {"W": "W", "U": "U", "L": "U", "S": "S"}
+"""A prefix that was seen -> the prefix of entities of one word in that scheme; else it is S."""
+LASTS = frozenset("EL")
+
+
+def is_blank(token: str) -> bool:
+    """Return whether a token is empty or white space only; zero-width characters are none."""
+    return not token or token.isspace()
+
+
+class BlankTokens:
+    """Drops blank tokens from sentences of one split, or refuses them, as ``blank_tokens`` says.
+
+    Args:
+        config: the settings.
+        findings: receives what was dropped.
+        split: the split.
+    """
+
+    def __init__(self, config: DataConfig, findings: Findings, split: str) -> None:
+        self._is_dropping = config.blank_tokens == "drop"
+        self._findings = findings
+        self._split = split
+        self._prefixes: set[str] = set()
+
+    def refuse(self, place: str, token: str) -> None:
+        """Raise DataError if blank tokens are not dropped."""
+        if not self._is_dropping:
+            raise DataError(
+                f"{place}: the token is blank ({token!r}): remove it, or choose blank_tokens=drop"
+            )
+
+    def learn(self, tags: Sequence[str]) -> None:
+        """Take note of the scheme; it tells how entities of one word are marked."""
+        self._prefixes.update(prefix for prefix, _ in map(_split, tags))
+
+    def drop(
+        self, tokens: Sequence[str], tags: Sequence[str], place: str
+    ) -> tuple[list[str], list[str]]:
+        """Return a sentence without its blank tokens, which are counted.
+
+        An entity keeps its other words, as one entity of its own, in its scheme. One of blank
+        tokens only is counted as left out.
+
+        Raises:
+            DataError: blank tokens are not dropped, or two entities would become one, since their
+                tags have no prefix.
+        """
+        blank = [is_blank(token) for token in tokens]
+        for position, token in enumerate(tokens):
+            if blank[position]:
+                self.refuse(f"{place} word {position}", token)
+                self._findings.add(
+                    "blank_token_dropped", self._split, f"{place} word {position}", repr(token)
+                )
+        self.learn(tags)
+        changed = list(tags)
+        last_kept, last_type = -1, ""  # of the entity before
+        for entity in _entities(tags):
+            type_ = _split(tags[entity[0]])[1]
+            kept = [at for at in entity if not blank[at]]
+            if not kept:
+                self._findings.add(
+                    "entity_of_blank_tokens",
+                    self._split,
+                    f"{place} word {entity[0]}",
+                    tags[entity[0]],
+                )
+                continue
+            if len(kept) < len(entity):
+                self._mend(changed, tags, entity, kept)
+            between = blank[last_kept + 1 : kept[0]]
+            if last_kept >= 0 and last_type == type_ and between and all(between):
+                prefix = _split(changed[kept[0]])[0]
+                if not prefix:
+                    raise DataError(
+                        f"{place} word {kept[0]}: without the blank token before it, two entities "
+                        f"{type_!r} would become one: remove it from the source"
+                    )
+                if prefix not in BEGINS:
+                    changed[kept[0]] = _join("B", type_)
+            last_kept, last_type = kept[-1], type_
+        return (
+            [token for token, is_out in zip(tokens, blank, strict=True) if not is_out],
+            [tag for tag, is_out in zip(changed, blank, strict=True) if not is_out],
+        )
+
+    def _mend(
+        self, changed: list[str], tags: Sequence[str], entity: Sequence[int], kept: Sequence[int]
+    ) -> None:
+        """Mark the first and the last word that an entity keeps as its first and last."""
+        first, type_ = _split(tags[entity[0]])
+        last = _split(tags[entity[-1]])[0]
+        if len(kept) == 1 and last in LASTS and first in BEGINS:
+            singles = (single for prefix, single in SINGLES.items() if prefix in self._prefixes)
+            changed[kept[0]] = _join(next(singles, "S"), type_)
+            return
+        if first in BEGINS:
+            changed[kept[0]] = _join(first, type_)
+        if last in LASTS:
+            changed[kept[-1]] = _join(last, type_)
+
+
+def _split(tag: str) -> tuple[str, str]:
+    """Return prefix and type of a tag in any scheme; of O, two empty texts."""
+    if tag == "O":
+        return "", ""
+    prefix, dash, type_ = tag.partition("-")
+    if prefix in PREFIXES and (dash or not type_):
+        return prefix, type_
+    return "", tag
+
+
+def _join(prefix: str, type_: str) -> str:
+    return f"{prefix}-{type_}" if type_ else prefix
+
+
+def _entities(tags: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the positions of each entity, in any scheme; broken ones are as repaired."""
+    entity: list[int] = []
+    before, type_before = "", ""
+    for position, tag in enumerate(tags):
+        prefix, type_ = _split(tag)
+        continues = (
+            bool(entity)
+            and tag != "O"
+            and prefix not in BEGINS
+            and before not in ENDS
+            and type_ == type_before
+        )
+        if not continues:
+            if entity:
+                yield entity
+            entity = []
+        if tag != "O":
+            entity.append(position)
+        before, type_before = prefix, type_
+    if entity:
+        yield entity

@@ -1,0 +1,202 @@
+"""Load the names of tags that are numbers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...config.schema import DataConfig
+from ...errors import DataError
+from ...redaction import one_line
+from .rows import find_class_names, open_beside
+
+OpenFile = Callable[[str], str | None]
+"""Returns the text of the file of a name, or None if there is none."""
+ID_TABLES = ("id2label", "label2id")
+"""Fields of a model's or a dataset's description that hold a table of names and numbers."""
+NAME_FILES = ("label.json", "labels.json", "label2id.json", "id2label.json", "labels.txt")
+"""Files beside a dataset that name its tags' numbers."""
+TAG_FIELDS = ("ner_tags", "tags", "labels", "ner", "ner_labels")
+"""Fields that hold tags; earlier names are preferred."""
+
+
+def load_tag_names(text: str, open_file: OpenFile, field: str = "") -> list[str]:
+    """Return the names of tags by their numbers.
+
+    Args:
+        text: names with commas between, or the name of a file: JSON or YAML with a list of names,
+            a table of names and numbers in either direction (also as ``id2label`` or
+            ``label2id``), a dataset's card with class labels, or a name a line.
+        open_file: opens the file.
+        field: the field of the tags, if it is known; a card may name several.
+
+    Raises:
+        DataError: there is no such file, or it names no numbers from 0 without gaps.
+    """
+    content = open_file(text)
+    if content is None:
+        names = [name.strip() for name in text.split(",")]
+        if len(names) < 2:
+            raise DataError(
+                f"tag_names={text}: no such file: give the path of one, or names with commas "
+                "between"
+            )
+        return _checked(names, f"tag_names={text}")
+    return _checked(_find_names(_parse(content, text), field, text), text)
+
+
+def open_tag_names(config: DataConfig, path: Path) -> list[str] | None:
+    """Return the names of ``config.tag_names`` for a file of columns; None: the setting is empty.
+
+    Raises:
+        DataError: as :func:`load_tag_names`.
+    """
+    if not config.tag_names:
+        return None
+    return load_tag_names(config.tag_names, partial(open_beside, path), config.tag_column)
+
+
+def name_tag(tag: int | str, names: Sequence[str], place: str) -> str:
+    """Return the name of a tag's number.
+
+    Raises:
+        DataError: it has none.
+    """
+    number = int(tag)
+    if not 0 <= number < len(names):
+        raise DataError(
+            f"{place}: tag {tag} is outside the {len(names)} class names: name all as tag_names"
+        )
+    return names[number]
+
+
+def _parse(content: str, place: str) -> Any:
+    """Parse JSON, YAML, the front matter of a card, or a name a line; all scalars are texts."""
+    begins = content.lstrip("\ufeff \t\r\n")
+    try:
+        if begins.startswith(("{", "[")):
+            return json.loads(begins, object_pairs_hook=partial(_object, place))
+        if begins.startswith("---"):
+            begins = begins[3:].partition("\n---")[0]
+        return _value(yaml.compose(begins, Loader=yaml.BaseLoader), place)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(
+            f"{place}: neither JSON nor YAML ({one_line(error, limit=150)}): give a list of names, "
+            "or a table of names and numbers"
+        ) from error
+
+
+def _object(place: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise DataError(f"{place}: the key {key!r} stands twice: remove one")
+        table[key] = value
+    return table
+
+
+def _value(node: Any, place: str) -> Any:
+    """Return the value of a YAML node with all scalars as texts, so that ``NO`` stays a name and
+    ``010`` is ten."""
+    if isinstance(node, yaml.MappingNode):
+        return _object(
+            place, [(str(_value(key, place)), _value(value, place)) for key, value in node.value]
+        )
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, place) for item in node.value]
+    return node.value if isinstance(node, yaml.ScalarNode) else None
+
+
+def _find_names(value: Any, field: str, place: str) -> list[str]:
+    if isinstance(value, str):  # a name a line
+        value = value.split()
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return list(value)
+    if isinstance(value, Mapping):
+        if (names := _of_table(value, place)) is not None:
+            return names
+        found = dict(_candidates(value, place))
+        for name in (field, *TAG_FIELDS):
+            if name in found:
+                return found[name]
+        if len(set(map(tuple, found.values()))) == 1:
+            return next(iter(found.values()))
+        if found:
+            raise DataError(
+                f"{place}: names of several fields ({', '.join(found)}): give one as tag_column, "
+                "or the names with commas between as tag_names"
+            )
+    raise DataError(
+        f"{place}: no names of numbers: give a list of names, a table of names and numbers, or "
+        "id2label"
+    )
+
+
+def _candidates(value: Any, place: str) -> list[tuple[str, list[str]]]:
+    """Return the name and the class names of each field or table within a description."""
+    found: list[tuple[str, list[str]]] = []
+    if isinstance(value, list):
+        for item in value:
+            found += _candidates(item, place)
+    if not isinstance(value, Mapping):
+        return found
+    for key, inner in value.items():
+        if key in ID_TABLES and isinstance(inner, Mapping):
+            names = _of_table(inner, place)
+            found += [(key, names)] if names is not None else []
+        elif key in ("class_label", "feature", "sequence", "list") and isinstance(inner, Mapping):
+            labels = inner.get("class_label", inner)
+            names = find_class_names(inner)
+            if names is None and isinstance(labels, Mapping):
+                described = labels.get("names")
+                names = (
+                    _of_table(described, place)
+                    if isinstance(described, Mapping)
+                    else list(described)
+                    if isinstance(described, list)
+                    else None
+                )
+            if names is not None:
+                found.append((str(value.get("name", key)), names))
+            else:
+                found += _candidates(inner, place)
+        elif isinstance(inner, Mapping) and (names := find_class_names(inner)) is not None:
+            found.append((str(key), names))
+        else:
+            found += _candidates(inner, place)
+    return found
+
+
+def _of_table(table: Mapping[str, Any], place: str) -> list[str] | None:
+    """Return the names of a table of names and numbers; None: it is something else."""
+    if not table:
+        return None
+    if all(_is_number(key) for key in table) and all(isinstance(v, str) for v in table.values()):
+        pairs = [(int(key), name) for key, name in table.items()]
+    elif all(_is_number(value) for value in table.values()):
+        pairs = [(int(number), name) for name, number in table.items()]
+    else:
+        return None
+    names = dict(pairs)
+    if len(names) < len(pairs) or sorted(names) != list(range(len(names))):
+        listed = ", ".join(str(number) for number, _ in sorted(pairs)[:20])
+        raise DataError(
+            f"{place}: its numbers are {listed}: number the names from 0, each number once"
+        )
+    return [names[number] for number in range(len(names))]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdigit()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _checked(names: list[str], place: str) -> list[str]:
+    if "" in names or len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1 or not name)
+        raise DataError(f"{place}: the name {twice!r} is empty or stands twice: name each number")
+    return names
