@@ -37,7 +37,7 @@ from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.sweeping.trial import RunningTrial
-from ner_mlflow.tracking.flavors import log_transformers_model
+from ner_mlflow.tracking.flavors import log_trained_model
 from ner_mlflow.tracking.lifecycle import open_child_of, open_run
 from ner_mlflow.tracking.records import resume_key
 from ner_mlflow.tracking.run import Run
@@ -176,9 +176,7 @@ def counted_calls(clock: Clock) -> dict[str, Callable[..., Any]]:
             f"ner_mlflow.tracking.run.Run.{name}": clock.timed(name, method)
             for name, method in methods.items()
         },
-        "ner_mlflow.workflows.train.log_transformers_model": clock.timed(
-            "log model", log_transformers_model
-        ),
+        "ner_mlflow.workflows.train.log_trained_model": clock.timed("log model", log_trained_model),
         "ner_mlflow.workflows.train.resume_key": clock.timed("read", resume_key),
         "ner_mlflow.workflows.trials.open_child_of": lambda *args: clock.timed_opening(
             open_child_of(*args)

@@ -105,7 +105,6 @@ def set_up_logging() -> None:
         "onnxscript",
         "onnx_ir",
         "torch.onnx",
-        "mlflow.transformers",
         "mlflow.utils.requirements_utils",
         "mlflow.system_metrics",
     ):

@@ -1,4 +1,4 @@
-"""Copy the code that a registered model runs on, so that it travels with the model.
+"""Copy the code that a logged model runs on, so that it travels with the model.
 
 The copy is a package whose name ends in a hash of its content. A model that MLflow loads, in a
 service or on Spark, therefore runs the code it was proven with, even if another version of this
@@ -13,10 +13,23 @@ from pathlib import Path
 from ..source_code import PACKAGE, fingerprint, import_closure
 
 SERVED_MODULE = "tagging/pyfunc.py"
-"""The module that MLflow loads; the bundle holds it and everything that it imports."""
+"""The module of the served model, :class:`~ner_mlflow.tagging.pyfunc.ServedModel`."""
+TRAINED_MODULE = "modeling/pyfunc.py"
+"""The module of a model as it is trained, :class:`~ner_mlflow.modeling.pyfunc.TrainedModel`."""
+_CLASSES = {SERVED_MODULE: "ServedModel", TRAINED_MODULE: "TrainedModel"}
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pandas")
 """Distributions that the served model needs."""
+TRAINED_REQUIREMENTS = (
+    *REQUIREMENTS,
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "pydantic",
+    "PyYAML",
+)
+"""Distributions that a model as it is trained needs."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +40,14 @@ class CodeBundle:
     package: Path
 
 
-def write_code_bundle(folder: Path) -> CodeBundle:
-    """Copy the served module and its imports into ``folder``."""
-    files = import_closure(SERVED_MODULE)
+def write_code_bundle(folder: Path, module: str = SERVED_MODULE) -> CodeBundle:
+    """Copy a module with the class of a model, and everything that it imports, into ``folder``.
+
+    Args:
+        folder: where to write.
+        module: :data:`SERVED_MODULE` or :data:`TRAINED_MODULE`.
+    """
+    files = import_closure(module)
     package = folder / f"ner_mlflow_{fingerprint(files)[:12]}"
     for file in files:
         copy = package / file.relative_to(PACKAGE)
@@ -39,10 +57,11 @@ def write_code_bundle(folder: Path) -> CodeBundle:
         '"""The part of ner_mlflow that this model runs on."""\n', encoding="utf-8"
     )
     entry = folder / "served_model.py"
+    path, name = module.removesuffix(".py").replace("/", "."), _CLASSES[module]
     entry.write_text(
         f'"""The file that MLflow executes to load this model."""\n\n'
         f"from mlflow.models import set_model\n\n"
-        f"from {package.name}.tagging.pyfunc import ServedModel\n\nset_model(ServedModel())\n",
+        f"from {package.name}.{path} import {name}\n\nset_model({name}())\n",
         encoding="utf-8",
     )
     return CodeBundle(entry, package)

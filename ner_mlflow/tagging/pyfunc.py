@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from .recognizer import BATCH_SUBWORDS, CPU, EntityRecognizer, load_tagger
+from .tagger import Tagger
 
 TEXT_COLUMN = "text"
 SPARK_COLUMN = "0"
@@ -52,12 +53,16 @@ class ServedModel(PythonModel):
         ONNX Runtime's ``provider``.
         """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
-        settings = int(config["threads"]), int(config["batch_subwords"]), str(config["provider"])
-        self._recognizer = EntityRecognizer(
-            load_tagger(Path(context.artifacts["model"]), *settings)
-        )
+        tagger = self.open_tagger(Path(context.artifacts["model"]), config)
+        self._recognizer = EntityRecognizer(tagger)
         if f"{SCORING_SERVER}.app" in sys.modules:  # this process serves this model
             keep_json_values(sys.modules[SCORING_SERVER])
+
+    def open_tagger(self, folder: Path, config: dict[str, Any]) -> Tagger:
+        """Load the files in a folder by the options of :data:`MODEL_CONFIG`."""
+        return load_tagger(
+            folder, int(config["threads"]), int(config["batch_subwords"]), str(config["provider"])
+        )
 
     def predict(
         self,

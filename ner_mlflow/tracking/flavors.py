@@ -1,4 +1,4 @@
-"""Log models in MLflow's flavors: the served pyfunc, ONNX and transformers.
+"""Log models in MLflow's flavors: pyfunc, trained or served, and ONNX.
 
 This module determines the content of logged models. The cache keys of the steps that log models
 therefore depend on it, but not on the rest of tracking.
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -29,7 +30,13 @@ from mlflow.types.schema import (
 )
 
 from ..errors import ModelError
-from ..exporting.bundle import REQUIREMENTS, CodeBundle
+from ..exporting.bundle import (
+    REQUIREMENTS,
+    TRAINED_MODULE,
+    TRAINED_REQUIREMENTS,
+    CodeBundle,
+    write_code_bundle,
+)
 from ..exporting.golden import GoldenAnswers, answers_match
 from ..redaction import one_line
 from ..tagging.pyfunc import AS_JSON, MODEL_CONFIG
@@ -71,38 +78,33 @@ class LoggedModel:
     uri: str
 
 
-def log_transformers_model(run_id: str, folder: Path, name: str) -> LoggedModel:
-    """Log a full transformers model; ``mlflow.transformers.load_model`` returns its pipeline.
+def log_trained_model(run_id: str, folder: Path, name: str) -> LoggedModel:
+    """Log a PyTorch model as a pyfunc that answers as the served model does.
 
-    The files of the folder that MLflow does not log (tokenizer, ``ner_model.json``) are added
-    beside the weights, ``ner_model.json`` last.
+    It is not logged in the transformers flavor, whose pipeline answers otherwise: on 60 texts its
+    F1 was 0.05, and 0.87 with the aggregation ``first``, where the served model's was 1.
+    transformers loads the weights from ``artifacts/model`` of the logged model.
+
+    Args:
+        run_id: the id of the run that logs the model.
+        folder: the model's files.
+        name: name of the logged model.
     """
-    # Here: the import takes seconds, and most commands log no such model.
-    from transformers import pipeline
-
-    info = Model.log(
-        artifact_path=None,  # its deprecated name of the model
-        run_id=run_id,
-        flavor=mlflow.transformers,
-        transformers_model=pipeline(
-            "token-classification", model=str(folder), device="cpu", trust_remote_code=False
-        ),
-        name=name,
-        task="token-classification",
-        pip_requirements=_pin_versions("mlflow", "torch", "transformers"),
-    )
-    client = mlflow.MlflowClient()
-    logged = {
-        Path(entry.path).name
-        for entry in client.list_logged_model_artifacts(info.model_id, "model")
-    }
-    missing = [
-        file
-        for file in sorted(folder.iterdir())
-        if file.name not in logged and file.name != TaggerSpec.FILE
-    ]
-    for file in [*missing, folder / TaggerSpec.FILE]:
-        client.log_model_artifact(info.model_id, str(file), "model")
+    with TemporaryDirectory() as temporary:
+        bundle = write_code_bundle(Path(temporary), TRAINED_MODULE)
+        with _import_path(bundle.package.parent):
+            info = Model.log(
+                artifact_path=None,  # its deprecated name of the model
+                run_id=run_id,
+                flavor=mlflow.pyfunc,
+                name=name,
+                python_model=str(bundle.entry),
+                code_paths=[str(bundle.package)],
+                artifacts={"model": str(folder)},
+                signature=SIGNATURE,
+                input_example=EXAMPLE,
+                pip_requirements=_pin_versions(*TRAINED_REQUIREMENTS),
+            )
     return LoggedModel(info.model_id, info.model_uri)
 
 

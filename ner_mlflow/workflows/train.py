@@ -26,7 +26,7 @@ from ..modeling.fit import TrainResult, has_checkpoint
 from ..modeling.parallel import fit_in_processes
 from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
-from ..tracking.flavors import LoggedModel, log_transformers_model
+from ..tracking.flavors import LoggedModel, log_trained_model
 from ..tracking.lifecycle import connect
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, interrupted_runs
@@ -188,7 +188,7 @@ def _log_result(run: Run, result: TrainResult, log_model: bool) -> LoggedModel |
         run.log_folder(result.adapter_folder, "adapter")
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
-    return log_transformers_model(run.id, result.model_folder, "model") if log_model else None
+    return log_trained_model(run.id, result.model_folder, "model") if log_model else None
 
 
 def _sizes(result: TrainResult) -> dict[str, float]:

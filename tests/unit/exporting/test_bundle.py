@@ -9,14 +9,20 @@ import pytest
 
 from ner_mlflow import source_code
 from ner_mlflow.exporting import bundle
-from ner_mlflow.exporting.bundle import write_code_bundle
+from ner_mlflow.exporting.bundle import SERVED_MODULE, TRAINED_MODULE, write_code_bundle
 from ner_mlflow.source_code import PACKAGE
 
 
-def test_the_bundle_works_where_this_package_is_not(tmp_path: Path) -> None:
-    written = write_code_bundle(tmp_path)
+@pytest.mark.parametrize(
+    ("module", "needs_torch"), [(SERVED_MODULE, False), (TRAINED_MODULE, True)]
+)
+def test_the_bundle_works_where_this_package_is_not(
+    tmp_path: Path, module: str, needs_torch: bool
+) -> None:
+    written = write_code_bundle(tmp_path, module)
+    loading = f", {written.package.name}.modeling.checkpoint" if needs_torch else ""
     code = (
-        f"import sys, {written.package.name}.tagging.pyfunc\n"
+        f"import sys, served_model{loading}\n"
         "print('torch' in sys.modules, 'ner_mlflow' in sys.modules)"
     )
     done = subprocess.run(
@@ -27,7 +33,7 @@ def test_the_bundle_works_where_this_package_is_not(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.stdout.split() == ["False", "False"], done.stderr
+    assert done.stdout.split() == [str(needs_torch), "False"], done.stderr
 
 
 def test_equal_code_has_one_name_and_changed_code_another(

@@ -33,6 +33,32 @@ def test_the_record_describes_the_backbone_and_the_sizes(finished: Finished) -> 
     assert {"config.yaml", "training_curves.png"} <= names
 
 
+def test_the_trained_model_answers_through_mlflow_as_the_served_one(finished: Finished) -> None:
+    uri = finished.result.train.model_uri
+    trained = mlflow.pyfunc.load_model(uri)
+    served = mlflow.pyfunc.load_model(finished.result.export.model_uri)
+    texts = [
+        text
+        for number in range(20)
+        for text in (
+            f"I use Ubuntu {number}.04 test",
+            f"(Ubuntu), {number}.04! Use foo() or C++ on ubuntu-{number}? Ubuntu's {number}.04.",
+            f"I use\n\nUBUNTU \ud83d{number}.04 {'test ' * 40}Ubuntu {number}.04",
+        )
+    ]
+    answers: list[set[tuple[int, str, int, int]]] = []
+    for model in (trained, served):
+        rows = enumerate(model.predict(texts))
+        answers.append(
+            {(row, e["label"], e["start"], e["end"]) for row, entities in rows for e in entities}
+        )
+    ours, expected = answers
+    assert len(expected) > len(texts)
+    assert 2 * len(ours & expected) / (len(ours) + len(expected)) > 0.99
+    # A pipeline of transformers would answer with parts of words, and cut words in another way.
+    assert "transformers" not in mlflow.models.get_model_info(uri).flavors
+
+
 def test_the_cache_key_follows_settings_data_and_teachers(finished: Finished) -> None:
     config, data = finished.config, finished.data
     inputs = find_inputs(config)

@@ -13,7 +13,7 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.modeling import cache as training_cache
 from ner_mlflow.sweeping.space import read_space
 from ner_mlflow.tagging.encoding import WordEncoder
-from ner_mlflow.tracking.flavors import log_transformers_model
+from ner_mlflow.tracking.flavors import log_trained_model
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.workflows import train, trials
 from ner_mlflow.workflows.trials import MEASURES, SweepJob, make_trials, trial_config
@@ -38,9 +38,9 @@ def test_a_training_is_held_until_its_model_is_logged(
             check=False,
         )
         held.append("Timeout" in other.stderr)
-        return log_transformers_model(run_id, folder, name)
+        return log_trained_model(run_id, folder, name)
 
-    monkeypatch.setattr(train, "log_transformers_model", try_lock_and_log)
+    monkeypatch.setattr(train, "log_trained_model", try_lock_and_log)
     settings = {"sweep.trials": 1, "sweep.log_models": True}
     sweep(tiny_preset, tmp_path, monkeypatch, **settings)
     assert held == [True]
