@@ -53,8 +53,10 @@ def test_the_cache_key_follows_the_content_of_files_and_the_settings(tmp_path: P
     assert key(folder) != first
 
 
-def test_splits_are_also_written_in_another_format(finished: Finished, tmp_path: Path) -> None:
-    config = finished.config.data.model_copy(update={"format": "conll"})
+@pytest.mark.usefixtures("store")
+def test_splits_are_also_written_in_another_format(tmp_path: Path) -> None:
+    settings = {"data.dataset": str(write_corpus(tmp_path / "corpus")), "data.format": "conll"}
+    config = load_config(overrides=settings).data
     with open_run(Step.DATA, "data") as run:
         prepared = run_data(run, config)
     folder = mlflow.artifacts.download_artifacts(f"runs:/{run.id}/export", dst_path=str(tmp_path))
