@@ -1,10 +1,12 @@
 """Drop blank tokens, or refuse them, so that the tags that are left stay valid."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
+from .base import Span
 
 PREFIXES = frozenset("BIESLUMW")
 BEGINS = frozenset("BSUW")
@@ -59,13 +61,7 @@ class BlankTokens:
             DataError: blank tokens are not dropped, or two entities would become one, since their
                 tags have no prefix.
         """
-        blank = [is_blank(token) for token in tokens]
-        for position, token in enumerate(tokens):
-            if blank[position]:
-                self.refuse(f"{place} word {position}", token)
-                self._findings.add(
-                    "blank_token_dropped", self._split, f"{place} word {position}", repr(token)
-                )
+        blank = self._find(tokens, place)
         self.learn(tags)
         changed = list(tags)
         last_kept, last_type = -1, ""  # of the entity before
@@ -97,6 +93,37 @@ class BlankTokens:
             [token for token, is_out in zip(tokens, blank, strict=True) if not is_out],
             [tag for tag, is_out in zip(changed, blank, strict=True) if not is_out],
         )
+
+    def drop_from_spans(
+        self, tokens: Sequence[str], spans: Sequence[Span], place: str
+    ) -> tuple[list[str], list[Span]]:
+        """Return a sentence without its blank tokens, and spans that count the others.
+
+        Raises:
+            DataError: blank tokens are not dropped.
+        """
+        blank = self._find(tokens, place)
+        before = [0, *accumulate(not is_out for is_out in blank)]
+        kept = []
+        for span in spans:
+            if not 0 <= span.start < span.end <= len(tokens):
+                kept.append(span)  # it does not fit, and is told so later
+            elif before[span.start] < before[span.end]:
+                kept.append(span._replace(start=before[span.start], end=before[span.end]))
+            else:
+                where = f"{place} word {span.start}"
+                self._findings.add("entity_of_blank_tokens", self._split, where, span.label)
+        return [token for token, is_out in zip(tokens, blank, strict=True) if not is_out], kept
+
+    def _find(self, tokens: Sequence[str], place: str) -> list[bool]:
+        """Return for each token whether it is blank; count the blank ones, or refuse them."""
+        blank = [is_blank(token) for token in tokens]
+        for position, token in enumerate(tokens):
+            if blank[position]:
+                where = f"{place} word {position}"
+                self.refuse(where, token)
+                self._findings.add("blank_token_dropped", self._split, where, repr(token))
+        return blank
 
     def _mend(
         self, changed: list[str], tags: Sequence[str], entity: Sequence[int], kept: Sequence[int]

@@ -23,6 +23,7 @@ from .span_items import (
     shown,
     spans_shape,
 )
+from .tag_names import row_label_names
 
 LABEL_FIELDS = ("label", "labels", "annotations", "entities")
 """Names of the field of the spans in doccano's versions."""
@@ -37,7 +38,7 @@ def read_doccano(
     Raises:
         DataError: a row has no text or no labels, or a label is no span.
     """
-    label_names = _label_names(config)
+    label_names = row_label_names(config, rows)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "label": [[start, end, "TYPE"]]}')
@@ -98,8 +99,3 @@ DOCCANO = Format(
     suffixes=(".jsonl", ".json"),
     write=write_doccano,
 )
-
-
-def _label_names(config: DataConfig) -> list[str] | None:  # noqa: ARG001
-    """Return the names of labels that are numbers; None: nothing names them."""
-    return None

@@ -27,6 +27,7 @@ from .span_items import (
     read_text,
     spans_shape,
 )
+from .tag_names import row_label_names
 
 PARQUET_SUFFIX = ".parquet"
 GROUP_ROWS = 10_000
@@ -44,6 +45,7 @@ def read_entity_rows(
     Raises:
         DataError: a row has no text or no entities, or an entity has no offsets and label.
     """
+    label_names = row_label_names(config, rows)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "entities": [...]}')
@@ -56,7 +58,7 @@ def read_entity_rows(
         if row[ENTITIES] is None:
             findings.add("row_without_annotation", split, place)
             continue
-        spans = read_spans(row[ENTITIES], ENTITIES, place)
+        spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 
 

@@ -8,6 +8,7 @@ from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
 from .base import AnnotatedText, Format, Head, Rows, WordsWithSpans, string_field
+from .blank_tokens import BlankTokens, is_blank
 from .json_files import write_json_array
 from .span_items import DOCUMENT_FIELDS, check_object, read_spans, shown
 from .word_cuts import cut_sentences
@@ -17,28 +18,33 @@ WORDS, ENTITIES = "tokenized_text", "ner"
 
 def read_gliner(
     rows: Rows,
-    config: DataConfig,  # noqa: ARG001
-    findings: Findings,  # noqa: ARG001
-    split: str,  # noqa: ARG001
+    config: DataConfig,
+    findings: Findings,
+    split: str,
 ) -> Iterator[WordsWithSpans]:
     """Yield the words of each row, with spans that end after their last word.
 
     Raises:
-        DataError: a row has no list of words, or an entity is no span.
+        DataError: a row has no list of words, a word is blank, or an entity is no span.
     """
+    blank_tokens = BlankTokens(config, findings, split)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, f'{{"{WORDS}": [...], "{ENTITIES}": [...]}}')
         words = row.get(WORDS)
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise DataError(f"{place}: {WORDS!r} is {shown(words)}: give a list of words")
-        spans = read_spans(row.get(ENTITIES), ENTITIES, place)
-        yield WordsWithSpans(
-            words,
-            [span._replace(end=span.end + 1) for span in spans],
-            position,
-            string_field(row, DOCUMENT_FIELDS),
-        )
+        spans = [
+            span._replace(end=span.end + 1)
+            for span in read_spans(row.get(ENTITIES), ENTITIES, place)
+        ]
+        if any(map(is_blank, words)):
+            words, spans = blank_tokens.drop_from_spans(words, spans, place)
+        if words:
+            yield WordsWithSpans(words, spans, position, string_field(row, DOCUMENT_FIELDS))
+        else:
+            findings.add("row_without_words", split, place)
+            findings.add("span_invalid", split, place, count=len(spans))
 
 
 def write_gliner(path: Path, texts: Iterable[AnnotatedText]) -> None:

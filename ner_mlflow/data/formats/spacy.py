@@ -22,6 +22,7 @@ from .span_items import (
     shown,
     spans_shape,
 )
+from .tag_names import row_label_names
 from .word_cuts import cut_words
 
 NAME = "spacy"
@@ -42,6 +43,7 @@ def read_spacy_rows(
     Raises:
         DataError: a row is neither, or an entity is no span.
     """
+    label_names = row_label_names(config, rows)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         if isinstance(row, list):
@@ -59,7 +61,7 @@ def read_spacy_rows(
                 f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row)) or 'none'}: give an "
                 "empty list where nothing is labelled"
             )
-        spans = read_spans(row[ENTITIES], ENTITIES, place)
+        spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 
 

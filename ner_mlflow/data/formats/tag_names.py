@@ -11,6 +11,7 @@ import yaml
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ...redaction import one_line
+from .base import Rows
 from .rows import find_class_names, open_beside
 
 OpenFile = Callable[[str], str | None]
@@ -57,6 +58,15 @@ def open_tag_names(config: DataConfig, path: Path) -> list[str] | None:
     if not config.tag_names:
         return None
     return load_tag_names(config.tag_names, partial(open_beside, path), config.tag_column)
+
+
+def row_label_names(config: DataConfig, rows: Rows) -> list[str] | None:
+    """Return the names of ``config.tag_names`` for spans of rows; None: the setting is empty.
+
+    Raises:
+        DataError: as :func:`load_tag_names`.
+    """
+    return load_tag_names(config.tag_names, rows.open_file) if config.tag_names else None
 
 
 def name_tag(tag: int | str, names: Sequence[str], place: str) -> str:

@@ -1,6 +1,5 @@
 """Rows of words and tags: JSONL, JSON arrays, Parquet, hub datasets."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -22,7 +21,6 @@ DOCUMENT_FIELDS = ("document", "document_id", "doc_id")
 SAMPLE_ROWS = 200
 """Rows at the beginning by which a field is known to hold entity tags."""
 _DROP = "remove the row, or choose blank_tokens=drop"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_token_rows(
@@ -71,7 +69,6 @@ def read_token_rows(
         elif config.tag_names:
             tags = [names.of(int(tag), tag_field, place) if _is_id(tag) else tag for tag in tags]
         document = string_field(row, DOCUMENT_FIELDS)
-        _check_characters(tokens, tags, document, place)
         if is_first:
             findings.facts[split, "columns"] = f"words {token_field!r}, tags {tag_field!r}"
             is_first = False
@@ -231,19 +228,6 @@ def _check_row(tokens: Any, tags: Any, place: str) -> None:
     if not _are_texts(tokens):
         token = next(token for token in tokens if not isinstance(token, str))
         raise DataError(f"{place}: token {token!r} is not text: every token must be a string")
-
-
-def _check_characters(
-    tokens: Sequence[str], tags: Sequence[str], document: str | None, place: str
-) -> None:
-    if not _LONE_SURROGATE.search("".join([*tokens, *tags, document or ""])):
-        return
-    texts = (*tokens, *tags, document or "")
-    text = next(text for text in texts if _LONE_SURROGATE.search(text))
-    raise DataError(
-        f"{place}: {text!r} is not text: it holds half of a surrogate pair, "
-        "write the whole character"
-    )
 
 
 def _are_texts(values: Sequence[Any]) -> bool:

@@ -248,3 +248,17 @@ def test_more_tags_than_any_corpus_has_are_refused(monkeypatch: pytest.MonkeyPat
     message = "train.conll:4: more than 3 different tags, so not a column of tags: choose another"
     with pytest.raises(DataError, match=message):
         append()
+
+
+@pytest.mark.parametrize(
+    ("token", "tag", "document"),
+    [("\ud800", "O", None), ("a", "B-\udfff", None), ("a", "O", "post \ud800")],
+)
+def test_half_a_surrogate_pair_is_refused_with_its_place(
+    token: str, tag: str, document: str | None
+) -> None:
+    builder = SentencesBuilder()
+    builder.append(["first"], ["O"], "train.jsonl:", 1)
+    builder.append([token], [tag], "train.jsonl:", 2, document)
+    with pytest.raises(DataError, match=r"train\.jsonl:2: .* holds half of a surrogate pair"):
+        builder.finish()

@@ -22,6 +22,11 @@ def test_every_shape_gives_the_same_spans(text: str, field: str, span: Any) -> N
     assert record.document == "3"
 
 
+def test_numbers_of_labels_get_the_names_of_tag_names() -> None:
+    (record,) = read_rows(DOCCANO, [{"text": TEXT, "label": [[9, 15, 1]]}], tag_names="ORG,OS")
+    assert texts_of([record]) == [(TEXT, [(9, 15, "OS")])]
+
+
 def test_relations_are_counted() -> None:
     findings = Findings()
     row = {"text": TEXT, "entities": [ENTITY], "relations": [{"id": 1}, {"id": 2}]}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from span_formats import read_rows
 
+from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.formats.base import AnnotatedText, Span
 from ner_mlflow.data.formats.gliner import GLINER, write_gliner
 from ner_mlflow.errors import DataError
@@ -25,6 +26,7 @@ def test_the_last_word_is_included() -> None:
         ([], "no object"),
         ({"tokenized_text": "a b", "ner": []}, "give a list of words"),
         ({"tokenized_text": ["a", 1], "ner": []}, "give a list of words"),
+        ({"tokenized_text": ["a", " "], "ner": []}, "word 1: the token is blank"),
         ({"tokenized_text": WORDS}, "'ner' is None, no list"),
         ({"tokenized_text": WORDS, "ner": [[1, "OS"]]}, "is no span"),
         ({"tokenized_text": WORDS, "ner": [[1, 2.0, "OS"]]}, "needs whole numbers"),
@@ -33,6 +35,18 @@ def test_the_last_word_is_included() -> None:
 def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:
     with pytest.raises(DataError, match=f"^train.jsonl:1: .*{message}"):
         read_rows(GLINER, [row])
+
+
+def test_spans_count_the_words_that_are_left_without_blank_tokens() -> None:
+    words = ["", "install", " ", "Fedora", "\u00a0", "Server", "\n"]
+    row = {"tokenized_text": words, "ner": [[3, 5, "OS"], [1, 1, "VERB"], [6, 6, "OS"]]}
+    findings = Findings()
+    rows = [row, {"tokenized_text": [" "], "ner": []}]
+    (record,) = read_rows(GLINER, rows, findings, blank_tokens="drop")
+    assert record == (WORDS, [Span(1, 3, "OS"), Span(0, 1, "VERB")], 1, None)
+    assert findings.count("blank_token_dropped") == 5
+    assert findings.count("entity_of_blank_tokens") == 1
+    assert findings.count("row_without_words") == 1
 
 
 def test_a_row_is_written_for_each_sentence(tmp_path: Path) -> None:
