@@ -259,6 +259,12 @@ def test_half_a_surrogate_pair_is_refused_with_its_place(
 ) -> None:
     builder = SentencesBuilder()
     builder.append(["first"], ["O"], "train.jsonl:", 1)
-    builder.append([token], [tag], "train.jsonl:", 2, document)
     with pytest.raises(DataError, match=r"train\.jsonl:2: .* holds half of a surrogate pair"):
-        builder.finish()
+        add_and_finish(builder, token, tag, document)
+
+
+def add_and_finish(
+    builder: SentencesBuilder, token: str, tag: str, document: str | None
+) -> Sentences:
+    builder.append([token], [tag], "train.jsonl:", 2, document)
+    return builder.finish()
