@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from ..config.schema import DataConfig
 from ..errors import DataError
 from .findings import Findings
@@ -17,6 +19,8 @@ from .spans import cut_text, tag_words
 from .split_files import SplitFile, find_split_files
 
 SAMPLE = "sample"
+LONG_SENTENCE_WORDS = 500
+"""A sentence of more words may be several, between which a blank line is missing."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,9 @@ def _in_iob2(
             f"{source_of(builder.place)}: the {split} split is empty: give a file with at least "
             "one sentence"
         )
+    for row in np.flatnonzero(sentences.lengths() > LONG_SENTENCE_WORDS).tolist():
+        words = len(sentences[row].tokens)
+        findings.add("sentence_long", split, sentences[row].origin, f"{words:,} words")
     # Tags made from spans are IOB2 by construction.
     return to_iob2(sentences, config, findings, split) if builder.has_tags else sentences
 

@@ -205,6 +205,8 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
         findings.add("only_file_is_train", TRAIN, str(only.path))
         _leave_out([file for file in top if file is not only], NO_SPLIT, findings)
         return [SplitFile(only.path, TRAIN, _format(only.path, config))]
+    if len(files) == 1 and not folders and not readable:
+        _format(files[0], config)  # tells why it cannot be read
     way_out = (
         f"say which is which by splits={readable[0].path.name}=train"
         if readable

@@ -84,6 +84,8 @@ FEWEST_WORDS = 60
 part-of-speech tags."""
 MORE_VARIED = 5
 """A column of words has at least so many times the values of one that holds none."""
+LONG_RUNS = 2
+"""Mean rows of a run of equal values, from which a column holds no words."""
 SHOWN_VALUES = 3
 SHOWN_CHARACTERS = 20
 SHOWN_COLUMNS = 12
@@ -305,11 +307,11 @@ class _Sample:
                 return f"column {word + 1} holds numbers only, not words"
         if not others or self._rows < ENOUGH_ROWS:
             return ""
+        if self._repeats(word):
+            return f"column {word + 1} repeats one value over many rows, so it names sentences"
         best = max((len(self._counts[at]) for at in others if not self._is_tags(at)), default=0)
         if best <= len(counts):
             return ""
-        if self._is_constant(word):
-            return f"column {word + 1} holds one value a sentence, not words"
         if (
             self._rows >= ENOUGH_ROWS_FOR_VARIETY
             and len(counts) <= FEWEST_WORDS
@@ -352,6 +354,7 @@ class _Sample:
             tags = [tag]
         words = [at for at in range(len(self._columns)) if at not in tags]
         words = [at for at in words if not all(map(_is_number, self._counts[at]))] or words
+        words = [at for at in words if not self._repeats(at)] or words
         if word is None and words:
             word = max(words, key=lambda at: (len(self._counts[at]), -at))
         varied = [at for at in tags if len(self._counts[at]) > 1] or tags
@@ -382,15 +385,14 @@ class _Sample:
             for values in self._sentences(at)
         )
 
-    def _is_constant(self, at: int) -> bool:
-        """Return whether a column has one value in each sentence of several words, or in long
-        runs if there is one sentence only."""
-        longer = [values for values in self._sentences(at) if len(values) > 1]
-        if len(longer) > 1:
-            return all(len(set(values)) == 1 for values in longer)
+    def _repeats(self, at: int) -> bool:
+        """Return whether a column repeats its values in runs, as names of sentences do.
+
+        A word seldom follows itself, whereas such a name stands in every row of its sentence.
+        """
         column = self._columns[at]
-        changes = sum(before != after for before, after in pairwise(column))
-        return changes + 1 == len(self._counts[at]) < len(column) / 4
+        runs = 1 + sum(before != after for before, after in pairwise(column))
+        return len(column) / runs >= LONG_RUNS
 
     def _first_values(self, at: int) -> str:
         first = list(dict.fromkeys(self._columns[at]))[:SHOWN_VALUES]

@@ -170,11 +170,15 @@ def test_the_chunk_column_of_conll_2003_is_no_rival_of_the_last(tmp_path: Path) 
         ),
         (
             "\n".join(f"s{at // 4}\tword{at}\tO" + "\n" * (at % 4 == 3) for at in range(80)),
-            "column 1 holds one value a sentence, not words",
+            "column 1 repeats one value over many rows, so it names sentences",
+        ),
+        (
+            "\n".join(f"s{at // 4}\tword{at % 9}\tO" + "\n" * (at % 4 == 3) for at in range(80)),
+            "column 1 repeats one value over many rows, so it names sentences",
         ),
         (
             "\n".join(f"s{at // 8}\tword{at}\tB-OS" for at in range(80)),
-            "column 1 holds one value a sentence, not words",
+            "column 1 repeats one value over many rows, so it names sentences",
         ),
         (
             "\n".join(f"{('NN', 'VB')[at % 2]}\tword{at}\tO" for at in range(3000)),
