@@ -12,7 +12,7 @@ import mlflow
 import pytest
 from conftest import entry_point
 
-from ner_mlflow.data.dataset import SCHEMA_FILE
+from ner_mlflow.data.dataset import FORMAT, SCHEMA_FILE
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def short_line(folder: Path) -> Case:
     return Case(
         "data",
         ("--dataset", str(folder)),
-        r"train\.conll:2: '10' has 1 column, a token and a tag are needed: add the missing one",
+        r"train\.conll:2: 1 column where the file has 2: '10': give 2 columns with tabs between",
     )
 
 
@@ -252,7 +252,7 @@ def test_a_data_run_of_another_format_is_refused(
     schema = dataset_folder(store, run_id) / SCHEMA_FILE
     original = schema.read_text()
     try:
-        schema.write_text(original.replace('"format": 1', '"format": 0'))
+        schema.write_text(original.replace(f'"format": {FORMAT}', '"format": 0'))
         refused = entry_point(
             store, "train", "--preset", str(tiny_preset), "--data_run", run_id, env=env
         )
@@ -260,7 +260,7 @@ def test_a_data_run_of_another_format_is_refused(
         schema.write_text(original)
     assert refused.returncode == 1
     assert re.search(
-        r"error: .*schema\.json: format 0, this version reads 1: run the data step again",
+        rf"error: .*schema\.json: format 0, this version reads {FORMAT}: run the data step again",
         refused.stderr,
     )
 
