@@ -18,14 +18,15 @@ from .label_map import KEEP, LABEL_MAPS, load_label_map
 from .prepare import Preparation, prepare
 from .sentences import SPLITS
 from .sources import SAMPLE, Reading, check_files, read_corpus
+from .split_files import FILES_LEFT_OUT
 from .survey import ShownSentence, Survey, choose_sentences
 
 LISTED_PATHS = 30
 """Entries of a folder that are listed."""
 SAMPLE_FORMAT = "the bundled sample, synthetic"
 HUB_FORMAT = "a dataset of the hub"
-LEFT_OUT, FILES_LEFT_OUT = "file_left_out", "files left out"
-"""The finding that counts files that are left out, and the fact that names all of them."""
+LEFT_OUT = "file_left_out"
+"""The finding that counts files that are left out; :data:`FILES_LEFT_OUT` names all of them."""
 EFFECTS = ("left out", "changed", "noted")
 """Effects of findings, the gravest first."""
 

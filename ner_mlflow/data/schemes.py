@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
 from ..errors import DataError
+from ..redaction import shorten
 from ..tagging.iob2 import OUTSIDE
 from .findings import SHOWN, Findings
 from .sentences import Sentences, TagIds
@@ -63,7 +64,6 @@ MOST_BROKEN = 0.01
 """If the tags break every scheme that has their prefixes, a later scheme is taken instead of the
 first only if the tags break it in no more than this share of the places."""
 SHOWN_TAGS = 8
-SHOWN_CHARACTERS = 40
 
 _PREFIXES = "".join(sorted({prefix for scheme in SCHEMES.values() for prefix in scheme.roles}))
 _TAG = re.compile(rf"([{_PREFIXES}])(?:-(.+))?", re.DOTALL)
@@ -336,7 +336,7 @@ def _refuse(
     others = [name for name in counts if name != OUTSIDE]
     hint = next((hint for pattern, hint in _HINTS if _all_match(pattern, others)), "")
     raise DataError(
-        f"{place}: tag {_cut(tag)!r} {fault} (tags seen: {seen}{more}): "
+        f"{place}: tag {shorten(tag)!r} {fault} (tags seen: {seen}{more}): "
         f"choose another tag_column or scheme{hint}"
     )
 
@@ -365,9 +365,5 @@ def _place(sentences: Sentences, first: int, starts: NDArray[np.int64], position
 
 def _shown(tag: str) -> str:
     """Return a tag for a list in a message of one line."""
-    cut = _cut(tag)
-    return cut if cut and cut.isprintable() else repr(cut)
-
-
-def _cut(tag: str) -> str:
-    return tag if len(tag) <= SHOWN_CHARACTERS else f"{tag[:SHOWN_CHARACTERS]}..."
+    short = shorten(tag)
+    return short if short and short.isprintable() else repr(short)

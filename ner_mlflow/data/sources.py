@@ -138,7 +138,7 @@ def _read_file(
         read_rows = cast("RowReader", file.format.read)
         return rows.place, read_rows(rows, config, findings, file.split)
     read = cast("FileReader", file.format.read)
-    return f"{file.path}{file.format.place}", read(file.path, config, findings, file.split)
+    return f"{file.path}:", read(file.path, config, findings, file.split)
 
 
 def _append(

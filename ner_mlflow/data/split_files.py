@@ -18,7 +18,8 @@ from ..redaction import one_line
 from .files import suffix_of
 from .findings import Findings
 from .formats.base import Format
-from .formats.brat import BRAT
+from .formats.brat import ANNOTATION_SUFFIX as BRAT_SUFFIX
+from .formats.brat import BRAT, TEXT_SUFFIX
 from .formats.heads import read_head
 from .formats.registry import FORMATS, find_format, recognize
 from .sentences import SPLITS, TRAIN
@@ -34,8 +35,6 @@ from .split_names import (
     splits_of_name,
 )
 
-BRAT_SUFFIX = ".ann"
-TEXT_SUFFIX = ".txt"
 FOLDER_LEVELS = 2
 """Levels of sub-folders that are looked into."""
 MOST_LOOKED_AT = 10_000

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ...config.schema import DataConfig
 from ...errors import DataError
+from ...redaction import shorten
 
 SAMPLE_ROWS = 20_000
 """Rows at the beginning of a file by which its columns are chosen."""
@@ -407,5 +408,5 @@ def _is_number(value: str) -> bool:
 
 
 def _show(value: str) -> str:
-    cut = value[:SHOWN_CHARACTERS] + ("..." if len(value) > SHOWN_CHARACTERS else "")
-    return cut if cut.isprintable() and cut else repr(cut)
+    short = shorten(value, SHOWN_CHARACTERS)
+    return short if short and short.isprintable() else repr(short)

@@ -51,17 +51,7 @@ def read_conllu(
     tags: list[str] = []
     first_line = 1
     is_first = True
-
-    def finish() -> Iterator[TaggedWords]:
-        kept, kept_tags = tokens, tags
-        if any(map(is_blank, tokens)):
-            kept, kept_tags = blanks.drop(tokens, tags, f"{path}:{first_line}")
-        if kept:
-            yield TaggedWords(kept, kept_tags, first_line, documents.name)
-        elif tokens:
-            findings.add("row_without_words", split, f"{path}:{first_line}")
-
-    for number, line in chain(begin, lines):
+    for number, line in chain(begin, lines, [(0, "")]):  # a blank line ends the last sentence
         is_comment = layout.is_comment(line)
         is_document = is_comment and begins_document(line)
         if is_comment and not is_document:
@@ -70,7 +60,9 @@ def read_conllu(
         if is_document or not line or line.isspace():
             if tokens:
                 is_first = False
-                yield from finish()
+                place = f"{path}:{first_line}"
+                if sentence := blanks.finish(tokens, tags, place, first_line, documents.name):
+                    yield sentence
                 tokens, tags = [], []
             if is_document:
                 documents.begin(line, number, is_first)
@@ -99,7 +91,6 @@ def read_conllu(
             first_line = number
         tokens.append(word)
         tags.append(tag)
-    yield from finish()
 
 
 class _Layout:

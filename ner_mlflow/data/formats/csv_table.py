@@ -22,7 +22,7 @@ from .columns import (
     normalize,
 )
 from .list_texts import is_list_text, read_list_text
-from .tag_names import name_tag, open_tag_names
+from .tag_names import open_tag_names, read_tag
 
 SEPARATORS = (",", ";", "\t", "|")
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -171,13 +171,9 @@ def _read_word_rows(
     current = before = ""
 
     def finish() -> Iterator[TaggedWords]:
-        kept, kept_tags = tokens, tags
-        if any(map(is_blank, tokens)):
-            kept, kept_tags = blanks.drop(tokens, tags, f"{path}:{first_line}")
-        if kept:
-            yield TaggedWords(kept, kept_tags, first_line, document)
-        elif tokens:
-            findings.add("row_without_words", split, f"{path}:{first_line}")
+        place = f"{path}:{first_line}"
+        if tokens and (sentence := blanks.finish(tokens, tags, place, first_line, document)):
+            yield sentence
 
     for row in table.rows:
         line, cells = row
@@ -208,7 +204,7 @@ def _read_word_rows(
         cell = cells[columns.tag]
         tag = known.get(cell)
         if tag is None:
-            tag = known[cell] = _tag(cell, names, f"{path}:{line}")
+            tag = known[cell] = read_tag(cell.strip(" "), names, f"{path}:{line}")
         tokens.append(word)
         tags.append(tag)
         if len(tokens) > MOST_WORDS:
@@ -232,7 +228,8 @@ def _read_sentence_rows(
         cells = table.fit(row)
         place = f"{path}:{line}"
         tokens = read_list_text(cells[columns.word], place)
-        tags = [_tag(tag, names, place) for tag in read_list_text(cells[columns.tag], place)]
+        items = read_list_text(cells[columns.tag], place)
+        tags = [read_tag(item.strip(" "), names, place) for item in items]
         if not tokens and not tags:
             if config.blank_tokens != "drop":
                 raise DataError(
@@ -244,13 +241,9 @@ def _read_sentence_rows(
             raise DataError(
                 f"{place}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
             )
-        if any(map(is_blank, tokens)):
-            tokens, tags = blanks.drop(tokens, tags, place)
-            if not tokens:
-                findings.add("row_without_words", split, place)
-                continue
         document = cells[table.document] or None if table.document is not None else None
-        yield TaggedWords(tokens, tags, line, document)
+        if sentence := blanks.finish(tokens, tags, place, line, document):
+            yield sentence
 
 
 def _read_rows(path: Path, separator: str) -> Iterator[Row]:
@@ -322,13 +315,6 @@ def _check_quotes(word: str, count: int, path: Path, line: int) -> None:
             f"{path}:{line}: a word in quotes holds whole rows: write a word that is a quote as "
             '"""" (four quotes)'
         )
-
-
-def _tag(cell: str, names: Sequence[str] | None, place: str) -> str:
-    tag = cell.strip(" ")
-    if not tag:
-        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
-    return name_tag(tag, names, place) if names and tag.isdecimal() else tag
 
 
 def _matches(head: Head) -> bool:

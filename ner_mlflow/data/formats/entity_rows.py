@@ -13,14 +13,15 @@ from ...errors import DataError
 from ...redaction import one_line
 from ..findings import Findings
 from ..rows import ENTITIES, ENTITY_TYPE
-from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, string_field
-from .doccano import RELATIONS
+from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, find_field, string_field
 from .json_files import write_json_lines
 from .label_studio import ANSWER_MARKS
 from .span_items import (
     DOCUMENT_FIELDS,
     EMPTY,
+    NO_SPANS,
     OFFSETS,
+    RELATIONS,
     check_object,
     has_text,
     read_spans,
@@ -50,11 +51,7 @@ def read_entity_rows(
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "entities": [...]}')
         text = read_text(row, config.text_column, place)
-        if ENTITIES not in row:
-            raise DataError(
-                f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row))}: give an empty list "
-                "where nothing is labelled"
-            )
+        find_field(row, (ENTITIES,), place, NO_SPANS)
         if row[ENTITIES] is None:
             findings.add("row_without_annotation", split, place)
             continue
@@ -119,5 +116,4 @@ def _row(text: AnnotatedText) -> dict[str, Any]:
     if text.scores is not None:
         for entity, score in zip(entities, text.scores, strict=True):
             entity["score"] = score
-    document = {} if text.document is None else {"id": text.document}
-    return {**document, "text": text.text, ENTITIES: entities}
+    return {**text.id_field, "text": text.text, ENTITIES: entities}

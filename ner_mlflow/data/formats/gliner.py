@@ -76,7 +76,6 @@ GLINER = Format(
 
 def _rows(texts: Iterable[AnnotatedText]) -> Iterator[dict[str, Any]]:
     for text in texts:
-        document = {} if text.document is None else {"id": text.document}
         for sentence in cut_sentences(text):
             entities = [[entity.start, entity.end - 1, entity.type] for entity in sentence.entities]
-            yield {**document, WORDS: sentence.words, ENTITIES: entities}
+            yield {**text.id_field, WORDS: sentence.words, ENTITIES: entities}

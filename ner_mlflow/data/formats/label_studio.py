@@ -14,11 +14,21 @@ from typing import Any
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
+from .base import (
+    AnnotatedText,
+    Format,
+    Head,
+    Rows,
+    Span,
+    TextWithSpans,
+    find_field,
+    string_field,
+)
 from .json_files import write_json_array
 from .span_items import (
     DOCUMENT_FIELDS,
     KNOWN_TEXT_FIELDS,
+    NO_TEXT,
     check_object,
     check_text,
     make_span,
@@ -178,11 +188,7 @@ def _read_answer(
 def _text(data: Mapping[str, Any], config: DataConfig, place: str) -> str:
     """Return the text of a task's data."""
     if config.text_column:
-        if config.text_column not in data:
-            raise DataError(
-                f"{place}: no field {config.text_column!r} among "
-                f"{', '.join(map(repr, data)) or 'none'}: name the field of the text by text_column"
-            )
+        find_field(data, (config.text_column,), place, NO_TEXT)
         return check_text(data[config.text_column], config.text_column, place)
     if name := next((name for name in KNOWN_TEXT_FIELDS if name in data), None):
         return check_text(data[name], name, place)
@@ -267,7 +273,7 @@ def _same(part: str, named: str) -> bool:
 
 
 def _task(text: AnnotatedText) -> dict[str, Any]:
-    data = {"text": text.text} | ({"id": text.document} if text.document is not None else {})
+    data = {"text": text.text, **text.id_field}
     results = [
         {
             "id": str(number),

@@ -11,6 +11,7 @@ from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string
 from .json_files import write_json_lines
 from .span_items import (
     DOCUMENT_FIELDS,
+    RELATIONS,
     check_object,
     has_text,
     make_span,
@@ -24,7 +25,6 @@ ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
 HASHES = frozenset(("_input_hash", "_task_hash"))
 """Fields that Prodigy adds to each row."""
-RELATIONS = "relations"
 
 
 def read_prodigy(
@@ -173,5 +173,10 @@ def _row(text: AnnotatedText) -> dict[str, Any]:
         if (cuts.starts[first], cuts.ends[last - 1]) == span[:2]:  # no white space at its ends
             row |= {"token_start": first, "token_end": last - 1}
         spans.append(row)
-    document = {} if text.document is None else {"id": text.document}
-    return {**document, "text": text.text, "tokens": tokens, "spans": spans, "answer": ACCEPT}
+    return {
+        **text.id_field,
+        "text": text.text,
+        "tokens": tokens,
+        "spans": spans,
+        "answer": ACCEPT,
+    }

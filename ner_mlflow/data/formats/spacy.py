@@ -9,10 +9,20 @@ from ...config.schema import DataConfig
 from ...errors import DataError
 from ...redaction import one_line
 from ..findings import Findings
-from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
+from .base import (
+    AnnotatedText,
+    Format,
+    Head,
+    Rows,
+    Span,
+    TextWithSpans,
+    find_field,
+    string_field,
+)
 from .json_files import write_json_lines
 from .span_items import (
     DOCUMENT_FIELDS,
+    NO_SPANS,
     TRIPLES,
     check_object,
     check_text,
@@ -56,11 +66,7 @@ def read_spacy_rows(
         else:
             row = check_object(row, place, '{"text": ..., "entities": [[start, end, "TYPE"]]}')
             text = read_text(row, config.text_column, place)
-        if ENTITIES not in row:
-            raise DataError(
-                f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row)) or 'none'}: give an "
-                "empty list where nothing is labelled"
-            )
+        find_field(row, (ENTITIES,), place, NO_SPANS)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 
@@ -166,9 +172,8 @@ def _spacy_tokens(path: Path) -> Any:
 
 
 def _row(text: AnnotatedText) -> dict[str, Any]:
-    document = {} if text.document is None else {DOCUMENT_KEY: text.document}
     entities = [[span.start, span.end, span.label] for span in text.spans]
-    return {**document, "text": text.text, ENTITIES: entities}
+    return {**text.id_field, "text": text.text, ENTITIES: entities}
 
 
 def _write_docbin(path: Path, texts: Iterable[AnnotatedText]) -> None:

@@ -5,13 +5,18 @@ from typing import Any
 
 from ...errors import DataError
 from ..texts import TEXT_FIELDS
-from .base import Span
+from .base import Span, find_field
 
 KNOWN_TEXT_FIELDS = (*TEXT_FIELDS, "data", "description", "sentence", "message")
 """Names of the field that holds the text; the first one that a row has counts."""
 DOCUMENT_FIELDS = ("document", "document_id", "doc_id", "id")
 OFFSET_KEYS = (("start", "end"), ("start_offset", "end_offset"))
 """Names of the offsets of a span that is an object."""
+RELATIONS = "relations"
+"""The field of relations between spans, which are counted as left out."""
+NO_TEXT = "give the name of the text's field as text_column"
+NO_SPANS = "give an empty list where nothing is labelled"
+"""What to do about a row without a field of the text, or of spans."""
 SHOWN_CHARACTERS = 80
 """Characters of a value that an error shows."""
 
@@ -75,13 +80,7 @@ def read_text(row: Mapping[str, Any], column: str, place: str) -> str:
         DataError: the row has no such field, or its value is no text.
     """
     names = (column,) if column else KNOWN_TEXT_FIELDS
-    name = next((name for name in names if name in row), None)
-    if name is None:
-        raise DataError(
-            f"{place}: no field {' or '.join(map(repr, names))} "
-            f"among {', '.join(map(repr, row)) or 'none'}: name the field of the text by "
-            "text_column"
-        )
+    name = find_field(row, names, place, NO_TEXT)
     return check_text(row[name], name, place)
 
 

@@ -69,6 +69,22 @@ def row_label_names(config: DataConfig, rows: Rows) -> list[str] | None:
     return load_tag_names(config.tag_names, rows.open_file) if config.tag_names else None
 
 
+def read_tag(cell: str, names: Sequence[str] | None, place: str) -> str:
+    """Return the tag in a cell of a file of columns.
+
+    Args:
+        cell: the cell, without white space at its ends.
+        names: the names of tags that are numbers; None: tags are taken as they are written.
+        place: where the cell is, for messages.
+
+    Raises:
+        DataError: the cell is empty, or its number has no name.
+    """
+    if not cell:
+        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
+    return name_tag(cell, names, place) if names and cell.isdecimal() else cell
+
+
 def name_tag(tag: int | str, names: Sequence[str], place: str) -> str:
     """Return the name of a tag's number.
 

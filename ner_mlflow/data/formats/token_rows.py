@@ -1,15 +1,15 @@
 """Rows of words and tags: JSONL, JSON arrays, Parquet, hub datasets."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import Format, Head, Rows, TaggedWords, source_of, string_field
-from .blank_tokens import BlankTokens, is_blank
+from .base import Format, Head, Rows, TaggedWords, find_field, source_of, string_field
+from .blank_tokens import BlankTokens
 from .columns import holds_tags
 from .list_texts import read_list_text
 from .tag_names import NAME_FILES, TAG_FIELDS, load_tag_names, name_tag
@@ -53,8 +53,8 @@ def read_token_rows(
             raise DataError(
                 f"{place}: {found}, not an object with {token_fields[0]!r} and {tag_fields[0]!r}"
             )
-        token_field = _field(row, token_fields, place, "token_column")
-        tag_field = _field(row, tag_fields, place, "tag_column")
+        token_field = find_field(row, token_fields, place, "give its name as token_column")
+        tag_field = find_field(row, tag_fields, place, "give its name as tag_column")
         tokens, tags = row[token_field], row[tag_field]
         if isinstance(tokens, str) and isinstance(tags, (str, list)):
             tokens = read_list_text(tokens, place)
@@ -72,12 +72,8 @@ def read_token_rows(
         if is_first:
             findings.facts[split, "columns"] = f"words {token_field!r}, tags {tag_field!r}"
             is_first = False
-        if any(map(is_blank, tokens)):
-            tokens, tags = blanks.drop(tokens, tags, place)
-            if not tokens:
-                findings.add("row_without_words", split, place)
-                continue
-        yield TaggedWords(tokens, tags, position, document)
+        if sentence := blanks.finish(tokens, tags, place, position, document):
+            yield sentence
 
 
 def _matches(head: Head) -> bool:
@@ -202,16 +198,6 @@ def _count_tags(lists: Sequence[list[Any]], names: _Names, field: str) -> Counte
         return Counter()
     of_field = names.likely(field)
     return Counter(of_field[tag] for tag in flat if 0 <= tag < len(of_field))
-
-
-def _field(row: Mapping[str, Any], names: Sequence[str], place: str, setting: str) -> str:
-    for name in names:
-        if name in row:
-            return name
-    raise DataError(
-        f"{place}: no field {' or '.join(map(repr, names))} "
-        f"among {', '.join(map(repr, row)) or 'none'}: give its name as {setting}"
-    )
 
 
 def _check_row(tokens: Any, tags: Any, place: str) -> None:

@@ -36,7 +36,7 @@ def test_rows_whose_entities_are_null_were_never_annotated() -> None:
     ("row", "message"),
     [
         ("Redis", "no object"),
-        ({"text": "Redis"}, "no 'entities' among 'text'"),
+        ({"text": "Redis"}, "no field 'entities' among 'text'"),
         ({"entities": []}, "no field 'text' or"),
         ({"text": None, "entities": []}, "'text' is None, no text"),
         ({"text": "Redis", "entities": {}}, "no list of spans"),

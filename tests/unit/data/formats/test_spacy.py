@@ -39,8 +39,8 @@ def test_rows_and_pairs_are_read(row: Any) -> None:
         ([TEXT], "is no pair"),
         ([TEXT, ENTITIES], "is no pair"),
         ([None, {"entities": []}], "'text' is None, no text"),
-        ([TEXT, {"cats": {}}], "no 'entities' among 'cats'"),
-        ({"text": TEXT}, "no 'entities' among 'text'"),
+        ([TEXT, {"cats": {}}], "no field 'entities' among 'cats'"),
+        ({"text": TEXT}, "no field 'entities' among 'text'"),
         ({"text": TEXT, "entities": [[0, 5]]}, "is no span"),
     ],
 )
