@@ -331,7 +331,7 @@ def test_the_setting_splits_chooses_splits_of_the_hub(answers: Answers) -> None:
         "test": ["Debian"],
     }
     assert answers.findings("languages chosen") == [
-        "hub splits that belong to no split of ours: 1 "
+        "hub splits that belong to none of train, validation and test: 1 "
         "(acme/languages, dev_test (the setting splits names others))"
     ]
     assert answers.error("unknown split") == (

@@ -78,7 +78,7 @@ def _matches(head: Head) -> bool:
 BRAT = Format(
     name="brat",
     title="brat",
-    summary="a file of annotations (.ann) beside each text (.txt)",
+    summary="an annotation file (.ann) beside each text file (.txt)",
     example="T1\tSOFTWARE 0 5\tRedis\nT2\tOS 9 15\tUbuntu\n",
     matches=_matches,
     read=read_brat,

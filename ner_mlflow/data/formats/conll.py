@@ -303,7 +303,7 @@ def _matches(head: Head) -> bool:
 CONLL = Format(
     name="conll",
     title="CoNLL",
-    summary="a word and its tags a line, in columns; a blank line ends a sentence",
+    summary="one word with its tags per line, in columns; a blank line ends a sentence",
     example="Redis\tB-SOFTWARE\non\tO\nUbuntu\tB-OS\n",
     matches=_matches,
     read=read_conll,

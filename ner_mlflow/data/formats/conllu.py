@@ -269,8 +269,8 @@ def _matches(head: Head) -> bool:
 CONLLU = Format(
     name="conllu",
     title="CoNLL-U",
-    summary="the ten columns of Universal Dependencies, or those of # global.columns, with entity "
-    "tags in MISC (NER=B-ORG) or in a column of their own",
+    summary="the ten columns of Universal Dependencies, or those that # global.columns names, with "
+    "entity tags in MISC (NER=B-ORG) or in a column of their own",
     example="# text = Redis\n1\tRedis\t_\tPROPN\t_\t_\t0\troot\t_\tNER=B-SOFTWARE\n",
     matches=_matches,
     read=read_conllu,

@@ -337,7 +337,7 @@ def _has_sentences(names: Sequence[str]) -> bool:
 CSV = Format(
     name="csv",
     title="CSV",
-    summary="a word a row with a column of sentences, as pandas writes it, or a sentence a row",
+    summary="one word per row with a column that numbers the sentences, or one sentence per row",
     example="Sentence #,Word,POS,Tag\nSentence: 1,Redis,NNP,B-SOFTWARE\n,on,IN,O\n",
     matches=_matches,
     read=read_csv,

@@ -87,7 +87,7 @@ def _matches(head: Head) -> bool:
 DOCCANO = Format(
     name="doccano",
     title="doccano",
-    summary="JSON lines with a text and its labels as [start, end, TYPE], or as objects",
+    summary="JSON lines with a text and its spans, as [start, end, TYPE] or as objects",
     example='{"id": 1, "text": "Redis on Ubuntu", "label": [[0, 5, "SOFTWARE"], [9, 15, "OS"]]}',
     matches=_matches,
     read=read_doccano,

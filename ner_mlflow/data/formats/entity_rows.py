@@ -91,8 +91,8 @@ def _matches(head: Head) -> bool:
 ENTITY_ROWS = Format(
     name="entity_rows",
     title="rows of text and entities",
-    summary="JSONL, a JSON array or Parquet with a text and entities as objects of start, end and "
-    "label, as predict writes them",
+    summary="JSON lines, a JSON array or Parquet with a text and its entities, as objects with "
+    "start, end and label; predict writes it",
     example='{"text": "Redis on Ubuntu", "entities": [{"start": 0, "end": 5, "label": "SOFTWARE", '
     '"text": "Redis"}]}',
     matches=_matches,

@@ -100,7 +100,7 @@ def _matches(head: Head) -> bool:
 LABEL_STUDIO = Format(
     name="label_studio",
     title="Label Studio",
-    summary="the exports JSON and JSON_MIN: texts with labelled regions",
+    summary="texts with labelled regions, as the exports JSON and JSON_MIN",
     example='[{"id": 1, "data": {"text": "Redis on Ubuntu"}, "annotations": [{"result": ['
     '{"from_name": "label", "to_name": "text", "type": "labels", "value": {"start": 0, "end": 5, '
     '"text": "Redis", "labels": ["SOFTWARE"]}}]}]}]',

@@ -92,7 +92,7 @@ def _matches(head: Head) -> bool:
 PRODIGY = Format(
     name="prodigy",
     title="Prodigy",
-    summary="JSON lines with a text, tokens, spans and an answer; accepted answers are read",
+    summary="JSON lines with a text, tokens, spans and an answer; only accepted rows are read",
     example='{"text": "Redis on Ubuntu", "spans": [{"start": 0, "end": 5, "token_start": 0, '
     '"token_end": 0, "label": "SOFTWARE"}], "answer": "accept"}',
     matches=_matches,

@@ -141,8 +141,8 @@ def _matches_docbin(head: Head) -> bool:
 SPACY = Format(
     name=NAME,
     title="spaCy",
-    summary="rows of a text and its entities as [start, end, TYPE]; or a DocBin, which needs the "
-    "extra spacy",
+    summary="JSON lines or an array of texts with entities as [start, end, TYPE], or a DocBin, "
+    "which needs the extra spacy",
     example='{"text": "Redis on Ubuntu", "entities": [[0, 5, "SOFTWARE"], [9, 15, "OS"]]}',
     matches=_matches_rows,
     read=read_spacy_rows,
@@ -153,7 +153,7 @@ SPACY = Format(
 SPACY_DOCBIN = Format(
     name=NAME,
     title="spaCy DocBin",
-    summary="spaCy's binary file of documents; needs the extra spacy",
+    summary="spaCy's binary file of documents, which needs the extra spacy",
     example="",
     matches=_matches_docbin,
     read=read_docbin,

@@ -104,7 +104,7 @@ def _matches(head: Head) -> bool:
 TOKEN_ROWS = Format(
     name="token_rows",
     title="token rows",
-    summary="JSON lines, a JSON array, Parquet or a hub dataset with lists of words and tags",
+    summary="JSON lines, a JSON array, Parquet or a hub dataset, with lists of words and tags",
     example='{"tokens": ["Redis", "on", "Ubuntu"], "ner_tags": ["B-SOFTWARE", "O", "B-OS"]}',
     matches=_matches,
     read=read_token_rows,

@@ -259,7 +259,7 @@ def test_the_only_sub_folder_with_splits_is_entered(tmp_path: Path) -> None:
     assert findings.count("folder_entered") == 1
     assert findings.count("file_left_out") == 2
     assert (
-        f"folders that were entered, since the folder above holds no split: 1 ({tmp_path / 'data'})"
+        f"folders that were read instead of the folder above, which holds no split: 1 ({tmp_path / 'data'})"
         in [str(finding) for finding in findings]
     )
 
