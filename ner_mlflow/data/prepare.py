@@ -150,7 +150,7 @@ def _check_tags(
     if unknown and config.unknown_tags == "error":
         listed = "; ".join(
             f"{tag} ({counts[tag]} times: {_list_places(unknown[tag], counts[tag])})"
-            + (f", did you mean {meant}?" if (meant := table.meant(split_tag(tag)[1])) else "")
+            + (f", did you mean {meant}?" if (meant := table.suggest(split_tag(tag)[1])) else "")
             for tag in sorted(unknown)
         )
         raise DataError(

@@ -174,7 +174,7 @@ class Sentences(Sequence[Sentence]):
 
     def flat_tags(self) -> Iterator[tuple[int, TagIds, NDArray[np.int64]]]:
         """Yield for each batch its first sentence's number, all tag numbers, and the position where
-        each sentence begins; for a table that selects nothing."""
+        each sentence begins; for a table that holds all sentences of its batches."""
         assert self._order is None
         for first, batch in zip(self._ends[:-1], self._batches, strict=True):
             yield int(first), *_flat(batch)
@@ -261,7 +261,7 @@ class Sentences(Sequence[Sentence]):
 
 
 class SentencesBuilder:
-    """A table of sentences in the making."""
+    """Collects sentences and builds their table."""
 
     def __init__(self) -> None:
         self._batches: list[pa.RecordBatch] = []

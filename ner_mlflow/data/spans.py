@@ -68,7 +68,7 @@ def cut_text(
 ) -> Iterator[CutSentence]:
     """Yield the sentences of a text, cut into words as the served model cuts them.
 
-    A span's end within a word cuts the word there. The texts of the sentences join to the text.
+    A word is cut where a span begins or ends inside it. The sentences' texts join to the text.
     Offsets are checked against the surfaces that the file names; spans that overlap are resolved
     by ``config.overlaps``, and what is left out or changed is counted.
 
@@ -103,7 +103,7 @@ def cut_text(
 def tag_words(
     record: WordsWithSpans, config: DataConfig, findings: Findings, split: str, place: str
 ) -> list[str]:
-    """Return the IOB2 tags of words with spans, resolved and counted likewise.
+    """Return the IOB2 tags of words with spans, which are resolved and counted as in a text.
 
     Raises:
         DataError: as :func:`cut_text`.

@@ -20,7 +20,7 @@ class Span(NamedTuple):
         label: its type, as the source spells it.
         surface: its text as the file names it, against which offsets are checked; None if the file
             does not name it.
-        parts: the parts of a discontinuous span, each as start and end; else empty.
+        parts: the parts of a discontinuous span, as (start, end); empty for other spans.
     """
 
     start: int
@@ -54,7 +54,7 @@ class WordsWithSpans(NamedTuple):
 class TextWithSpans(NamedTuple):
     """A running text with spans that count characters.
 
-    ``document`` names the text; None: it is named by its position.
+    ``document`` names the text; if it is None, the position does.
     """
 
     text: str
@@ -116,7 +116,7 @@ class Head:
 
 
 def _no_file(name: str) -> None:
-    """Rows of no file have none beside it."""
+    """Return None: there are no files beside these rows."""
 
 
 class Rows(NamedTuple):
@@ -142,7 +142,7 @@ FileReader = Callable[[Path, DataConfig, Findings, str], Iterator[Record]]
 It raises DataError, with the place, for what it cannot read.
 """
 RowReader = Callable[[Rows, DataConfig, Findings, str], Iterator[Record]]
-"""Reads rows, likewise."""
+"""Reads rows; takes the same settings, collector and split, and raises the same error."""
 Writer = Callable[[Path, Iterable[AnnotatedText]], None]
 """Writes texts to a file, as a stream."""
 

@@ -1,4 +1,4 @@
-"""CoNLL files: a word and its tags a line, a blank line between sentences."""
+"""CoNLL files: one word with its tags per line, and a blank line between sentences."""
 
 import re
 from collections import Counter
@@ -48,11 +48,11 @@ def read_conll(
 ) -> Iterator[TaggedWords]:
     """Yield the sentences of a file.
 
-    Tabs or blanks separate the columns, and all rows have as many as the first rows. A line
-    ``-DOCSTART-`` or ``# newdoc`` begins a new document. Tells the columns as the fact ``columns``.
+    Tabs or blanks separate the columns, and all rows have as many columns as the first rows. A line
+    ``-DOCSTART-`` or ``# newdoc`` begins a new document. The fact ``columns`` records the columns.
 
     Raises:
-        DataError: the columns are not clear, a row has another number of columns, a word is blank,
+        DataError: the columns are ambiguous, a row has another number of columns, a word is blank,
             or the text is not UTF-8.
     """
     sample, blocks = _read_sample(path)
@@ -129,7 +129,7 @@ def read_conll(
 
 
 class _Layout:
-    """How the lines of a file are to be read, by its beginning.
+    """How to read the lines of a file, as its beginning shows.
 
     Attributes:
         separator: a tab or a blank.
@@ -201,7 +201,7 @@ class _Layout:
         """Return the cells of a row.
 
         Raises:
-            DataError: there are more or less than the file has columns.
+            DataError: there are more or fewer cells than the file has columns.
         """
         count = self.columns.count
         fitting = self._trim(line, count)
@@ -211,19 +211,19 @@ class _Layout:
         blanks = "tabs" if self.separator == "\t" else "blanks"
         raise DataError(
             f"{self._path}:{number}: {found} column{'s' * (found != 1)} where the file has "
-            f"{count}: {shorten(line, SHOWN_CHARACTERS)!r}: give {count} columns with {blanks} "
-            "between"
+            f"{count}: {shorten(line, SHOWN_CHARACTERS)!r}: give {count} columns, separated "
+            f"by {blanks}"
         )
 
     def _trim(self, line: str, count: int) -> list[str]:
-        """Return the cells of a line, without separators at its end if they are too many."""
+        """Return the cells of a line; if there are too many, ignore separators at its end."""
         cells = split_cells(line, self.separator)
         if len(cells) > count:
             return split_cells(line.rstrip(" \t"), self.separator)
         return cells
 
     def _count(self, lines: Sequence[str]) -> int:
-        """Return how many columns a file has; a last column that is always empty is none."""
+        """Return how many columns a file has; a last column that is always empty does not count."""
         if not lines:
             return 2
         separator = self.separator
@@ -277,7 +277,7 @@ def _read_sample(path: Path) -> tuple[list[str], Blocks]:
 
 
 def _without_line(blocks: Blocks, number: int) -> Blocks:
-    """Yield blocks with a blank line in place of one that was read already."""
+    """Yield blocks with a blank line in place of one that was already read."""
     for first, lines in blocks:
         if first <= number < first + len(lines):
             lines[number - first] = ""
@@ -291,7 +291,7 @@ def _is_marked(line: str) -> bool:
 def _matches(head: Head) -> bool:
     if head.kind != "lines":
         return False
-    # Broken rows do not make it another format: reading names them.
+    # A file with broken rows is still CoNLL: reading reports them.
     return (
         not head.lines
         or modal_columns(head.lines) > 1

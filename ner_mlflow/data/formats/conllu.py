@@ -35,7 +35,7 @@ def read_conllu(
     left out and counted. ``tag_column`` names a column or a key of MISC.
 
     Raises:
-        DataError: nothing in the file is an entity tag, or several things are; a row has another
+        DataError: the file has no entity tags, or has them in several places; a row has another
             number of columns; a range or an empty node has a tag; the text is not UTF-8.
     """
     lines = read_lines(path)
@@ -99,7 +99,7 @@ class _Layout:
     Attributes:
         word: position of the column of words.
         has_rows: whether the sample has rows.
-        described: words and tags, for people.
+        described: the columns of words and tags, as a text for people.
     """
 
     def __init__(self, path: Path, sample: Sequence[tuple[int, str]], config: DataConfig) -> None:
@@ -140,7 +140,7 @@ class _Layout:
         self.described = f"word {self._names[self.word]}, tag {tag}"
 
     def is_comment(self, line: str) -> bool:
-        """Return whether a line is a comment; without a column ID, the word # is none."""
+        """Return whether a line is a comment; without a column ID, # may be a word."""
         return line.startswith("#") and (
             self._id is not None
             or line.count("\t") + 1 != len(self._names)
@@ -151,13 +151,13 @@ class _Layout:
         """Return the cells of a row.
 
         Raises:
-            DataError: there are more or less than the file has columns.
+            DataError: there are more or fewer cells than the file has columns.
         """
         cells = line.split("\t")
         if len(cells) != len(self._names):
             raise DataError(
                 f"{self._path}:{number}: {len(cells)} column{'s' * (len(cells) != 1)} where the "
-                f"file has {len(self._names)}: give {len(self._names)} columns with tabs between"
+                f"file has {len(self._names)}: give {len(self._names)} columns, separated by tabs"
             )
         return cells
 
@@ -165,11 +165,12 @@ class _Layout:
         """Return whether a row is a word, not a range or an empty node.
 
         Raises:
-            DataError: its ID is none.
+            DataError: its ID is not a number.
         """
         if self._id is not None and not _ID.fullmatch(cells[self._id].strip()):
             raise DataError(
-                f"{self._path}:{number}: the ID {cells[self._id]!r} is no number: number the words"
+                f"{self._path}:{number}: the ID {cells[self._id]!r} is not a number: number the "
+                "words"
             )
         return self._is_word(cells)
 
@@ -231,14 +232,13 @@ class _Layout:
             )
         held = f" (MISC holds {', '.join(sorted(keys)[:8])})" if keys else ""
         raise DataError(
-            f"{self._path}: a CoNLL-U file without entity tags: neither MISC, under "
-            f"{', '.join(MISC_KEYS[:4])}, ..., nor a column of its own has some{held}: give the "
-            "key or the column as tag_column"
+            f"{self._path}: no entity tags, neither in MISC under {', '.join(MISC_KEYS[:4])}, ..., "
+            f"nor in a column of their own{held}: give the key or the column as tag_column"
         )
 
 
 def _holds_entities(values: Counter[str]) -> bool:
-    """Return whether values are entity tags; words without an entity may have none."""
+    """Return whether values are entity tags; words outside entities may have no value."""
     return bool(values) and holds_tags(values)
 
 

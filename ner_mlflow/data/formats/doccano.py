@@ -1,4 +1,4 @@
-"""doccano: JSON lines with a text and labels as spans of characters, in all its shapes."""
+"""doccano: JSON lines with a text and labels as spans of characters, from any version."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def read_doccano(
     """Yield the texts of an export; relations are counted as left out.
 
     Raises:
-        DataError: a row has no text or no labels, or a label is no span.
+        DataError: a row has no text or no labels, or a label is not a span.
     """
     label_names = row_label_names(config, rows)
     for position, row in rows.items:

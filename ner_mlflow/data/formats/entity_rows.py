@@ -41,7 +41,7 @@ _SCHEMA = pa.schema(
 def read_entity_rows(
     rows: Rows, config: DataConfig, findings: Findings, split: str
 ) -> Iterator[TextWithSpans]:
-    """Yield the texts of rows; rows whose entities are null were never annotated.
+    """Yield the texts of rows; rows whose entities are null are left out as not annotated.
 
     Raises:
         DataError: a row has no text or no entities, or an entity has no offsets and label.

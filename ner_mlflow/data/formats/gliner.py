@@ -1,4 +1,4 @@
-"""GLiNER: words, and entities as numbers of words of which the last is included."""
+"""GLiNER: words, and entities as the numbers of their first and last words."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def read_gliner(
     """Yield the words of each row, with spans that end after their last word.
 
     Raises:
-        DataError: a row has no list of words, a word is blank, or an entity is no span.
+        DataError: a row has no list of words, a word is blank, or an entity is not a span.
     """
     blank_tokens = BlankTokens(config, findings, split)
     for position, row in rows.items:

@@ -43,7 +43,8 @@ def read_prodigy(
         answer = row.get("answer", ACCEPT)
         if answer not in ANSWERS:
             raise DataError(
-                f"{place}: the answer {shown(answer)} is none of {', '.join(ANSWERS)}: correct it"
+                f"{place}: the answer {shown(answer)} is not one of {', '.join(ANSWERS)}: correct "
+                "it"
             )
         if answer != ACCEPT:
             findings.add("row_not_accepted", split, place, answer)
@@ -54,7 +55,7 @@ def read_prodigy(
             spans = []
         if not isinstance(spans, list):
             raise DataError(
-                f"{place}: 'spans' is {shown(spans)}, no list: give objects with start, end and "
+                f"{place}: 'spans' is {shown(spans)}, not a list: give objects with start, end and "
                 "label"
             )
         relations = row.get(RELATIONS)

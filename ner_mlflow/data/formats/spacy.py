@@ -51,7 +51,7 @@ def read_spacy_rows(
     """Yield the texts of rows: objects with text and entities, or pairs of text and annotations.
 
     Raises:
-        DataError: a row is neither, or an entity is no span.
+        DataError: a row is neither, or an entity is not a span.
     """
     label_names = row_label_names(config, rows)
     for position, row in rows.items:
@@ -59,7 +59,7 @@ def read_spacy_rows(
         if isinstance(row, list):
             if len(row) != 2 or not isinstance(row[1], dict):
                 raise DataError(
-                    f'{place}: {shown(row)} is no pair: give ["text", '
+                    f'{place}: {shown(row)} is not a pair: give ["text", '
                     '{"entities": [[start, end, "TYPE"]]}]'
                 )
             text, row = check_text(row[0], "text", place), row[1]
@@ -80,7 +80,7 @@ def read_docbin(
     """Yield the documents of a DocBin with their ``ents``; groups of ``spans`` are counted.
 
     Raises:
-        DataError: spaCy is not installed, or the file is no DocBin.
+        DataError: spaCy is not installed, or the file is not a DocBin.
     """
     tokens = _spacy_tokens(path)
     from spacy.vocab import Vocab
@@ -102,8 +102,8 @@ def read_docbin(
             yield TextWithSpans(document.text, spans, position, name)
     except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
         raise DataError(
-            f"{path}: no DocBin that spaCy can read ({one_line(error, limit=200)}): write it again "
-            "by DocBin.to_disk"
+            f"{path}: not a DocBin that spaCy can read ({one_line(error, limit=200)}): write it "
+            "again by DocBin.to_disk"
         ) from error
 
 

@@ -88,7 +88,7 @@ def test_words_and_their_entities_come_back_from_conll(
         for start, end in zip(*cut_words(text)[:2], strict=True)
     ]
     if any(word.startswith("-DOCSTART-") for word in words):
-        with pytest.raises(DataError, match="reads as a mark"):
+        with pytest.raises(DataError, match="read as a mark"):
             OUTPUTS["conll"].write(path, texts)
         return
     OUTPUTS["conll"].write(path, texts)
