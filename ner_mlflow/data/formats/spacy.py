@@ -113,8 +113,8 @@ def write_spacy(path: Path, texts: Iterable[AnnotatedText]) -> None:
     A DocBin is held in memory until it is complete, as arrays.
 
     Raises:
-        DataError: a DocBin is to be written and spaCy is not installed, or a text has half of a
-            surrogate pair.
+        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id has half of
+            a surrogate pair.
     """
     if path.suffix == BINARY_SUFFIX:
         _write_docbin(path, texts)
@@ -185,6 +185,7 @@ def _write_docbin(path: Path, texts: Iterable[AnnotatedText]) -> None:
     for text in texts:
         words, spaces, starts, ends = _spacy_words(text)
         try:
+            (text.document or "").encode()
             document = tokens.Doc(vocab, words=words, spaces=spaces)
         except UnicodeEncodeError as error:
             raise DataError(
