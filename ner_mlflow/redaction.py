@@ -50,6 +50,11 @@ def one_line(message: object, *addresses: str, limit: int = 300) -> str:
     return " ".join(redact(str(message), *addresses).split())[:limit]
 
 
+def shorten(text: str, limit: int = 40) -> str:
+    """Return a text for a message, cut to ``limit`` characters with dots where it was cut."""
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def _passwords(address: str) -> Iterator[str]:
     for pattern in (_PASSWORD, _PARAMETER):
         for match in pattern.finditer(address):

@@ -1,4 +1,4 @@
-"""Read YAML that people write, and refuse what YAML would read as something else than was typed.
+"""Read YAML strictly: refuse what YAML would read as something other than what was typed.
 
 YAML 1.1 reads ``NO`` as false, ``013`` as eleven, ``1:30`` as ninety and ``2024-01-01`` as a date,
 and keeps the last of two equal keys. Here all of these are errors that name the line.
@@ -81,7 +81,7 @@ class YamlFile:
         return ConfigError(f"{self.name}:{self.typed[keys].line}: {message}")
 
     def not_text(self, *keys: str | int) -> str:
-        """Return what is wrong with the value at ``keys``, which should be a text and is none."""
+        """Return what is wrong with the value at ``keys``, which should be a text but is not."""
         text = self.typed[keys].text
         value: Any = self.value
         for key in keys:

@@ -86,4 +86,6 @@ def annotated_texts(draw: st.DrawFn) -> AnnotatedText:
         for start, end in zip(bounds[::2], bounds[1::2], strict=False)
         if text[start:end] == text[start:end].strip()
     ]
-    return AnnotatedText(text, spans, draw(st.none() | st.text(st.characters(), max_size=3)))
+    return AnnotatedText(
+        text, spans, draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=3))
+    )

@@ -1,4 +1,4 @@
-"""Inspect a corpus: say what would be read, what is odd, and how to go on."""
+"""Inspect a corpus: show how it would be read, what is odd, and how to continue."""
 
 import shlex
 import textwrap
@@ -27,11 +27,11 @@ DEFAULT_PRESET = "minilm_full"
 @preset_option(DEFAULT_PRESET)
 @source_options
 def inspect(preset: str, given: GivenSettings) -> None:
-    """Show what would be read of a corpus; nothing is written.
+    """Show how a corpus would be read; no dataset is written.
 
-    Shows files, splits, columns, scheme, types with examples, which label map fits, everything odd
-    with its place, and the command to go on with. A corpus that is refused is shown as far as it
-    can be read, and the command ends with the error.
+    Shows files, splits, columns, scheme, types with examples, which label map fits, findings with
+    their places, and the command that trains on the corpus. A corpus that is refused is shown as
+    far as it can be read, and the command ends with the error.
     """
     show_progress()
     config = given.resolve(preset).data
@@ -58,7 +58,7 @@ def next_command(
         inspection: the corpus; its label map is part of the command.
         config: the settings that it was inspected with.
         base: the settings that the command begins with: those of its preset.
-        presets: what ``presets`` is to be; empty: not given.
+        presets: the value of ``presets``; empty: not given.
         project: the folder of the project, for ``mlflow run``; empty: the console script.
     """
     config = config.model_copy(update={"label_map": inspection.label_map or config.label_map})

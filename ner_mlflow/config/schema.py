@@ -91,61 +91,64 @@ class DataConfig(Section):
     dataset: str = Field(
         "sample",
         min_length=1,
-        description="corpus: sample (bundled, synthetic), a hub id (owner/name, or "
-        "owner/name:config), a folder, or files with commas between",
+        description="corpus: sample (bundled, synthetic), a hub id (owner/name or "
+        "owner/name:config), a folder, a file, or several of these paths separated by commas",
     )
     revision: str = Field("main", description="git revision of a dataset from the hub")
     splits: tuple[str, ...] = Field(
         (),
-        description="which split a file or a split of the hub becomes, as NAME=SPLIT, such as "
-        "train_de=train; others are left out. Empty: known by their names",
+        description="assigns files, or splits of a hub dataset, to splits, as NAME=SPLIT, such as "
+        "train_de=train; all others are left out. Empty: recognised by their names",
     )
     source_format: SourceFormat = Field(
-        "auto", description="format of the files; auto: known by their content"
+        "auto", description="format of the files; auto: recognised by content"
     )
     token_column: str = Field(
         "",
-        description="column of the words in CoNLL and CSV files, or field in rows: a name, or a "
-        "number from 1. Empty: the first, or one with a known name",
+        description="column that holds the words in CoNLL and CSV files, by name or by number from "
+        "1, or field that holds them in rows. Empty: one with a known name, or else the first "
+        "column",
     )
     tag_column: str = Field(
         "",
-        description="column or field of the tags, likewise. Empty: the last, or one with a known "
-        "name",
+        description="column or field that holds the tags, given like token_column. Empty: one with "
+        "a known name, or else the last column",
     )
     text_column: str = Field(
         "",
-        description="field of the text in files of texts with spans. Empty: one with a known name",
+        description="field that holds the text in formats with spans. Empty: one with a known name",
     )
     tag_names: str = Field(
         "",
         description="names of tags that are numbers: a JSON or YAML file of names and numbers (for "
-        "a hub dataset, also one of its own, such as dataset/label.json), or names with commas "
-        "between",
+        "a hub dataset, it may be in its repository, such as dataset/label.json), or names "
+        "separated by commas",
     )
     scheme: Scheme = Field(
-        "auto", description="tagging scheme of the source; auto: known by all tags of a split"
+        "auto",
+        description="tagging scheme of the source; auto: recognised from all tags of a split",
     )
     untyped_type: str = Field(
-        "", description="type of tags that are B or I alone; empty: such tags are an error"
+        "", description="type to give to tags that are only B or I; empty: such tags are an error"
     )
     overlaps: Literal["longest", "first", "error"] = Field(
         "longest",
-        description="which of several overlapping spans to keep; error refuses them. A "
-        "discontinuous span is left out, or refused",
+        description="which of several overlapping spans to keep; error refuses the corpus. A "
+        "discontinuous span is always left out, or with error refused",
     )
     invalid_spans: Literal["error", "drop"] = Field(
         "error",
-        description="spans that do not fit their text, or whose text is not the one that the file "
-        "names: refuse the corpus, or leave them out",
+        description="what to do about spans that are not within their text, or whose text differs "
+        "from the one that the file quotes: refuse the corpus, or leave out the spans",
     )
     offset_unit: Literal["auto", "code_points", "utf16"] = Field(
         "auto",
-        description="what offsets count; auto: what fits the spans' texts that the file names, "
-        "code points if it names none",
+        description="unit of offsets; auto: the one that fits the spans' texts quoted in the file, "
+        "or code points if it quotes none",
     )
     blank_tokens: Literal["error", "drop"] = Field(
-        "error", description="tokens of white space only: refuse the corpus, or drop them"
+        "error",
+        description="what to do about tokens of only white space: refuse the corpus, or drop them",
     )
     label_map: str = Field(
         "it5",
@@ -160,7 +163,7 @@ class DataConfig(Section):
     invalid_tags: Literal["repair", "error"] = Field(
         "repair",
         description="a tag that breaks its scheme, such as an I- tag that continues no entity: "
-        "repair makes it begin one and counts it, error refuses the corpus",
+        "repair corrects and counts it, error refuses the corpus",
     )
     cross_split_duplicates: Literal["drop", "keep"] = Field(
         "drop",
@@ -185,8 +188,8 @@ class DataConfig(Section):
     seed: Seed = Field(13, description="seed of the splits and of oversampling")
     format: Literal["none", OutputFormat] = Field(
         "none",
-        description="format in which the prepared splits are also written, as artifacts "
-        "export/SPLIT; none: only as the dataset",
+        description="format in which to write the prepared splits as well, as artifacts "
+        "export/SPLIT; none: write the dataset only",
     )
 
 
@@ -624,8 +627,8 @@ class PredictConfig(Section):
     )
     format: Literal["auto", OutputFormat] = Field(
         "auto",
-        description="format of the output: jsonl or parquet keep the columns of the input, the "
-        "others hold texts, ids and entities; auto: jsonl or parquet, by the output's name",
+        description="format of the output; jsonl and parquet keep the columns of the input, the "
+        "other formats hold texts, ids and entities. auto: jsonl or parquet, by the output's name",
     )
 
     @model_validator(mode="after")

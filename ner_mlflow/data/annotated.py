@@ -13,8 +13,8 @@ from .sentences import Sentence
 def annotated_texts(sentences: Iterable[Sentence]) -> Iterator[AnnotatedText]:
     """Yield the texts that sentences were cut from, with their words and entities.
 
-    Sentences beside each other that come from one text are joined to it; those between which one
-    is missing too. A sentence without a text becomes a text of its own, with a blank between words.
+    Consecutive sentences from one text are joined again, even if some between them are missing. A
+    sentence without a text becomes a text of its own, in which blanks separate the words.
 
     Args:
         sentences: sentences in valid IOB2.
@@ -49,7 +49,7 @@ def predicted_texts(rows: Iterable[Mapping[str, Any]], text_column: str) -> Iter
 def _continues(previous: Sentence, sentence: Sentence) -> bool:
     """Return whether a sentence comes from the same text as the one before it.
 
-    Within a text white space ends each sentence but the last.
+    Every sentence of a text ends in white space, except the last.
     """
     return (
         previous.text is not None

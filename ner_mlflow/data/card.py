@@ -100,7 +100,7 @@ def format_text(inspection: Inspection) -> str:
     if inspection.splits and not inspection.findings:
         parts.append(["Nothing is left out, changed or noted."])
     if inspection.command:
-        parts.append(["Go on with", f"  {inspection.command}"])
+        parts.append(["Continue with", f"  {inspection.command}"])
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -398,7 +398,7 @@ def _align(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> Iterator
 
 
 def _fill(texts: Sequence[str], room: int) -> str:
-    """Return as many of the texts as fit, with commas between; the first is cut if it is long."""
+    """Return as many of the texts as fit, separated by commas; the first is cut if it is long."""
     line = _cut(texts[0], room) if texts else ""
     for text in texts[1:]:
         longer = f"{line}, {text}"

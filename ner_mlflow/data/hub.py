@@ -47,7 +47,7 @@ _NUMBERS = re.compile(r"'u?int\d+'")
 
 
 class _WayOut(NamedTuple):
-    """What to tell of an error of the hub's libraries: the first that fits counts."""
+    """What to say about an error of the hub's libraries; the first pattern that matches applies."""
 
     pattern: str
     what: str
@@ -90,8 +90,10 @@ _WAYS_OUT = (
 
 
 def is_hub_id(dataset: str) -> bool:
-    """Return whether a dataset is named as on the hub, ``owner/name`` or ``owner/name:config``,
-    and is no path that exists."""
+    """Return whether a dataset is a hub id, ``owner/name`` or ``owner/name:config``.
+
+    A path that exists is not a hub id.
+    """
     return (
         find_path(dataset) is None
         and _ID.fullmatch(dataset) is not None
@@ -122,11 +124,11 @@ def hub_commit(dataset: str, revision: str) -> str | None:
 def read_hub(config: DataConfig, findings: Findings) -> Iterator[tuple[str, str, Iterator[Record]]]:
     """Yield the split, the first part of its places and the records of each split of a dataset.
 
-    Splits that belong to none of ours are left out and counted.
+    Hub splits other than train, validation and test are left out and counted.
 
     Raises:
         DataError: the hub gives no such dataset, it has several configurations and none is chosen,
-            several of its splits claim one of ours, or a row cannot be read.
+            several of its splits are named after one split, or a row cannot be read.
     """
     chosen = chosen_splits(config)
     builder = _builder(config)
@@ -180,7 +182,7 @@ def _configs(name: str, revision: str) -> list[str]:
 
     try:
         return list(get_dataset_config_names(name, revision=revision))
-    except Exception:  # of many types; the first error is the one to tell
+    except Exception:  # of many types; the first error is reported
         return []
 
 
@@ -218,15 +220,15 @@ def _choose_splits(
     """Return our split of each hub split that is read."""
     if missing := [name for name in chosen if name not in names]:
         raise DataError(
-            f"splits: no split {missing[0]!r} in dataset {config.dataset!r}: there is "
+            f"splits: no split {missing[0]!r} in dataset {config.dataset!r}: choose among "
             f"{listed(names)}"
         )
     splits = dict(chosen) or {name: split for name in names if (split := split_of_name(name))}
     if not splits:
         example = f"splits={names[0]}=train" if names else "revision"
         raise DataError(
-            f"dataset {config.dataset!r}: none of its splits ({listed(names)}) is train, "
-            f"validation or test by its name: say which is which by {example}"
+            f"dataset {config.dataset!r}: none of its splits ({listed(names)}) is named "
+            f"after train, validation or test: assign them by {example}"
         )
     for split in dict.fromkeys(splits.values()):
         claiming = [name for name, of_name in splits.items() if of_name == split]
@@ -336,7 +338,7 @@ def _tag_names(config: DataConfig) -> str:
     there = [path for path in _repository_files(config) if not path.endswith(".parquet")]
     raise DataError(
         f"tag_names {config.tag_names!r}: no such file here or in dataset {config.dataset!r}: give "
-        f"one of {listed(there) or 'your own'}, or the names with commas between"
+        f"one of {listed(there) or 'your own'}, or the names separated by commas"
     )
 
 
@@ -347,7 +349,7 @@ def _download(config: DataConfig, path: str) -> Path | None:
     name = config.dataset.partition(":")[0]
     try:
         return Path(hf_hub_download(name, path, repo_type="dataset", revision=config.revision))
-    except Exception:  # of many types; what is missing is told by the caller
+    except Exception:  # of many types; the caller reports what is missing
         return None
 
 

@@ -18,14 +18,15 @@ from .label_map import KEEP, LABEL_MAPS, load_label_map
 from .prepare import Preparation, prepare
 from .sentences import SPLITS
 from .sources import SAMPLE, Reading, check_files, read_corpus
+from .split_files import FILES_LEFT_OUT
 from .survey import ShownSentence, Survey, choose_sentences
 
 LISTED_PATHS = 30
 """Entries of a folder that are listed."""
 SAMPLE_FORMAT = "the bundled sample, synthetic"
 HUB_FORMAT = "a dataset of the hub"
-LEFT_OUT, FILES_LEFT_OUT = "file_left_out", "files left out"
-"""The finding that counts files that are left out, and the fact that names all of them."""
+LEFT_OUT = "file_left_out"
+"""The finding that counts files that are left out; :data:`FILES_LEFT_OUT` names all of them."""
 EFFECTS = ("left out", "changed", "noted")
 """Effects of findings, the gravest first."""
 
@@ -37,9 +38,9 @@ class FileSummary:
     Attributes:
         path: its path.
         split: the split that it belongs to; empty if that is not known.
-        format: the title of its format, or what stands in its place.
-        sentences: how many can be read, where the file was read alone; else None.
-        error: why it cannot be read; empty if it can, or was not read.
+        format: the title of its format, or what the path is instead.
+        sentences: how many can be read, if the file was read on its own; else None.
+        error: why it cannot be read; else empty.
     """
 
     path: str
@@ -92,7 +93,7 @@ class LabelMapFit:
         name: the label map, as ``label_map`` names it.
         known: the types that it knows.
         missing: the types that it lacks.
-        left: whether it leaves any entity.
+        left: whether any entity is left after it.
         error: why it cannot be loaded; else empty.
     """
 
@@ -107,13 +108,13 @@ class LabelMapFit:
             return self.error
         total = len(self.known) + len(self.missing)
         if self.missing:
-            text = f"knows {len(self.known)} of {total} types, misses {', '.join(self.missing)}"
+            text = f"knows {len(self.known)} of {total} types, lacks {', '.join(self.missing)}"
         else:
             text = f"knows all {total} types"
         if self.name == KEEP:
             text = f"keeps all {total} types as they are"
         elif self.known and not self.left:
-            text += ", and leaves none of them"
+            text += ", but maps all of them to O"
         return f"label_map={self.name} {text}"
 
 
@@ -133,11 +134,11 @@ class Inspection:
         fits: how each label map fits, the chosen one first.
         label_map: the label map that was applied or is recommended; empty if none fits.
         findings: what was left out, changed or noted, in this order.
-        settings: settings that differ from their defaults, by name, as one types them.
+        settings: settings that differ from their defaults: name -> value as on the command line.
         fingerprint: the fingerprint of the prepared dataset; empty if it was not prepared.
         sentences: sentences to show, of the prepared corpus if there is one.
         error: why the corpus is refused, with the way out; empty if it is not.
-        command: the command to go on with; empty if there is none.
+        command: the command that trains on the corpus; empty if there is none.
     """
 
     dataset: str
@@ -177,8 +178,8 @@ class Inspection:
 def inspect_corpus(config: DataConfig) -> Inspection:
     """Read a corpus, prepare it by the label map that fits, and describe it; nothing is written.
 
-    Refuses nothing: what is wrong with the corpus is the ``error`` of the answer, which then holds
-    what was found all the same.
+    A corpus that cannot be read raises no error: the ``error`` of the result says what is wrong,
+    and the result holds what was found.
     """
     try:
         reading = read_corpus(config)
@@ -292,7 +293,7 @@ def recommend_label_map(fits: Sequence[LabelMapFit], config: DataConfig) -> str:
 
 
 def changed_settings(config: DataConfig, base: DataConfig | None = None) -> dict[str, str]:
-    """Return the settings that differ from those of ``base``, by name, as one types them.
+    """Return the settings that differ from those of ``base``: name -> value as typed.
 
     Args:
         config: the settings.
@@ -403,7 +404,7 @@ def _split_rank(split: str) -> int:
 
 
 def _list_paths(dataset: str) -> Iterable[FileSummary]:
-    """Yield what stands at a path, or at paths with commas between."""
+    """Yield what is at a path, or at several paths separated by commas."""
     names = [dataset] if find_path(dataset) else [part.strip() for part in dataset.split(",")]
     for path in filter(None, map(find_path, filter(None, names))):
         if not path.is_dir():

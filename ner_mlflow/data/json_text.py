@@ -13,8 +13,8 @@ VALUE_CHARACTERS = 268_435_456
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[-+.\w]*\Z")
 _LOOKAHEAD = 12
-"""An error so near to the end of what was read may go away once more is read: the longest word of
-JSON, -Infinity, and an escape fit in."""
+"""Characters. An error this close to the end of the text read so far may vanish when more is read:
+they hold JSON's longest word, -Infinity, or an escape."""
 _WAY_OUT = "write one object a line, or a list of objects"
 
 

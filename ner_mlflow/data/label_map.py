@@ -40,10 +40,10 @@ class LabelMap:
         target = self.mapping.get(type_, OUTSIDE)
         return OUTSIDE if target == OUTSIDE else f"{prefix}-{target}"
 
-    def meant(self, type_: str) -> str | None:
-        """Return the table's type that an unknown source type may mean; None: there is none.
+    def suggest(self, type_: str) -> str | None:
+        """Return the table's type that differs from a source type only by case or a tag's prefix.
 
-        It differs only by case, or by the prefix of a tag.
+        Returns None if there is no such type.
         """
         return next((name for name in self.mapping or () if _plain(name) == _plain(type_)), None)
 

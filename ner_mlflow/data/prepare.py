@@ -150,7 +150,7 @@ def _check_tags(
     if unknown and config.unknown_tags == "error":
         listed = "; ".join(
             f"{tag} ({counts[tag]} times: {_list_places(unknown[tag], counts[tag])})"
-            + (f", did you mean {meant}?" if (meant := table.meant(split_tag(tag)[1])) else "")
+            + (f", did you mean {meant}?" if (meant := table.suggest(split_tag(tag)[1])) else "")
             for tag in sorted(unknown)
         )
         raise DataError(
@@ -173,7 +173,8 @@ def _carve_missing(
         if prepared.get(split):
             continue
         train = prepared[TRAIN]
-        is_carved = _carve(train, fraction, Random(f"{config.seed}:{split}"), findings)
+        seed = config.seed + SPLITS.index(split)
+        is_carved = _carve(train, fraction, seed, findings)
         carved = int(is_carved.sum())
         if carved in (0, len(train)):
             raise DataError(
@@ -195,26 +196,25 @@ def _carve_missing(
     return prepared
 
 
-def _carve(
-    train: Sentences, fraction: float, random: Random, findings: Findings
-) -> NDArray[np.bool_]:
+def _carve(train: Sentences, fraction: float, seed: int, findings: Findings) -> NDArray[np.bool_]:
     """Return for each sentence whether it is carved out, in whole documents."""
-    groups = train.document_ids()
-    if len(train) > 1 and not groups.any():
+    documents = train.document_ids()
+    if len(train) > 1 and not documents.any():
         if not findings.count("documents_ignored", TRAIN):
             findings.add("documents_ignored", TRAIN, train[0].origin, str(train[0].document))
-        groups = np.arange(len(train))
-    sizes = np.bincount(groups).tolist()
-    numbers = list(range(len(sizes)))
-    random.shuffle(numbers)
+        documents = np.arange(len(train))
+    sizes = np.bincount(documents)
     missing, chosen = round(fraction * len(train)), np.zeros(len(sizes), dtype=bool)
-    for number in numbers:
-        if sizes[number] < 2 * missing:  # the group brings the split closer to its size
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    for number in order:
+        if missing <= 0:
+            break
+        if sizes[number] < 2 * missing:  # the document brings the split closer to its size
             chosen[number] = True
-            missing -= sizes[number]
-    if missing and not chosen.any():  # every group is too large
-        chosen[min(numbers, key=sizes.__getitem__)] = True
-    carved: NDArray[np.bool_] = chosen[groups]
+            missing -= int(sizes[number])
+    if missing > 0 and not chosen.any():  # every document is too large
+        chosen[order[np.argmin(sizes[order])]] = True
+    carved: NDArray[np.bool_] = chosen[documents]
     return carved
 
 
@@ -229,13 +229,13 @@ def _drop_duplicates(corpus: PreparedCorpus, config: DataConfig, findings: Findi
             "duplicate_rows", split, count=len(hashes[split]) - len(np.unique(hashes[split]))
         )
     for split, other in ((TRAIN, VALIDATION), (TRAIN, TEST), (VALIDATION, TEST)):
-        overlap = int(np.isin(hashes[split], hashes[other]).sum())
+        overlap = int(_are_in(hashes[split], hashes[other]).sum())
         findings.add(f"also_in_{other}", split, count=overlap)
     train = corpus[TRAIN]
     if config.cross_split_duplicates == "keep":
         return train
     held_out = np.concatenate([hashes[VALIDATION], hashes[TEST]])
-    unique = np.flatnonzero(~np.isin(hashes[TRAIN], held_out))
+    unique = np.flatnonzero(~_are_in(hashes[TRAIN], held_out))
     if not len(unique):
         raise DataError(
             "every train sentence also occurs in validation or test: "
@@ -249,3 +249,11 @@ def _hashes(sentences: Sentences) -> NDArray[np.int64]:
     """Return a 64-bit hash of each sentence's tokens, in 8 bytes each."""
     hashes = (hash(sentence.tokens) for sentence in sentences)
     return np.fromiter(hashes, dtype=np.int64, count=len(sentences))
+
+
+def _are_in(values: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each value whether it is among the others; `numpy.isin` takes several copies."""
+    ordered = np.sort(others)
+    found = np.searchsorted(ordered, values)
+    found[found == len(ordered)] = 0
+    return ordered[found] == values if len(ordered) else np.zeros(len(values), dtype=bool)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import DataConfig
 from ..errors import DataError
+from ..redaction import shorten
 from ..tagging.iob2 import OUTSIDE
 from .findings import SHOWN, Findings
 from .sentences import Sentences, TagIds
@@ -60,15 +61,14 @@ SCHEMES = MappingProxyType(
 """Name -> scheme. If the tags fit several, the first that they break nowhere is taken."""
 
 MOST_BROKEN = 0.01
-"""If the tags break every scheme that has their prefixes, a later scheme is taken instead of the
-first only if the tags break it in no more than this share of the places."""
+"""If the tags break every scheme that has their prefixes, the first one is taken, unless the tags
+break a later one in no more than this share of its places."""
 SHOWN_TAGS = 8
-SHOWN_CHARACTERS = 40
 
 _PREFIXES = "".join(sorted({prefix for scheme in SCHEMES.values() for prefix in scheme.roles}))
 _TAG = re.compile(rf"([{_PREFIXES}])(?:-(.+))?", re.DOTALL)
 _MARKED = re.compile(rf"[A-Za-z][-_:/.|].*|.*[-_:/.|][{_PREFIXES}]", re.DOTALL)
-"""A tag that seems to have a prefix or a suffix in some other spelling: it is no type alone."""
+"""A tag that seems to have a prefix or a suffix in another spelling, so it is not a type alone."""
 _HAS_LETTER = re.compile(r"[^\W\d_]")
 _HINTS = (
     (rf"(?:o|[{_PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
@@ -146,9 +146,9 @@ class _Reader:
 def to_iob2(sentences: Sentences, config: DataConfig, findings: Findings, split: str) -> Sentences:
     """Return the sentences of a split with valid IOB2 tags, converted without loss.
 
-    The scheme is known by all tags of the split, or is ``config.scheme``. Tells it as the fact
-    ``scheme``, and counts converted, repaired and untyped tags. A word whose tag breaks the scheme
-    stays in an entity: it continues one of its type, or else begins one.
+    The scheme is recognised from all tags of the split, or is ``config.scheme``. The fact
+    ``scheme`` records it. Converted, repaired and untyped tags are counted. A word whose tag breaks
+    the scheme stays in an entity: it continues one of its type, or else begins one.
 
     Raises:
         DataError: a tag fits no scheme; tags have no type and ``config.untyped_type`` is empty; a
@@ -336,7 +336,7 @@ def _refuse(
     others = [name for name in counts if name != OUTSIDE]
     hint = next((hint for pattern, hint in _HINTS if _all_match(pattern, others)), "")
     raise DataError(
-        f"{place}: tag {_cut(tag)!r} {fault} (tags seen: {seen}{more}): "
+        f"{place}: tag {shorten(tag)!r} {fault} (tags seen: {seen}{more}): "
         f"choose another tag_column or scheme{hint}"
     )
 
@@ -365,9 +365,5 @@ def _place(sentences: Sentences, first: int, starts: NDArray[np.int64], position
 
 def _shown(tag: str) -> str:
     """Return a tag for a list in a message of one line."""
-    cut = _cut(tag)
-    return cut if cut and cut.isprintable() else repr(cut)
-
-
-def _cut(tag: str) -> str:
-    return tag if len(tag) <= SHOWN_CHARACTERS else f"{tag[:SHOWN_CHARACTERS]}..."
+    short = shorten(tag)
+    return short if short and short.isprintable() else repr(short)

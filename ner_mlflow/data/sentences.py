@@ -148,6 +148,8 @@ class Sentences(Sequence[Sentence]):
     def rename_tags(self, rename: Callable[[str], str]) -> Self:
         """Return the sentences with each tag name replaced; equal results become one tag."""
         renamed = [rename(name) for name in self.tag_names]
+        if renamed == list(self.tag_names):
+            return self
         names = tuple(dict.fromkeys(renamed))
         ids = np.array([names.index(name) for name in renamed], dtype=np.int16)
         return self.map_tags(lambda tags, _: ids[tags], names)
@@ -174,7 +176,7 @@ class Sentences(Sequence[Sentence]):
 
     def flat_tags(self) -> Iterator[tuple[int, TagIds, NDArray[np.int64]]]:
         """Yield for each batch its first sentence's number, all tag numbers, and the position where
-        each sentence begins; for a table that selects nothing."""
+        each sentence begins; for a table that holds all sentences of its batches."""
         assert self._order is None
         for first, batch in zip(self._ends[:-1], self._batches, strict=True):
             yield int(first), *_flat(batch)
@@ -209,12 +211,15 @@ class Sentences(Sequence[Sentence]):
         A sentence without a document is one of its own.
         """
         columns = [batch.column("document") for batch in self._batches]
-        names = pa.chunked_array(columns, pa.string()).combine_chunks()
-        ids = names.dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64)
-        ids = ids if self._order is None else ids[self._order]
-        alone = np.flatnonzero(ids < 0)
-        ids[alone] = np.arange(len(alone)) + len(names)
-        return np.unique(ids, return_inverse=True)[1]
+        names = pa.chunked_array(columns, pa.string())
+        if names.null_count == len(names):
+            return np.arange(len(self))
+        ids = names.combine_chunks().dictionary_encode().indices.fill_null(-1)
+        numbers = ids.to_numpy().astype(np.int64)
+        numbers = numbers if self._order is None else numbers[self._order]
+        alone = np.flatnonzero(numbers < 0)
+        numbers[alone] = np.arange(len(alone)) + len(names)
+        return np.unique(numbers, return_inverse=True)[1]
 
     @property
     def arrow_bytes(self) -> int:
@@ -230,11 +235,12 @@ class Sentences(Sequence[Sentence]):
         if self._order is None:
             yield from self._batches
             return
+        if not len(self._order):
+            return
         # Consecutive numbers are one slice.
-        breaks = np.flatnonzero(np.diff(self._order) != 1) + 1
-        for run in np.split(self._order, breaks):
-            if len(run):
-                yield from self._slice(int(run[0]), int(run[-1]) + 1)
+        begins = np.flatnonzero(np.diff(self._order) != 1) + 1
+        for begin, end in pairwise(chain([0], begins.tolist(), [len(self._order)])):
+            yield from self._slice(int(self._order[begin]), int(self._order[end - 1]) + 1)
 
     def _slice(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
         while start < end:
@@ -261,7 +267,7 @@ class Sentences(Sequence[Sentence]):
 
 
 class SentencesBuilder:
-    """A table of sentences in the making."""
+    """Collects sentences and builds their table."""
 
     def __init__(self) -> None:
         self._batches: list[pa.RecordBatch] = []

@@ -14,7 +14,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
 def has_total(name: str) -> bool:
-    """Return whether a name tells the number of shards, as ``train-00000-of-00002`` does."""
+    """Return whether a name states the number of shards, as ``train-00000-of-00002`` does."""
     return _SHARD_OF.search(name) is not None
 
 
@@ -62,8 +62,8 @@ def _check_shards(numbers: Sequence[int], name: str, match: re.Match[str]) -> No
 def _numbered(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
     """Return the one number in which names differ, and the rest of each name.
 
-    Returns an empty list if they differ in more. Numbers that are all years tell sets of their
-    own, no shards.
+    Returns an empty list if they differ in more. If all numbers are years, the files are
+    data sets of their own, not shards.
     """
     pieces = [_DIGITS.split(name) for name in names]
     if len({len(parts) for parts in pieces}) > 1:

@@ -66,7 +66,7 @@ def read_corpus(config: DataConfig) -> Reading:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What reading one file alone gave.
+    """The result of reading one file on its own.
 
     Attributes:
         file: the file.
@@ -107,7 +107,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
 class _SplitBuilder(SentencesBuilder):
     """The sentences of a split.
 
-    ``has_tags`` once a record brought tags of its own; ``place`` is that of the last file.
+    ``has_tags`` is true once a record has tags, not spans. ``place`` is that of the last file.
     """
 
     has_tags = False
@@ -138,7 +138,7 @@ def _read_file(
         read_rows = cast("RowReader", file.format.read)
         return rows.place, read_rows(rows, config, findings, file.split)
     read = cast("FileReader", file.format.read)
-    return f"{file.path}{file.format.place}", read(file.path, config, findings, file.split)
+    return f"{file.path}:", read(file.path, config, findings, file.split)
 
 
 def _append(

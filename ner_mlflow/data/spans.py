@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from ..config.schema import DataConfig
 from ..errors import DataError
+from ..redaction import shorten
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.words import Words, encodable, split_sentences
 from .findings import Findings
 from .formats.base import Span, TextWithSpans, WordsWithSpans
 
-SHOWN_CHARACTERS = 40
 _LAST_OF_BASIC_PLANE = "\uffff"
 _WHITE_SPACE = re.compile(r"\s+")
 
@@ -68,7 +68,7 @@ def cut_text(
 ) -> Iterator[CutSentence]:
     """Yield the sentences of a text, cut into words as the served model cuts them.
 
-    A span's end within a word cuts the word there. The texts of the sentences join to the text.
+    A word is cut where a span begins or ends inside it. The sentences' texts join to the text.
     Offsets are checked against the surfaces that the file names; spans that overlap are resolved
     by ``config.overlaps``, and what is left out or changed is counted.
 
@@ -103,7 +103,7 @@ def cut_text(
 def tag_words(
     record: WordsWithSpans, config: DataConfig, findings: Findings, split: str, place: str
 ) -> list[str]:
-    """Return the IOB2 tags of words with spans, resolved and counted likewise.
+    """Return the IOB2 tags of words with spans, which are resolved and counted as in a text.
 
     Raises:
         DataError: as :func:`cut_text`.
@@ -156,7 +156,7 @@ def _tag_sentence(words: Words, entities: Sequence[_Entity], context: _Context) 
         if not start < offset < end:
             continue
         if start not in cut:
-            context.add("word_cut", repr(_cut(words.texts[number])))
+            context.add("word_cut", repr(shorten(words.texts[number])))
         cut.add(offset)
         text = words.texts[number]
         words.texts[number : number + 1] = text[: offset - start], text[offset - start :]
@@ -252,7 +252,10 @@ def _locate(text: str, span: Span, table: Mapping[int, int] | None) -> tuple[Ext
         return [], "it holds white space only"
     if span.surface is not None and not _fits(text, extents, span.surface):
         there = " ... ".join(text[start:end] for start, end in extents)
-        return [], f"the text has {_cut(there)!r} there, the file names {_cut(span.surface)!r}"
+        return (
+            [],
+            f"the text has {shorten(there)!r} there, the file names {shorten(span.surface)!r}",
+        )
     return _merge(solid, lambda start, end: text[start:end].isspace()), ""
 
 
@@ -291,7 +294,7 @@ def _entities_of_words(
         if fault := _misfit(extents, len(tokens), "words"):
             context.reject(span, fault)
         elif span.surface is not None and _joined(span.surface) != _joined("".join(words)):
-            there, named = _cut(" ".join(words)), _cut(span.surface)
+            there, named = shorten(" ".join(words)), shorten(span.surface)
             context.reject(span, f"the words there are {there!r}, the file names {named!r}")
         elif len(merged := _merge(extents, lambda _start, _end: False)) > 1:
             _leave_out_discontinuous(span, context)
@@ -387,8 +390,4 @@ def _name(span: Span, surface: str | None = None) -> str:
     extents = span.parts or ((span.start, span.end),)
     offsets = ";".join(f"{start!r}-{end!r}" for start, end in extents)
     label = span.label if span.label.isprintable() else repr(span.label)
-    return f"{offsets} {_cut(label)}" + (f" {_cut(surface)!r}" if surface is not None else "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+    return f"{offsets} {shorten(label)}" + (f" {shorten(surface)!r}" if surface is not None else "")

@@ -18,7 +18,8 @@ from ..redaction import one_line
 from .files import suffix_of
 from .findings import Findings
 from .formats.base import Format
-from .formats.brat import BRAT
+from .formats.brat import ANNOTATION_SUFFIX as BRAT_SUFFIX
+from .formats.brat import BRAT, TEXT_SUFFIX
 from .formats.heads import read_head
 from .formats.registry import FORMATS, find_format, recognize
 from .sentences import SPLITS, TRAIN
@@ -34,8 +35,6 @@ from .split_names import (
     splits_of_name,
 )
 
-BRAT_SUFFIX = ".ann"
-TEXT_SUFFIX = ".txt"
 FOLDER_LEVELS = 2
 """Levels of sub-folders that are looked into."""
 MOST_LOOKED_AT = 10_000
@@ -47,7 +46,7 @@ FILES_LEFT_OUT = "files left out"
 """The fact, of no split, that names the files."""
 MOST_NAMED = 200
 
-NO_FORMAT = "its name tells a split, but no format recognises it"
+NO_FORMAT = "its name matches a split, but no format recognises its content"
 BELOW = "it is in a sub-folder, and the folder above holds the splits"
 BESIDE = "it is beside the folder that holds the splits"
 """Reasons why a file is left out, beside those of its name."""
@@ -71,7 +70,7 @@ class _Candidate:
 
     Attributes:
         path: the file.
-        splits: the splits that its name tells.
+        splits: the splits that its name matches.
         format: its format by its content; None if no format recognises it.
         fallback: its format by the settings or its suffix, where its content tells none.
         reason: why it cannot be read, if so.
@@ -102,7 +101,7 @@ class _Candidate:
 
 
 def find_split_files(config: DataConfig, findings: Findings) -> list[SplitFile]:
-    """Return the files of ``config.dataset``, a path or paths with commas between.
+    """Return the files of ``config.dataset``, a path or several paths separated by commas.
 
     The files come by split, in the order of ``SPLITS``. Files that are left out are counted and
     named, with the reason.
@@ -125,7 +124,7 @@ def find_split_files(config: DataConfig, findings: Findings) -> list[SplitFile]:
 
 
 def corpus_paths(dataset: str) -> list[Path]:
-    """Return the existing files and folders that ``dataset`` lists with commas between.
+    """Return the existing files and folders that ``dataset`` lists, separated by commas.
 
     A path may hold commas itself: the longest pieces that exist are taken.
 
@@ -163,11 +162,11 @@ def _missing_path(dataset: str, part: str) -> str:
             return f"{head} (a link to {path.readlink()}, which is not there): mend the link"
         path.stat()
     except PermissionError:
-        return f"{head} (permission denied): allow it to be read"
+        return f"{head} (permission denied): grant read permission"
     except OSError:
         pass
     return (
-        f"{head} (neither is it a hub id, owner/name): give a path that exists; a relative path "
+        f"{head} (and it is not a hub id, owner/name): give a path that exists; a relative path "
         "starts at the current folder, which under mlflow run is the project's: give an absolute "
         "path"
     )
@@ -206,16 +205,14 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
         _leave_out([file for file in top if file is not only], NO_SPLIT, findings)
         return [SplitFile(only.path, TRAIN, _format(only.path, config))]
     if len(files) == 1 and not folders and not readable:
-        _format(files[0], config)  # tells why it cannot be read
+        _format(files[0], config)  # raises the reason why it cannot be read
     way_out = (
-        f"say which is which by splits={readable[0].path.name}=train"
-        if readable
-        else "give their folder"
+        f"assign them by splits={readable[0].path.name}=train" if readable else "give their folder"
     )
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "
-        f"dev.conll or test.conll, and in {folder} there is {there}: rename the files, or {way_out}"
+        f"dev.conll or test.conll, but {folder} holds {there}: rename the files, or {way_out}"
     )
 
 
@@ -332,7 +329,7 @@ def _claim(candidates: Sequence[_Candidate], folder: Path, findings: Findings) -
                 raise DataError(
                     f"{len(claiming)} files of {folder} are {split} by their names "
                     f"({listed(names)}), and they are not numbered shards of one file: keep one "
-                    f"of them, or name those to read by splits={_example(claims, folder)}"
+                    f"of them, or assign files by splits={_example(claims, folder)}"
                 )
             claiming = [claiming[index] for index in order]
         for file in claiming:
@@ -362,7 +359,8 @@ def _claims(split: str, candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _brat_splits(files: Sequence[_Candidate], folder: Path) -> Iterator[tuple[_Candidate, str]]:
     """Yield the split of each brat file.
 
-    It is what the names of all files of its folder tell; else that of the folder; else train.
+    It is the one that its name matches, if the names of all files of its folder match one; else
+    that of the folder; else train.
     """
     own = SPLIT_NAMES.get(folder.name.lower(), TRAIN)
     for _, group in groupby(files, key=lambda file: file.path.parent):
@@ -391,7 +389,7 @@ def _example(claims: dict[str, list[_Candidate]], folder: Path) -> str:
 def _candidates(
     paths: Iterable[Path], config: DataConfig, of_folder: tuple[str, ...] = ()
 ) -> list[_Candidate]:
-    """Return the files with what their names, or those of their folders, tell."""
+    """Return the files with the splits that their names, or those of their folders, match."""
     return [_candidate(path, config, of_folder) for path in _without_texts(paths)]
 
 
@@ -399,7 +397,7 @@ def _candidate(path: Path, config: DataConfig, of_folder: tuple[str, ...]) -> _C
     own = splits_of_name(path.name)
     is_brat = path.suffix.lower() == BRAT_SUFFIX
     if of_folder and is_brat:
-        own = ()  # a document's name says nothing where its folder tells the split
+        own = ()  # a document's name does not count where its folder has a split
     splits = tuple(split for split in SPLITS if split in (*own, *of_folder))
     suffix = suffix_of(path)
     if suffix in _no_corpus()["suffixes"] or path.stem.lower() in _no_corpus()["stems"]:
@@ -408,7 +406,7 @@ def _candidate(path: Path, config: DataConfig, of_folder: tuple[str, ...]) -> _C
         reason = f"{path}: a link to {path.readlink()}, which is not there: mend the link"
         return _Candidate(path, splits, None, None, reason, True)
     if not os.access(path, os.R_OK):
-        reason = f"{path}: cannot be read (permission denied): allow it"
+        reason = f"{path}: cannot be read (permission denied): grant read permission"
         return _Candidate(path, splits, None, None, reason, True)
     chosen = FORMATS.get(config.source_format)
     if is_brat and chosen is None:
@@ -426,7 +424,7 @@ def _candidate(path: Path, config: DataConfig, of_folder: tuple[str, ...]) -> _C
     except DataError as error:
         return _Candidate(path, splits, None, fallback, str(error))
     except OSError as error:
-        reason = f"{path}: cannot be read ({one_line(error)}): take the file away"
+        reason = f"{path}: cannot be read ({one_line(error)}): remove the file"
         return _Candidate(path, splits, None, fallback, reason)
     return _Candidate(path, splits, found and (chosen or found), fallback)
 
@@ -529,7 +527,7 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         files = [path for path in entries if path.is_file() or _is_broken_link(path)]
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be read ({one_line(error.strerror or error)}): allow it"
+            f"{folder}: cannot be read ({one_line(error.strerror or error)}): grant read permission"
         ) from error
     visible = (path for path in folders if not path.name.startswith("_"))
     return sorted(files, key=natural_order), sorted(visible, key=natural_order)

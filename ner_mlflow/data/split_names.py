@@ -1,4 +1,4 @@
-"""Tell splits by the names of files and of hub splits, and by the setting ``splits``."""
+"""Recognise splits by the names of files and hub splits, and read the setting ``splits``."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -26,8 +26,8 @@ SPLIT_NAMES = {
 WORD_ENDINGS = ("set", "data")
 """What may follow such a word without a border, as in ``trainset``."""
 SHOWN_NAMES = 12
-NO_SPLIT = "its name tells no split"
-SEVERAL_SPLITS = "its name tells several splits"
+NO_SPLIT = "its name matches no split"
+SEVERAL_SPLITS = "its name matches several splits"
 NOT_CHOSEN = "the setting splits names others"
 """Reasons why a file or hub split is left out."""
 _LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
@@ -38,7 +38,7 @@ _ACRONYM = re.compile(r"(?<=[A-Z]{2})[a-z]+")
 def splits_of_name(name: str) -> tuple[str, ...]:
     """Return the splits whose names are among the words of a file's or hub split's name.
 
-    Words end at characters that are no letters or digits, between letters and digits, and between
+    Words end at characters that are not letters or digits, between letters and digits, and between
     lower and upper case; otherwise case does not matter.
     """
     found = {
@@ -51,7 +51,7 @@ def splits_of_name(name: str) -> tuple[str, ...]:
 
 
 def split_of_name(name: str) -> str | None:
-    """Return the split that a name of a file or hub split tells; None if it tells none or more."""
+    """Return the one split that the name of a file or hub split matches; else None."""
     splits = splits_of_name(name)
     return splits[0] if len(splits) == 1 else None
 
@@ -60,7 +60,7 @@ def chosen_splits(config: DataConfig) -> dict[str, str]:
     """Return the setting ``splits`` as a table from names of the source to splits.
 
     Raises:
-        DataError: an item is not NAME=SPLIT, its split is none of ours, or a name comes twice.
+        DataError: an item is not NAME=SPLIT, its split is unknown, or a name is given twice.
     """
     chosen: dict[str, str] = {}
     for item in config.splits:
@@ -79,7 +79,7 @@ def chosen_splits(config: DataConfig) -> dict[str, str]:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names with commas between, the first :data:`SHOWN_NAMES` of them."""
+    """Return names separated by commas, the first :data:`SHOWN_NAMES` of them."""
     texts = [str(name) for name in names]
     more = len(texts) - SHOWN_NAMES
     return ", ".join(texts[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

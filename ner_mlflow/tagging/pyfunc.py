@@ -3,7 +3,7 @@
 The model is logged without a schema of its inputs. MLflow would fit the input to a schema before
 the model sees it: it makes texts of null and numbers, keeps the first column of a table whatever
 its name, and refuses an empty list and half a surrogate pair. So the model checks its input itself,
-which also takes a fraction of the time.
+which is also faster.
 """
 
 import json
@@ -35,8 +35,6 @@ MODEL_CONFIG: dict[str, int | str] = {
 
 MLflow passes on only options that were logged with the model.
 """
-
-
 SCORING_SERVER = "mlflow.pyfunc.scoring_server"
 """MLflow's module that answers HTTP requests."""
 UNCHANGED_FORMATS = ("inputs", "instances", "dataframe_records")

@@ -81,7 +81,7 @@ class LoggedModel:
 def log_trained_model(run_id: str, folder: Path, name: str) -> LoggedModel:
     """Log a PyTorch model as a pyfunc that answers as the served model does.
 
-    It is not logged in the transformers flavor, whose pipeline answers otherwise: on 60 texts its
+    It is not logged in the transformers flavor, whose pipeline answers differently: on 60 texts its
     F1 was 0.05, and 0.87 with the aggregation ``first``, where the served model's was 1.
     transformers loads the weights from ``artifacts/model`` of the logged model.
 

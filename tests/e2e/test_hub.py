@@ -283,8 +283,8 @@ def test_an_unknown_id_or_revision_is_one_line(answers: Answers, query: str) -> 
 
 def test_splits_without_a_known_name_are_listed(answers: Answers) -> None:
     assert answers.error("other splits") == (
-        "dataset 'acme/other-splits': none of its splits (extra) is train, validation or test by "
-        "its name: say which is which by splits=extra=train"
+        "dataset 'acme/other-splits': none of its splits (extra) is named after train, validation "
+        "or test: assign them by splits=extra=train"
     )
 
 
@@ -331,17 +331,17 @@ def test_the_setting_splits_chooses_splits_of_the_hub(answers: Answers) -> None:
         "test": ["Debian"],
     }
     assert answers.findings("languages chosen") == [
-        "hub splits that belong to no split of ours: 1 "
+        "hub splits that belong to none of train, validation and test: 1 "
         "(acme/languages, dev_test (the setting splits names others))"
     ]
     assert answers.error("unknown split") == (
-        "splits: no split 'train_fr' in dataset 'acme/languages': there is "
+        "splits: no split 'train_fr' in dataset 'acme/languages': choose among "
         "train_en, train_de, test_de, dev_test"
     )
 
 
 def test_numbers_are_not_named_by_another_column(answers: Answers) -> None:
-    assert "is a number and nothing names it" in answers.error("names of another column")
+    assert "is a number without a name" in answers.error("names of another column")
 
 
 def test_numbers_in_long_lists_are_named_by_their_own_column(answers: Answers) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...config.schema import DataConfig
+from ...errors import DataError
 from ..findings import Findings
 
 
@@ -19,7 +20,7 @@ class Span(NamedTuple):
         label: its type, as the source spells it.
         surface: its text as the file names it, against which offsets are checked; None if the file
             does not name it.
-        parts: the parts of a discontinuous span, each as start and end; else empty.
+        parts: the parts of a discontinuous span, as (start, end); empty for other spans.
     """
 
     start: int
@@ -53,7 +54,7 @@ class WordsWithSpans(NamedTuple):
 class TextWithSpans(NamedTuple):
     """A running text with spans that count characters.
 
-    ``document`` names the text; None: it is named by its position.
+    ``document`` names the text; if it is None, the position does.
     """
 
     text: str
@@ -86,6 +87,11 @@ class AnnotatedText(NamedTuple):
     scores: Sequence[float] | None = None
     sentence_lengths: Sequence[int] | None = None
 
+    @property
+    def id_field(self) -> dict[str, str]:
+        """The field ``id`` of a row for this text; empty if the text has no id."""
+        return {} if self.document is None else {"id": self.document}
+
 
 @dataclass(frozen=True)
 class Head:
@@ -110,7 +116,7 @@ class Head:
 
 
 def _no_file(name: str) -> None:
-    """Rows of no file have none beside it."""
+    """Return None: there are no files beside these rows."""
 
 
 class Rows(NamedTuple):
@@ -136,7 +142,7 @@ FileReader = Callable[[Path, DataConfig, Findings, str], Iterator[Record]]
 It raises DataError, with the place, for what it cannot read.
 """
 RowReader = Callable[[Rows, DataConfig, Findings, str], Iterator[Record]]
-"""Reads rows, likewise."""
+"""Reads rows; takes the same settings, collector and split, and raises the same error."""
 Writer = Callable[[Path, Iterable[AnnotatedText]], None]
 """Writes texts to a file, as a stream."""
 
@@ -153,8 +159,6 @@ class Format:
         matches: whether the beginning of a file is of this format.
         read: reads rows where ``is_rows``, else a file.
         is_rows: the format is one of rows, whether in JSON, Parquet or on the hub.
-        place: what stands between the path and the number of a place in a file: ``:`` for lines;
-            rows know their own.
         suffixes: suffixes of files of this format; the first is that of written files.
         write: writes a file; None if the format is only read.
     """
@@ -167,13 +171,33 @@ class Format:
     read: FileReader | RowReader
     is_rows: bool
     suffixes: tuple[str, ...]
-    place: str = ":"
     write: Writer | None = None
 
 
 def source_of(place: str) -> str:
     """Return the file or the split of the hub that the first part of a place is in."""
     return re.sub(r"(:|, (row|item) )$", "", place)
+
+
+def find_field(row: Mapping[str, Any], names: Sequence[str], place: str, way_out: str) -> str:
+    """Return the first of these fields that a row has.
+
+    Args:
+        row: the row.
+        names: names of fields; earlier names are preferred.
+        place: where the row is, for messages.
+        way_out: the end of the message if the row has none of them.
+
+    Raises:
+        DataError: the row has none of them.
+    """
+    for name in names:
+        if name in row:
+            return name
+    raise DataError(
+        f"{place}: no field {' or '.join(map(repr, names))} "
+        f"among {', '.join(map(repr, row)) or 'none'}: {way_out}"
+    )
 
 
 def string_field(row: Mapping[str, Any], names: Sequence[str]) -> str | None:

@@ -6,7 +6,7 @@ from itertools import accumulate
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import Span
+from .base import Span, TaggedWords
 
 PREFIXES = frozenset("BIESLUMW")
 BEGINS = frozenset("BSUW")
@@ -48,6 +48,26 @@ class BlankTokens:
     def learn(self, tags: Sequence[str]) -> None:
         """Take note of the scheme; it tells how entities of one word are marked."""
         self._prefixes.update(prefix for prefix, _ in map(_split, tags))
+
+    def finish(
+        self,
+        tokens: Sequence[str],
+        tags: Sequence[str],
+        place: str,
+        position: int,
+        document: str | None,
+    ) -> TaggedWords | None:
+        """Return a sentence without its blank tokens; None, counted, if no word is left.
+
+        Raises:
+            DataError: as :meth:`drop`.
+        """
+        if "" in tokens or any(map(str.isspace, tokens)):
+            tokens, tags = self.drop(tokens, tags, place)
+        if tokens:
+            return TaggedWords(tokens, tags, position, document)
+        self._findings.add("row_without_words", self._split, place)
+        return None
 
     def drop(
         self, tokens: Sequence[str], tags: Sequence[str], place: str

@@ -42,7 +42,8 @@ def read_brat(
     spans of several parts are discontinuous.
 
     Raises:
-        DataError: there is no text beside the file, it is not UTF-8, or a line is no annotation.
+        DataError: there is no text beside the file, it is not UTF-8, or a line is no
+            annotation.
     """
     found: list[tuple[str, Parts, str | None]] = []
     others: Counter[str] = Counter()
@@ -55,8 +56,8 @@ def read_brat(
         match = _SPAN.fullmatch(line)
         if match is None:
             raise DataError(
-                f"{path}:{number}: {line!r} is no annotation of brat: write the number, the type "
-                "with the offsets, and the text, with tabs between"
+                f"{path}:{number}: {line!r} is not a brat annotation: write its number, its type "
+                "with the offsets, and its text, separated by tabs"
             )
         label, offsets, surface = match.groups()
         parts = tuple(
@@ -78,7 +79,7 @@ def _matches(head: Head) -> bool:
 BRAT = Format(
     name="brat",
     title="brat",
-    summary="a file of annotations (.ann) beside each text (.txt)",
+    summary="an annotation file (.ann) beside each text file (.txt)",
     example="T1\tSOFTWARE 0 5\tRedis\nT2\tOS 9 15\tUbuntu\n",
     matches=_matches,
     read=read_brat,
@@ -108,8 +109,10 @@ def _read_text(path: Path) -> str:
 
 
 def _fitting_text(text: str, found: Sequence[tuple[str, Parts, str | None]]) -> str:
-    """Return the text as its annotations count it: some tools count no mark of the byte order, or
-    a line end of two characters as one."""
+    r"""Return the text as its annotations count it.
+
+    Some tools do not count the byte order mark, or count ``\r\n`` as one character.
+    """
     readings = [text, text.removeprefix(BYTE_ORDER_MARK)]
     readings += [reading.replace("\r\n", "\n") for reading in readings]
     readings = list(dict.fromkeys(readings))

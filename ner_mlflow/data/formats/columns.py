@@ -1,4 +1,4 @@
-"""Choose the columns of words and tags in a file of columns, or refuse with what is in them."""
+"""Choose the columns of words and tags in CoNLL and CSV files; errors show what columns hold."""
 
 import re
 from collections import Counter
@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ...config.schema import DataConfig
 from ...errors import DataError
+from ...redaction import shorten
 
 SAMPLE_ROWS = 20_000
 """Rows at the beginning of a file by which its columns are chosen."""
@@ -73,19 +74,19 @@ OTHER_NAMES = (
 CHUNK_TYPES = frozenset(
     ("NP", "VP", "PP", "ADVP", "SBAR", "ADJP", "PRT", "CONJP", "INTJ", "LST", "UCP")
 )
-"""Types of chunks, which are no entities."""
+"""Types of chunks, which are not entities."""
 TAG_SHARE = 0.8
 """A column holds entity tags if this share of its values looks like one."""
 ENOUGH_ROWS = 20
 """Files with fewer rows are not judged by how their words are distributed."""
 ENOUGH_ROWS_FOR_VARIETY = 2_000
 FEWEST_WORDS = 60
-"""A column with no more different values in so many rows holds no words; larger than a set of
-part-of-speech tags."""
+"""A column of so many rows with no more different values than this does not hold words, if another
+column is far more varied. The number exceeds every set of part-of-speech tags."""
 MORE_VARIED = 5
-"""A column of words has at least so many times the values of one that holds none."""
+"""Another column is far more varied if it has at least this many times the different values."""
 LONG_RUNS = 2
-"""Mean rows of a run of equal values, from which a column holds no words."""
+"""A column does not hold words if its runs of equal values have at least this mean length."""
 SHOWN_VALUES = 3
 SHOWN_CHARACTERS = 20
 SHOWN_COLUMNS = 12
@@ -145,7 +146,7 @@ def is_header(cells: Sequence[str], *chosen: str) -> bool:
 
 
 def find_role(names: Sequence[str], role: str) -> int | None:
-    """Return the position of the column with the most preferred name of a role; None: none."""
+    """Return the position of the column with the most preferred name of a role, or None."""
     normalized = [normalize(name) for name in names]
     for name in _NAMES[role]:
         if name in normalized:
@@ -170,10 +171,10 @@ def holds_tags(values: Mapping[str, int]) -> bool:
 
 
 def modal_columns(lines: Sequence[str]) -> int:
-    """Return how many columns most of the lines have that do not begin with ``#``.
+    """Return the number of columns that most lines have, ignoring lines that begin with ``#``.
 
-    Tabs separate columns if most lines hold one, else blanks. Returns 0 without lines, or if the
-    lines that differ are too many for a file of columns.
+    Tabs separate columns if half of the lines hold one, else blanks. Returns 0 if there are no
+    lines, or if too many of them have another number of columns.
     """
     rows = [line for line in lines if not line.startswith("#")] or lines
     rows = [line for line in rows if not line.startswith("-DOCSTART-")]
@@ -197,7 +198,7 @@ def find_separator(rows: Sequence[str]) -> str:
 
 
 def split_cells(line: str, separator: str) -> list[str]:
-    """Return the cells of a line; runs of blanks are one separator, and none at the ends is."""
+    """Return the cells of a line; a run of blanks is one separator, blanks at the ends are none."""
     cells = line.split(separator)
     return [cell for cell in cells if cell] if separator == " " and "" in cells else cells
 
@@ -205,7 +206,7 @@ def split_cells(line: str, separator: str) -> list[str]:
 def position_of(
     wanted: str, names: Sequence[str], count: int, place: str, setting: str
 ) -> int | None:
-    """Return the position, from 0, of a column that a setting names or numbers; None: it is empty.
+    """Return the position, from 0, of the column that a setting gives, or None if it is empty.
 
     Raises:
         DataError: there is no such column.
@@ -252,8 +253,8 @@ def choose_columns(
     count = len(values)
     if count < 2:
         raise DataError(
-            f"{place}: one column, a word and a tag are needed: add the missing one, or name the "
-            "file's format with source_format"
+            f"{place}: only one column, but words and tags need one each: add the other, or "
+            "give the file's format as source_format"
         )
     given_word = position_of(config.token_column, names, count, place, "token_column")
     given_tag = position_of(config.tag_column, names, count, place, "tag_column")
@@ -319,7 +320,7 @@ class _Sample:
         ):
             return (
                 f"column {word + 1} holds only {len(counts)} different values in {self._rows:,} "
-                "rows, hardly words"
+                "rows, too few for words"
             )
         return ""
 
@@ -367,7 +368,7 @@ class _Sample:
         return holds_tags(self._counts[at])
 
     def _is_rival(self, at: int, tag: int) -> bool:
-        """Return whether a column may be meant instead; a lone O tells nothing beside entities."""
+        """Return whether a column may hold the tags instead; one with O only may not."""
         is_plain = len(self._counts[at]) == 1
         return self._is_tags(at) and not (is_plain and len(self._counts[tag]) > 1)
 
@@ -407,5 +408,5 @@ def _is_number(value: str) -> bool:
 
 
 def _show(value: str) -> str:
-    cut = value[:SHOWN_CHARACTERS] + ("..." if len(value) > SHOWN_CHARACTERS else "")
-    return cut if cut.isprintable() and cut else repr(cut)
+    short = shorten(value, SHOWN_CHARACTERS)
+    return short if short and short.isprintable() else repr(short)

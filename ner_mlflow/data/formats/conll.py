@@ -1,4 +1,4 @@
-"""CoNLL files: a word and its tags a line, a blank line between sentences."""
+"""CoNLL files: one word with its tags per line, and a blank line between sentences."""
 
 import re
 from collections import Counter
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...config.schema import DataConfig
 from ...errors import DataError
+from ...redaction import shorten
 from ..files import read_line_blocks
 from ..findings import Findings
 from .base import Format, Head, TaggedWords
@@ -23,7 +24,7 @@ from .columns import (
     split_cells,
 )
 from .document_lines import Documents, begins_document
-from .tag_names import name_tag, open_tag_names
+from .tag_names import open_tag_names, read_tag
 
 OWN_SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bilou")
 """Suffixes that no other format has."""
@@ -32,6 +33,8 @@ COMMENT_WORDS = (
     *("begin", "end"),  # of documents, in CoNLL-2012
 )
 """A line ``#`` with one of these words is a comment, even if it has as many cells as others."""
+SHOWN_CHARACTERS = 60
+"""Characters of a line that a message shows."""
 MARKS = "#-"
 """First characters of lines that may be comments or begin a document."""
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.*)")
@@ -45,18 +48,20 @@ def read_conll(
 ) -> Iterator[TaggedWords]:
     """Yield the sentences of a file.
 
-    Tabs or blanks separate the columns, and all rows have as many as the first rows. A line
-    ``-DOCSTART-`` or ``# newdoc`` begins a new document. Tells the columns as the fact ``columns``.
+    Tabs or blanks separate the columns, and all rows have as many columns as the first rows. A line
+    ``-DOCSTART-`` or ``# newdoc`` begins a new document. The fact ``columns`` records the columns.
 
     Raises:
-        DataError: the columns are not clear, a row has another number of columns, a word is blank,
+        DataError: the columns are ambiguous, a row has another number of columns, a word is blank,
             or the text is not UTF-8.
     """
     sample, blocks = _read_sample(path)
     layout = _Layout(path, sample, config)
     if layout.header:
         line = sample[layout.header - 1]
-        findings.add("header_skipped", split, f"{path}:{layout.header}", _cut(line))
+        findings.add(
+            "header_skipped", split, f"{path}:{layout.header}", shorten(line, SHOWN_CHARACTERS)
+        )
         blocks = _without_line(blocks, layout.header)
     if layout.has_rows:
         findings.facts[split, "columns"] = str(layout.columns)
@@ -73,7 +78,7 @@ def read_conll(
     has_blank = False
     is_first = True
     first_line = 1
-    for first, lines in blocks:
+    for first, lines in chain(blocks, [(0, [""])]):  # a blank line ends the last sentence
         for number, line in enumerate(lines, first):
             cells = line.split(separator)
             if splits_blanks and "" in cells:
@@ -92,42 +97,39 @@ def read_conll(
                         blanks.refuse(f"{path}:{number}", word)
                         has_blank = True
                 elif kind == "comment":
-                    findings.add("comment_skipped", split, f"{path}:{number}", _cut(line))
+                    findings.add(
+                        "comment_skipped",
+                        split,
+                        f"{path}:{number}",
+                        shorten(line, SHOWN_CHARACTERS),
+                    )
                     continue
                 else:  # blank, document
                     if tokens:
                         is_first = False
-                        place = f"{path}:{first_line}"
-                        if has_blank:
-                            tokens, tags = blanks.drop(tokens, tags, place)
-                            has_blank = False
-                        if tokens:
-                            yield TaggedWords(tokens, tags, first_line, documents.name)
-                        else:
-                            findings.add("row_without_words", split, place)
-                        tokens, tags = [], []
+                        document = documents.name
+                        if not has_blank:
+                            yield TaggedWords(tokens, tags, first_line, document)
+                        elif sentence := blanks.finish(
+                            tokens, tags, f"{path}:{first_line}", first_line, document
+                        ):
+                            yield sentence
+                        tokens, tags, has_blank = [], [], False
                     if kind == "document":
                         documents.begin(line, number, is_first)
                     continue
             tag = known.get(cells[tag_at])
             if tag is None:
-                tag = known[cells[tag_at]] = _tag(cells[tag_at], names, f"{path}:{number}")
+                cell = cells[tag_at]
+                tag = known[cell] = read_tag(cell.strip(" \t"), names, f"{path}:{number}")
             if not tokens:
                 first_line = number
             tokens.append(word)
             tags.append(tag)
-    if tokens:
-        place = f"{path}:{first_line}"
-        if has_blank:
-            tokens, tags = blanks.drop(tokens, tags, place)
-        if tokens:
-            yield TaggedWords(tokens, tags, first_line, documents.name)
-        else:
-            findings.add("row_without_words", split, place)
 
 
 class _Layout:
-    """How the lines of a file are to be read, by its beginning.
+    """How to read the lines of a file, as its beginning shows.
 
     Attributes:
         separator: a tab or a blank.
@@ -199,7 +201,7 @@ class _Layout:
         """Return the cells of a row.
 
         Raises:
-            DataError: there are more or less than the file has columns.
+            DataError: there are more or fewer cells than the file has columns.
         """
         count = self.columns.count
         fitting = self._trim(line, count)
@@ -209,18 +211,19 @@ class _Layout:
         blanks = "tabs" if self.separator == "\t" else "blanks"
         raise DataError(
             f"{self._path}:{number}: {found} column{'s' * (found != 1)} where the file has "
-            f"{count}: {_cut(line)!r}: give {count} columns with {blanks} between"
+            f"{count}: {shorten(line, SHOWN_CHARACTERS)!r}: give {count} columns, separated "
+            f"by {blanks}"
         )
 
     def _trim(self, line: str, count: int) -> list[str]:
-        """Return the cells of a line, without separators at its end if they are too many."""
+        """Return the cells of a line; if there are too many, ignore separators at its end."""
         cells = split_cells(line, self.separator)
         if len(cells) > count:
             return split_cells(line.rstrip(" \t"), self.separator)
         return cells
 
     def _count(self, lines: Sequence[str]) -> int:
-        """Return how many columns a file has; a last column that is always empty is none."""
+        """Return how many columns a file has; a last column that is always empty does not count."""
         if not lines:
             return 2
         separator = self.separator
@@ -274,7 +277,7 @@ def _read_sample(path: Path) -> tuple[list[str], Blocks]:
 
 
 def _without_line(blocks: Blocks, number: int) -> Blocks:
-    """Yield blocks with a blank line in place of one that was read already."""
+    """Yield blocks with a blank line in place of one that was already read."""
     for first, lines in blocks:
         if first <= number < first + len(lines):
             lines[number - first] = ""
@@ -285,21 +288,10 @@ def _is_marked(line: str) -> bool:
     return line[0] == "#" or begins_document(line)
 
 
-def _tag(cell: str, names: Sequence[str] | None, place: str) -> str:
-    tag = cell.strip(" \t")
-    if not tag:
-        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
-    return name_tag(tag, names, place) if names and tag.isdecimal() else tag
-
-
-def _cut(line: str) -> str:
-    return line[:60] + ("..." if len(line) > 60 else "")
-
-
 def _matches(head: Head) -> bool:
     if head.kind != "lines":
         return False
-    # Broken rows do not make it another format: reading names them.
+    # A file with broken rows is still CoNLL: reading reports them.
     return (
         not head.lines
         or modal_columns(head.lines) > 1
@@ -311,7 +303,7 @@ def _matches(head: Head) -> bool:
 CONLL = Format(
     name="conll",
     title="CoNLL",
-    summary="a word and its tags a line, in columns; a blank line ends a sentence",
+    summary="one word with its tags per line, in columns; a blank line ends a sentence",
     example="Redis\tB-SOFTWARE\non\tO\nUbuntu\tB-OS\n",
     matches=_matches,
     read=read_conll,

@@ -1,4 +1,4 @@
-"""Write CoNLL files: a word and its tag a line, with a tab between."""
+"""Write CoNLL files: one word and its tag per line, separated by a tab."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -19,11 +19,11 @@ SEPARATORS = ("\t", "\n", "\r")
 def write_conll(path: Path, texts: Iterable[AnnotatedText]) -> None:
     """Write the sentences of texts with a blank line after each, and their tags in IOB2.
 
-    A line ``-DOCSTART-`` begins each document, unless there is only one text. Texts without a
-    document get none.
+    A line ``-DOCSTART-`` begins each document. There is none if there is only one text, and none
+    for texts without a document.
 
     Raises:
-        DataError: a word or a type cannot stand in such a file.
+        DataError: the format cannot hold a word or a type.
     """
     with open_output(path) as file:
         is_first = True
@@ -62,10 +62,10 @@ def _with_marks(texts: Iterable[AnnotatedText]) -> Iterator[tuple[AnnotatedText,
 
 
 def _check(field: str) -> str:
-    """Return a word or tag that a reader finds again as it is.
+    """Return a word or tag that a reader would read back unchanged.
 
     Raises:
-        DataError: it is none.
+        DataError: a reader would not.
     """
     if (
         field != field.strip()
@@ -74,7 +74,7 @@ def _check(field: str) -> str:
         or field.startswith((DOCUMENT_MARK, COMMENT_MARK))
     ):
         raise DataError(
-            f"CoNLL cannot hold {shown(field)}, a word or tag that reads as a mark, a blank or "
-            "several columns: write another format"
+            f"CoNLL cannot hold {shown(field)}, which would be read as a mark, a blank or several "
+            "columns: write another format"
         )
     return field

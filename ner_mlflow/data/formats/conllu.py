@@ -35,7 +35,7 @@ def read_conllu(
     left out and counted. ``tag_column`` names a column or a key of MISC.
 
     Raises:
-        DataError: nothing in the file is an entity tag, or several things are; a row has another
+        DataError: the file has no entity tags, or has them in several places; a row has another
             number of columns; a range or an empty node has a tag; the text is not UTF-8.
     """
     lines = read_lines(path)
@@ -51,17 +51,7 @@ def read_conllu(
     tags: list[str] = []
     first_line = 1
     is_first = True
-
-    def finish() -> Iterator[TaggedWords]:
-        kept, kept_tags = tokens, tags
-        if any(map(is_blank, tokens)):
-            kept, kept_tags = blanks.drop(tokens, tags, f"{path}:{first_line}")
-        if kept:
-            yield TaggedWords(kept, kept_tags, first_line, documents.name)
-        elif tokens:
-            findings.add("row_without_words", split, f"{path}:{first_line}")
-
-    for number, line in chain(begin, lines):
+    for number, line in chain(begin, lines, [(0, "")]):  # a blank line ends the last sentence
         is_comment = layout.is_comment(line)
         is_document = is_comment and begins_document(line)
         if is_comment and not is_document:
@@ -70,7 +60,9 @@ def read_conllu(
         if is_document or not line or line.isspace():
             if tokens:
                 is_first = False
-                yield from finish()
+                place = f"{path}:{first_line}"
+                if sentence := blanks.finish(tokens, tags, place, first_line, documents.name):
+                    yield sentence
                 tokens, tags = [], []
             if is_document:
                 documents.begin(line, number, is_first)
@@ -99,7 +91,6 @@ def read_conllu(
             first_line = number
         tokens.append(word)
         tags.append(tag)
-    yield from finish()
 
 
 class _Layout:
@@ -108,7 +99,7 @@ class _Layout:
     Attributes:
         word: position of the column of words.
         has_rows: whether the sample has rows.
-        described: words and tags, for people.
+        described: the columns of words and tags, as a text for people.
     """
 
     def __init__(self, path: Path, sample: Sequence[tuple[int, str]], config: DataConfig) -> None:
@@ -149,7 +140,7 @@ class _Layout:
         self.described = f"word {self._names[self.word]}, tag {tag}"
 
     def is_comment(self, line: str) -> bool:
-        """Return whether a line is a comment; without a column ID, the word # is none."""
+        """Return whether a line is a comment; without a column ID, # may be a word."""
         return line.startswith("#") and (
             self._id is not None
             or line.count("\t") + 1 != len(self._names)
@@ -160,13 +151,13 @@ class _Layout:
         """Return the cells of a row.
 
         Raises:
-            DataError: there are more or less than the file has columns.
+            DataError: there are more or fewer cells than the file has columns.
         """
         cells = line.split("\t")
         if len(cells) != len(self._names):
             raise DataError(
                 f"{self._path}:{number}: {len(cells)} column{'s' * (len(cells) != 1)} where the "
-                f"file has {len(self._names)}: give {len(self._names)} columns with tabs between"
+                f"file has {len(self._names)}: give {len(self._names)} columns, separated by tabs"
             )
         return cells
 
@@ -174,11 +165,12 @@ class _Layout:
         """Return whether a row is a word, not a range or an empty node.
 
         Raises:
-            DataError: its ID is none.
+            DataError: its ID is not a number.
         """
         if self._id is not None and not _ID.fullmatch(cells[self._id].strip()):
             raise DataError(
-                f"{self._path}:{number}: the ID {cells[self._id]!r} is no number: number the words"
+                f"{self._path}:{number}: the ID {cells[self._id]!r} is not a number: number the "
+                "words"
             )
         return self._is_word(cells)
 
@@ -240,14 +232,13 @@ class _Layout:
             )
         held = f" (MISC holds {', '.join(sorted(keys)[:8])})" if keys else ""
         raise DataError(
-            f"{self._path}: a CoNLL-U file without entity tags: neither MISC, under "
-            f"{', '.join(MISC_KEYS[:4])}, ..., nor a column of its own has some{held}: give the "
-            "key or the column as tag_column"
+            f"{self._path}: no entity tags, neither in MISC under {', '.join(MISC_KEYS[:4])}, ..., "
+            f"nor in a column of their own{held}: give the key or the column as tag_column"
         )
 
 
 def _holds_entities(values: Counter[str]) -> bool:
-    """Return whether values are entity tags; words without an entity may have none."""
+    """Return whether values are entity tags; words outside entities may have no value."""
     return bool(values) and holds_tags(values)
 
 
@@ -278,8 +269,8 @@ def _matches(head: Head) -> bool:
 CONLLU = Format(
     name="conllu",
     title="CoNLL-U",
-    summary="the ten columns of Universal Dependencies, or those of # global.columns, with entity "
-    "tags in MISC (NER=B-ORG) or in a column of their own",
+    summary="the ten columns of Universal Dependencies, or those that # global.columns names, with "
+    "entity tags in MISC (NER=B-ORG) or in a column of their own",
     example="# text = Redis\n1\tRedis\t_\tPROPN\t_\t_\t0\troot\t_\tNER=B-SOFTWARE\n",
     matches=_matches,
     read=read_conllu,

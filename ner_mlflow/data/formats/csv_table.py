@@ -1,4 +1,4 @@
-"""CSV tables: a word a row with a column of sentences, or a sentence a row."""
+"""CSV tables: one word per row with a column of sentences, or one sentence per row."""
 
 import csv
 from collections import Counter
@@ -22,17 +22,17 @@ from .columns import (
     normalize,
 )
 from .list_texts import is_list_text, read_list_text
-from .tag_names import name_tag, open_tag_names
+from .tag_names import open_tag_names, read_tag
 
 SEPARATORS = (",", ";", "\t", "|")
 CSV_SUFFIXES = (".csv", ".tsv")
 MOST_WORDS = 5_000
-"""A longer sentence shows that nothing tells where sentences end."""
+"""A longer sentence shows that the table does not mark the ends of sentences."""
 TEXT_NAME = "sentence"
 """The name of a column that holds numbers of sentences, or their texts where no other does."""
 
 Row = tuple[int, list[str]]
-"""The first line of a row, and its cells."""
+"""The number of a row's first line, and its cells."""
 
 
 def read_csv(
@@ -40,13 +40,13 @@ def read_csv(
 ) -> Iterator[TaggedWords]:
     """Yield the sentences of a table.
 
-    With a word a row, a sentence begins where the column of sentences has a new value, which may
-    stand in each of its rows or in the first only; without such a column, an empty row ends it.
-    With a sentence a row, words and tags are lists, or have blanks between.
+    If a row is a word, a sentence begins where the column of sentences has a new value. The value
+    may be in every row of the sentence or only in the first. Without such a column, an empty row
+    ends a sentence. If a row is a sentence, words and tags are lists, or are separated by blanks.
 
     Raises:
-        DataError: the columns are not clear, a row has another number of cells, a quote is broken,
-            nothing tells where sentences end, or the text is not UTF-8.
+        DataError: the columns are ambiguous, a row has another number of cells, a quote is broken,
+            the ends of sentences are unknown, or the text is not UTF-8.
     """
     table = _Table(path, config, findings, split)
     if table.is_empty:
@@ -57,16 +57,16 @@ def read_csv(
 
 
 class _Table:
-    """A table that was opened.
+    """An open table.
 
     Attributes:
         path: the file.
         columns: the columns of words and tags.
-        sentence: position of the column of sentences; None: there is none.
-        document: position of the column of documents; None: there is none.
+        sentence: position of the column of sentences, or None.
+        document: position of the column of documents, or None.
         holds_sentences: a row is a sentence, not a word.
-        rows: all rows behind the header.
-        is_empty: there are none.
+        rows: all rows after the header.
+        is_empty: whether there are no rows.
         tags: the different tags of the first rows.
     """
 
@@ -101,7 +101,7 @@ class _Table:
         """Return the cells of a row.
 
         Raises:
-            DataError: there are more or less than in the first row.
+            DataError: there are more or fewer than in the first row.
         """
         line, cells = row
         if len(cells) != self._count:
@@ -171,13 +171,9 @@ def _read_word_rows(
     current = before = ""
 
     def finish() -> Iterator[TaggedWords]:
-        kept, kept_tags = tokens, tags
-        if any(map(is_blank, tokens)):
-            kept, kept_tags = blanks.drop(tokens, tags, f"{path}:{first_line}")
-        if kept:
-            yield TaggedWords(kept, kept_tags, first_line, document)
-        elif tokens:
-            findings.add("row_without_words", split, f"{path}:{first_line}")
+        place = f"{path}:{first_line}"
+        if tokens and (sentence := blanks.finish(tokens, tags, place, first_line, document)):
+            yield sentence
 
     for row in table.rows:
         line, cells = row
@@ -208,13 +204,13 @@ def _read_word_rows(
         cell = cells[columns.tag]
         tag = known.get(cell)
         if tag is None:
-            tag = known[cell] = _tag(cell, names, f"{path}:{line}")
+            tag = known[cell] = read_tag(cell.strip(" "), names, f"{path}:{line}")
         tokens.append(word)
         tags.append(tag)
         if len(tokens) > MOST_WORDS:
             raise DataError(
                 f"{path}:{first_line}: a sentence of more than {MOST_WORDS:,} words: add a column "
-                "'sentence_id', or an empty row behind each sentence"
+                "'sentence_id', or an empty row after each sentence"
             )
     yield from finish()
 
@@ -232,7 +228,8 @@ def _read_sentence_rows(
         cells = table.fit(row)
         place = f"{path}:{line}"
         tokens = read_list_text(cells[columns.word], place)
-        tags = [_tag(tag, names, place) for tag in read_list_text(cells[columns.tag], place)]
+        items = read_list_text(cells[columns.tag], place)
+        tags = [read_tag(item.strip(" "), names, place) for item in items]
         if not tokens and not tags:
             if config.blank_tokens != "drop":
                 raise DataError(
@@ -244,13 +241,9 @@ def _read_sentence_rows(
             raise DataError(
                 f"{place}: {len(tokens)} tokens but {len(tags)} tags: give one tag for each token"
             )
-        if any(map(is_blank, tokens)):
-            tokens, tags = blanks.drop(tokens, tags, place)
-            if not tokens:
-                findings.add("row_without_words", split, place)
-                continue
         document = cells[table.document] or None if table.document is not None else None
-        yield TaggedWords(tokens, tags, line, document)
+        if sentence := blanks.finish(tokens, tags, place, line, document):
+            yield sentence
 
 
 def _read_rows(path: Path, separator: str) -> Iterator[Row]:
@@ -290,7 +283,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _header(cells: Sequence[str], config: DataConfig) -> tuple[str, ...]:
-    """Return the names of columns, if the first row holds such."""
+    """Return the names of columns if the first row holds them, else nothing."""
     is_named = is_header(cells, config.token_column, config.tag_column)
     return tuple(cell.strip() for cell in cells) if is_named else ()
 
@@ -324,13 +317,6 @@ def _check_quotes(word: str, count: int, path: Path, line: int) -> None:
         )
 
 
-def _tag(cell: str, names: Sequence[str] | None, place: str) -> str:
-    tag = cell.strip(" ")
-    if not tag:
-        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
-    return name_tag(tag, names, place) if names and tag.isdecimal() else tag
-
-
 def _matches(head: Head) -> bool:
     if head.kind != "lines" or not head.lines:
         return False
@@ -351,7 +337,7 @@ def _has_sentences(names: Sequence[str]) -> bool:
 CSV = Format(
     name="csv",
     title="CSV",
-    summary="a word a row with a column of sentences, as pandas writes it, or a sentence a row",
+    summary="one word per row with a column that numbers the sentences, or one sentence per row",
     example="Sentence #,Word,POS,Tag\nSentence: 1,Redis,NNP,B-SOFTWARE\n,on,IN,O\n",
     matches=_matches,
     read=read_csv,

@@ -1,4 +1,4 @@
-"""doccano: JSON lines with a text and labels as spans of characters, in all its shapes."""
+"""doccano: JSON lines with a text and labels as spans of characters, from any version."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,14 +6,16 @@ from pathlib import Path
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, string_field
+from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, find_field, string_field
 from .json_files import write_json_lines
 from .label_studio import ANSWER_MARKS
 from .span_items import (
     DOCUMENT_FIELDS,
     EMPTY,
     LONG_OFFSETS,
+    NO_SPANS,
     OFFSETS,
+    RELATIONS,
     STRINGS,
     TRIPLES,
     check_object,
@@ -27,7 +29,6 @@ from .tag_names import row_label_names
 
 LABEL_FIELDS = ("label", "labels", "annotations", "entities")
 """Names of the field of the spans in doccano's versions."""
-RELATIONS = "relations"
 
 
 def read_doccano(
@@ -36,19 +37,14 @@ def read_doccano(
     """Yield the texts of an export; relations are counted as left out.
 
     Raises:
-        DataError: a row has no text or no labels, or a label is no span.
+        DataError: a row has no text or no labels, or a label is not a span.
     """
     label_names = row_label_names(config, rows)
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "label": [[start, end, "TYPE"]]}')
         text = read_text(row, config.text_column, place)
-        name = next((name for name in LABEL_FIELDS if name in row), None)
-        if name is None:
-            raise DataError(
-                f"{place}: no field {' or '.join(map(repr, LABEL_FIELDS))} among "
-                f"{', '.join(map(repr, row))}: give an empty list where nothing is labelled"
-            )
+        name = find_field(row, LABEL_FIELDS, place, NO_SPANS)
         if spans_shape(row[name]) == STRINGS:
             raise DataError(
                 f"{place}: {name!r} is {shown(row[name])}, labels of whole texts: export a project "
@@ -65,8 +61,8 @@ def write_doccano(path: Path, texts: Iterable[AnnotatedText]) -> None:
     write_json_lines(
         path,
         (
-            ({} if text.document is None else {"id": text.document})
-            | {
+            {
+                **text.id_field,
                 "text": text.text,
                 "label": [[span.start, span.end, span.label] for span in text.spans],
             }
@@ -91,7 +87,7 @@ def _matches(head: Head) -> bool:
 DOCCANO = Format(
     name="doccano",
     title="doccano",
-    summary="JSON lines with a text and its labels as [start, end, TYPE], or as objects",
+    summary="JSON lines with a text and its spans, as [start, end, TYPE] or as objects",
     example='{"id": 1, "text": "Redis on Ubuntu", "label": [[0, 5, "SOFTWARE"], [9, 15, "OS"]]}',
     matches=_matches,
     read=read_doccano,

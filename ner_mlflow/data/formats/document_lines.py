@@ -1,4 +1,4 @@
-"""Know the lines of column files that begin a document."""
+"""Recognise the lines of column files that begin a document, and name the documents."""
 
 import re
 from pathlib import Path
@@ -13,18 +13,15 @@ _NAMED = re.compile(
 _LINE = re.compile(
     rb"^(?:-DOCSTART-[\s]|-DOCSTART-$|#[ \t]*newdoc\b|#begin document )", re.MULTILINE
 )
-LONGEST = 32
-"""Bytes that show a line to begin a document."""
 
 
 class Documents:
     """Names the documents of a file as its lines are read.
 
-    A file with one document, which begins before the first sentence, says nothing about documents:
-    its sentences have none, and a finding tells it.
+    If a file is one document, its sentences get no document, and a finding notes it.
 
     Attributes:
-        name: of the document of the next sentence; None: it has none.
+        name: the document of the next sentence, or None.
     """
 
     def __init__(self, path: Path, findings: Findings, split: str) -> None:
@@ -55,7 +52,7 @@ class Documents:
 
 
 def begins_document(line: str) -> bool:
-    """Return whether a line begins a document; for a line that begins with ``-`` or ``#`` only."""
+    """Return whether a line that begins with ``-`` or ``#`` begins a document."""
     if line.startswith(DOCSTART):
         return line == DOCSTART or line[len(DOCSTART)] in " \t"
     return _NAMED.fullmatch(line.strip()) is not None

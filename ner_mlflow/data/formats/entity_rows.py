@@ -13,14 +13,15 @@ from ...errors import DataError
 from ...redaction import one_line
 from ..findings import Findings
 from ..rows import ENTITIES, ENTITY_TYPE
-from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, string_field
-from .doccano import RELATIONS
+from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, find_field, string_field
 from .json_files import write_json_lines
 from .label_studio import ANSWER_MARKS
 from .span_items import (
     DOCUMENT_FIELDS,
     EMPTY,
+    NO_SPANS,
     OFFSETS,
+    RELATIONS,
     check_object,
     has_text,
     read_spans,
@@ -40,7 +41,7 @@ _SCHEMA = pa.schema(
 def read_entity_rows(
     rows: Rows, config: DataConfig, findings: Findings, split: str
 ) -> Iterator[TextWithSpans]:
-    """Yield the texts of rows; rows whose entities are null were never annotated.
+    """Yield the texts of rows; rows whose entities are null are left out as not annotated.
 
     Raises:
         DataError: a row has no text or no entities, or an entity has no offsets and label.
@@ -50,11 +51,7 @@ def read_entity_rows(
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "entities": [...]}')
         text = read_text(row, config.text_column, place)
-        if ENTITIES not in row:
-            raise DataError(
-                f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row))}: give an empty list "
-                "where nothing is labelled"
-            )
+        find_field(row, (ENTITIES,), place, NO_SPANS)
         if row[ENTITIES] is None:
             findings.add("row_without_annotation", split, place)
             continue
@@ -94,8 +91,8 @@ def _matches(head: Head) -> bool:
 ENTITY_ROWS = Format(
     name="entity_rows",
     title="rows of text and entities",
-    summary="JSONL, a JSON array or Parquet with a text and entities as objects of start, end and "
-    "label, as predict writes them",
+    summary="JSON lines, a JSON array or Parquet with a text and its entities, as objects with "
+    "start, end and label; predict writes it",
     example='{"text": "Redis on Ubuntu", "entities": [{"start": 0, "end": 5, "label": "SOFTWARE", '
     '"text": "Redis"}]}',
     matches=_matches,
@@ -119,5 +116,4 @@ def _row(text: AnnotatedText) -> dict[str, Any]:
     if text.scores is not None:
         for entity, score in zip(entities, text.scores, strict=True):
             entity["score"] = score
-    document = {} if text.document is None else {"id": text.document}
-    return {**document, "text": text.text, ENTITIES: entities}
+    return {**text.id_field, "text": text.text, ENTITIES: entities}

@@ -1,4 +1,4 @@
-"""GLiNER: words, and entities as numbers of words of which the last is included."""
+"""GLiNER: words, and entities as the numbers of their first and last words."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def read_gliner(
     """Yield the words of each row, with spans that end after their last word.
 
     Raises:
-        DataError: a row has no list of words, a word is blank, or an entity is no span.
+        DataError: a row has no list of words, a word is blank, or an entity is not a span.
     """
     blank_tokens = BlankTokens(config, findings, split)
     for position, row in rows.items:
@@ -63,7 +63,7 @@ def _matches(head: Head) -> bool:
 GLINER = Format(
     name="gliner",
     title="GLiNER",
-    summary="words, and entities as numbers of words [first, last, TYPE], the last included",
+    summary="words, and entities as [first, last, TYPE], which are numbers of words from 0",
     example='[{"tokenized_text": ["Redis", "on", "Ubuntu"], '
     '"ner": [[0, 0, "SOFTWARE"], [2, 2, "OS"]]}]',
     matches=_matches,
@@ -76,7 +76,6 @@ GLINER = Format(
 
 def _rows(texts: Iterable[AnnotatedText]) -> Iterator[dict[str, Any]]:
     for text in texts:
-        document = {} if text.document is None else {"id": text.document}
         for sentence in cut_sentences(text):
             entities = [[entity.start, entity.end - 1, entity.type] for entity in sentence.entities]
-            yield {**document, WORDS: sentence.words, ENTITIES: entities}
+            yield {**text.id_field, WORDS: sentence.words, ENTITIES: entities}

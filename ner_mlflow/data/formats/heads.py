@@ -1,4 +1,4 @@
-"""Read the beginning of a file, by which its format is known."""
+"""Read the beginning of a file, to recognise its format."""
 
 import codecs
 import re
@@ -27,8 +27,8 @@ def read_head(path: Path) -> Head:
     """Return the beginning of a file.
 
     Raises:
-        DataError: it cannot be read, is UTF-16 or a broken archive, or it begins like JSON or
-            Parquet and is not.
+        DataError: it cannot be read, is UTF-16 or a broken archive, or begins like JSON or Parquet
+            but is not.
     """
     suffix = suffix_of(path)
     if is_parquet(path):
@@ -61,7 +61,7 @@ def _is_binary(begin: bytes) -> bool:
 
 
 def _lines(path: Path) -> tuple[str, ...]:
-    """Return the first lines, up to one that is not UTF-8: reading will name that."""
+    """Return the first lines, up to one that is not UTF-8: reading will report it."""
     lines: list[str] = []
     with suppress(DataError):
         lines.extend(islice((line for _, line in read_lines(path) if line.strip()), HEAD_LINES))

@@ -1,4 +1,4 @@
-"""Write rows as JSON: an object a line, or an array with an item a line."""
+"""Write rows as JSON: one object per line, or an array with one item per line."""
 
 import gzip
 from collections.abc import Iterable, Iterator
@@ -18,13 +18,13 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
-    """Write an object a line."""
+    """Write one object per line."""
     with open_output(path) as file:
         file.writelines(f"{json_line(row)}\n".encode() for row in rows)
 
 
 def write_json_array(path: Path, rows: Iterable[Any]) -> None:
-    """Write an array, with an item a line, so that it can be read as a stream."""
+    """Write an array with one item per line, so that it can be read as a stream."""
     with open_output(path) as file:
         separator = b"[\n"
         for row in rows:

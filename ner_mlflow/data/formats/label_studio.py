@@ -1,8 +1,8 @@
-"""Label Studio: the exports JSON (tasks with annotations) and JSON_MIN (an answer a row).
+"""Label Studio: the exports JSON (tasks with annotations) and JSON_MIN (one answer per row).
 
 Label Studio counts offsets in code points since the end of 2021
-(HumanSignal/label-studio-frontend#308) and counted UTF-16 units before; the text that each region
-names tells which.
+(HumanSignal/label-studio-frontend#308) and counted UTF-16 units before. The text that each region
+quotes shows which of the two an export has.
 """
 
 import re
@@ -14,11 +14,21 @@ from typing import Any
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
+from .base import (
+    AnnotatedText,
+    Format,
+    Head,
+    Rows,
+    Span,
+    TextWithSpans,
+    find_field,
+    string_field,
+)
 from .json_files import write_json_array
 from .span_items import (
     DOCUMENT_FIELDS,
     KNOWN_TEXT_FIELDS,
+    NO_TEXT,
     check_object,
     check_text,
     make_span,
@@ -47,13 +57,13 @@ def read_label_studio(
 ) -> Iterator[TextWithSpans]:
     """Yield the texts of tasks that were annotated.
 
-    Of several answers to a task counts the last one that is marked as ground truth, else the last
-    one that was not cancelled. In JSON_MIN these are rows beside each other with the same id, of
-    which the last counts.
+    If a task has several answers, the last one that is marked as ground truth counts, or else the
+    last one that was not cancelled. In JSON_MIN, answers to one task are consecutive rows with the
+    same id, and the last one counts.
 
     Raises:
-        DataError: a row is none of Label Studio's, its text cannot be told, or a region has no
-            offsets in its text.
+        DataError: a row is not from Label Studio, its text is ambiguous, or a region has no offsets
+            in its text.
     """
     held: tuple[Any, str, TextWithSpans] | None = None
     for position, row in rows.items:
@@ -90,7 +100,7 @@ def _matches(head: Head) -> bool:
 LABEL_STUDIO = Format(
     name="label_studio",
     title="Label Studio",
-    summary="the exports JSON and JSON_MIN: texts with labelled regions",
+    summary="texts with labelled regions, as the exports JSON and JSON_MIN",
     example='[{"id": 1, "data": {"text": "Redis on Ubuntu"}, "annotations": [{"result": ['
     '{"from_name": "label", "to_name": "text", "type": "labels", "value": {"start": 0, "end": 5, '
     '"text": "Redis", "labels": ["SOFTWARE"]}}]}]}]',
@@ -113,8 +123,8 @@ def _read_task(
     answers: Any = next((task[name] for name in ANSWER_FIELDS if task.get(name) is not None), [])
     if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
         raise DataError(
-            f"{place}: annotations {shown(answers)} are no list of objects: export the task with "
-            "its annotations, as JSON"
+            f"{place}: annotations {shown(answers)} are not a list of objects: export the task "
+            "with its annotations, as JSON"
         )
     if not answers:
         detail = "predictions only" if task.get(PREDICTIONS) else ""
@@ -131,7 +141,8 @@ def _read_task(
     results = (answer or accepted[-1]).get("result")
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
         raise DataError(
-            f"{place}: the result {shown(results)} is no list of regions: export the task as JSON"
+            f"{place}: the result {shown(results)} is not a list of regions: export the task as "
+            "JSON"
         )
     regions = [result for result in results if result.get("type") in LABEL_TYPES]
     if len(texts := {region.get("to_name") for region in regions}) > 1:
@@ -178,11 +189,7 @@ def _read_answer(
 def _text(data: Mapping[str, Any], config: DataConfig, place: str) -> str:
     """Return the text of a task's data."""
     if config.text_column:
-        if config.text_column not in data:
-            raise DataError(
-                f"{place}: no field {config.text_column!r} among "
-                f"{', '.join(map(repr, data)) or 'none'}: name the field of the text by text_column"
-            )
+        find_field(data, (config.text_column,), place, NO_TEXT)
         return check_text(data[config.text_column], config.text_column, place)
     if name := next((name for name in KNOWN_TEXT_FIELDS if name in data), None):
         return check_text(data[name], name, place)
@@ -221,7 +228,7 @@ def _spans(value: Mapping[str, Any], labels: Any, text: str, place: str) -> Iter
     """Yield a span for each label of a region."""
     if not isinstance(labels, list):
         raise DataError(
-            f"{place}: labels {shown(labels)} of a region are no list: export the task as JSON"
+            f"{place}: labels {shown(labels)} of a region are not a list: export the task as JSON"
         )
     if not labels:
         return
@@ -251,10 +258,10 @@ def _offsets(value: Mapping[str, Any], text: str, place: str) -> tuple[Any, Any]
 
 
 def _surface(text: str, start: int, end: int, named: str) -> str:
-    """Return the part of the text that is equal to the named one but for its line ends.
+    """Return the part of the text that equals the quoted one, apart from line ends.
 
     Label Studio writes line ends as a backslash and an n, or drops them
-    (HumanSignal/label-studio#1863). Returns the named text if no part is.
+    (HumanSignal/label-studio#1863). Returns the quoted text if no part does.
     """
     for part in (text[start:end], utf16_slice(text, start, end)):
         if _same(part, named):
@@ -267,7 +274,7 @@ def _same(part: str, named: str) -> bool:
 
 
 def _task(text: AnnotatedText) -> dict[str, Any]:
-    data = {"text": text.text} | ({"id": text.document} if text.document is not None else {})
+    data = {"text": text.text, **text.id_field}
     results = [
         {
             "id": str(number),

@@ -27,7 +27,7 @@ def read_list_text(text: str, place: str) -> list[str]:
     Items without quotes, such as numbers, are returned as they are written.
 
     Raises:
-        DataError: it is in brackets and no such list, or numpy left out items.
+        DataError: it is in brackets but not such a list, or numpy left out items.
     """
     stripped = text.strip(" \t\r\n")
     if not is_list_text(stripped):
@@ -38,8 +38,8 @@ def read_list_text(text: str, place: str) -> list[str]:
         match = _ITEM.match(inner, position)
         if match is None or match["item"] == CUT:
             raise DataError(
-                f"{place}: {text[:60]!r} is no list of words that can be read: write "
-                "['a', 'b'] with all items, or the words with blanks between"
+                f"{place}: {text[:60]!r} is not a readable list of words: write ['a', 'b'] "
+                "with all items, or the words separated by blanks"
             )
         items.append(_unquote(match["item"], place))
         position = match.end()
@@ -57,5 +57,5 @@ def _unquote(item: str, place: str) -> str:
     try:
         value = ast.literal_eval(item.replace("\n", "\\n").replace("\r", "\\r"))
     except (ValueError, SyntaxError) as error:
-        raise DataError(f"{place}: {item[:60]} is no text that can be read: quote it") from error
+        raise DataError(f"{place}: {item[:60]} is not a readable text: put it in quotes") from error
     return str(value)

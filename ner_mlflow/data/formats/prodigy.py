@@ -11,6 +11,7 @@ from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string
 from .json_files import write_json_lines
 from .span_items import (
     DOCUMENT_FIELDS,
+    RELATIONS,
     check_object,
     has_text,
     make_span,
@@ -24,7 +25,6 @@ ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
 HASHES = frozenset(("_input_hash", "_task_hash"))
 """Fields that Prodigy adds to each row."""
-RELATIONS = "relations"
 
 
 def read_prodigy(
@@ -43,7 +43,8 @@ def read_prodigy(
         answer = row.get("answer", ACCEPT)
         if answer not in ANSWERS:
             raise DataError(
-                f"{place}: the answer {shown(answer)} is none of {', '.join(ANSWERS)}: correct it"
+                f"{place}: the answer {shown(answer)} is not one of {', '.join(ANSWERS)}: correct "
+                "it"
             )
         if answer != ACCEPT:
             findings.add("row_not_accepted", split, place, answer)
@@ -54,7 +55,7 @@ def read_prodigy(
             spans = []
         if not isinstance(spans, list):
             raise DataError(
-                f"{place}: 'spans' is {shown(spans)}, no list: give objects with start, end and "
+                f"{place}: 'spans' is {shown(spans)}, not a list: give objects with start, end and "
                 "label"
             )
         relations = row.get(RELATIONS)
@@ -92,7 +93,7 @@ def _matches(head: Head) -> bool:
 PRODIGY = Format(
     name="prodigy",
     title="Prodigy",
-    summary="JSON lines with a text, tokens, spans and an answer; accepted answers are read",
+    summary="JSON lines with a text, tokens, spans and an answer; only accepted rows are read",
     example='{"text": "Redis on Ubuntu", "spans": [{"start": 0, "end": 5, "token_start": 0, '
     '"token_end": 0, "label": "SOFTWARE"}], "answer": "accept"}',
     matches=_matches,
@@ -173,5 +174,10 @@ def _row(text: AnnotatedText) -> dict[str, Any]:
         if (cuts.starts[first], cuts.ends[last - 1]) == span[:2]:  # no white space at its ends
             row |= {"token_start": first, "token_end": last - 1}
         spans.append(row)
-    document = {} if text.document is None else {"id": text.document}
-    return {**document, "text": text.text, "tokens": tokens, "spans": spans, "answer": ACCEPT}
+    return {
+        **text.id_field,
+        "text": text.text,
+        "tokens": tokens,
+        "spans": spans,
+        "answer": ACCEPT,
+    }

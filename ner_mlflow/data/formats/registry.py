@@ -73,7 +73,7 @@ UNZIPPED = (".parquet", ".spacy")
 
 
 def recognize(head: Head) -> Format | None:
-    """Return the format of a file by its beginning, or None if it is none of them."""
+    """Return the format of a file by its beginning, or None if no format matches."""
     formats = (*FORMATS.values(), *VARIANTS)
     return next((format_ for format_ in formats if format_.matches(head)), None)
 
@@ -94,8 +94,8 @@ def find_format(path: Path, name: str = "auto") -> Format:
         return format_
     row = f", a row has the fields {', '.join(head.row)}" if isinstance(head.row, dict) else ""
     raise DataError(
-        f"{path}: of no known format{row[:200]} ({', '.join(FORMATS)}): convert it, or name its "
-        "format with source_format"
+        f"{path}: of no known format{row[:200]} ({', '.join(FORMATS)}): convert it, or give its "
+        "format as source_format"
     )
 
 
@@ -103,7 +103,7 @@ def find_output(path: Path, name: str) -> Output:
     """Return the output format of this name, which must fit the name of the file to write.
 
     Raises:
-        DataError: the file's suffix is none of the format's.
+        DataError: the format has no such suffix.
     """
     output = OUTPUTS[name]
     unzipped = path.with_suffix("") if path.suffix == ".gz" else path

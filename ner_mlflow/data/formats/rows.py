@@ -47,12 +47,12 @@ def open_rows(path: Path, findings: Findings | None = None, split: str = "") -> 
 
     Args:
         path: the file.
-        findings: receives whether rows are in a field; None: nobody wants to know.
+        findings: receives whether rows are in a field; None: it is not recorded.
         split: the split that findings are about.
 
     Raises:
-        DataError: the file cannot be read, is no Parquet file, or is one JSON object with several
-            lists of rows. Reading raises it for a broken file.
+        DataError: the file cannot be read, is not a Parquet file, or is one JSON object with
+            several lists of rows. Reading raises it for a broken file.
     """
     if is_parquet(path):
         return _open_parquet(path)
@@ -67,7 +67,7 @@ def open_rows(path: Path, findings: Findings | None = None, split: str = "") -> 
     try:
         fields, is_row = _scan_object(text)
     except DataError:
-        # The first line may be broken. Reading will say so, with the same place.
+        # The first line may be broken. Reading will report it, with the same place.
         return Rows(f"{path}:", _json_values(path), _no_names, opened)
     ends_on_line = text.line == line
     if text.peek():  # more follows
@@ -123,11 +123,11 @@ def _begin(path: Path) -> bytes:
     except DataError:
         if path.suffix.lower() == GZIP_SUFFIX or not path.is_file():
             raise
-        return b""  # UTF-16, for one: reading the text will say so
+        return b""  # such as UTF-16: reading the text will report it
 
 
 def _no_names(field: str) -> None:
-    """JSON does not name numbers."""
+    """Return None: JSON has no names for numbers."""
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -136,7 +136,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _json_values(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield values that stand one after another, over several lines each, and their lines."""
+    """Yield consecutive values, each of which may take several lines, and their lines."""
     text = JsonText(path)
     while text.peek():
         line = text.line
@@ -150,7 +150,7 @@ def _begins_list_of_rows(text: JsonText) -> bool:
 
 
 def _list_items(text: JsonText, is_last: bool = True) -> Iterator[tuple[int, Any]]:
-    """Yield the items of a list, from behind its bracket.
+    """Yield the items of a list whose opening bracket was read.
 
     Args:
         text: the cursor.

@@ -9,10 +9,20 @@ from ...config.schema import DataConfig
 from ...errors import DataError
 from ...redaction import one_line
 from ..findings import Findings
-from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
+from .base import (
+    AnnotatedText,
+    Format,
+    Head,
+    Rows,
+    Span,
+    TextWithSpans,
+    find_field,
+    string_field,
+)
 from .json_files import write_json_lines
 from .span_items import (
     DOCUMENT_FIELDS,
+    NO_SPANS,
     TRIPLES,
     check_object,
     check_text,
@@ -41,7 +51,7 @@ def read_spacy_rows(
     """Yield the texts of rows: objects with text and entities, or pairs of text and annotations.
 
     Raises:
-        DataError: a row is neither, or an entity is no span.
+        DataError: a row is neither, or an entity is not a span.
     """
     label_names = row_label_names(config, rows)
     for position, row in rows.items:
@@ -49,18 +59,14 @@ def read_spacy_rows(
         if isinstance(row, list):
             if len(row) != 2 or not isinstance(row[1], dict):
                 raise DataError(
-                    f'{place}: {shown(row)} is no pair: give ["text", '
+                    f'{place}: {shown(row)} is not a pair: give ["text", '
                     '{"entities": [[start, end, "TYPE"]]}]'
                 )
             text, row = check_text(row[0], "text", place), row[1]
         else:
             row = check_object(row, place, '{"text": ..., "entities": [[start, end, "TYPE"]]}')
             text = read_text(row, config.text_column, place)
-        if ENTITIES not in row:
-            raise DataError(
-                f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row)) or 'none'}: give an "
-                "empty list where nothing is labelled"
-            )
+        find_field(row, (ENTITIES,), place, NO_SPANS)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 
@@ -74,7 +80,7 @@ def read_docbin(
     """Yield the documents of a DocBin with their ``ents``; groups of ``spans`` are counted.
 
     Raises:
-        DataError: spaCy is not installed, or the file is no DocBin.
+        DataError: spaCy is not installed, or the file is not a DocBin.
     """
     tokens = _spacy_tokens(path)
     from spacy.vocab import Vocab
@@ -96,8 +102,8 @@ def read_docbin(
             yield TextWithSpans(document.text, spans, position, name)
     except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
         raise DataError(
-            f"{path}: no DocBin that spaCy can read ({one_line(error, limit=200)}): write it again "
-            "by DocBin.to_disk"
+            f"{path}: not a DocBin that spaCy can read ({one_line(error, limit=200)}): write it "
+            "again by DocBin.to_disk"
         ) from error
 
 
@@ -107,8 +113,8 @@ def write_spacy(path: Path, texts: Iterable[AnnotatedText]) -> None:
     A DocBin is held in memory until it is complete, as arrays.
 
     Raises:
-        DataError: a DocBin is to be written and spaCy is not installed, or a text has half of a
-            surrogate pair.
+        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id has
+            half of a surrogate pair.
     """
     if path.suffix == BINARY_SUFFIX:
         _write_docbin(path, texts)
@@ -135,8 +141,8 @@ def _matches_docbin(head: Head) -> bool:
 SPACY = Format(
     name=NAME,
     title="spaCy",
-    summary="rows of a text and its entities as [start, end, TYPE]; or a DocBin, which needs the "
-    "extra spacy",
+    summary="JSON lines or an array of texts with entities as [start, end, TYPE], or a DocBin, "
+    "which needs the extra spacy",
     example='{"text": "Redis on Ubuntu", "entities": [[0, 5, "SOFTWARE"], [9, 15, "OS"]]}',
     matches=_matches_rows,
     read=read_spacy_rows,
@@ -147,7 +153,7 @@ SPACY = Format(
 SPACY_DOCBIN = Format(
     name=NAME,
     title="spaCy DocBin",
-    summary="spaCy's binary file of documents; needs the extra spacy",
+    summary="spaCy's binary file of documents, which needs the extra spacy",
     example="",
     matches=_matches_docbin,
     read=read_docbin,
@@ -166,9 +172,8 @@ def _spacy_tokens(path: Path) -> Any:
 
 
 def _row(text: AnnotatedText) -> dict[str, Any]:
-    document = {} if text.document is None else {DOCUMENT_KEY: text.document}
     entities = [[span.start, span.end, span.label] for span in text.spans]
-    return {**document, "text": text.text, ENTITIES: entities}
+    return {**text.id_field, "text": text.text, ENTITIES: entities}
 
 
 def _write_docbin(path: Path, texts: Iterable[AnnotatedText]) -> None:
@@ -180,6 +185,7 @@ def _write_docbin(path: Path, texts: Iterable[AnnotatedText]) -> None:
     for text in texts:
         words, spaces, starts, ends = _spacy_words(text)
         try:
+            (text.document or "").encode()
             document = tokens.Doc(vocab, words=words, spaces=spaces)
         except UnicodeEncodeError as error:
             raise DataError(

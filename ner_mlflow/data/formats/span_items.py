@@ -5,13 +5,18 @@ from typing import Any
 
 from ...errors import DataError
 from ..texts import TEXT_FIELDS
-from .base import Span
+from .base import Span, find_field
 
 KNOWN_TEXT_FIELDS = (*TEXT_FIELDS, "data", "description", "sentence", "message")
 """Names of the field that holds the text; the first one that a row has counts."""
 DOCUMENT_FIELDS = ("document", "document_id", "doc_id", "id")
 OFFSET_KEYS = (("start", "end"), ("start_offset", "end_offset"))
 """Names of the offsets of a span that is an object."""
+RELATIONS = "relations"
+"""The field of relations between spans, which are counted as left out."""
+NO_TEXT = "give the name of the text's field as text_column"
+NO_SPANS = "give an empty list where nothing is labelled"
+"""What to do about a row without a field of the text, or of spans."""
 SHOWN_CHARACTERS = 80
 """Characters of a value that an error shows."""
 
@@ -59,7 +64,7 @@ def check_object(row: Any, place: str, what: str) -> dict[str, Any]:
         DataError: it is something else; the message calls for ``what``.
     """
     if not isinstance(row, dict):
-        raise DataError(f"{place}: {shown(row)} is no object: give {what}")
+        raise DataError(f"{place}: {shown(row)} is not an object: give {what}")
     return row
 
 
@@ -72,16 +77,10 @@ def read_text(row: Mapping[str, Any], column: str, place: str) -> str:
         place: where the row is.
 
     Raises:
-        DataError: the row has no such field, or its value is no text.
+        DataError: the row has no such field, or its value is not text.
     """
     names = (column,) if column else KNOWN_TEXT_FIELDS
-    name = next((name for name in names if name in row), None)
-    if name is None:
-        raise DataError(
-            f"{place}: no field {' or '.join(map(repr, names))} "
-            f"among {', '.join(map(repr, row)) or 'none'}: name the field of the text by "
-            "text_column"
-        )
+    name = find_field(row, names, place, NO_TEXT)
     return check_text(row[name], name, place)
 
 
@@ -89,11 +88,11 @@ def check_text(value: Any, name: str, place: str) -> str:
     """Return the value of a text field.
 
     Raises:
-        DataError: it is no text.
+        DataError: it is not text.
     """
     if not isinstance(value, str):
         raise DataError(
-            f"{place}: {name!r} is {shown(value)}, no text: give the text, or remove the row"
+            f"{place}: {name!r} is {shown(value)}, not text: give the text, or remove the row"
         )
     return value
 
@@ -110,11 +109,11 @@ def read_spans(
         label_names: the names of labels that are numbers; None: such labels are an error.
 
     Raises:
-        DataError: it is no list, or an item is no span.
+        DataError: it is not a list, or an item is not a span.
     """
     if not isinstance(spans, list):
         raise DataError(
-            f'{place}: {name!r} is {shown(spans)}, no list of spans: give [[start, end, "TYPE"]]'
+            f'{place}: {name!r} is {shown(spans)}, not a list of spans: give [[start, end, "TYPE"]]'
         )
     return [_span(span, place, label_names) for span in spans]
 
@@ -130,9 +129,9 @@ def make_span(
     """Return a span after a check of the types of its parts.
 
     Raises:
-        DataError: an offset is no whole number, or the label is no text.
+        DataError: an offset is not a whole number, or the label is not text.
     """
-    # bool is a kind of int in Python, and no offset.
+    # bool is a kind of int in Python, but not an offset.
     if type(start) is not int or type(end) is not int:
         raise DataError(
             f"{place}: the span {shown([start, end, label])} needs whole numbers as start and end: "
@@ -175,7 +174,7 @@ def _span(span: Any, place: str, label_names: Sequence[str] | None) -> Span:
                     span[first], span[last], span["label"], place, span.get("text"), label_names
                 )
     raise DataError(
-        f'{place}: {shown(span)} is no span: write [start, end, "TYPE"], or an object with '
+        f'{place}: {shown(span)} is not a span: write [start, end, "TYPE"], or an object with '
         "start, end and label"
     )
 
@@ -183,8 +182,8 @@ def _span(span: Any, place: str, label_names: Sequence[str] | None) -> Span:
 def _label_name(label: int, place: str, names: Sequence[str] | None) -> str:
     if names is None:
         raise DataError(
-            f"{place}: label {label} is a number and nothing names it: export labels as texts, or "
-            "give tag_names"
+            f"{place}: label {label} is a number without a name: export labels as texts, or give "
+            "tag_names"
         )
     if not 0 <= label < len(names):
         raise DataError(

@@ -15,7 +15,7 @@ from .base import Rows
 from .rows import find_class_names, open_beside
 
 OpenFile = Callable[[str], str | None]
-"""Returns the text of the file of a name, or None if there is none."""
+"""Returns the text of the file of this name, or None if there is no such file."""
 ID_TABLES = ("id2label", "label2id")
 """Fields of a model's or a dataset's description that hold a table of names and numbers."""
 NAME_FILES = ("label.json", "labels.json", "label2id.json", "id2label.json", "labels.txt")
@@ -28,7 +28,7 @@ def load_tag_names(text: str, open_file: OpenFile, field: str = "") -> list[str]
     """Return the names of tags by their numbers.
 
     Args:
-        text: names with commas between, or the name of a file: JSON or YAML with a list of names,
+        text: names separated by commas, or the name of a file: JSON or YAML with a list of names,
             a table of names and numbers in either direction (also as ``id2label`` or
             ``label2id``), a dataset's card with class labels, or a name a line.
         open_file: opens the file.
@@ -42,15 +42,15 @@ def load_tag_names(text: str, open_file: OpenFile, field: str = "") -> list[str]
         names = [name.strip() for name in text.split(",")]
         if len(names) < 2:
             raise DataError(
-                f"tag_names={text}: no such file: give the path of one, or names with commas "
-                "between"
+                f"tag_names={text}: no such file: give the path of a file, or names separated "
+                "by commas"
             )
         return _checked(names, f"tag_names={text}")
     return _checked(_find_names(_parse(content, text), field, text), text)
 
 
 def open_tag_names(config: DataConfig, path: Path) -> list[str] | None:
-    """Return the names of ``config.tag_names`` for a file of columns; None: the setting is empty.
+    """Return the names of ``config.tag_names`` for a file of columns, or None if it is empty.
 
     Raises:
         DataError: as :func:`load_tag_names`.
@@ -61,7 +61,7 @@ def open_tag_names(config: DataConfig, path: Path) -> list[str] | None:
 
 
 def row_label_names(config: DataConfig, rows: Rows) -> list[str] | None:
-    """Return the names of ``config.tag_names`` for spans of rows; None: the setting is empty.
+    """Return the names of ``config.tag_names`` for spans of rows, or None if it is empty.
 
     Raises:
         DataError: as :func:`load_tag_names`.
@@ -69,11 +69,27 @@ def row_label_names(config: DataConfig, rows: Rows) -> list[str] | None:
     return load_tag_names(config.tag_names, rows.open_file) if config.tag_names else None
 
 
+def read_tag(cell: str, names: Sequence[str] | None, place: str) -> str:
+    """Return the tag in a cell of a file of columns.
+
+    Args:
+        cell: the cell, without white space at its ends.
+        names: the names of tags that are numbers; None: tags are taken as they are written.
+        place: where the cell is, for messages.
+
+    Raises:
+        DataError: the cell is empty, or its number has no name.
+    """
+    if not cell:
+        raise DataError(f"{place}: the word has no tag: write O, or the type that it has")
+    return name_tag(cell, names, place) if names and cell.isdecimal() else cell
+
+
 def name_tag(tag: int | str, names: Sequence[str], place: str) -> str:
     """Return the name of a tag's number.
 
     Raises:
-        DataError: it has none.
+        DataError: it has no name.
     """
     number = int(tag)
     if not 0 <= number < len(names):
@@ -103,7 +119,7 @@ def _object(place: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:
-            raise DataError(f"{place}: the key {key!r} stands twice: remove one")
+            raise DataError(f"{place}: the key {key!r} is given twice: remove one")
         table[key] = value
     return table
 
@@ -137,7 +153,7 @@ def _find_names(value: Any, field: str, place: str) -> list[str]:
         if found:
             raise DataError(
                 f"{place}: names of several fields ({', '.join(found)}): give one as tag_column, "
-                "or the names with commas between as tag_names"
+                "or the names separated by commas as tag_names"
             )
     raise DataError(
         f"{place}: no names of numbers: give a list of names, a table of names and numbers, or "
@@ -208,5 +224,7 @@ def _is_number(value: Any) -> bool:
 def _checked(names: list[str], place: str) -> list[str]:
     if "" in names or len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1 or not name)
-        raise DataError(f"{place}: the name {twice!r} is empty or stands twice: name each number")
+        raise DataError(
+            f"{place}: the name {twice!r} is empty or given twice: name each number once"
+        )
     return names

@@ -1,15 +1,15 @@
 """Rows of words and tags: JSONL, JSON arrays, Parquet, hub datasets."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import Format, Head, Rows, TaggedWords, source_of, string_field
-from .blank_tokens import BlankTokens, is_blank
+from .base import Format, Head, Rows, TaggedWords, find_field, source_of, string_field
+from .blank_tokens import BlankTokens
 from .columns import holds_tags
 from .list_texts import read_list_text
 from .tag_names import NAME_FILES, TAG_FIELDS, load_tag_names, name_tag
@@ -28,13 +28,13 @@ def read_token_rows(
 ) -> Iterator[TaggedWords]:
     """Yield the words and tags of each row.
 
-    Both may also be texts: with blanks between the items, or as a list that was written out. Tags
-    that are numbers get the names of ``config.tag_names``, or those that the source gives to this
-    very field. Tells the fields of the first row as the fact ``columns``.
+    Both may also be texts: items separated by blanks, or a list that was written as text. Tags that
+    are numbers get the names of ``config.tag_names``, or those that the source gives for the same
+    field. The fact ``columns`` records the fields of the first row.
 
     Raises:
         DataError: a row is not an object with two lists of equal length; two fields hold entity
-            tags; nothing names a number.
+            tags; a number has no name.
     """
     token_fields = (config.token_column,) if config.token_column else TOKEN_FIELDS
     tag_fields = (config.tag_column,) if config.tag_column else TAG_FIELDS
@@ -51,10 +51,10 @@ def read_token_rows(
         if not isinstance(row, dict):
             found = "null" if row is None else f"a {type(row).__name__}"
             raise DataError(
-                f"{place}: {found}, not an object with {token_fields[0]!r} and {tag_fields[0]!r}"
+                f"{place}: {found}, not an object: give {token_fields[0]!r} and {tag_fields[0]!r}"
             )
-        token_field = _field(row, token_fields, place, "token_column")
-        tag_field = _field(row, tag_fields, place, "tag_column")
+        token_field = find_field(row, token_fields, place, "give its name as token_column")
+        tag_field = find_field(row, tag_fields, place, "give its name as tag_column")
         tokens, tags = row[token_field], row[tag_field]
         if isinstance(tokens, str) and isinstance(tags, (str, list)):
             tokens = read_list_text(tokens, place)
@@ -72,19 +72,15 @@ def read_token_rows(
         if is_first:
             findings.facts[split, "columns"] = f"words {token_field!r}, tags {tag_field!r}"
             is_first = False
-        if any(map(is_blank, tokens)):
-            tokens, tags = blanks.drop(tokens, tags, place)
-            if not tokens:
-                findings.add("row_without_words", split, place)
-                continue
-        yield TaggedWords(tokens, tags, position, document)
+        if sentence := blanks.finish(tokens, tags, place, position, document):
+            yield sentence
 
 
 def _matches(head: Head) -> bool:
     if head.kind not in ("json", "parquet"):
         return False
     row = head.row
-    if row is None:  # no rows: the reader's caller says that the file is empty
+    if row is None:  # no rows: read_corpus reports an empty file
         return True
     if not isinstance(row, dict):
         return False
@@ -108,7 +104,7 @@ def _matches(head: Head) -> bool:
 TOKEN_ROWS = Format(
     name="token_rows",
     title="token rows",
-    summary="JSON lines, a JSON array, Parquet or a hub dataset with lists of words and tags",
+    summary="JSON lines, a JSON array, Parquet or a hub dataset, with lists of words and tags",
     example='{"tokens": ["Redis", "on", "Ubuntu"], "ner_tags": ["B-SOFTWARE", "O", "B-OS"]}',
     matches=_matches,
     read=read_token_rows,
@@ -118,7 +114,7 @@ TOKEN_ROWS = Format(
 
 
 class _Names:
-    """The names of numbers of fields, asked for once a number is met."""
+    """The names of numbers by field, loaded when the first number is met."""
 
     def __init__(self, rows: Rows, config: DataConfig) -> None:
         self._rows = rows
@@ -136,11 +132,13 @@ class _Names:
         return self._names[field]
 
     def likely(self, field: str) -> Sequence[str]:
-        """Return the names of a field that may not be read; those of the settings are not meant
-        for a field that has its own."""
+        """Return the likely names of a field's numbers, while the field is not chosen yet.
+
+        The names in the setting do not apply to a field that has its own.
+        """
         try:
             own = self._rows.class_names(field) or ()
-        except DataError:  # to be told if this field is read
+        except DataError:  # reported if this field is read
             own = ()
         return own if not self._setting else () if own else self.of_field(field) or ()
 
@@ -149,18 +147,20 @@ class _Names:
         if isinstance(tag, str):
             return tag
         if not isinstance(tag, int) or isinstance(tag, bool):
-            raise DataError(f"{place}: tag {tag!r} is neither a string nor a class number")
+            raise DataError(
+                f"{place}: tag {tag!r} is neither text nor a class number: give it as text"
+            )
         names = self.of_field(field)
         if names is None:
             beside = next((name for name in NAME_FILES if self._rows.open_file(name)), None)
             way_out = (
                 f"give tag_names={beside}, the file beside it"
                 if beside
-                else "give tag_names, their names with commas between or a file of names and "
-                "numbers, or tags as strings"
+                else "give their names as tag_names, separated by commas or in a file, or give "
+                "tags as text"
             )
             raise DataError(
-                f"{place}: tag {tag} is a number and nothing names it in {field!r}: {way_out}"
+                f"{place}: tag {tag} is a number without a name in {field!r}: {way_out}"
             )
         return name_tag(tag, names, place)
 
@@ -194,7 +194,7 @@ def _check_one_field(rows: Sequence[Any], names: _Names, place: str) -> None:
 
 
 def _count_tags(lists: Sequence[list[Any]], names: _Names, field: str) -> Counter[str]:
-    """Count the tags of a field; empty if they are no texts and have no names."""
+    """Count the tags of a field; empty if they are numbers without names."""
     flat = [tag for tags in lists for tag in tags]
     if _are_texts(flat):
         return Counter(flat)
@@ -202,16 +202,6 @@ def _count_tags(lists: Sequence[list[Any]], names: _Names, field: str) -> Counte
         return Counter()
     of_field = names.likely(field)
     return Counter(of_field[tag] for tag in flat if 0 <= tag < len(of_field))
-
-
-def _field(row: Mapping[str, Any], names: Sequence[str], place: str, setting: str) -> str:
-    for name in names:
-        if name in row:
-            return name
-    raise DataError(
-        f"{place}: no field {' or '.join(map(repr, names))} "
-        f"among {', '.join(map(repr, row)) or 'none'}: give its name as {setting}"
-    )
 
 
 def _check_row(tokens: Any, tags: Any, place: str) -> None:
@@ -227,7 +217,7 @@ def _check_row(tokens: Any, tags: Any, place: str) -> None:
         raise DataError(f"{place}: a sentence without tokens: {_DROP}")
     if not _are_texts(tokens):
         token = next(token for token in tokens if not isinstance(token, str))
-        raise DataError(f"{place}: token {token!r} is not text: every token must be a string")
+        raise DataError(f"{place}: token {token!r} is not text: give every token as a string")
 
 
 def _are_texts(values: Sequence[Any]) -> bool:

@@ -78,7 +78,7 @@ def test_a_refused_corpus_is_shown_as_far_as_it_can_be_read(
     assert "train.conll" in shown.out
     assert "60 sentences" in shown.out
     assert "error after 1 sentence" in shown.out
-    assert "Go on with" not in shown.out
+    assert "Continue with" not in shown.out
     assert shown.err.startswith("error: ")
     assert "test.jsonl:2: 1 tokens but 0 tags" in shown.err
     assert shown.err.count("\n") == 1

@@ -93,7 +93,7 @@ def test_the_text_begins_with_what_was_read_and_ends_with_the_command() -> None:
         "corpora/mine",
         "  CoNLL, token rows, BIOES, 2 splits, 1,220 sentences, 2 types",
     ]
-    assert lines[-2:] == ["Go on with", f"  {INSPECTION.command}"]
+    assert lines[-2:] == ["Continue with", f"  {INSPECTION.command}"]
 
 
 def test_files_stand_below_the_folder_that_they_share() -> None:
@@ -152,7 +152,7 @@ def test_the_label_map_that_fits_is_marked() -> None:
     assert sections(format_text(INSPECTION))["Label"].splitlines() == [
         "Label maps",
         "* label_map=mine.yaml knows all 2 types: recommended",
-        "  label_map=it5 knows 0 of 2 types, misses Person, Place",
+        "  label_map=it5 knows 0 of 2 types, lacks Person, Place",
     ]
 
 
@@ -231,7 +231,7 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
         "Types as they were read",
         "Types after preparation",
         "Label maps",
-        "Go on with",
+        "Continue with",
         "Sentences",
     ]
     for shown in (

@@ -54,7 +54,7 @@ def test_the_corpus_is_prepared_by_the_label_map_that_fits(tmp_path: Path) -> No
     write(tmp_path, train=PEOPLE)
     inspection = inspect_corpus(settings_of(tmp_path))
     assert inspection.label_map == "keep"
-    assert str(inspection.fits[0]) == "label_map=it5 knows 0 of 2 types, misses LOC, PER"
+    assert str(inspection.fits[0]) == "label_map=it5 knows 0 of 2 types, lacks LOC, PER"
     prepared = {split.split: split.sentences for split in inspection.prepared_splits}
     assert prepared == {"train": 32, "validation": 4, "test": 4}
     assert "carved_from_train" in {finding.kind for finding in inspection.findings}
@@ -96,7 +96,7 @@ def test_a_label_map_of_ones_own_is_compared_with_those_that_ship(tmp_path: Path
     mine = str(tmp_path / "mine.yaml")
     fits = fit_label_maps(["OS", "Device"], DataConfig(label_map=mine))
     assert [str(fit) for fit in fits] == [
-        f"label_map={mine} knows 1 of 2 types, misses Device",
+        f"label_map={mine} knows 1 of 2 types, lacks Device",
         "label_map=it5 knows all 2 types",
         "label_map=keep keeps all 2 types as they are",
     ]
@@ -104,7 +104,7 @@ def test_a_label_map_of_ones_own_is_compared_with_those_that_ship(tmp_path: Path
 
 def test_a_label_map_that_makes_every_type_outside_says_so() -> None:
     fit = fit_label_maps(["Class"], DataConfig())[0]
-    assert str(fit) == "label_map=it5 knows all 1 types, and leaves none of them"
+    assert str(fit) == "label_map=it5 knows all 1 types, but maps all of them to O"
 
 
 def test_a_broken_label_map_is_the_error_and_the_corpus_is_shown(tmp_path: Path) -> None:

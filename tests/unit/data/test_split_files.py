@@ -108,7 +108,7 @@ def test_a_name_with_words_of_two_splits_is_left_out_by_name(tmp_path: Path) -> 
     found, left_out = find(tmp_path)
     assert found == {TRAIN: ["train.tsv"], VALIDATION: ["devel.tsv"], TEST: ["test.tsv"]}
     assert left_out == (
-        f"{tmp_path / 'train_dev.tsv'} (its name tells several splits, train and validation)"
+        f"{tmp_path / 'train_dev.tsv'} (its name matches several splits, train and validation)"
     )
 
 
@@ -117,8 +117,8 @@ def test_a_readable_file_that_tells_no_split_is_left_out_by_name(tmp_path: Path)
     findings = Findings()
     find_split_files(DataConfig(dataset=str(tmp_path)), findings)
     assert [str(finding) for finding in findings] == [
-        f"files that belong to no split: 2 ({tmp_path / 'more.jsonl'} (its name tells no split); "
-        f"{tmp_path / 'tickets.conll'} (its name tells no split))"
+        f"files that belong to no split: 2 ({tmp_path / 'more.jsonl'} (its name matches no split); "
+        f"{tmp_path / 'tickets.conll'} (its name matches no split))"
     ]
 
 
@@ -147,7 +147,9 @@ def test_a_file_named_after_a_split_that_no_format_reads_is_left_out_by_name(
     found, left_out = find(tmp_path)
     assert found == {TRAIN: ["train.conll"]}
     for name in ("train.md", "test.sh", "test.png"):
-        assert f"{name} (its name tells a split, but no format recognises it)" in left_out
+        assert (
+            f"{name} (its name matches a split, but no format recognises its content)" in left_out
+        )
 
 
 @pytest.mark.parametrize(
@@ -258,10 +260,8 @@ def test_the_only_sub_folder_with_splits_is_entered(tmp_path: Path) -> None:
     assert [file.path.parent.name for file in files] == ["data", "data"]
     assert findings.count("folder_entered") == 1
     assert findings.count("file_left_out") == 2
-    assert (
-        f"folders that were entered, since the folder above holds no split: 1 ({tmp_path / 'data'})"
-        in [str(finding) for finding in findings]
-    )
+    title = "folders that were read instead of the folder above, which holds no split"
+    assert f"{title}: 1 ({tmp_path / 'data'})" in [str(finding) for finding in findings]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_sub_folders_may_be_named_after_splits(tmp_path: Path, folder: str) -> N
         TEST: ["Test/0000.parquet", "Test/0001.parquet"],
     }
     assert "x.conll (it is beside the folder that holds the splits)" in left_out
-    assert "y.conll (its folder's name tells several splits)" in left_out
+    assert "y.conll (its folder's name matches several splits)" in left_out
     assert find(tmp_path)[0].keys() == found.keys()
 
 
@@ -326,7 +326,7 @@ def test_a_folder_without_split_files_is_refused_with_an_example(tmp_path: Path)
     write(tmp_path, "wishes.conll")
     message = refusal(tmp_path)
     assert "no file named after a split: expected e.g. train.conll" in message
-    assert f"in {tmp_path} there is tickets.conll, wishes.conll" in message
+    assert f"{tmp_path} holds tickets.conll, wishes.conll" in message
     assert message.endswith("splits=tickets.conll=train")
     assert find(tmp_path, "tickets.conll=train")[0] == {TRAIN: ["tickets.conll"]}
 
@@ -341,7 +341,7 @@ def test_the_only_corpus_of_a_folder_is_train_and_is_told(tmp_path: Path) -> Non
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    assert "there is nothing" in refusal(tmp_path)
+    assert "holds nothing" in refusal(tmp_path)
 
 
 def test_a_folder_named_like_a_file_of_a_split_is_no_file(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_files_may_be_listed_with_commas(tmp_path: Path) -> None:
 def test_of_listed_files_each_must_tell_its_split(tmp_path: Path) -> None:
     write(tmp_path, "train.conll", "tickets.conll")
     message = refusal(f"{tmp_path / 'train.conll'},{tmp_path / 'tickets.conll'}")
-    assert "tickets.conll: its name tells no split (train, validation, test)" in message
+    assert "tickets.conll: its name matches no split (train, validation, test)" in message
     assert message.endswith("splits=train.conll=train,tickets.conll=train")
 
 

@@ -93,7 +93,7 @@ def test_the_text_may_be_gzipped(tmp_path: Path) -> None:
 )
 def test_a_broken_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
     path = brat(tmp_path, f"T0\tSW 2 7\tRedis\n{line}\n")
-    with pytest.raises(DataError, match=f"^{path}:2: .* is no annotation of brat: "):
+    with pytest.raises(DataError, match=f"^{path}:2: .* is not a brat annotation: "):
         read_file(BRAT, path)
 
 

@@ -182,7 +182,7 @@ def test_the_chunk_column_of_conll_2003_is_no_rival_of_the_last(tmp_path: Path) 
         ),
         (
             "\n".join(f"{('NN', 'VB')[at % 2]}\tword{at}\tO" for at in range(3000)),
-            "column 1 holds only 2 different values in 3,000 rows, hardly words",
+            "column 1 holds only 2 different values in 3,000 rows, too few for words",
         ),
     ],
 )
@@ -275,7 +275,7 @@ def test_bare_types_are_tags_where_most_words_have_none(tmp_path: Path) -> None:
         ("a\tO\n\tO\n", ":2: ", "the token is blank ('')"),
         ("a\tO\n\u00a0\tO\n", ":2: ", r"the token is blank ('\xa0')"),
         ("a\tO\nb\t\n", ":2: ", "the word has no tag"),
-        ("a\nb\n", ": ", "one column, a word and a tag are needed"),
+        ("a\nb\n", ": ", "only one column, but words and tags need one each"),
         (b"a\tO\n\nb\tO\nGr\xf6\xdfe\tO\n", ":4: ", "byte 0xf6 is not UTF-8"),
         (b"\xff\xfea\x00", ": ", "is UTF-16: convert the file to UTF-8"),
     ],

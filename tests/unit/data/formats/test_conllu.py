@@ -131,10 +131,10 @@ def test_documents_have_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (row(1, "a") + row(2, "b"), ": a CoNLL-U file without entity tags: neither MISC"),
+        (row(1, "a") + row(2, "b"), ": no entity tags, neither in MISC"),
         (row(1, "a", "Entity=(person-1"), "(MISC holds Entity): give the key or the column"),
         (row(1, "a", "NER=O") + "2\tb\n", ":2: 2 columns where the file has 10"),
-        (row(1, "a", "NER=O") + row("x", "b", "NER=O"), ":2: the ID 'x' is no number"),
+        (row(1, "a", "NER=O") + row("x", "b", "NER=O"), ":2: the ID 'x' is not a number"),
         (row(1, "a", "NER=B-X") + row(2, " ", "NER=O"), ":2: the token is blank"),
     ],
 )

@@ -35,12 +35,12 @@ def test_rows_whose_entities_are_null_were_never_annotated() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("Redis", "no object"),
-        ({"text": "Redis"}, "no 'entities' among 'text'"),
+        ("Redis", "not an object"),
+        ({"text": "Redis"}, "no field 'entities' among 'text'"),
         ({"entities": []}, "no field 'text' or"),
-        ({"text": None, "entities": []}, "'text' is None, no text"),
-        ({"text": "Redis", "entities": {}}, "no list of spans"),
-        ({"text": "Redis", "entities": [{"start": 0, "end": 5}]}, "is no span"),
+        ({"text": None, "entities": []}, "'text' is None, not text"),
+        ({"text": "Redis", "entities": {}}, "not a list of spans"),
+        ({"text": "Redis", "entities": [{"start": 0, "end": 5}]}, "is not a span"),
         ({"text": "Redis", "entities": [ENTITY | {"start": None}]}, "needs whole numbers"),
         ({"text": "Redis", "entities": [ENTITY | {"text": ["Redis"]}]}, "as its text"),
     ],

@@ -23,12 +23,12 @@ def test_the_last_word_is_included() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ([], "no object"),
+        ([], "not an object"),
         ({"tokenized_text": "a b", "ner": []}, "give a list of words"),
         ({"tokenized_text": ["a", 1], "ner": []}, "give a list of words"),
         ({"tokenized_text": ["a", " "], "ner": []}, "word 1: the token is blank"),
-        ({"tokenized_text": WORDS}, "'ner' is None, no list"),
-        ({"tokenized_text": WORDS, "ner": [[1, "OS"]]}, "is no span"),
+        ({"tokenized_text": WORDS}, "'ner' is None, not a list"),
+        ({"tokenized_text": WORDS, "ner": [[1, "OS"]]}, "is not a span"),
         ({"tokenized_text": WORDS, "ner": [[1, 2.0, "OS"]]}, "needs whole numbers"),
     ],
 )

@@ -193,22 +193,22 @@ def test_of_rows_of_json_min_with_one_id_the_last_counts() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (5, "5 is no object"),
+        (5, "5 is not an object"),
         (task(region(0.5, 5)), "needs whole numbers"),
         (task(region(True, 5)), "needs whole numbers"),
         (task(region("0", 5)), "needs whole numbers"),
         (task(region(0, 5, [1.5])), "has no label"),
         (task(region(0, 5, text=3)), "3 as its text"),
-        ({**task(), "data": {"text": None}}, "'text' is None, no text"),
+        ({**task(), "data": {"text": None}}, "'text' is None, not text"),
         ({**task(), "data": {"a": "x", "b": "y"}}, "2 of the fields 'a', 'b' could be the text"),
         ({**task(), "data": {}}, "0 of the fields none"),
-        ({**task(), "annotations": [12]}, "no list of objects"),
-        (answered({"result": None}), "no list of regions"),
+        ({**task(), "annotations": [12]}, "not a list of objects"),
+        (answered({"result": None}), "not a list of regions"),
         (
             task(region(0, 5), {**region(0, 5), "to_name": "title"}),
             r"regions of 2 texts \(text, title\)",
         ),
-        ({"label": [{"start": 0, "end": 5, "labels": "OS"}], "text": "x"}, "are no list"),
+        ({"label": [{"start": 0, "end": 5, "labels": "OS"}], "text": "x"}, "are not a list"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:

@@ -56,12 +56,12 @@ def test_a_span_beside_its_tokens_has_their_surface() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("Redis", "no object"),
+        ("Redis", "not an object"),
         ({"spans": []}, "no field 'text'"),
-        ({"text": 5}, "'text' is 5, no text"),
-        (ROW | {"answer": "maybe"}, "the answer 'maybe' is none of"),
-        (ROW | {"spans": "none"}, "'spans' is 'none', no list"),
-        (ROW | {"spans": [[0, 5, "SW"]]}, "no object"),
+        ({"text": 5}, "'text' is 5, not text"),
+        (ROW | {"answer": "maybe"}, "the answer 'maybe' is not one of"),
+        (ROW | {"spans": "none"}, "'spans' is 'none', not a list"),
+        (ROW | {"spans": [[0, 5, "SW"]]}, "not an object"),
         (ROW | {"spans": [{"start": 0, "end": 5}]}, "has no 'label'"),
         (ROW | {"spans": [SPAN | {"end": 5.0}]}, "needs whole numbers"),
         (ROW | {"spans": [SPAN | {"label": 3}]}, "label 3 is a number"),

@@ -88,7 +88,7 @@ def test_words_and_their_entities_come_back_from_conll(
         for start, end in zip(*cut_words(text)[:2], strict=True)
     ]
     if any(word.startswith("-DOCSTART-") for word in words):
-        with pytest.raises(DataError, match="reads as a mark"):
+        with pytest.raises(DataError, match="read as a mark"):
             OUTPUTS["conll"].write(path, texts)
         return
     OUTPUTS["conll"].write(path, texts)
@@ -129,11 +129,20 @@ def test_json_carries_half_of_a_surrogate_pair(tmp_path: Path, output: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("output", "name"), [("conll", "x.conll"), ("parquet", "x.parquet"), ("spacy", "x.spacy")]
+    ("output", "name", "text"),
+    [
+        ("conll", "x.conll", AnnotatedText("a \ud83d b", [])),
+        ("parquet", "x.parquet", AnnotatedText("a \ud83d b", [])),
+        ("parquet", "x.parquet", AnnotatedText("a", [], "\ud83d")),
+        ("spacy", "x.spacy", AnnotatedText("a \ud83d b", [])),
+        ("spacy", "x.spacy", AnnotatedText("a", [], "\ud83d")),
+    ],
 )
-def test_what_utf8_cannot_hold_is_refused(tmp_path: Path, output: str, name: str) -> None:
+def test_what_utf8_cannot_hold_is_refused(
+    tmp_path: Path, output: str, name: str, text: AnnotatedText
+) -> None:
     with pytest.raises(DataError, match="surrogate") as caught:
-        OUTPUTS[output].write(tmp_path / name, [AnnotatedText("a \ud83d b", [])])
+        OUTPUTS[output].write(tmp_path / name, [text])
     assert "\n" not in str(caught.value)
 
 

@@ -36,12 +36,12 @@ def test_rows_and_pairs_are_read(row: Any) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ([TEXT], "is no pair"),
-        ([TEXT, ENTITIES], "is no pair"),
-        ([None, {"entities": []}], "'text' is None, no text"),
-        ([TEXT, {"cats": {}}], "no 'entities' among 'cats'"),
-        ({"text": TEXT}, "no 'entities' among 'text'"),
-        ({"text": TEXT, "entities": [[0, 5]]}, "is no span"),
+        ([TEXT], "is not a pair"),
+        ([TEXT, ENTITIES], "is not a pair"),
+        ([None, {"entities": []}], "'text' is None, not text"),
+        ([TEXT, {"cats": {}}], "no field 'entities' among 'cats'"),
+        ({"text": TEXT}, "no field 'entities' among 'text'"),
+        ({"text": TEXT, "entities": [[0, 5]]}, "is not a span"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:
@@ -90,7 +90,7 @@ def test_spacy_reads_the_docbin_that_is_written(tmp_path: Path) -> None:
 def test_a_broken_docbin_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "train.spacy"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="no DocBin that spaCy can read") as caught:
+    with pytest.raises(DataError, match="not a DocBin that spaCy can read") as caught:
         read_file(SPACY_DOCBIN, path)
     assert "\n" not in str(caught.value)
 

@@ -120,8 +120,8 @@ def test_written_rows_read_back_equal(
         ({"tokens": [7], "ner_tags": ["O"]}, "token 7 is not text"),
         ({"tokens": [None], "ner_tags": ["O"]}, "token None is not text"),
         ({"tokens": [[]], "ner_tags": ["O"]}, "token [] is not text"),
-        ({"tokens": ["a"], "ner_tags": [1]}, "tag 1 is a number and nothing names it in"),
-        ({"tokens": ["a"], "ner_tags": [True]}, "tag True is neither a string nor a class number"),
+        ({"tokens": ["a"], "ner_tags": [1]}, "tag 1 is a number without a name in"),
+        ({"tokens": ["a"], "ner_tags": [True]}, "tag True is neither text nor a class number"),
         ({"tokens": ["a"], "ner_tags": [1.0]}, "tag 1.0 is neither"),
         ({"tokens": ["a"], "ner_tags": [None]}, "tag None is neither"),
         ("[" * 100_000, "not JSON"),
@@ -233,7 +233,7 @@ def test_the_names_of_another_field_name_nothing(tmp_path: Path) -> None:
             ner_tags=List(Value("int64")), labels=List(ClassLabel(names=["B-VERB", "O"]))
         ),
     ).to_parquet(path)
-    assert "tag 0 is a number and nothing names it in 'ner_tags'" in refusal(path)
+    assert "tag 0 is a number without a name in 'ner_tags'" in refusal(path)
     assert pairs(read(path, tag_column="labels")) == [[("the", "O"), ("pc", "B-VERB")]]
     assert pairs(read(path, tag_names="O,B-OS")) == [[("the", "O"), ("pc", "B-OS")]]
 
