@@ -144,6 +144,24 @@ def is_header(cells: Sequence[str], *chosen: str) -> bool:
     return "tag" in roles and ("word" in roles or "sentence" in roles)
 
 
+def heads_columns(cells: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+    """Return whether a row is a header with a known name of words, though with none of tags.
+
+    None of its cells is a tag or a number, and its other cells occur in no further row of their columns.
+
+    Args:
+        cells: the row.
+        rows: the rows behind it.
+    """
+    if not any(_ROLES.get(normalize(cell)) == "word" for cell in cells):
+        return False
+    if any(_TAG.fullmatch(cell.strip()) or _is_number(cell.strip()) for cell in cells):
+        return False
+    others = [at for at, cell in enumerate(cells) if _ROLES.get(normalize(cell)) != "word"]
+    rest = list(rows)
+    return bool(rest and others) and all(row[at] != cells[at] for row in rest for at in others)
+
+
 def find_role(names: Sequence[str], role: str) -> int | None:
     """Return the position of the column with the most preferred name of a role; None: none."""
     normalized = [normalize(name) for name in names]

@@ -24,6 +24,8 @@ ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
 HASHES = frozenset(("_input_hash", "_task_hash"))
 """Fields that Prodigy adds to each row."""
+CATEGORIES = (("label", str), ("accept", list))
+"""Fields of answers about whole texts, with the type of their values."""
 RELATIONS = "relations"
 
 
@@ -51,6 +53,7 @@ def read_prodigy(
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
         if spans is None:
+            _check_no_category(row, place)
             spans = []
         if not isinstance(spans, list):
             raise DataError(
@@ -150,6 +153,16 @@ def _span(span: Any, tokens: _Tokens, place: str) -> Span:
     if missing:
         raise DataError(f"{place}: the span {shown(span)} has no {missing[0]!r}: give it")
     return make_span(span["start"], span["end"], span["label"], place, tokens.surface(span))
+
+
+def _check_no_category(row: Mapping[str, Any], place: str) -> None:
+    """Raise DataError if a row without spans answers what the whole text is about."""
+    for name, type_ in CATEGORIES:
+        if isinstance(row.get(name), type_):
+            raise DataError(
+                f"{place}: no spans, and {name!r} is {shown(row[name])}, a category of the whole "
+                "text: export a dataset of spans, such as one of ner.manual"
+            )
 
 
 def _row(text: AnnotatedText) -> dict[str, Any]:

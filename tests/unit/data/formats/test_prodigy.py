@@ -24,6 +24,14 @@ def test_accepted_rows_and_rows_without_an_answer_are_read() -> None:
     assert findings.count("row_not_accepted", "train") == 3
 
 
+@pytest.mark.parametrize("category", [{"label": "DATABASES"}, {"accept": ["DATABASES"]}])
+def test_categories_of_whole_texts_are_refused(category: dict[str, Any]) -> None:
+    row = {"text": "Redis on Ubuntu", "answer": "accept"} | category
+    with pytest.raises(DataError, match=r"a category of the whole text: export a dataset of spans"):
+        read_rows(PRODIGY, [row])
+    assert len(read_rows(PRODIGY, [row | {"spans": [SPAN]}])) == 1
+
+
 def token(text: str, start: int, end: int) -> dict[str, Any]:
     return {"text": text, "start": start, "end": end}
 
