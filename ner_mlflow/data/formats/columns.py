@@ -147,7 +147,8 @@ def is_header(cells: Sequence[str], *chosen: str) -> bool:
 def heads_columns(cells: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
     """Return whether a row is a header with a known name of words, though with none of tags.
 
-    None of its cells is a tag or a number, and its other cells occur in no further row of their columns.
+    None of its cells is a tag or a number, and its other cells occur in no further row of their
+    columns.
 
     Args:
         cells: the row.
