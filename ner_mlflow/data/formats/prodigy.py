@@ -22,7 +22,9 @@ from .word_cuts import cut_words
 
 ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
-HASHES = frozenset(("_input_hash", "_task_hash"))
+TASK_HASH = "_task_hash"
+"""Answers of several annotators to one question have the same."""
+HASHES = frozenset(("_input_hash", TASK_HASH))
 """Fields that Prodigy adds to each row."""
 CATEGORIES = (("label", str), ("accept", list))
 """Fields of answers about whole texts, with the type of their values."""
@@ -34,11 +36,13 @@ def read_prodigy(
 ) -> Iterator[TextWithSpans]:
     """Yield the texts that the annotator accepted, or that have no answer.
 
-    Where a row has tokens, they give each span the text that its offsets are checked against.
+    Of several accepted answers to one question the first counts. Where a row has tokens, they give
+    each span the text that its offsets are checked against.
 
     Raises:
         DataError: a row has no text, an unknown answer, or a span without offsets and label.
     """
+    answered: set[int] = set()
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "spans": [...]}')
@@ -50,6 +54,12 @@ def read_prodigy(
         if answer != ACCEPT:
             findings.add("row_not_accepted", split, place, answer)
             continue
+        task = row.get(TASK_HASH)
+        if type(task) is int:
+            if task in answered:
+                findings.add("annotation_not_chosen", split, place)
+                continue
+            answered.add(task)
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
         if spans is None:
