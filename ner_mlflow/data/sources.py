@@ -8,6 +8,7 @@ import numpy as np
 
 from ..config.schema import DataConfig
 from ..errors import DataError
+from ..tagging.iob2 import OUTSIDE
 from .findings import Findings, finding_kinds
 from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans, source_of
 from .formats.rows import open_rows
@@ -132,8 +133,11 @@ def _in_iob2(
     for row in np.flatnonzero(sentences.lengths() > LONG_SENTENCE_WORDS).tolist():
         words = len(sentences[row].tokens)
         findings.add("sentence_long", split, sentences[row].origin, f"{words:,} words")
-    # Tags made from spans are IOB2 by construction.
-    return to_iob2(sentences, config, findings, split) if builder.has_tags else sentences
+    if builder.has_tags:  # tags made from spans are IOB2 by construction
+        sentences = to_iob2(sentences, config, findings, split)
+    if sentences.count_tags().keys() <= {OUTSIDE}:
+        findings.add("split_without_entities", split, source_of(builder.place))
+    return sentences
 
 
 def _read_file(
