@@ -22,6 +22,7 @@ from .span_items import (
     EMPTY,
     OFFSETS,
     check_object,
+    check_one_field,
     has_text,
     read_spans,
     read_text,
@@ -58,6 +59,7 @@ def read_entity_rows(
         if row[ENTITIES] is None:
             findings.add("row_without_annotation", split, place)
             continue
+        check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 

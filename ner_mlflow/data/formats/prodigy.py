@@ -12,6 +12,7 @@ from .json_files import write_json_lines
 from .span_items import (
     DOCUMENT_FIELDS,
     check_object,
+    check_one_field,
     has_text,
     make_span,
     read_text,
@@ -62,6 +63,7 @@ def read_prodigy(
             answered.add(task)
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
+        check_one_field(row, "spans", place)
         if spans is None:
             _check_no_category(row, place)
             spans = []

@@ -15,6 +15,7 @@ from .span_items import (
     DOCUMENT_FIELDS,
     TRIPLES,
     check_object,
+    check_one_field,
     check_text,
     has_text,
     read_spans,
@@ -61,6 +62,7 @@ def read_spacy_rows(
                 f"{place}: no {ENTITIES!r} among {', '.join(map(repr, row)) or 'none'}: give an "
                 "empty list where nothing is labelled"
             )
+        check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 

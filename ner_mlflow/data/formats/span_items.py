@@ -12,6 +12,8 @@ KNOWN_TEXT_FIELDS = (*TEXT_FIELDS, "data", "description", "sentence", "message")
 DOCUMENT_FIELDS = ("document", "document_id", "doc_id", "id")
 OFFSET_KEYS = (("start", "end"), ("start_offset", "end_offset"))
 """Names of the offsets of a span that is an object."""
+SPAN_FIELDS = ("label", "labels", "annotations", "entities", "spans")
+"""Names of the field of the spans in all formats of rows; one row has one such field."""
 SHOWN_CHARACTERS = 80
 """Characters of a value that an error shows."""
 
@@ -117,6 +119,27 @@ def read_spans(
             f'{place}: {name!r} is {shown(spans)}, no list of spans: give [[start, end, "TYPE"]]'
         )
     return [_span(span, place, label_names) for span in spans]
+
+
+def check_one_field(row: Mapping[str, Any], name: str, place: str) -> None:
+    """Check that no other field holds spans than the one to be read.
+
+    Args:
+        row: the row.
+        name: the field whose spans are read.
+        place: where the row is.
+
+    Raises:
+        DataError: another field holds spans, and not the same.
+    """
+    for other in SPAN_FIELDS:
+        if other == name or not (spans := row.get(other)) or spans == row.get(name):
+            continue
+        if spans_shape(spans) in (TRIPLES, OFFSETS, LONG_OFFSETS):
+            raise DataError(
+                f"{place}: {other!r} holds spans, and {name!r} would be read: keep one of the two "
+                "fields, or choose another source_format"
+            )
 
 
 def make_span(
