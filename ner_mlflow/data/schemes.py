@@ -67,7 +67,7 @@ SHOWN_CHARACTERS = 40
 
 _PREFIXES = "".join(sorted({prefix for scheme in SCHEMES.values() for prefix in scheme.roles}))
 _TAG = re.compile(rf"([{_PREFIXES}])(?:-(.+))?", re.DOTALL)
-_MARKED = re.compile(rf"[A-Za-z][-_:/.|].*|.*[-_:/.|][{_PREFIXES}]|\(.*|[^(]*\)", re.DOTALL)
+_MARKED = re.compile(rf"[A-Za-z]\s*[-_:/.|].*|.*[-_:/.|][{_PREFIXES}]|\(.*|[^(]*\)", re.DOTALL)
 """A tag that seems to have a prefix or a suffix in some other spelling, or that is of a notation
 with brackets, such as ``(GPE*``: it is no type alone."""
 _HAS_LETTER = re.compile(r"[^\W\d_]")

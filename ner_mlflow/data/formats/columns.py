@@ -118,6 +118,15 @@ class Columns:
     count: int
     names: tuple[str, ...] = ()
 
+    def check_row(self, cells: Sequence[str], place: str) -> None:
+        """Check that a row is no second header, as in files that were joined.
+
+        Raises:
+            DataError: it has the names of the columns of words and tags.
+        """
+        if self.names and all(cells[at].strip() == self.names[at] for at in (self.word, self.tag)):
+            raise DataError(f"{place}: the header comes a second time: remove the line")
+
     def __str__(self) -> str:
         return f"word {self._show(self.word)}, tag {self._show(self.tag)} of {self.count}"
 

@@ -112,6 +112,7 @@ def read_conll(
                     continue
             tag = known.get(cells[tag_at])
             if tag is None:
+                layout.columns.check_row(cells, f"{path}:{number}")
                 tag = known[cells[tag_at]] = _tag(cells[tag_at], names, f"{path}:{number}")
             if not tokens:
                 first_line = number

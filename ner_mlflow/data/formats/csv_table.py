@@ -210,6 +210,7 @@ def _read_word_rows(
         cell = cells[columns.tag]
         tag = known.get(cell)
         if tag is None:
+            columns.check_row(cells, f"{path}:{line}")
             tag = known[cell] = _tag(cell, names, f"{path}:{line}")
         tokens.append(word)
         tags.append(tag)

@@ -248,6 +248,11 @@ def test_words_that_are_names_of_columns_are_no_header(tmp_path: Path) -> None:
     assert pairs(read(tmp_path, "Word 1\nis 0\nout 0\n", tag_names="O,X"))[0][0] == ("Word", "X")
 
 
+def test_a_second_header_is_no_entity(tmp_path: Path) -> None:
+    part = "word tag\nRedis APP\nis O\nup O\n\n"
+    assert ":6: the header comes a second time: remove" in refusal(tmp_path, part * 2)
+
+
 def test_a_header_may_name_the_tags_as_it_likes(tmp_path: Path) -> None:
     findings = Findings()
     text = "Word\tCategory\nI\tO\nlike\tO\nRedis\tAPP\n"
