@@ -67,12 +67,14 @@ SHOWN_TAGS = 8
 
 _PREFIXES = "".join(sorted({prefix for scheme in SCHEMES.values() for prefix in scheme.roles}))
 _TAG = re.compile(rf"([{_PREFIXES}])(?:-(.+))?", re.DOTALL)
-_MARKED = re.compile(rf"[A-Za-z][-_:/.|].*|.*[-_:/.|][{_PREFIXES}]", re.DOTALL)
-"""A tag that seems to have a prefix or a suffix in another spelling, so it is not a type alone."""
+_MARKED = re.compile(rf"[A-Za-z]\s*[-_:/.|].*|.*[-_:/.|][{_PREFIXES}]|\(.*|[^(]*\)", re.DOTALL)
+"""A tag that seems to have a prefix or a suffix in another spelling, or brackets such as ``(GPE*``,
+so it is not a type alone."""
 _HAS_LETTER = re.compile(r"[^\W\d_]")
 _HINTS = (
     (rf"(?:o|[{_PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
     (r"\d+\Z", ", or give tag_names"),
+    (rf"(?:{_MARKED.pattern})\Z", ", or write tags as B-TYPE and I-TYPE"),
     (rf"(?![A-Z](?:-|\Z)).*{_HAS_LETTER.pattern}", ", which is IO if tags are types alone"),
 )
 """What a message adds if all tags but O match a pattern."""

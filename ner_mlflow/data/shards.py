@@ -10,6 +10,10 @@ from .split_names import SHOWN_NAMES
 
 _DIGITS = re.compile(r"(\d+)")
 _SHARD_OF = re.compile(r"(\d+)([-_. ]of[-_. ])(\d+)", re.IGNORECASE)
+_NO_SHARD = re.compile(r"(?:^|[\W_])(?:v|ver|version|fold|run|seed|round)[\W_]?$", re.IGNORECASE)
+"""What stands before the number of a version, or of a fold of cross-validation."""
+_NO_SHARD_BEHIND = re.compile(r"[\W_]?(?:shots?|percent|pct|k)(?![^\W_])", re.IGNORECASE)
+"""What stands behind a number that tells a size."""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -62,8 +66,8 @@ def _check_shards(numbers: Sequence[int], name: str, match: re.Match[str]) -> No
 def _numbered(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
     """Return the one number in which names differ, and the rest of each name.
 
-    Returns an empty list if they differ in more. If all numbers are years, the files are
-    data sets of their own, not shards.
+    Returns an empty list if they differ in more. Files numbered by years, versions, folds or sizes
+    are data sets of their own, not shards.
     """
     pieces = [_DIGITS.split(name) for name in names]
     if len({len(parts) for parts in pieces}) > 1:
@@ -75,6 +79,8 @@ def _numbered(names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
         return []
     place = different[0]
     if all(_YEAR.fullmatch(parts[place]) for parts in pieces):
+        return []
+    if _NO_SHARD.search(pieces[0][place - 1]) or _NO_SHARD_BEHIND.match(pieces[0][place + 1]):
         return []
     return [(int(parts[place]), (*parts[:place], *parts[place + 1 :])) for parts in pieces]
 

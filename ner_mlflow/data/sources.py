@@ -8,7 +8,8 @@ import numpy as np
 
 from ..config.schema import DataConfig
 from ..errors import DataError
-from .findings import Findings
+from ..tagging.iob2 import OUTSIDE
+from .findings import Findings, finding_kinds
 from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans, source_of
 from .formats.rows import open_rows
 from .hub import is_hub_id, read_hub
@@ -119,15 +120,24 @@ def _in_iob2(
 ) -> Sentences:
     sentences = builder.finish()
     if not sentences:
+        left_out = [
+            f"{finding_kinds()[finding.kind].title}: {finding.count:,}"
+            for finding in findings
+            if finding.split == split and finding_kinds()[finding.kind].unit == "rows"
+        ]
+        why = f" ({'; '.join(left_out)})" if left_out else ""
         raise DataError(
-            f"{source_of(builder.place)}: the {split} split is empty: give a file with at least "
-            "one sentence"
+            f"{source_of(builder.place)}: the {split} split is empty{why}: give a file with at "
+            "least one sentence"
         )
     for row in np.flatnonzero(sentences.lengths() > LONG_SENTENCE_WORDS).tolist():
         words = len(sentences[row].tokens)
         findings.add("sentence_long", split, sentences[row].origin, f"{words:,} words")
-    # Tags made from spans are IOB2 by construction.
-    return to_iob2(sentences, config, findings, split) if builder.has_tags else sentences
+    if builder.has_tags:  # tags made from spans are IOB2 by construction
+        sentences = to_iob2(sentences, config, findings, split)
+    if sentences.count_tags().keys() <= {OUTSIDE}:
+        findings.add("split_without_entities", split, source_of(builder.place))
+    return sentences
 
 
 def _read_file(

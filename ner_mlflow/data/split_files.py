@@ -270,7 +270,10 @@ def _find_chosen(
     for name, split in chosen.items():
         matching = _named(name, paths, config)
         if not matching:
-            there = [_relative(path, paths[0]) for path in _all_files(paths)]
+            there = [
+                path.name if path in paths else _relative(path, paths[0])
+                for path in _all_files(paths)
+            ]
             raise DataError(
                 f"splits: no file {name!r} in dataset {config.dataset!r}: there is "
                 f"{listed(there) or 'nothing'}"

@@ -119,6 +119,15 @@ class Columns:
     count: int
     names: tuple[str, ...] = ()
 
+    def check_row(self, cells: Sequence[str], place: str) -> None:
+        """Check that a row is no second header, as in files that were joined.
+
+        Raises:
+            DataError: it has the names of the columns of words and tags.
+        """
+        if self.names and all(cells[at].strip() == self.names[at] for at in (self.word, self.tag)):
+            raise DataError(f"{place}: the header comes a second time: remove the line")
+
     def __str__(self) -> str:
         return f"word {self._show(self.word)}, tag {self._show(self.tag)} of {self.count}"
 
@@ -143,6 +152,25 @@ def is_header(cells: Sequence[str], *chosen: str) -> bool:
         return True
     roles = [_ROLES.get(normalize(cell)) for cell in cells]
     return "tag" in roles and ("word" in roles or "sentence" in roles)
+
+
+def heads_columns(cells: Sequence[str], rows: Iterable[Sequence[str]]) -> bool:
+    """Return whether a row is a header with a known name of words, though with none of tags.
+
+    None of its cells is a tag or a number, and its other cells occur in no further row of their
+    columns.
+
+    Args:
+        cells: the row.
+        rows: the rows behind it.
+    """
+    if not any(_ROLES.get(normalize(cell)) == "word" for cell in cells):
+        return False
+    if any(_TAG.fullmatch(cell.strip()) or _is_number(cell.strip()) for cell in cells):
+        return False
+    others = [at for at, cell in enumerate(cells) if _ROLES.get(normalize(cell)) != "word"]
+    rest = list(rows)
+    return bool(rest and others) and all(row[at] != cells[at] for row in rest for at in others)
 
 
 def find_role(names: Sequence[str], role: str) -> int | None:

@@ -18,6 +18,7 @@ from .columns import (
     Columns,
     choose_columns,
     find_separator,
+    heads_columns,
     holds_columns,
     is_header,
     modal_columns,
@@ -120,6 +121,7 @@ def read_conll(
                     continue
             tag = known.get(cells[tag_at])
             if tag is None:
+                layout.columns.check_row(cells, f"{path}:{number}")
                 cell = cells[tag_at]
                 tag = known[cell] = read_tag(cell.strip(" \t"), names, f"{path}:{number}")
             if not tokens:
@@ -248,12 +250,21 @@ class _Layout:
                 return names if len(names) == count else ()
             is_marked = line[0] == "#"
             cells = self._trim(line.lstrip("# ") if is_marked else line, count)
-            if len(cells) == count and is_header(cells, *chosen):
+            if len(cells) == count and (
+                is_header(cells, *chosen)
+                or (not is_marked and heads_columns(cells, self._rows(sample[number:], count)))
+            ):
                 self.header = number
                 return tuple(cells)
             if not is_marked and not begins_document(line):
                 return ()
         return ()
+
+    def _rows(self, lines: Sequence[str], count: int) -> Iterator[list[str]]:
+        """Yield the cells of the lines that are rows."""
+        for line in lines:
+            if line and not line.isspace() and len(cells := self._trim(line, count)) == count:
+                yield cells
 
     def _has_tag(self, cells: Sequence[str]) -> bool:
         tag = cells[self.columns.tag].strip(" \t")

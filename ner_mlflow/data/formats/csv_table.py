@@ -17,6 +17,7 @@ from .columns import (
     Columns,
     choose_columns,
     find_role,
+    heads_columns,
     holds_tags,
     is_header,
     normalize,
@@ -84,12 +85,13 @@ class _Table:
         self.holds_sentences = False
         if first is None:
             return
-        names = _header(first[1], config)
-        before = [] if names else [first]
+        self._count = len(first[1])
+        begin = list(islice(rows, SAMPLE_ROWS))
+        names = _header(first[1], begin, config)
         if names:
             findings.add("header_skipped", split, f"{path}:{first[0]}", separator.join(names))
-        self._count = len(first[1])
-        begin = [*before, *islice(rows, SAMPLE_ROWS)]
+        else:
+            begin.insert(0, first)
         self.is_empty = not any(any(cells) for _, cells in begin)
         self.rows = chain(begin, rows)
         sample = [self.fit(row) for row in begin if any(row[1])]
@@ -204,6 +206,7 @@ def _read_word_rows(
         cell = cells[columns.tag]
         tag = known.get(cell)
         if tag is None:
+            columns.check_row(cells, f"{path}:{line}")
             tag = known[cell] = read_tag(cell.strip(" "), names, f"{path}:{line}")
         tokens.append(word)
         tags.append(tag)
@@ -282,9 +285,12 @@ def _cells(line: str, separator: str) -> list[str]:
         return line.split(separator)
 
 
-def _header(cells: Sequence[str], config: DataConfig) -> tuple[str, ...]:
+def _header(cells: Sequence[str], rows: Sequence[Row], config: DataConfig) -> tuple[str, ...]:
     """Return the names of columns if the first row holds them, else nothing."""
-    is_named = is_header(cells, config.token_column, config.tag_column)
+    fitting = (row for _, row in rows if len(row) == len(cells) and any(row))
+    is_named = is_header(cells, config.token_column, config.tag_column) or heads_columns(
+        cells, fitting
+    )
     return tuple(cell.strip() for cell in cells) if is_named else ()
 
 

@@ -19,6 +19,7 @@ from .span_items import (
     STRINGS,
     TRIPLES,
     check_object,
+    check_one_field,
     has_text,
     read_spans,
     read_text,
@@ -50,6 +51,7 @@ def read_doccano(
                 f"{place}: {name!r} is {shown(row[name])}, labels of whole texts: export a project "
                 "of sequence labelling"
             )
+        check_one_field(row, name, place)
         spans = read_spans(row[name], name, place, label_names)
         if isinstance(row.get(RELATIONS), list):
             findings.add("annotation_of_other_type", split, place, RELATIONS, len(row[RELATIONS]))

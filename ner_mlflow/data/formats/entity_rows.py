@@ -23,6 +23,7 @@ from .span_items import (
     OFFSETS,
     RELATIONS,
     check_object,
+    check_one_field,
     has_text,
     read_spans,
     read_text,
@@ -55,6 +56,7 @@ def read_entity_rows(
         if row[ENTITIES] is None:
             findings.add("row_without_annotation", split, place)
             continue
+        check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 

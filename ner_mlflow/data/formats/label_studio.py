@@ -176,7 +176,12 @@ def _read_answer(
     fields = {name: value for name, value in row.items() if name not in OWN_FIELDS}
     text = _text(fields, config, place)
     spans: list[Span] = []
-    for value in fields.values():
+    for name, value in fields.items():
+        if _holds_other_spans(value) and not ANSWER_MARKS & row.keys():
+            raise DataError(
+                f"{place}: {name!r} is {shown(value)}, no regions of Label Studio: choose another "
+                "source_format, or export the tasks as JSON or JSON_MIN"
+            )
         for region in value if _holds_regions(value) else ():
             region = check_object(region, place, "a region with start, end and labels")
             labels: Any = next((region[name] for name in LABEL_TYPES if region.get(name)), [])
@@ -213,6 +218,16 @@ def _holds_labels(value: Any) -> bool:
         isinstance(first, dict)
         and any(name in first for name in LABEL_TYPES)
         and ("start" in first or "globalOffsets" in first)
+    )
+
+
+def _holds_other_spans(value: Any) -> bool:
+    """Return whether a field is a list of lists, or of objects that have offsets but no region."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, list) or (
+        isinstance(first, dict)
+        and bool(first.keys() & {"start", "start_offset"})
+        and not _holds_regions(value)
     )
 
 

@@ -13,6 +13,7 @@ from .span_items import (
     DOCUMENT_FIELDS,
     RELATIONS,
     check_object,
+    check_one_field,
     has_text,
     make_span,
     read_text,
@@ -23,8 +24,12 @@ from .word_cuts import cut_words
 
 ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
-HASHES = frozenset(("_input_hash", "_task_hash"))
+TASK_HASH = "_task_hash"
+"""Answers of several annotators to one question have the same."""
+HASHES = frozenset(("_input_hash", TASK_HASH))
 """Fields that Prodigy adds to each row."""
+CATEGORIES = (("label", str), ("accept", list))
+"""Fields of answers about whole texts, with the type of their values."""
 
 
 def read_prodigy(
@@ -32,11 +37,13 @@ def read_prodigy(
 ) -> Iterator[TextWithSpans]:
     """Yield the texts that the annotator accepted, or that have no answer.
 
-    Where a row has tokens, they give each span the text that its offsets are checked against.
+    Of several accepted answers to one question the first counts. Where a row has tokens, they give
+    each span the text that its offsets are checked against.
 
     Raises:
         DataError: a row has no text, an unknown answer, or a span without offsets and label.
     """
+    answered: set[int] = set()
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "spans": [...]}')
@@ -49,9 +56,17 @@ def read_prodigy(
         if answer != ACCEPT:
             findings.add("row_not_accepted", split, place, answer)
             continue
+        task = row.get(TASK_HASH)
+        if type(task) is int:
+            if task in answered:
+                findings.add("annotation_not_chosen", split, place)
+                continue
+            answered.add(task)
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
+        check_one_field(row, "spans", place)
         if spans is None:
+            _check_no_category(row, place)
             spans = []
         if not isinstance(spans, list):
             raise DataError(
@@ -151,6 +166,16 @@ def _span(span: Any, tokens: _Tokens, place: str) -> Span:
     if missing:
         raise DataError(f"{place}: the span {shown(span)} has no {missing[0]!r}: give it")
     return make_span(span["start"], span["end"], span["label"], place, tokens.surface(span))
+
+
+def _check_no_category(row: Mapping[str, Any], place: str) -> None:
+    """Raise DataError if a row without spans answers what the whole text is about."""
+    for name, type_ in CATEGORIES:
+        if isinstance(row.get(name), type_):
+            raise DataError(
+                f"{place}: no spans, and {name!r} is {shown(row[name])}, a category of the whole "
+                "text: export a dataset of spans, such as one of ner.manual"
+            )
 
 
 def _row(text: AnnotatedText) -> dict[str, Any]:

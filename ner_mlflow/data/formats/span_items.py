@@ -17,6 +17,8 @@ RELATIONS = "relations"
 NO_TEXT = "give the name of the text's field as text_column"
 NO_SPANS = "give an empty list where nothing is labelled"
 """What to do about a row without a field of the text, or of spans."""
+SPAN_FIELDS = ("label", "labels", "annotations", "entities", "spans")
+"""Names of the field of the spans in all formats of rows; one row has one such field."""
 SHOWN_CHARACTERS = 80
 """Characters of a value that an error shows."""
 
@@ -116,6 +118,27 @@ def read_spans(
             f'{place}: {name!r} is {shown(spans)}, not a list of spans: give [[start, end, "TYPE"]]'
         )
     return [_span(span, place, label_names) for span in spans]
+
+
+def check_one_field(row: Mapping[str, Any], name: str, place: str) -> None:
+    """Check that no other field holds spans than the one to be read.
+
+    Args:
+        row: the row.
+        name: the field whose spans are read.
+        place: where the row is.
+
+    Raises:
+        DataError: another field holds spans, and not the same.
+    """
+    for other in SPAN_FIELDS:
+        if other == name or not (spans := row.get(other)) or spans == row.get(name):
+            continue
+        if spans_shape(spans) in (TRIPLES, OFFSETS, LONG_OFFSETS):
+            raise DataError(
+                f"{place}: {other!r} holds spans, and {name!r} would be read: keep one of the two "
+                "fields, or choose another source_format"
+            )
 
 
 def make_span(

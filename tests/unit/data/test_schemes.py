@@ -341,6 +341,20 @@ def test_types_alone_without_many_o_need_the_scheme_named() -> None:
 
 
 @pytest.mark.parametrize(
+    "tags",
+    [
+        ["(person-1)", "O", "O"],
+        ["B_LOC", "I_LOC", "O", "O", "O"],
+        ["LOC-B", "LOC-I", "O", "O", "O"],
+        ["B - LOC", "O"],
+    ],
+)
+def test_tags_of_another_notation_are_no_types_alone(tags: list[str]) -> None:
+    with pytest.raises(DataError, match=r"fits no scheme.*, or write tags as B-TYPE and I-TYPE"):
+        convert([tags])
+
+
+@pytest.mark.parametrize(
     ("row", "converted", "changed"),
     [
         ("B I O B B", "B-OS I-OS O B-OS B-OS", 0),

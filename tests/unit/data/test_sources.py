@@ -259,3 +259,19 @@ def test_entities_of_the_file_are_those_of_the_corpus_and_those_counted_as_left_
 
 def test_the_registry_names_each_format_once() -> None:
     assert set(FORMATS) == {name.partition(",")[0] for name in ENCODERS} | {"brat"}
+
+
+def test_an_empty_split_tells_which_rows_were_left_out(tmp_path: Path) -> None:
+    task = {"data": {"text": "Redis"}, "annotations": [], "predictions": [{"result": []}]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps([task]), "utf-8")
+    with pytest.raises(DataError, match=r"is empty \(rows that were never annotated: 1\): give"):
+        read(path)
+
+
+def test_a_split_without_entities_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train.conll").write_text("Redis B-SW\nruns O\n", "utf-8")
+    (tmp_path / "test.conll").write_text("Redis O\nruns O\n", "utf-8")
+    findings = read(tmp_path).findings
+    assert findings.count("split_without_entities", "test") == 1
+    assert findings.count("split_without_entities", "train") == 0

@@ -236,6 +236,8 @@ def test_a_file_that_splits_name_and_is_not_there_is_refused_with_what_is(tmp_pa
     message = refusal(tmp_path, "dev.conll=train")
     assert "no file 'dev.conll'" in message
     assert message.endswith("there is train.conll, sub/x.jsonl")
+    message = refusal(tmp_path / "train.conll", "dev.conll=train")
+    assert message.endswith("there is train.conll")
 
 
 def test_a_file_is_not_of_two_splits(tmp_path: Path) -> None:

@@ -243,6 +243,25 @@ def test_a_header_may_put_the_tags_first_and_its_names_choose_columns(tmp_path: 
 
 def test_words_that_are_names_of_columns_are_no_header(tmp_path: Path) -> None:
     assert pairs(read(tmp_path, "word O\ntag B-X\n")) == [[("word", "O"), ("tag", "B-X")]]
+    types = "Word WORK\nis O\na O\nWord WORK\n"
+    assert pairs(read(tmp_path, types))[0][0] == ("Word", "WORK")
+    assert pairs(read(tmp_path, "Word 1\nis 0\nout 0\n", tag_names="O,X"))[0][0] == ("Word", "X")
+
+
+def test_a_second_header_is_no_entity(tmp_path: Path) -> None:
+    part = "word tag\nRedis APP\nis O\nup O\n\n"
+    assert ":6: the header comes a second time: remove" in refusal(tmp_path, part * 2)
+
+
+def test_a_header_may_name_the_tags_as_it_likes(tmp_path: Path) -> None:
+    findings = Findings()
+    text = "Word\tCategory\nI\tO\nlike\tO\nRedis\tAPP\n"
+    assert pairs(read(tmp_path, text, findings)) == [[("I", "O"), ("like", "O"), ("Redis", "APP")]]
+    assert findings.count("header_skipped") == 1
+    hipe = "TOKEN\tNE-COARSE-LIT\tNE-FINE-LIT\nà\tO\tO\nParis\tB-loc\tB-loc.adm.town\n"
+    for column in ("2", "NE-COARSE-LIT"):
+        chosen = read(tmp_path, hipe, tag_column=column)
+        assert pairs(chosen) == [[("à", "O"), ("Paris", "B-loc")]]
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,18 @@ def test_what_is_broken_is_named(
     assert message in shown
 
 
+def test_a_second_header_is_no_entity(tmp_path: Path) -> None:
+    path = write(tmp_path, "sentence_id,word,tag\n1,Redis,APP\n1,is,O\n1,up,O\n" * 2)
+    assert ":5: the header comes a second time: remove" in refusal(path)
+
+
+def test_a_header_may_name_the_tags_as_it_likes(tmp_path: Path) -> None:
+    findings = Findings()
+    path = write(tmp_path, "Word,Category\nI,O\nlike,O\nRedis,APP\n")
+    assert pairs(read(path, findings)) == [[("I", "O"), ("like", "O"), ("Redis", "APP")]]
+    assert findings.count("header_skipped") == 1
+
+
 def test_blank_tokens_are_dropped_by_choice(tmp_path: Path) -> None:
     findings = Findings()
     path = write(tmp_path, KAGGLE.replace("London", "\u00a0"))

@@ -229,3 +229,11 @@ def test_predictions_have_scores_and_offsets_in_code_points(tmp_path: Path) -> N
     assert result["value"] == {"start": 2, "end": 7, "text": "Redis", "labels": ["SW"]}
     assert result["score"] == 0.5
     assert "annotations" not in row
+
+
+@pytest.mark.parametrize("label", [[[0, 5, "SW"]], [{"start": 0, "end": 5, "label": "SW"}]])
+def test_spans_of_another_tool_are_refused_and_not_dropped(label: list[Any]) -> None:
+    with pytest.raises(
+        DataError, match=r"no regions of Label Studio: choose another source_format"
+    ):
+        read_rows(LABEL_STUDIO, [{"text": TEXT, "label": label}])

@@ -24,6 +24,24 @@ def test_accepted_rows_and_rows_without_an_answer_are_read() -> None:
     assert findings.count("row_not_accepted", "train") == 3
 
 
+@pytest.mark.parametrize("category", [{"label": "DATABASES"}, {"accept": ["DATABASES"]}])
+def test_categories_of_whole_texts_are_refused(category: dict[str, Any]) -> None:
+    row = {"text": "Redis on Ubuntu", "answer": "accept"} | category
+    with pytest.raises(DataError, match=r"a category of the whole text: export a dataset of spans"):
+        read_rows(PRODIGY, [row])
+    assert len(read_rows(PRODIGY, [row | {"spans": [SPAN]}])) == 1
+
+
+def test_of_several_accepted_answers_to_a_task_the_first_counts() -> None:
+    findings = Findings()
+    task = {"text": "Redis on Ubuntu", "_input_hash": 1, "_task_hash": 2, "answer": "accept"}
+    answers = [task | {"answer": "reject"}, task | {"spans": [SPAN]}, task | {"spans": []}]
+    other = {"text": "Redis on Ubuntu", "_input_hash": 1, "_task_hash": 3, "spans": []}
+    records = read_rows(PRODIGY, [*answers, other], findings)
+    assert texts_of(records) == [(ROW["text"], [(0, 5, "SW")]), (ROW["text"], [])]
+    assert findings.count("annotation_not_chosen", "train") == 1
+
+
 def token(text: str, start: int, end: int) -> dict[str, Any]:
     return {"text": text, "start": start, "end": end}
 
