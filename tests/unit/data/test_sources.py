@@ -265,7 +265,7 @@ def test_an_empty_split_tells_which_rows_were_left_out(tmp_path: Path) -> None:
     task = {"data": {"text": "Redis"}, "annotations": [], "predictions": [{"result": []}]}
     path = tmp_path / "train.json"
     path.write_text(json.dumps([task]), "utf-8")
-    with pytest.raises(DataError, match=r"is empty \(rows that were never annotated: 1\): give"):
+    with pytest.raises(DataError, match=r"is empty \(rows that have no annotation: 1\): give"):
         read(path)
 
 
