@@ -113,8 +113,8 @@ def write_spacy(path: Path, texts: Iterable[AnnotatedText]) -> None:
     A DocBin is held in memory until it is complete, as arrays.
 
     Raises:
-        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id has half
-            of a surrogate pair.
+        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id
+            has half of a surrogate pair.
     """
     if path.suffix == BINARY_SUFFIX:
         _write_docbin(path, texts)
