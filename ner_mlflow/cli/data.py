@@ -6,28 +6,12 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
-from .options import GivenSettings, preset_option, setting
+from .options import GivenSettings, preset_option, setting, source_options
 
 
 @command("data")
 @preset_option("minilm_full")
-@setting("dataset", "data.dataset")
-@setting("revision", "data.revision")
-@setting("splits", "data.splits")
-@setting("source_format", "data.source_format")
-@setting("token_column", "data.token_column")
-@setting("tag_column", "data.tag_column")
-@setting("text_column", "data.text_column")
-@setting("tag_names", "data.tag_names")
-@setting("scheme", "data.scheme")
-@setting("untyped_type", "data.untyped_type")
-@setting("overlaps", "data.overlaps")
-@setting("invalid_spans", "data.invalid_spans")
-@setting("offset_unit", "data.offset_unit")
-@setting("blank_tokens", "data.blank_tokens")
-@setting("label_map", "data.label_map")
-@setting("unknown_tags", "data.unknown_tags")
-@setting("invalid_tags", "data.invalid_tags")
+@source_options
 @setting("cross_split_duplicates", "data.cross_split_duplicates")
 @setting("validation_fraction", "data.validation_fraction")
 @setting("test_fraction", "data.test_fraction")

@@ -18,28 +18,14 @@ from ..logs import show_progress
 from ..redaction import redact
 from ..tracking.adoption import adopted_run
 from .command import EPILOG, command
-from .options import GivenSettings, preset_option, setting
+from .options import GivenSettings, preset_option, source_options
 
 DEFAULT_PRESET = "minilm_full"
 
 
 @command("inspect")
 @preset_option(DEFAULT_PRESET)
-@setting("dataset", "data.dataset")
-@setting("revision", "data.revision")
-@setting("label_map", "data.label_map")
-@setting("splits", "data.splits")
-@setting("source_format", "data.source_format")
-@setting("token_column", "data.token_column")
-@setting("tag_column", "data.tag_column")
-@setting("text_column", "data.text_column")
-@setting("tag_names", "data.tag_names")
-@setting("scheme", "data.scheme")
-@setting("untyped_type", "data.untyped_type")
-@setting("overlaps", "data.overlaps")
-@setting("invalid_spans", "data.invalid_spans")
-@setting("offset_unit", "data.offset_unit")
-@setting("blank_tokens", "data.blank_tokens")
+@source_options
 def inspect(preset: str, given: GivenSettings) -> None:
     """Show how a corpus would be read; no dataset is written.
 

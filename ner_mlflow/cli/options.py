@@ -97,6 +97,22 @@ def setting(name: str, key: str) -> Decorator:
     return click.option(f"--{name}", cls=SettingOption, setting=SETTINGS[key])
 
 
+SOURCE_SETTINGS = (
+    *("dataset", "revision", "splits", "source_format"),
+    *("token_column", "tag_column", "text_column", "tag_names"),
+    *("scheme", "untyped_type", "overlaps", "invalid_spans", "offset_unit", "blank_tokens"),
+    *("label_map", "unknown_tags", "invalid_tags"),
+)
+"""Settings of the section ``data`` that say how a corpus is read."""
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each of :data:`SOURCE_SETTINGS`."""
+    for name in reversed(SOURCE_SETTINGS):
+        command = setting(name, f"data.{name}")(command)
+    return command
+
+
 def option(name: str, default: str, help_text: str) -> Decorator:
     """Add an option that is no setting."""
     return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)

@@ -12,6 +12,7 @@ ACROSS_MODULES = {
     "test_architecture.py": "imports of all modules",
     "test_environment.py": "the pins of the dependencies",
     "test_tests.py": "this file",
+    "data/test_kinds_of_files.py": "files as tools and public corpora write them",
     "data/formats/test_round_trip.py": "what all formats write and read again",
     "workflows/test_cache_keys.py": "the steps that a change of any module repeats",
 }
