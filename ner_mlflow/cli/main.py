@@ -6,17 +6,12 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.main import run_main
 from .command import command, set_up_logging
-from .options import GivenSettings, option, setting, split_list
+from .options import GivenSettings, option, setting, source_options, split_list
 
 
 @command("main")
 @option("presets", "minilm_full,minilm_lora", "comma-separated presets to train and compare")
-@setting("dataset", "data.dataset")
-@setting("splits", "data.splits")
-@setting("token_column", "data.token_column")
-@setting("tag_column", "data.tag_column")
-@setting("tag_names", "data.tag_names")
-@setting("label_map", "data.label_map")
+@source_options
 @setting("epochs", "train.epochs")
 @setting("seed", "train.seed")
 @option("registered_model", "it-ner", "name of the best model in the model registry")

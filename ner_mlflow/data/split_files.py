@@ -247,8 +247,7 @@ def _find_listed(
         why = SEVERAL_SPLITS if splits_of_name(path.name) else NO_SPLIT
         example = ",".join(f"{other.name}={split_of_name(other.name) or TRAIN}" for other in paths)
         raise DataError(
-            f"{path}: {why} ({', '.join(SPLITS)}): rename it, or say which is which by "
-            f"splits={example}"
+            f"{path}: {why} ({', '.join(SPLITS)}): rename it, or assign files by splits={example}"
         )
     if path.is_dir():
         return _claim(_candidates(_walk(path), config, (split,)), path, findings)

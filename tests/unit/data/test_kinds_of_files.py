@@ -277,7 +277,7 @@ KINDS = {
             "train_predictions.txt": columns(lambda _, word, __: f"{word} O"),
         },
         {"splits": ("train.txt=train",)},
-        "splits=train.txt=train",
+        "keep one of them, or assign files by splits=train.txt=train",
     ),
 }
 
