@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config.schema import DataConfig
 from ..errors import DataError
-from ..tagging.iob2 import OUTSIDE
+from ..tagging.iob2 import split_tag
 from .findings import Findings, finding_kinds
 from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans, source_of
 from .formats.rows import open_rows
@@ -135,7 +135,13 @@ def _in_iob2(
         findings.add("sentence_long", split, sentences[row].origin, f"{words:,} words")
     if builder.has_tags:  # tags made from spans are IOB2 by construction
         sentences = to_iob2(sentences, config, findings, split)
-    if sentences.count_tags().keys() <= {OUTSIDE}:
+    types = {split_tag(tag)[1] for tag in sentences.count_tags()}
+    for type_ in sorted(types):
+        prefix, _, rest = type_.partition("-")
+        if prefix == "B" and f"I-{rest}" in types:
+            detail = f"{type_} and I-{rest}"
+            findings.add("types_like_tags", split, source_of(builder.place), detail)
+    if types <= {""}:
         findings.add("split_without_entities", split, source_of(builder.place))
     return sentences
 

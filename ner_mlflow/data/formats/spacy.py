@@ -25,6 +25,7 @@ from .span_items import (
     NO_SPANS,
     TRIPLES,
     check_object,
+    check_one_field,
     check_text,
     has_text,
     read_spans,
@@ -67,6 +68,7 @@ def read_spacy_rows(
             row = check_object(row, place, '{"text": ..., "entities": [[start, end, "TYPE"]]}')
             text = read_text(row, config.text_column, place)
         find_field(row, (ENTITIES,), place, NO_SPANS)
+        check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
         yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
 
@@ -113,8 +115,8 @@ def write_spacy(path: Path, texts: Iterable[AnnotatedText]) -> None:
     A DocBin is held in memory until it is complete, as arrays.
 
     Raises:
-        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id
-            has half of a surrogate pair.
+        DataError: a DocBin is to be written and spaCy is not installed, or a text or its id has
+            half of a surrogate pair.
     """
     if path.suffix == BINARY_SUFFIX:
         _write_docbin(path, texts)

@@ -275,3 +275,10 @@ def test_a_split_without_entities_is_told(tmp_path: Path) -> None:
     findings = read(tmp_path).findings
     assert findings.count("split_without_entities", "test") == 1
     assert findings.count("split_without_entities", "train") == 0
+
+
+def test_spans_that_are_labelled_with_tags_are_told(tmp_path: Path) -> None:
+    row = {"text": "Ubuntu Server", "label": [[0, 6, "B-OS"], [7, 13, "I-OS"]]}
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    assert read(path).findings.count("types_like_tags") == 1
