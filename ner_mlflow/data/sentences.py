@@ -127,7 +127,9 @@ class Sentences(Sequence[Sentence]):
             return self._cache[index]
         number = index % len(self)
         row = number if self._order is None else int(self._order[number])
-        return next(self._sentences(next(self._slice(row, row + 1))))
+        batch = int(np.searchsorted(self._ends, row, side="right")) - 1
+        part = self._batches[batch].slice(row - int(self._ends[batch]), 1)
+        return next(self._sentences(part))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Sentences, list, tuple)):
@@ -178,22 +180,30 @@ class Sentences(Sequence[Sentence]):
         """Yield for each batch its first sentence's number, all tag numbers, and the position where
         each sentence begins; for a table that holds all sentences of its batches."""
         assert self._order is None
+        yield from self._flat_tags()
+
+    def _flat_tags(self) -> Iterator[tuple[int, TagIds, NDArray[np.int64]]]:
         for first, batch in zip(self._ends[:-1], self._batches, strict=True):
             yield int(first), *_flat(batch)
 
     def count_tags(self) -> dict[str, int]:
         """Return how often each tag occurs; tags that do not occur are left out."""
         counts = np.zeros(len(self.tag_names), dtype=np.int64)
-        for batch in self._slices():
-            tags = batch.column("tags").flatten().to_numpy()
-            counts += np.bincount(tags, minlength=len(counts))
+        uses = None if self._order is None else np.bincount(self._order, minlength=self._ends[-1])
+        for first, tags, starts in self._flat_tags():
+            weights = None
+            if uses is not None:
+                lengths = np.diff(starts, append=len(tags))
+                weights = np.repeat(uses[first : first + len(starts)], lengths)
+            counts += np.bincount(tags, weights, len(counts)).astype(np.int64)
         named = zip(self.tag_names, counts.tolist(), strict=True)
         return {name: count for name, count in named if count}
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of words of each sentence."""
-        lengths = [batch.column("tokens").value_lengths().to_numpy() for batch in self._slices()]
-        return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, dtype=np.int64)
+        columns = [batch.column("tokens").value_lengths().to_numpy() for batch in self._batches]
+        lengths = np.concatenate([np.zeros(0, dtype=np.int32), *columns])
+        return (lengths if self._order is None else lengths[self._order]).astype(np.int64)
 
     def find_tags(self, names: Collection[str]) -> Iterator[tuple[Sentence, int]]:
         """Yield the sentence and the position in it of each tag with one of these names."""
@@ -231,23 +241,17 @@ class Sentences(Sequence[Sentence]):
             yield from self._sentences(batch)
 
     def _slices(self) -> Iterator[pa.RecordBatch]:
-        """Yield the sentences as slices of batches, in order."""
+        """Yield the sentences as parts of batches, in order."""
         if self._order is None:
             yield from self._batches
             return
-        if not len(self._order):
-            return
-        # Consecutive numbers are one slice.
-        begins = np.flatnonzero(np.diff(self._order) != 1) + 1
-        for begin, end in pairwise(chain([0], begins.tolist(), [len(self._order)])):
-            yield from self._slice(int(self._order[begin]), int(self._order[end - 1]) + 1)
-
-    def _slice(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
-        while start < end:
-            number = int(np.searchsorted(self._ends, start, side="right")) - 1
-            first, stop = int(self._ends[number]), min(end, int(self._ends[number + 1]))
-            yield self._batches[number].slice(start - first, stop - start)
-            start = stop
+        numbers = np.searchsorted(self._ends, self._order, side="right") - 1
+        changes = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
+        for begin, end in pairwise([0, *changes, len(numbers)]):
+            if begin < end:
+                number = int(numbers[begin])
+                rows = self._order[begin:end] - self._ends[number]
+                yield _take(self._batches[number], rows)
 
     def _sentences(self, batch: pa.RecordBatch) -> Iterator[Sentence]:
         names, places = self.tag_names, self._places
@@ -380,6 +384,12 @@ class SentencesBuilder:
 
 Corpus = Mapping[str, Sequence[Sentence]]
 """Sentences by split name, in source order."""
+
+
+def _take(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
+    """Return rows of a batch; rows beside each other are not copied."""
+    is_run = len(rows) == 1 or bool((np.diff(rows) == 1).all())
+    return batch.slice(int(rows[0]), len(rows)) if is_run else batch.take(pa.array(rows))
 
 
 def _flat(batch: pa.RecordBatch) -> tuple[TagIds, NDArray[np.int64]]:
