@@ -45,7 +45,7 @@ def short_line(folder: Path) -> Case:
     return Case(
         "data",
         ("--dataset", str(folder)),
-        r"train\.conll:2: 1 column where the file has 2: '10': give 2 columns with tabs between",
+        r"train\.conll:2: 1 column where the file has 2: '10': give 2 columns, separated by tabs",
     )
 
 
