@@ -1,6 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -136,14 +136,24 @@ def _in_iob2(
     if builder.has_tags:  # tags made from spans are IOB2 by construction
         sentences = to_iob2(sentences, config, findings, split)
     types = {split_tag(tag)[1] for tag in sentences.count_tags()}
-    for type_ in sorted(types):
-        prefix, _, rest = type_.partition("-")
-        if prefix == "B" and f"I-{rest}" in types:
-            detail = f"{type_} and I-{rest}"
-            findings.add("types_like_tags", split, source_of(builder.place), detail)
+    _note_types(sorted(types), source_of(builder.place), findings, split)
     if types <= {""}:
         findings.add("split_without_entities", split, source_of(builder.place))
     return sentences
+
+
+def _note_types(types: Sequence[str], place: str, findings: Findings, split: str) -> None:
+    """Note types that look like mistakes."""
+    alike: dict[str, list[str]] = {}
+    for type_ in types:
+        prefix, _, rest = type_.partition("-")
+        if prefix == "B" and f"I-{rest}" in types:
+            findings.add("types_like_tags", split, place, f"{type_} and I-{rest}")
+        alike.setdefault("".join(type_.split()).casefold(), []).append(type_)
+    for same in alike.values():
+        if len(same) > 1:
+            detail = " and ".join(map(repr, same))
+            findings.add("types_alike", split, place, detail, len(same))
 
 
 def _read_file(

@@ -206,9 +206,8 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
         return [SplitFile(only.path, TRAIN, _format(only.path, config))]
     if len(files) == 1 and not folders and not readable:
         _format(files[0], config)  # raises the reason why it cannot be read
-    way_out = (
-        f"assign them by splits={readable[0].path.name}=train" if readable else "give their folder"
-    )
+    names = sorted((file.path.name for file in readable), key=lambda name: TRAIN not in name)
+    way_out = f"assign them by splits={names[0]}=train" if names else "give their folder"
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "

@@ -282,3 +282,10 @@ def test_spans_that_are_labelled_with_tags_are_told(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text(json.dumps(row), encoding="utf-8")
     assert read(path).findings.count("types_like_tags") == 1
+
+
+def test_types_that_differ_in_case_or_white_space_only_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("Rome\tB-Loc\nand\tO\nOslo\tB-LOC\nwith\tO\nUbuntu\tB-OS\n", "utf-8")
+    (told,) = [finding for finding in read(path).findings if finding.kind == "types_alike"]
+    assert (told.count, told.places) == (2, (f"{path} 'LOC' and 'Loc'",))
