@@ -171,6 +171,7 @@ def _read_word_rows(
     first_line = 1
     document: str | None = None
     current = before = ""
+    seen: set[tuple[str, str]] = set()
 
     def finish() -> Iterator[TaggedWords]:
         place = f"{path}:{first_line}"
@@ -187,6 +188,11 @@ def _read_word_rows(
         else:
             here = table.fit(row)[table.sentence]
             is_new = bool(here) and (here != current or not before)
+            if is_new:
+                key = (cells[table.document] if table.document is not None else "", here)
+                if key in seen:
+                    findings.add("sentence_id_repeated", split, f"{path}:{line}", here)
+                seen.add(key)
             before = here
             current = here or current
         if is_new:

@@ -66,6 +66,7 @@ def read_label_studio(
             in its text.
     """
     held: tuple[Any, str, TextWithSpans] | None = None
+    answered: set[str] = set()
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, "a task, as Label Studio exports it as JSON or JSON_MIN")
@@ -76,8 +77,13 @@ def read_label_studio(
         record = _read_answer(row, config, findings, split, position, place)
         if held and row.get("id") is not None and held[0] == row["id"]:
             findings.add("annotation_not_chosen", split, held[1])
-        elif held:
-            yield held[2]
+        else:
+            if held:
+                yield held[2]
+            if row.get("id") is not None:
+                task = str(row["id"])
+                findings.add("task_repeated", split, place, f"task {task}", count=task in answered)
+                answered.add(task)
         held = row.get("id"), place, record
     if held:
         yield held[2]

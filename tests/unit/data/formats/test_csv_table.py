@@ -215,3 +215,17 @@ def test_blank_tokens_are_dropped_by_choice(tmp_path: Path) -> None:
 def test_a_table_without_rows_has_no_sentences(tmp_path: Path, content: str) -> None:
     path = write(tmp_path, content)
     assert list(read_csv(path, DataConfig(), Findings(), "train")) == []
+
+
+def test_an_id_of_a_sentence_that_comes_again_is_told(tmp_path: Path) -> None:
+    content = "sentence_id,word,tag\n1,we,O\n1,run,O\n2,Redis,B-SW\n1,again,O\n"
+    findings = Findings()
+    assert len(read(write(tmp_path, content), findings)) == 3
+    assert findings.count("sentence_id_repeated") == 1
+
+
+def test_ids_of_sentences_may_begin_again_in_another_document(tmp_path: Path) -> None:
+    content = "document,sentence_id,word,tag\na,1,we,O\na,2,run,O\nb,1,Redis,B-SW\n"
+    findings = Findings()
+    assert len(read(write(tmp_path, content), findings)) == 3
+    assert findings.count("sentence_id_repeated") == 0

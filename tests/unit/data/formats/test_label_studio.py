@@ -188,6 +188,14 @@ def test_of_rows_of_json_min_with_one_id_the_last_counts() -> None:
     records = read_rows(LABEL_STUDIO, [*rows, {**MIN, "id": 2}], findings)
     assert texts_of(records) == [(TEXT, [(0, 5, "C")]), (TEXT, [])]
     assert findings.count("annotation_not_chosen") == 2
+    assert findings.count("task_repeated") == 0
+
+
+def test_answers_to_one_task_that_are_not_neighbours_are_told() -> None:
+    findings = Findings()
+    rows = [{**MIN, "id": number, "label": []} for number in (1, 2, 1)]
+    assert len(read_rows(LABEL_STUDIO, rows, findings)) == 3
+    assert findings.count("task_repeated") == 1
 
 
 @pytest.mark.parametrize(
