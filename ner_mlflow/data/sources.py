@@ -1,6 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +15,7 @@ from .formats.rows import open_rows
 from .hub import is_hub_id, read_hub
 from .sample import generate_sample
 from .schemes import to_iob2
-from .sentences import Corpus, Sentences, SentencesBuilder
+from .sentences import Sentences, SentencesBuilder
 from .spans import cut_text, tag_words
 from .split_files import SplitFile, find_split_files
 
@@ -34,7 +34,7 @@ class Reading:
         files: the files, for corpora of files.
     """
 
-    corpus: Corpus
+    corpus: Mapping[str, Sentences]
     findings: Findings
     files: tuple[SplitFile, ...] = ()
 
@@ -60,7 +60,8 @@ def read_corpus(config: DataConfig) -> Reading:
             place, records = _read_file(file, config, findings)
             _append(builders, file.split, place, records, config, findings)
     corpus = {
-        split: _in_iob2(builder, config, findings, split) for split, builder in builders.items()
+        split: _finish_split(builder, config, findings, split)
+        for split, builder in builders.items()
     }
     return Reading(corpus, findings, files)
 
@@ -97,7 +98,7 @@ def check_files(config: DataConfig, findings: Findings) -> list[FileCheck]:
             _append(builders, file.split, place, records, config, findings)
             # The tags of one of several files may not tell the scheme of their split.
             if splits.count(file.split) == 1:
-                _in_iob2(builders[file.split], config, findings, file.split)
+                _finish_split(builders[file.split], config, findings, file.split)
         except DataError as caught:
             error = str(caught)
         read = len(builders[file.split].finish()) if builders else 0
@@ -115,7 +116,7 @@ class _SplitBuilder(SentencesBuilder):
     place = ""
 
 
-def _in_iob2(
+def _finish_split(
     builder: _SplitBuilder, config: DataConfig, findings: Findings, split: str
 ) -> Sentences:
     sentences = builder.finish()
@@ -193,6 +194,9 @@ def _append(
                 )
         else:
             tags = tag_words(record, config, findings, split, here)
-            builder.append(record.tokens, tags, place, record.position, record.document)
+            if tags:
+                builder.append(record.tokens, tags, place, record.position, record.document)
+            else:
+                findings.add("row_without_words", split, here)
     if is_empty:
         findings.add("file_empty", split, source_of(place))

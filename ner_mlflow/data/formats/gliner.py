@@ -10,7 +10,7 @@ from ..findings import Findings
 from .base import AnnotatedText, Format, Head, Rows, WordsWithSpans, string_field
 from .blank_tokens import BlankTokens, is_blank
 from .json_files import write_json_array
-from .span_items import DOCUMENT_FIELDS, check_object, read_spans, shown
+from .span_items import TEXT_ID_FIELDS, check_object, read_spans, shown
 from .word_cuts import cut_sentences
 
 WORDS, ENTITIES = "tokenized_text", "ner"
@@ -40,11 +40,10 @@ def read_gliner(
         ]
         if any(map(is_blank, words)):
             words, spans = blank_tokens.drop_from_spans(words, spans, place)
-        if words:
-            yield WordsWithSpans(words, spans, position, string_field(row, DOCUMENT_FIELDS))
+        if words or spans:
+            yield WordsWithSpans(words, spans, position, string_field(row, TEXT_ID_FIELDS))
         else:
             findings.add("row_without_words", split, place)
-            findings.add("span_invalid", split, place, count=len(spans))
 
 
 def write_gliner(path: Path, texts: Iterable[AnnotatedText]) -> None:

@@ -289,3 +289,16 @@ def test_types_that_differ_in_case_or_white_space_only_are_told(tmp_path: Path) 
     path.write_text("Rome\tB-Loc\nand\tO\nOslo\tB-LOC\nwith\tO\nUbuntu\tB-OS\n", "utf-8")
     (told,) = [finding for finding in read(path).findings if finding.kind == "types_alike"]
     assert (told.count, told.places) == (2, (f"{path} 'LOC' and 'Loc'",))
+
+
+def test_spans_of_a_row_of_blank_words_are_refused_or_counted_like_others(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    rows = [
+        {"tokenized_text": ["Redis"], "ner": [[0, 0, "SW"]]},
+        {"tokenized_text": [" "], "ner": [[0, 4, "SW"]]},
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(DataError, match="not within the 0 words"):
+        read(path, blank_tokens="drop")
+    findings = read(path, blank_tokens="drop", invalid_spans="drop").findings
+    assert [findings.count(kind) for kind in ("span_invalid", "row_without_words")] == [1, 1]
