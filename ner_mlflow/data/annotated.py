@@ -5,7 +5,7 @@ from typing import Any
 
 from ..tagging.iob2 import to_entities
 from .formats.base import AnnotatedText, Span, string_field
-from .formats.span_items import DOCUMENT_FIELDS
+from .formats.span_items import TEXT_ID_FIELDS
 from .rows import ENTITIES
 from .sentences import Sentence
 
@@ -41,7 +41,7 @@ def predicted_texts(rows: Iterable[Mapping[str, Any]], text_column: str) -> Iter
         yield AnnotatedText(
             row[text_column],
             [Span(entity["start"], entity["end"], entity["label"]) for entity in entities],
-            string_field(row, DOCUMENT_FIELDS),
+            string_field(row, TEXT_ID_FIELDS),
             scores=[entity["score"] for entity in entities],
         )
 

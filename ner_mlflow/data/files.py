@@ -131,10 +131,19 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
     Raises:
         DataError: as :func:`read_lines`, or a line is not JSON.
     """
+    for number, value in read_numbered_json(path):
+        yield f"{path}:{number}", value
+
+
+def read_numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the number, from 1, and the JSON value of each line that is not blank.
+
+    Raises:
+        DataError: as :func:`read_json_lines`.
+    """
     for number, line in read_lines(path):
         if line.strip():
-            origin = f"{path}:{number}"
-            yield origin, _parse_json(line, origin)
+            yield number, _parse_json(line, f"{path}:{number}")
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:

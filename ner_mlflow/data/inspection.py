@@ -325,8 +325,9 @@ def _fit(name: str, types: Sequence[str]) -> LabelMapFit:
 def _types_of(reading: Reading) -> list[str]:
     counts: Counter[str] = Counter()
     for sentences in reading.corpus.values():
-        for sentence in sentences:
-            counts.update(tag[2:] for tag in sentence.tags if tag.startswith("B-"))
+        for tag, count in sentences.count_tags().items():
+            if tag.startswith("B-"):
+                counts[tag[2:]] += count
     return sorted(counts, key=lambda type_: (-counts[type_], type_))
 
 

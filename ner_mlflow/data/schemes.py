@@ -65,14 +65,22 @@ MOST_BROKEN = 0.01
 break a later one in no more than this share of its places."""
 SHOWN_TAGS = 8
 
-_PREFIXES = "".join(sorted({prefix for scheme in SCHEMES.values() for prefix in scheme.roles}))
-_TAG = re.compile(rf"([{_PREFIXES}])(?:-(.+))?", re.DOTALL)
-_MARKED = re.compile(rf"[A-Za-z]\s*[-_:/.|].*|.*[-_:/.|][{_PREFIXES}]|\(.*|[^(]*\)", re.DOTALL)
+
+def prefixes_of(*roles: int) -> frozenset[str]:
+    """Return the prefixes that have one of these roles in any scheme."""
+    pairs = [pair for scheme in SCHEMES.values() for pair in scheme.roles.items()]
+    return frozenset(prefix for prefix, role in pairs if role in roles)
+
+
+PREFIXES = "".join(sorted(prefixes_of(BEGIN, INSIDE, END, SINGLE)))
+"""The prefixes of all schemes."""
+_TAG = re.compile(rf"([{PREFIXES}])(?:-(.+))?", re.DOTALL)
+_MARKED = re.compile(rf"[A-Za-z]\s*[-_:/.|].*|.*[-_:/.|][{PREFIXES}]|\(.*|[^(]*\)", re.DOTALL)
 """A tag that seems to have a prefix or a suffix in another spelling, or brackets such as ``(GPE*``,
 so it is not a type alone."""
 _HAS_LETTER = re.compile(r"[^\W\d_]")
 _HINTS = (
-    (rf"(?:o|[{_PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
+    (rf"(?:o|[{PREFIXES.lower()}](?:-.*)?)\Z", ", or write O and prefixes in upper case"),
     (r"\d+\Z", ", or give tag_names"),
     (rf"(?:{_MARKED.pattern})\Z", ", or write tags as B-TYPE and I-TYPE"),
     (rf"(?![A-Z](?:-|\Z)).*{_HAS_LETTER.pattern}", ", which is IO if tags are types alone"),
@@ -180,12 +188,8 @@ def to_iob2(sentences: Sentences, config: DataConfig, findings: Findings, split:
 
 def _count_tags(sentences: Sentences) -> dict[str, int]:
     """Return how often each tag occurs, the most frequent first."""
-    names = sentences.tag_names
-    numbers = np.zeros(len(names), dtype=np.int64)
-    for _, ids, _ in sentences.flat_tags():
-        numbers += np.bincount(ids, minlength=len(names))
-    order = np.argsort(-numbers, kind="stable")
-    return {names[tag]: int(numbers[tag]) for tag in order if numbers[tag]}
+    counts = sentences.count_tags()
+    return {name: counts[name] for name in sorted(counts, key=counts.__getitem__, reverse=True)}
 
 
 def _take_apart(

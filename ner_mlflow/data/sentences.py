@@ -17,6 +17,7 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 BATCH_SENTENCES = 16_384
 """Sentences of one Arrow batch."""
 MOST_TAGS = 10_000
+"""A column with more different values does not hold tags."""
 CACHED_SENTENCES = 65_536
 """A table with no more sentences keeps them as objects once they were read."""
 
@@ -103,12 +104,8 @@ class Sentences(Sequence[Sentence]):
         return int(self._ends[-1]) if self._order is None else len(self._order)
 
     def __iter__(self) -> Iterator[Sentence]:
-        if self._cache is not None:
-            return iter(self._cache)
-        if len(self) <= CACHED_SENTENCES:
-            self._cache = list(self._decode_all())
-            return iter(self._cache)
-        return self._decode_all()
+        cached = self._cached()
+        return self._decode_all() if cached is None else iter(cached)
 
     @overload
     def __getitem__(self, index: int) -> Sentence: ...
@@ -121,10 +118,8 @@ class Sentences(Sequence[Sentence]):
             return self.take(np.arange(len(self))[index])
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        if self._cache is None and len(self) <= CACHED_SENTENCES:
-            self._cache = list(self._decode_all())
-        if self._cache is not None:
-            return self._cache[index]
+        if (cached := self._cached()) is not None:
+            return cached[index]
         number = index % len(self)
         row = number if self._order is None else int(self._order[number])
         batch = int(np.searchsorted(self._ends, row, side="right")) - 1
@@ -235,6 +230,12 @@ class Sentences(Sequence[Sentence]):
     def arrow_bytes(self) -> int:
         """The size of the batches in memory."""
         return sum(batch.nbytes for batch in self._batches)
+
+    def _cached(self) -> list[Sentence] | None:
+        """Return the sentences as objects if they are few, else None."""
+        if self._cache is None and len(self) <= CACHED_SENTENCES:
+            self._cache = list(self._decode_all())
+        return self._cache
 
     def _decode_all(self) -> Iterator[Sentence]:
         for batch in self._slices():

@@ -63,6 +63,9 @@ class TextWithSpans(NamedTuple):
     document: str | None = None
 
 
+DOCUMENT_FIELDS = ("document", "document_id", "doc_id")
+"""Fields that name the document of a row, the first one first."""
+
 Record = TaggedWords | WordsWithSpans | TextWithSpans
 
 

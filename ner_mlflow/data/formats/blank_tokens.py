@@ -6,16 +6,16 @@ from itertools import accumulate
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
+from ..schemes import BEGIN, END, PREFIXES, SINGLE, prefixes_of
 from .base import Span, TaggedWords
 
-PREFIXES = frozenset("BIESLUMW")
-BEGINS = frozenset("BSUW")
+BEGINS = prefixes_of(BEGIN, SINGLE)
 """Prefixes that begin an entity in any scheme."""
-ENDS = frozenset("ELSUW")
+ENDS = prefixes_of(END, SINGLE)
 """Prefixes that end one."""
 SINGLES = {"W": "W", "U": "U", "L": "U", "S": "S"}
 """A prefix that was seen -> the prefix of entities of one word in that scheme; else it is S."""
-LASTS = frozenset("EL")
+LASTS = prefixes_of(END)
 
 
 def is_blank(token: str) -> bool:
@@ -166,7 +166,7 @@ def _split(tag: str) -> tuple[str, str]:
     if tag == "O":
         return "", ""
     prefix, dash, type_ = tag.partition("-")
-    if prefix in PREFIXES and (dash or not type_):
+    if prefix and prefix in PREFIXES and (dash or not type_):
         return prefix, type_
     return "", tag
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ...redaction import shorten
+from ..schemes import PREFIXES
 
 SAMPLE_ROWS = 20_000
 """Rows at the beginning of a file by which its columns are chosen."""
@@ -90,7 +91,7 @@ LONG_RUNS = 2
 SHOWN_VALUES = 3
 SHOWN_CHARACTERS = 20
 SHOWN_COLUMNS = 12
-_TAG = re.compile(r"O|[BIESLUMW](-.+)?", re.DOTALL)
+_TAG = re.compile(rf"O|[{PREFIXES}](-.+)?", re.DOTALL)
 _NAMES: Mapping[str, Sequence[str]] = {
     "word": WORD_NAMES,
     "tag": TAG_NAMES,

@@ -11,6 +11,7 @@ from ...errors import DataError
 from ...redaction import shorten
 from ..files import read_line_blocks
 from ..findings import Findings
+from ..schemes import PREFIXES
 from .base import Format, Head, TaggedWords
 from .blank_tokens import BlankTokens, is_blank
 from .columns import (
@@ -268,7 +269,7 @@ class _Layout:
 
     def _has_tag(self, cells: Sequence[str]) -> bool:
         tag = cells[self.columns.tag].strip(" \t")
-        return tag in self._known_tags or re.fullmatch("O|[BIESLUMW]-.+", tag) is not None
+        return tag in self._known_tags or re.fullmatch(f"O|[{PREFIXES}]-.+", tag) is not None
 
     def _is_named(self, line: str) -> bool:
         return COMMENT.fullmatch(line) is not None

@@ -10,13 +10,13 @@ from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, find_field, 
 from .json_files import write_json_lines
 from .label_studio import ANSWER_MARKS
 from .span_items import (
-    DOCUMENT_FIELDS,
     EMPTY,
     LONG_OFFSETS,
     NO_SPANS,
     OFFSETS,
     RELATIONS,
     STRINGS,
+    TEXT_ID_FIELDS,
     TRIPLES,
     check_object,
     check_one_field,
@@ -55,7 +55,7 @@ def read_doccano(
         spans = read_spans(row[name], name, place, label_names)
         if isinstance(row.get(RELATIONS), list):
             findings.add("annotation_of_other_type", split, place, RELATIONS, len(row[RELATIONS]))
-        yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
+        yield TextWithSpans(text, spans, position, string_field(row, TEXT_ID_FIELDS))
 
 
 def write_doccano(path: Path, texts: Iterable[AnnotatedText]) -> None:

@@ -17,11 +17,11 @@ from .base import AnnotatedText, Format, Head, Rows, TextWithSpans, find_field, 
 from .json_files import write_json_lines
 from .label_studio import ANSWER_MARKS
 from .span_items import (
-    DOCUMENT_FIELDS,
     EMPTY,
     NO_SPANS,
     OFFSETS,
     RELATIONS,
+    TEXT_ID_FIELDS,
     check_object,
     check_one_field,
     has_text,
@@ -58,7 +58,7 @@ def read_entity_rows(
             continue
         check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
-        yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
+        yield TextWithSpans(text, spans, position, string_field(row, TEXT_ID_FIELDS))
 
 
 def write_entity_rows(path: Path, texts: Iterable[AnnotatedText]) -> None:

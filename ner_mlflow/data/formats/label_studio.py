@@ -26,9 +26,9 @@ from .base import (
 )
 from .json_files import write_json_array
 from .span_items import (
-    DOCUMENT_FIELDS,
     KNOWN_TEXT_FIELDS,
     NO_TEXT,
+    TEXT_ID_FIELDS,
     check_object,
     check_text,
     make_span,
@@ -167,7 +167,7 @@ def _read_task(
         spans += _spans(value, labels, text, place)
     for type_, count in others.items():
         findings.add("annotation_of_other_type", split, place, type_, count)
-    document = string_field({**task, **data}, DOCUMENT_FIELDS)
+    document = string_field({**task, **data}, TEXT_ID_FIELDS)
     return TextWithSpans(text, spans, position, document)
 
 
@@ -194,7 +194,7 @@ def _read_answer(
             if not labels:
                 findings.add("annotation_of_other_type", split, place, "region without a label")
             spans += _spans(region, labels, text, place)
-    return TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
+    return TextWithSpans(text, spans, position, string_field(row, TEXT_ID_FIELDS))
 
 
 def _text(data: Mapping[str, Any], config: DataConfig, place: str) -> str:

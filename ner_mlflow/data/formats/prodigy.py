@@ -10,8 +10,8 @@ from ..findings import Findings
 from .base import AnnotatedText, Format, Head, Rows, Span, TextWithSpans, string_field
 from .json_files import write_json_lines
 from .span_items import (
-    DOCUMENT_FIELDS,
     RELATIONS,
+    TEXT_ID_FIELDS,
     check_object,
     check_one_field,
     has_text,
@@ -81,7 +81,7 @@ def read_prodigy(
             text,
             [_span(span, unit, place) for span in spans],
             position,
-            string_field(row, DOCUMENT_FIELDS),
+            string_field(row, TEXT_ID_FIELDS),
         )
 
 

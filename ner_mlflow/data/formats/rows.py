@@ -15,7 +15,7 @@ from ..files import (
     GZIP_SUFFIX,
     open_parquet,
     read_blocks,
-    read_json_lines,
+    read_numbered_json,
     read_parquet_batches,
     read_text_blocks,
     suffix_of,
@@ -62,7 +62,7 @@ def open_rows(path: Path, findings: Findings | None = None, split: str = "") -> 
     if start == "[" and _begins_list_of_rows(text):
         return Rows(f"{path}, item ", _list_items(text), _no_names, opened)
     if start != "{":
-        return Rows(f"{path}:", _json_lines(path), _no_names, opened)
+        return Rows(f"{path}:", read_numbered_json(path), _no_names, opened)
     line = text.line
     try:
         fields, is_row = _scan_object(text)
@@ -71,7 +71,7 @@ def open_rows(path: Path, findings: Findings | None = None, split: str = "") -> 
         return Rows(f"{path}:", _json_values(path), _no_names, opened)
     ends_on_line = text.line == line
     if text.peek():  # more follows
-        items = _json_lines(path) if ends_on_line else _json_values(path)
+        items = read_numbered_json(path) if ends_on_line else _json_values(path)
         return Rows(f"{path}:", items, _no_names, opened)
     holders = [name for name, holds_rows in fields.items() if holds_rows]
     if is_row or not holders:
@@ -128,11 +128,6 @@ def _begin(path: Path) -> bytes:
 
 def _no_names(field: str) -> None:
     """Return None: JSON has no names for numbers."""
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    for origin, row in read_json_lines(path):
-        yield int(origin.rpartition(":")[2]), row
 
 
 def _json_values(path: Path) -> Iterator[tuple[int, Any]]:

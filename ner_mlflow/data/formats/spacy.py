@@ -21,8 +21,8 @@ from .base import (
 )
 from .json_files import write_json_lines
 from .span_items import (
-    DOCUMENT_FIELDS,
     NO_SPANS,
+    TEXT_ID_FIELDS,
     TRIPLES,
     check_object,
     check_one_field,
@@ -70,7 +70,7 @@ def read_spacy_rows(
         find_field(row, (ENTITIES,), place, NO_SPANS)
         check_one_field(row, ENTITIES, place)
         spans = read_spans(row[ENTITIES], ENTITIES, place, label_names)
-        yield TextWithSpans(text, spans, position, string_field(row, DOCUMENT_FIELDS))
+        yield TextWithSpans(text, spans, position, string_field(row, TEXT_ID_FIELDS))
 
 
 def read_docbin(

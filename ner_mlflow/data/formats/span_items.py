@@ -5,11 +5,12 @@ from typing import Any
 
 from ...errors import DataError
 from ..texts import TEXT_FIELDS
-from .base import Span, find_field
+from .base import DOCUMENT_FIELDS, Span, find_field
 
 KNOWN_TEXT_FIELDS = (*TEXT_FIELDS, "data", "description", "sentence", "message")
 """Names of the field that holds the text; the first one that a row has counts."""
-DOCUMENT_FIELDS = ("document", "document_id", "doc_id", "id")
+TEXT_ID_FIELDS = (*DOCUMENT_FIELDS, "id")
+"""Fields that name a text: its document, or its own id."""
 OFFSET_KEYS = (("start", "end"), ("start_offset", "end_offset"))
 """Names of the offsets of a span that is an object."""
 RELATIONS = "relations"

@@ -8,16 +8,24 @@ from typing import Any
 from ...config.schema import DataConfig
 from ...errors import DataError
 from ..findings import Findings
-from .base import Format, Head, Rows, TaggedWords, find_field, source_of, string_field
+from .base import (
+    DOCUMENT_FIELDS,
+    Format,
+    Head,
+    Rows,
+    TaggedWords,
+    find_field,
+    source_of,
+    string_field,
+)
 from .blank_tokens import BlankTokens
 from .columns import holds_tags
 from .list_texts import read_list_text
 from .tag_names import NAME_FILES, TAG_FIELDS, load_tag_names, name_tag
 
 TOKEN_FIELDS = ("tokens", "words")
-SPAN_FIELDS = ("spans", "entities", "ner", "label", "relations")
+SPAN_MARKS = ("spans", "entities", "ner", "label", "relations")
 """A row with one of these as a list of lists or objects, and without tags, has spans."""
-DOCUMENT_FIELDS = ("document", "document_id", "doc_id")
 SAMPLE_ROWS = 200
 """Rows at the beginning by which a field is known to hold entity tags."""
 _DROP = "remove the row, or choose blank_tokens=drop"
@@ -90,7 +98,7 @@ def _matches(head: Head) -> bool:
         return isinstance(tags, (str, list))
     if isinstance(tokens, list):
         is_plain = not any(isinstance(token, (dict, list)) for token in tokens)
-        return is_plain and (_is_plain_list(tags) or not any(map(row.__contains__, SPAN_FIELDS)))
+        return is_plain and (_is_plain_list(tags) or not any(map(row.__contains__, SPAN_MARKS)))
     # Other names: two lists of equal length, of which the first holds texts.
     lists = [value for value in row.values() if _is_plain_list(value) and value]
     return (
