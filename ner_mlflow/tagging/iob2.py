@@ -15,7 +15,7 @@ OUTSIDE = "O"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entity:
-    """A typed span of words, from the word ``start`` up to the word ``end``, which is excluded."""
+    """A typed span of words or characters, from ``start`` up to ``end``, which is excluded."""
 
     start: int
     end: int
