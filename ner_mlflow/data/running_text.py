@@ -40,11 +40,16 @@ class RunningTexts:
     texts: tuple[RunningText, ...]
 
 
+def text_kind(sentences: Iterable[Sentence]) -> str:
+    """Return ``raw`` if all sentences were given with their text, else ``standin``."""
+    return RAW if all(sentence.text is not None for sentence in sentences) else STANDIN
+
+
 def running_texts(sentences: Sequence[Sentence]) -> RunningTexts:
-    """Return the raw texts of sentences, or a stand-in if one of them was given without a text."""
-    if all(sentence.text is not None for sentence in sentences):
-        return RunningTexts(RAW, tuple(joined_texts(sentences)))
-    return RunningTexts(STANDIN, tuple(standin_texts(sentences)))
+    """Return the texts of sentences: raw where all are known, else a stand-in."""
+    kind = text_kind(sentences)
+    join = joined_texts if kind == RAW else standin_texts
+    return RunningTexts(kind, tuple(join(sentences)))
 
 
 def joined_texts(sentences: Iterable[Sentence]) -> Iterator[RunningText]:

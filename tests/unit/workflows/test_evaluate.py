@@ -34,7 +34,7 @@ def test_logged_predictions_give_the_logged_scores(finished: Finished) -> None:
     assert [tuple(tags) for tags in gold] == [sentence.tags for sentence in sentences]
     scores = score([list(tags) for tags in gold], [list(tags) for tags in predicted])
     assert evaluation.record.scores["f1"] == pytest.approx(scores["f1"])
-    counts = prediction_counts(evaluation, finished.data.dataset.schema.types)
+    counts = prediction_counts(evaluation.predictions, finished.data.dataset.schema.types)
     assert len(counts) == len(sentences)
 
 
