@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from ..data.running_text import RunningText
 from ..tagging.iob2 import Entity
 from ..tagging.recognizer import EntityRecognizer
-
-_ENTITY = [("start", pa.int32()), ("end", pa.int32()), ("type", pa.string())]
-_GOLD = pd.ArrowDtype(pa.list_(pa.struct(_ENTITY)))
-_PREDICTED = pd.ArrowDtype(pa.list_(pa.struct([*_ENTITY, ("score", pa.float64())])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +70,8 @@ def answer_frame(answers: Sequence[TextAnswer]) -> pd.DataFrame:
         {
             "name": [answer.name for answer in answers],
             "text": [answer.text for answer in answers],
-            "gold": pd.Series(gold, dtype=_GOLD),
-            "predicted": pd.Series(predicted, dtype=_PREDICTED),
+            "gold": gold,
+            "predicted": predicted,
         }
     )
 
