@@ -40,12 +40,15 @@ KINDS = (
     ErrorKind("cut too long", "boundary", "around", "the answer covers the gold span and more"),
     ErrorKind("cut too short", "boundary", "within", "the answer covers a part of the gold span"),
     ErrorKind(
-        "cut elsewhere", "boundary", "across", "both overlap, and each has characters of its own"
+        "cut elsewhere", "boundary", "across", "they overlap, and each has characters of its own"
     ),
     ErrorKind("wrong type", "type", "", "the span is right, its type is not"),
     ErrorKind("wrong type and cut", "both", "", "the answer overlaps the gold span; both differ"),
     ErrorKind(
-        "missed in markup", "missed", "markup", "no answer, in or beside **, `, <b>, [](), |"
+        "missed in markup",
+        "missed",
+        "markup",
+        "no answer, in or beside **, _, `, <b>, &lt;, [](), |",
     ),
     ErrorKind("missed in code", "missed", "code", "no answer, in code, a stack trace, URL or path"),
     ErrorKind("missed", "missed", "", "no answer, in prose"),
@@ -60,7 +63,7 @@ A span in code that also touches markup counts as code.
 """
 
 MARKUP = {
-    "bold, italic or struck text": r"(?<![\w*~])(\*{1,3}|_{1,3}|~~)(?=\S)[^\n]{1,200}?(?<=\S)\1(?!\w)",
+    "bold or struck text": r"(?<![\w*~])(\*{1,3}|_{1,3}|~~)(?=\S)[^\n]{1,200}?(?<=\S)\1(?!\w)",
     "marks without a partner": r"\*{2,}|_{2,}(?=\w)|(?<=\w)_{2,}|~~",
     "text between backticks": r"`{1,3}[^`\n]{1,200}`{1,3}",
     "backtick without a partner": r"`+",
@@ -101,7 +104,7 @@ _REGIONS = re.compile(
 )
 
 
-def find_regions(text: str) -> list[_Region]:
+def find_regions(text: str) -> list[_Region]:  # noqa: D103
     return [_Region(*found.span(), str(found.lastgroup)) for found in _REGIONS.finditer(text)]
 
 
@@ -121,10 +124,11 @@ def text_error_table(errors: Sequence[Sequence[TextError]], types: Sequence[str]
 
     Args:
         errors: the errors of each text.
-        types: the entity types, a column each.
+        types: entity types, in the order of the columns.
 
     Returns:
-        Columns ``kind``, ``count``, ``share`` of all errors (0 if there are none) and the types.
+        Columns ``kind``, ``count``, ``share`` of all errors (0 if there are none), and
+        ``OS_count``, ... for each type.
     """
     found = [error for of_text in errors for error in of_text]
     kinds, pairs = Counter(e.kind for e in found), Counter((e.kind, e.type) for e in found)
@@ -133,9 +137,10 @@ def text_error_table(errors: Sequence[Sequence[TextError]], types: Sequence[str]
         [kind, kinds[kind], kinds[kind] / total, *(pairs[kind, type_] for type_ in types)]
         for kind in (kind.name for kind in KINDS)
     ]
+    columns = ["kind", "count", "share", *(f"{type_}_count" for type_ in types)]
     by_type = Counter(error.type for error in found)
     rows.append(["all", len(found), len(found) / total, *(by_type[type_] for type_ in types)])
-    return pd.DataFrame(rows, columns=["kind", "count", "share", *types])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _errors(answer: TextAnswer) -> list[TextError]:

@@ -5,9 +5,13 @@ ends. So a gold span and an answer that overlap can both be read.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
+
+import pandas as pd
 
 from ..data.card import printable
 from ..data.highlights import type_colours
@@ -22,12 +26,12 @@ CONTEXT = 120
 """Least characters that stay visible on either side of a folded stretch."""
 BREAK_WITHIN = 60
 """Characters beyond :data:`CONTEXT` in which a fold looks for the end of a line or a word."""
-OUTCOMES = {
-    "found": ("correct",),
-    "wrong span or type": ("boundary", "type", "both"),
-    "missed": ("missed",),
+GOLD_OUTCOMES = {
+    "found": (("correct",), "found"),
+    "wrong": (("boundary", "type", "both"), "answered with a wrong span or type"),
+    "missed": (("missed",), "missed"),
 }
-"""What becomes of a gold entity -> categories of outcomes."""
+"""What becomes of a gold entity -> categories of outcomes, and how the page words it."""
 _KEPT = "\n\r\t\u200d"
 """Characters that are shown as they are though they are not printable: U+200D joins emoji."""
 
@@ -104,13 +108,16 @@ def render_text_page(
     shown, hidden = order[:limit], order[limit:]
     anchors: dict[str, str] = {}
     texts = [_text(answers[index], errors[index], anchors) for index in shown]
+    *kinds, total = _kind_rows(text_error_table(errors, types), anchors)
     return render_page(
         "texts.html",
         title=f"What users get: entities in {'joined words' if is_standin else 'raw texts'}",
         is_standin=is_standin,
         summary=_summary(answers, scores, is_standin),
-        outcomes=_outcomes(answers, errors),
-        kinds=_kind_rows(errors, types, anchors),
+        outcomes=_gold_outcomes(answers, errors),
+        spurious=_spurious_note(errors),
+        kinds=kinds,
+        total=total,
         types=types,
         colours=type_colours(types),
         texts=texts,
@@ -133,50 +140,51 @@ def _summary(
     }
 
 
-def _outcomes(
+def _gold_outcomes(
     answers: Sequence[TextAnswer], errors: Sequence[Sequence[TextError]]
 ) -> list[dict[str, str]]:
     """Return the parts of the bar that shows what becomes of the gold entities."""
     gold = sum(len(answer.gold) for answer in answers)
-    found = [error.category for of_text in errors for error in of_text if error.gold]
-    counts = {
-        name: sum(category in categories for category in found)
-        for name, categories in OUTCOMES.items()
-    }
-    counts["found"] = gold - len(found)
-    return [
-        {
-            "name": name,
-            "slug": _slug(name),
-            "count": f"{count:,}",
-            "width": f"{100 * count / gold:.2f}",
-            "share": f"{100 * count / gold:.0f} %",
-        }
-        for name, count in counts.items()
-        if count
-    ]
+    counts = Counter(error.category for of_text in errors for error in of_text if error.gold)
+    counts["correct"] = gold - counts.total()
+    parts = []
+    for name, (categories, meaning) in GOLD_OUTCOMES.items():
+        share = 100 * sum(counts[category] for category in categories) / max(gold, 1)
+        parts.append(
+            {
+                "name": name,
+                "meaning": meaning,
+                "count": f"{sum(counts[category] for category in categories):,}",
+                "width": f"{share:.2f}",
+                "share": f"{share:.0f} %",
+            }
+        )
+    return parts if gold else []
 
 
-def _kind_rows(
-    errors: Sequence[Sequence[TextError]], types: Sequence[str], anchors: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    table = text_error_table(errors, types)
-    largest = max([*table["share"][:-1], 0]) or 1
+def _spurious_note(errors: Sequence[Sequence[TextError]]) -> str:
+    count = sum(error.gold is None for of_text in errors for error in of_text)
+    verb = "stands" if count == 1 else "stand"
+    return f"{_plural(count, 'more answer')} {verb} where no gold entity is."
+
+
+def _kind_rows(table: pd.DataFrame, anchors: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of the table of errors by kind, the last row of all errors included."""
+    meanings = {kind.name: kind.meaning for kind in KINDS}
+    largest = max(table["count"][:-1].max(), 1)
     return [
         {
-            "name": kind.name,
-            "slug": _slug(kind.name),
-            "meaning": kind.meaning,
-            "anchor": anchors.get(kind.name, ""),
+            "name": kind,
+            "slug": _slug(kind),
+            "meaning": meanings.get(kind, ""),
+            "anchor": anchors.get(kind, ""),
             "count": f"{count:,}",
             "is_empty": not count,
             "share": f"{100 * share:.0f} %",
-            "width": f"{100 * share / largest:.1f}",
+            "width": f"{100 * count / largest:.1f}",
             "by_type": [f"{number:,}" if number else "" for number in by_type],
         }
-        for kind, (_, count, share, *by_type) in zip(
-            KINDS, table[:-1].itertuples(index=False, name=None), strict=True
-        )
+        for kind, count, share, *by_type in table.itertuples(index=False, name=None)
     ]
 
 
@@ -255,7 +263,7 @@ def _segments(
     later = iter([*spans, None])
     upcoming = next(later)
     current: list[_Span] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         current = [span for span in current if span.end > start]
         while upcoming and upcoming.start <= start:
             current.append(upcoming)
