@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..tagging.iob2 import Entity, to_entities
+from ..tagging.joining import join_words
 from .sentences import Sentence
 
 RAW, STANDIN = "raw", "standin"
@@ -137,12 +138,4 @@ def _join(sentences: list[Sentence], line_break: bool = False) -> RunningText:
 def _text_and_starts(sentence: Sentence) -> tuple[str, Sequence[int]]:
     if sentence.text is not None and sentence.starts is not None:
         return sentence.text, sentence.starts
-    return _join_words(sentence.tokens)
-
-
-def _join_words(words: Sequence[str]) -> tuple[str, list[int]]:
-    """Return words joined by blanks, and the start of each word."""
-    starts = [0]
-    for word in words:
-        starts.append(starts[-1] + len(word) + 1)
-    return " ".join(words), starts[:-1]
+    return join_words(sentence.tokens)
