@@ -271,6 +271,12 @@ class TrainConfig(Section):
         description="subwords groups sentences of similar length into batches of about equal "
         "numbers of subwords; sentences takes batch_size sentences, grouped by length",
     )
+    noise_share: Ratio = Field(
+        0.0,
+        ge=0,
+        description="sentences with the noise of running text (markup, other casings and names, "
+        "versions run together with names) to add, over the sentences of train",
+    )
     repeat_factor_threshold: Share = Field(
         0.0,
         description="an entity type in a smaller share of the sentences is drawn more often, by "

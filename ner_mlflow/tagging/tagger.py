@@ -21,7 +21,7 @@ from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
 from .iob2 import Entity, split_tag, to_entities, to_tags
 from .joining import cut_words
-from .passages import passages
+from .passages import passage_pieces, passages
 from .pending import Pending
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
@@ -60,11 +60,6 @@ class TaggerSpec:
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 3
-
-    @property
-    def passage_pieces(self) -> int:
-        """Return the largest number of pieces of a passage of several sentences."""
-        return self.max_length // 2
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -243,7 +238,10 @@ class Tagger:
             if most_sentences == 1
             else list(
                 passages(
-                    list(map(len, sentences)), documents, most_sentences, self.spec.passage_pieces
+                    list(map(len, sentences)),
+                    documents,
+                    most_sentences,
+                    passage_pieces(self.spec.max_length),
                 )
             )
         )
