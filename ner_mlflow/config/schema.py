@@ -352,6 +352,11 @@ class TrainConfig(Section):
     early_stopping_patience: Epochs = Field(
         2, ge=1, description="epochs without a better validation F1 before training stops"
     )
+    thresholds: Literal["validation", "none"] = Field(
+        "validation",
+        description="least confidence of an entity: validation chooses for each type the largest "
+        "threshold that costs no validation F1; none: every entity is an answer",
+    )
     checkpoint_steps: Steps = Field(
         0,
         ge=0,

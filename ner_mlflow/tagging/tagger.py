@@ -4,9 +4,9 @@ A function passed by the caller computes the logits, so PyTorch and ONNX Runtime
 """
 
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from ..errors import ModelError
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
-from .iob2 import Entity, split_tag, to_entities, to_tags
+from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
 from .joining import cut_words
 from .passages import passage_pieces, passages
 from .pending import Pending
@@ -44,6 +44,8 @@ class TaggerSpec:
         context_subwords: subwords of the sentences before, and of those after, that the model sees.
         passage_sentences: neighbouring sentences that the model reads and tags at once.
         transitions: scores of the model's conditional random field, if it has one.
+        thresholds: by type, the least confidence of an entity, from 0 to 1; an entity below it is
+            no answer.
     """
 
     labels: tuple[str, ...]
@@ -57,6 +59,7 @@ class TaggerSpec:
     context_subwords: int = 0
     passage_sentences: int = 1
     transitions: Transitions | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 3
@@ -156,6 +159,7 @@ class Tagger:
         self._executor = executor
         self.spec = spec
         self.labels = spec.labels
+        self._outside = spec.labels.index(OUTSIDE)
 
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
@@ -213,6 +217,10 @@ class Tagger:
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
+        if self.spec.thresholds:
+            for sentence_ids, values in zip(ids, scores, strict=True):
+                if (sentence_ids != self._outside).any():
+                    self._drop_doubtful(sentence_ids, values)
         if not scores:
             return []
         flat = np.concatenate(ids)
@@ -222,6 +230,14 @@ class Tagger:
             Tagged([self.labels[id_] for id_ in sentence_ids.tolist()], part)
             for sentence_ids, part in zip(ids, parts, strict=True)
         ]
+
+    def _drop_doubtful(self, ids: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        """Turn the tags of entities below their type's threshold into O, in place."""
+        for entity in to_entities([self.labels[id_] for id_ in ids.tolist()]):
+            words = np.arange(entity.start, entity.end)
+            confidence = np.exp(scores[words, ids[words]]).mean()
+            if confidence < self.spec.thresholds.get(entity.type, 0.0):
+                ids[words] = self._outside
 
     def _begin_scores(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
