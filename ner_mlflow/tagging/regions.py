@@ -6,6 +6,7 @@ possessive or bounded, and a pattern that looks far ahead stops where the next m
 
 import re
 from collections.abc import Iterator
+from heapq import merge
 from typing import NamedTuple
 
 KINDS = ("code_block", "stack_trace", "url", "mail_address", "path")
@@ -304,11 +305,12 @@ def find_regions(text: str) -> list[Region]:
     """
     if _MARK.search(text) is None and not any(map(text.__contains__, _MARKS)):
         return []
-    found = sorted(
-        (start, order, end)
-        for order, rule in enumerate(RULES)
-        if any(need in text for need in rule.needs)
-        for start, end in _matches(rule.pattern, text)
+    found = merge(
+        *(
+            _matches(order, text)
+            for order, rule in enumerate(RULES)
+            if any(need in text for need in rule.needs)
+        )
     )
     regions: list[Region] = []
     taken = 0
@@ -319,11 +321,12 @@ def find_regions(text: str) -> list[Region]:
     return regions
 
 
-def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each region of a rule without the white space around it."""
+def _matches(order: int, text: str) -> Iterator[tuple[int, int, int]]:
+    """Yield start, ``order`` and end of each region of a rule, without white space around it."""
+    pattern = RULES[order].pattern
     group = "region" if "region" in pattern.groupindex else 0
     for match in pattern.finditer(text):
         found = match[group]
         if found and (stripped := found.strip()):
             start = match.start(group) + len(found) - len(found.lstrip())
-            yield start, start + len(stripped)
+            yield start, order, start + len(stripped)
