@@ -243,6 +243,12 @@ class ModelConfig(Section):
         description="context from the sentences before, and again from those after, in the same "
         "document; 0: no context",
     )
+    passage_sentences: Sentences = Field(
+        1,
+        ge=1,
+        description="neighbouring sentences of a document that the encoder reads and tags at once, "
+        "where they fit half of its window",
+    )
     casing_embeddings: Literal["auto", "always", "never"] = Field(
         "auto",
         description="embeddings of each word's casing (lower, Capitalised, UPPER, miXed) added to "

@@ -129,6 +129,7 @@ def build_model(
         adaptation=config.adaptation,
         casing_embeddings=casing_embeddings,
         context_subwords=config.context_subwords,
+        passage_sentences=config.passage_sentences,
     )
     lora = config.adaptation == "lora"
     model: nn.Module = _add_adapters(network, config, backbone, fresh) if lora else network

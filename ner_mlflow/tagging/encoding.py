@@ -4,15 +4,18 @@ Training, evaluation, export and the served model all use this module and no oth
 the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
+import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from .casing import casing
+from .joining import GLUE
 
 Inputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder by name, each of shape (batch, length)."""
@@ -24,6 +27,10 @@ KNOWN_WORD_CHARACTERS = 64
 """Longer words (encoded data, minified code) rarely repeat and are not remembered."""
 WORDS_AT_ONCE = 256
 """New words that the tokenizer gets in one sequence."""
+LONGEST_ENCODED = 1024
+"""Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
+NO_PREFIX_SPACE = {"add_prefix_space": False, "prepend_scheme": "never"}
+"""Options of pre-tokenizers (byte level, Metaspace) that put no blank before a word."""
 OVERLAP = 0.25
 """Share of a window that the next window repeats, so that every word has context on both sides."""
 
@@ -94,6 +101,7 @@ class WordEncoder:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._gluing_tokenizer = _without_prefix_space(self._tokenizer)
         # Encoders put one special token before a sequence and the rest after it: [CLS] x [SEP].
         wrapping = self._tokenizer.encode("").ids
         self._before, self._after = wrapping[:1], wrapping[1:]
@@ -184,26 +192,40 @@ class WordEncoder:
         return remembered | fresh
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Return the subwords of each word; one that begins with GLUE gets no blank before it."""
+        apart = [word for word in words if word[:1] != GLUE]
+        subwords = self._tokenize_with(self._tokenizer, apart, apart)
+        if len(apart) < len(words):
+            glued = [word for word in words if word[:1] == GLUE]
+            texts = [word[1:] for word in glued]
+            subwords |= self._tokenize_with(self._gluing_tokenizer, texts, glued)
+        return subwords
+
+    def _tokenize_with(
+        self, tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[str]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the subwords of each text under the word that it stands for."""
+        texts = [text[:LONGEST_ENCODED] for text in texts]
         parts = [
-            words[first : first + WORDS_AT_ONCE] for first in range(0, len(words), WORDS_AT_ONCE)
+            texts[first : first + WORDS_AT_ONCE] for first in range(0, len(texts), WORDS_AT_ONCE)
         ]
         if len(parts) == 1:  # encode_batch would wake the tokenizer's threads
-            encodings = [
-                self._tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)
-            ]
+            encodings = [tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)]
         else:
-            encodings = self._tokenizer.encode_batch(
+            encodings = tokenizer.encode_batch(
                 parts, is_pretokenized=True, add_special_tokens=False
             )
-        tokenized = {}
+        pieces: list[list[int]] = []
         for part, encoding in zip(parts, encodings, strict=True):
-            pieces: list[list[int]] = [[] for _ in part]
+            of_part: list[list[int]] = [[] for _ in part]
             for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
                 assert position is not None  # only special tokens belong to no word
-                pieces[position].append(id_)
-            for word, piece in zip(part, pieces, strict=True):
-                tokenized[word] = tuple((piece or [self._unknown_id])[: self._budget])
-        return tokenized
+                of_part[position].append(id_)
+            pieces += of_part
+        return {
+            word: tuple((piece or [self._unknown_id])[: self._budget])
+            for word, piece in zip(words, pieces, strict=True)
+        }
 
     def _context(
         self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None
@@ -289,6 +311,23 @@ class WordEncoder:
             np.array(starts, dtype=np.int64),
             casings,
         )
+
+
+def _without_prefix_space(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer that puts no blank before a word, or the same one if it puts none."""
+    settings = json.loads(tokenizer.to_str())
+    changed = False
+    waiting: list[Any] = [settings["pre_tokenizer"], settings["normalizer"]]
+    while waiting:
+        step = waiting.pop()
+        if not isinstance(step, dict):
+            continue
+        waiting += [*step.get("pretokenizers", ()), *step.get("normalizers", ())]
+        for name, value in NO_PREFIX_SPACE.items():
+            if step.get(name, value) != value:
+                step[name] = value
+                changed = True
+    return Tokenizer.from_str(json.dumps(settings)) if changed else tokenizer
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Tag sentences: words in, valid IOB2 tags and their probabilities out.
+"""Tag sentences: words or pieces in, valid IOB2 tags and their probabilities out.
 
 A function passed by the caller computes the logits, so PyTorch and ONNX Runtime share all the rest.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -18,7 +19,9 @@ from tokenizers import Tokenizer
 from ..errors import ModelError
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
-from .iob2 import split_tag
+from .iob2 import Entity, split_tag, to_entities, to_tags
+from .joining import cut_words
+from .passages import passages
 from .pending import Pending
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
@@ -39,6 +42,7 @@ class TaggerSpec:
         adaptation: how the backbone was adapted, ``full`` or ``lora``.
         casing_embeddings: whether the model also sees the casing of words.
         context_subwords: subwords of the sentences before, and of those after, that the model sees.
+        passage_sentences: neighbouring sentences that the model reads and tags at once.
         transitions: scores of the model's conditional random field, if it has one.
     """
 
@@ -51,10 +55,16 @@ class TaggerSpec:
     adaptation: str
     casing_embeddings: bool = False
     context_subwords: int = 0
+    passage_sentences: int = 1
     transitions: Transitions | None = None
 
     FILE: ClassVar[str] = "ner_model.json"
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
+
+    @property
+    def passage_pieces(self) -> int:
+        """Return the largest number of pieces of a passage of several sentences."""
+        return self.max_length // 2
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -155,10 +165,10 @@ class Tagger:
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> list[NDArray[np.float32]]:
-        """Return the log-probabilities of the labels for each sentence, shape (words, labels).
+        """Return the log-probabilities of the labels for each sentence, shape (pieces, labels).
 
         Args:
-            sentences: their words.
+            sentences: their pieces, as :func:`~.joining.cut_words` returns them.
             documents: the document of each sentence, for models that see neighbouring sentences.
                 None: all belong to one document.
         """
@@ -172,22 +182,34 @@ class Tagger:
     def tag(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> list[Tagged]:
-        """Return the most probable valid tags of each sentence.
+        """Return the most probable valid tags of the words of each sentence.
+
+        The model tags the pieces of the words. An entity that covers a part of a word covers the
+        whole word; of two in one word, that of more words and then of more pieces stays.
 
         Args:
             sentences: their words.
             documents: as in :meth:`log_probabilities`.
         """
-        return self.begin(sentences, documents).result()
+        cut = [cut_words(sentence) for sentence in sentences]
+        tagged = self.begin([pieces for pieces, _ in cut], documents).result()
+        return [
+            of_pieces if len(owners) == len(words) else _join(of_pieces, owners, len(words))
+            for of_pieces, (_, owners), words in zip(tagged, cut, sentences, strict=True)
+        ]
 
     def begin(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
     ) -> Pending[list[Tagged]]:
-        """Start to tag and return before workers have finished; arguments as in :meth:`tag`.
+        """Start to tag pieces and return before workers have finished.
 
         Meanwhile the caller can prepare the next sentences. Batches that are too few for the
         workers are computed here, so their errors are raised here; an error on a worker is raised
         by ``result()``.
+
+        Args:
+            sentences: as in :meth:`log_probabilities`.
+            documents: as in :meth:`log_probabilities`.
         """
         finish = self._begin_scores(sentences, documents)
         return Pending(lambda: self._decode(finish()))
@@ -211,18 +233,39 @@ class Tagger:
     ) -> Callable[[], list[NDArray[np.float32]]]:
         """Start to score, and return a function that waits for the scores.
 
-        A score is the log-probability of a word's label when the word is taken by itself.
+        A score is the log-probability of a piece's label when the piece is taken by itself.
         """
         if self.spec.context_subwords:
             return self._begin_batches(sentences, documents)
-        # Tickets and logs repeat boilerplate. A model that sees no neighbours scores it once.
+        most_sentences = self.spec.passage_sentences
+        groups = (
+            [range(index, index + 1) for index in range(len(sentences))]
+            if most_sentences == 1
+            else list(
+                passages(
+                    list(map(len, sentences)), documents, most_sentences, self.spec.passage_pieces
+                )
+            )
+        )
+        # Tickets and logs repeat boilerplate, which is scored once.
         positions: dict[tuple[str, ...], int] = {}
-        indices = [positions.setdefault(tuple(sentence), len(positions)) for sentence in sentences]
+        indices = [
+            positions.setdefault(
+                tuple(chain.from_iterable(sentences[index] for index in group)), len(positions)
+            )
+            for group in groups
+        ]
         finish = self._begin_batches(list(positions), None)
 
         def repeat() -> list[NDArray[np.float32]]:
             scores = finish()
-            return [scores[index] for index in indices]
+            if most_sentences == 1:
+                return [scores[index] for index in indices]
+            return [
+                part
+                for group, index in zip(groups, indices, strict=True)
+                for part in by_sentence(scores[index], [len(sentences[one]) for one in group])
+            ]
 
         return repeat
 
@@ -263,3 +306,30 @@ class Tagger:
             logits[rows, np.concatenate([window.word_positions for window in windows])]
         )
         return by_sentence(scores, counts)
+
+
+def _join(tagged: Tagged, owners: Sequence[int], words: int) -> Tagged:
+    """Return the tags of words, given the tags of their pieces.
+
+    Args:
+        tagged: the tags and probabilities of the pieces.
+        owners: the index of each piece's word.
+        words: number of words.
+    """
+    entities = sorted(
+        to_entities(tagged.tags),
+        key=lambda entity: (
+            owners[entity.start] - owners[entity.end - 1],
+            entity.start - entity.end,
+        ),
+    )
+    taken: set[int] = set()
+    kept: list[Entity] = []
+    for entity in entities:
+        covered = range(owners[entity.start], owners[entity.end - 1] + 1)
+        if taken.isdisjoint(covered):
+            taken.update(covered)
+            kept.append(Entity(covered.start, covered.stop, entity.type))
+    totals = np.bincount(owners, tagged.probabilities, words)
+    probabilities = (totals / np.bincount(owners, minlength=words)).astype(np.float32)
+    return Tagged(to_tags(kept, words), probabilities)

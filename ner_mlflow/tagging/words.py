@@ -1,25 +1,19 @@
-"""Split running text into sentences of words with their offsets.
+"""Split running text into sentences of pieces with their offsets.
 
-Words are split as in corpora of developer text: first at white space, then punctuation is cut off
-their ends. Punctuation that belongs to a name stays (`Node.js`, `C++`, `.NET`, `foo()`, `<div>`).
-The rules are the tables below.
+White space separates chunks, which are cut into pieces by the rules of :mod:`.cutting`. The rules
+for the ends of sentences are the tables below.
 """
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
-OPENING = frozenset("\"'“‘«„`")
-CLOSING = frozenset("\"'”’»`.,;:!?…")
-BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
-CLOSING_BRACKETS = {close: open_ for open_, close in BRACKETS.items()}
-CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
-TAG = re.compile(r"<[^<>\s]+>$")
-"""An HTML or XML tag; `$` matches at the end of the searched span."""
+from .cutting import cut
+from .joining import GLUE
+
 AFTER_STOP = frozenset("\"'”’»`)]}")
 """Closing marks; up to three may follow the mark that ends a sentence."""
-LONGEST_CUT = 256
-"""Characters; longer chunks (encoded data, minified code) are not cut."""
+MOST_PIECES = 1024
+"""Pieces of a sentence; a longer one is split."""
 SENTENCE_END = frozenset((".", "!", "?", "…", "..."))
 ABBREVIATIONS = frozenset(
     (
@@ -76,23 +70,33 @@ def split_sentences(text: str) -> list[Words]:
     """
     sentences: list[Words] = []
     current = Words([], [], [])
-    for start, end in _spans(text):
-        if current.texts and _breaks(text, current, start):
+    for chunk in _CHUNK.finditer(text):
+        begin, word = chunk.start(), chunk.group()
+        texts, starts, ends = current
+        if texts and (len(texts) >= MOST_PIECES or _breaks(text, current, begin)):
             sentences.append(current)
             current = Words([], [], [])
-        current.texts.append(text[start:end])
-        current.starts.append(start)
-        current.ends.append(end)
+            texts, starts, ends = current
+        if word.isalnum() and word.isascii():
+            texts.append(word)
+            starts.append(begin)
+            ends.append(chunk.end())
+            continue
+        for start, end in cut(word):
+            texts.append(word[start:end])
+            starts.append(begin + start)
+            ends.append(begin + end)
     return [*sentences, current] if current.texts else sentences
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each word."""
-    for chunk in _CHUNK.finditer(text):
-        if chunk.group().isalnum():
-            yield chunk.span()
-        else:
-            yield from _cuts(text, *chunk.span())
+def pieces_of(words: Words) -> list[str]:
+    """Return the words of running text as a tagger's pieces, with GLUE where no white space is."""
+    end = -1
+    pieces = []
+    for piece, start, piece_end in zip(*words, strict=True):
+        pieces.append(GLUE + piece if start == end else piece)
+        end = piece_end
+    return pieces
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
@@ -112,40 +116,3 @@ def _breaks(text: str, current: Words, start: int) -> bool:
     if words[end] not in SENTENCE_END:
         return False
     return words[end] != "." or end == 0 or words[end - 1].lower() not in ABBREVIATIONS
-
-
-def _cuts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    if (
-        end - start > LONGEST_CUT
-        or not any(character.isalnum() for character in text[start:end])
-        or CONTRACTION.fullmatch(text, start, end)
-    ):
-        yield start, end
-        return
-    tail: list[tuple[int, int]] = []
-    while True:
-        if text[end - 1] in CLOSING or _closes(text, start, end):
-            end -= 1
-            tail.append((end, end + 1))
-        elif text[start] in OPENING or _opens(text, start, end):
-            yield start, start + 1
-            start += 1
-        else:
-            break
-    contraction = CONTRACTION.search(text, start, end)
-    if contraction and contraction.start() > start:
-        tail.append((contraction.start(), end))
-        end = contraction.start()
-    yield start, end
-    yield from reversed(tail)
-
-
-def _opens(text: str, start: int, end: int) -> bool:
-    return text[start] in BRACKETS and TAG.match(text, start, end) is None
-
-
-def _closes(text: str, start: int, end: int) -> bool:
-    open_ = CLOSING_BRACKETS.get(text[end - 1])
-    return open_ is not None and text.count(text[end - 1], start, end) > text.count(
-        open_, start, end
-    )

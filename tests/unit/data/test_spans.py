@@ -140,7 +140,7 @@ def test_halves_of_surrogate_pairs_are_replaced_and_counted() -> None:
         "a\ud83d Redis \udc27", (3, 8, "X", "Redis"), (0, 2, "Y", "a\ud83d")
     )
     assert sentence.text == "a\ufffd Redis \ufffd"
-    assert sentence.tags == ["B-Y", "B-X", "O"]
+    assert sentence.tags == ["B-Y", "I-Y", "B-X", "O"]
     assert kinds(findings) == {"half_surrogate_replaced": 2}
 
 

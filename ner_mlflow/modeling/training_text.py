@@ -1,0 +1,82 @@
+"""Turn a corpus into the texts that a model learns from: cut and joined as it meets them later."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from random import Random
+
+from ..data.sentences import Sentence
+from ..tagging.iob2 import OUTSIDE
+from ..tagging.joining import GLUE, cut_words
+from ..tagging.passages import passages
+
+SINGLE_SHARE = 0.3
+"""Share of the passages that a model reads sentence by sentence, as it does short texts."""
+
+
+def cut_sentence(sentence: Sentence) -> Sentence:
+    """Return a sentence whose words are cut into pieces; the first of an entity keeps its `B-`."""
+    pieces, owners = cut_words(sentence.tokens)
+    if sentence.starts is not None:
+        pieces = _glue(sentence, pieces, owners)
+    tags = [
+        _inside(sentence.tags[owner])
+        if number and owners[number - 1] == owner
+        else sentence.tags[owner]
+        for number, owner in enumerate(owners)
+    ]
+    return Sentence(tuple(pieces), tuple(tags), sentence.document, sentence.origin)
+
+
+def _inside(tag: str) -> str:
+    return tag if tag == OUTSIDE else f"I{tag[1:]}"
+
+
+def _glue(sentence: Sentence, pieces: Sequence[str], owners: Sequence[int]) -> list[str]:
+    """Return the pieces, the first of each word glued where its text has no white space."""
+    assert sentence.starts is not None
+    starts, tokens = sentence.starts, sentence.tokens
+    glued = []
+    for number, (piece, owner) in enumerate(zip(pieces, owners, strict=True)):
+        if number == 0 or owners[number - 1] != owner:
+            touches = owner > 0 and starts[owner - 1] + len(tokens[owner - 1]) == starts[owner]
+            piece = GLUE * touches + piece.removeprefix(GLUE)
+        glued.append(piece)
+    return glued
+
+
+def join_passages(
+    sentences: Sequence[Sentence], most_sentences: int, most_pieces: int, seed: int
+) -> list[Sentence]:
+    """Return the passages of sentences that are cut into pieces, each as one sentence.
+
+    Args:
+        sentences: in the order of the corpus; neighbours of one document are joined.
+        most_sentences: largest number of sentences in a passage.
+        most_pieces: largest number of pieces in a passage of several sentences.
+        seed: chooses the passages that stay apart.
+    """
+    if most_sentences == 1:
+        return list(sentences)
+    random = Random(seed)
+    return list(
+        chain.from_iterable(
+            (sentences[index] for index in group)
+            if random.random() < SINGLE_SHARE
+            else (_join([sentences[index] for index in group]),)
+            for group in passages(
+                [len(sentence.tokens) for sentence in sentences],
+                [sentence.document for sentence in sentences],
+                most_sentences,
+                most_pieces,
+            )
+        )
+    )
+
+
+def _join(sentences: Sequence[Sentence]) -> Sentence:
+    return replace(
+        sentences[0],
+        tokens=tuple(chain.from_iterable(sentence.tokens for sentence in sentences)),
+        tags=tuple(chain.from_iterable(sentence.tags for sentence in sentences)),
+    )
