@@ -40,6 +40,7 @@ from ner_mlflow.modeling.build import backend_tokenizer, build_model
 from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_tagger
+from ner_mlflow.modeling.training_text import training_text
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.encoding import label_window
 from ner_mlflow.tagging.label_schema import LabelSchema
@@ -93,7 +94,8 @@ def train_ours(config: Config, preparation: Preparation) -> dict[str, float]:
     backbone = resolve_backbone(config.model.backbone, config.model.revision)
     model = build_model(backbone, config.model, preparation.schema, config.train.seed)
     corpus = preparation.corpus
-    data = TrainingData(corpus["train"], corpus["validation"], preparation.schema)
+    train = training_text(corpus["train"], preparation.schema.types, config.model, config.train)
+    data = TrainingData(train, corpus["validation"], preparation.schema)
     with tempfile.TemporaryDirectory() as folder:
         return fit(model, data, config.train, Path(folder)).metrics
 

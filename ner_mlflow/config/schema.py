@@ -193,6 +193,9 @@ class DataConfig(Section):
     )
 
 
+RegionPolicy = Literal["tag", "errors_only", "skip"]
+
+
 class ModelConfig(Section):
     """The encoder and its adaptation."""
 
@@ -249,6 +252,24 @@ class ModelConfig(Section):
         description="neighbouring sentences of a document that the encoder reads and tags at once, "
         "where they fit half of its window",
     )
+    code_blocks: RegionPolicy = Field(
+        "tag",
+        description="answers in code blocks (fenced, indented, Jira, HTML): tag keeps all, "
+        "errors_only keeps those of error_types, skip keeps none",
+    )
+    stack_traces: RegionPolicy = Field(
+        "errors_only", description="answers in stack traces; as code_blocks"
+    )
+    urls: RegionPolicy = Field("errors_only", description="answers in URLs; as code_blocks")
+    paths: RegionPolicy = Field(
+        "errors_only", description="answers in paths of files; as code_blocks"
+    )
+    mail_addresses: RegionPolicy = Field(
+        "errors_only", description="answers in mail addresses; as code_blocks"
+    )
+    error_types: tuple[str, ...] = Field(
+        ("ERROR", "Error_Name"), description="entity types that errors_only keeps"
+    )
     casing_embeddings: Literal["auto", "always", "never"] = Field(
         "auto",
         description="embeddings of each word's casing (lower, Capitalised, UPPER, miXed) added to "
@@ -270,6 +291,12 @@ class TrainConfig(Section):
         "subwords",
         description="subwords groups sentences of similar length into batches of about equal "
         "numbers of subwords; sentences takes batch_size sentences, grouped by length",
+    )
+    noise_share: Ratio = Field(
+        0.0,
+        ge=0,
+        description="sentences with the noise of running text (markup, other casings and names, "
+        "versions run together with names) to add, over the sentences of train",
     )
     repeat_factor_threshold: Share = Field(
         0.0,
@@ -345,6 +372,11 @@ class TrainConfig(Section):
     )
     early_stopping_patience: Epochs = Field(
         2, ge=1, description="epochs without a better validation F1 before training stops"
+    )
+    thresholds: Literal["validation", "none"] = Field(
+        "validation",
+        description="least confidence of an entity: validation chooses for each type the largest "
+        "threshold that costs no validation F1; none: every entity is an answer",
     )
     checkpoint_steps: Steps = Field(
         0,

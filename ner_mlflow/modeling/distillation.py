@@ -23,7 +23,7 @@ from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.decoding import Iob2Decoder, by_sentence
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.tagger import Tagger
-from ..tagging.words import encodable, split_sentences
+from ..tagging.words import encodable, pieces_of, split_sentences
 from .cache import TrainingCache
 from .loading import open_tagger
 from .objective import Distillation
@@ -54,7 +54,7 @@ class DistillationTargets:
     """The sentences that a student trains on, with the teachers' predictions.
 
     Attributes:
-        sentences: the dataset's training sentences, then confident unlabelled ones with the
+        sentences: the training sentences, then confident unlabelled ones with the
             teachers' tags.
         distillation: the teachers' log-probabilities for each of these sentences.
         metrics: ``distill/unlabelled_sentences`` and ``distill/confident_sentences``.
@@ -69,6 +69,7 @@ def distillation_targets(
     config: DistillConfig,
     teachers: Sequence[Teacher],
     dataset: PreparedDataset,
+    train: Sequence[Sentence],
     cache: TrainingCache | None = None,
 ) -> DistillationTargets:
     """Return the targets, with the teachers' predictions from the cache on this disk if possible.
@@ -77,6 +78,7 @@ def distillation_targets(
         config: the settings.
         teachers: one model or more; their probabilities are averaged.
         dataset: the dataset that the student trains on.
+        train: its training sentences in pieces, as the student learns from them.
         cache: the targets of earlier trainings of this process on this dataset.
 
     Raises:
@@ -84,11 +86,11 @@ def distillation_targets(
         DataError: the unlabelled texts cannot be read.
     """
     if cache is None:
-        return _compute_targets(config, teachers, dataset)
+        return _compute_targets(config, teachers, dataset, train)
     # Weight and temperature change the loss, not the predictions.
     shared = config.model_copy(update={"weight": 0.0, "temperature": 1.0})
     key = cache_key([shared.model_dump_json(), *(teacher.fingerprint for teacher in teachers)])
-    targets = cache.targets(key, lambda: _compute_targets(config, teachers, dataset))
+    targets = cache.targets(key, lambda: _compute_targets(config, teachers, dataset, train))
     distillation = replace(
         targets.distillation, weight=config.weight, temperature=config.temperature
     )
@@ -96,11 +98,13 @@ def distillation_targets(
 
 
 def _compute_targets(
-    config: DistillConfig, teachers: Sequence[Teacher], dataset: PreparedDataset
+    config: DistillConfig,
+    teachers: Sequence[Teacher],
+    dataset: PreparedDataset,
+    train: Sequence[Sentence],
 ) -> DistillationTargets:
-    train = dataset.corpus[TRAIN]
     unlabelled = unlabelled_sentences(config, dataset)
-    scores = _cached_predictions(teachers, dataset, unlabelled)
+    scores = _cached_predictions(teachers, dataset, [*train, *unlabelled])
     confident = pseudo_label(
         unlabelled, scores[len(train) :], dataset.schema.labels, config.confidence
     )
@@ -119,17 +123,16 @@ def _compute_targets(
 
 
 def _cached_predictions(
-    teachers: Sequence[Teacher], dataset: PreparedDataset, unlabelled: Sequence[Sentence]
+    teachers: Sequence[Teacher], dataset: PreparedDataset, sentences: Sequence[Sentence]
 ) -> list[NDArray[np.float32]]:
-    """Return log-probabilities of the train sentences, then of the unlabelled ones."""
-    sentences = [*dataset.corpus[TRAIN], *unlabelled]
+    """Return the log-probabilities of sentences in pieces."""
     key = cache_key(
         [
             step_fingerprint(__file__),
             library_versions(),
             *(teacher.fingerprint for teacher in teachers),
             dataset.fingerprint,
-            *(f"{sentence.document}\t{' '.join(sentence.tokens)}" for sentence in unlabelled),
+            *(f"{sentence.document}\t{' '.join(sentence.tokens)}" for sentence in sentences),
         ]
     )
     path = cache_folder() / "teachers" / f"{key}.npz"
@@ -166,8 +169,8 @@ def _query(
 def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> list[Sentence]:
     """Return sentences of the unlabelled texts, ``config.unlabelled_limit`` or fewer, in order.
 
-    Repeated sentences, and sentences that are in any split of the dataset, are left out. Sentences
-    of one text share a document. All tags are O.
+    Their words are pieces. Repeated sentences, and sentences that are in any split of the dataset,
+    are left out. Sentences of one text share a document. All tags are O.
     """
     if not config.unlabelled:
         return []
@@ -182,7 +185,8 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
             if words not in seen:
                 seen.add(words)
                 tags = (OUTSIDE,) * len(words)
-                sentences.append(Sentence(words, tags, document, "unlabelled"))
+                pieces = tuple(pieces_of(sentence))
+                sentences.append(Sentence(pieces, tags, document, "unlabelled"))
                 if len(sentences) == config.unlabelled_limit:
                     return sentences
     return sentences
@@ -197,11 +201,11 @@ def mean_log_probabilities(
 
     Args:
         taggers: models with the same labels.
-        sentences: the words of each sentence.
+        sentences: the pieces of each sentence.
         documents: the document of each sentence, for models that use context.
 
     Returns:
-        For each sentence an array of shape (words, labels).
+        For each sentence an array of shape (pieces, labels).
     """
     by_tagger = [tagger.log_probabilities(sentences, documents) for tagger in taggers]
     return [

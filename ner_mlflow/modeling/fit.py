@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..config.schema import TrainConfig
+from ..evaluation.scores import predict, score_tagger
 from ..provenance import peak_rss_bytes
+from ..tagging.encoding import WordEncoder
+from ..tagging.tagger import Tagger, TaggerSpec
 from .arguments import DTYPES, resolve_precision, training_arguments
 from .build import BuiltModel, backend_tokenizer, count_parameters
 from .cache import TrainingCache
@@ -27,6 +30,7 @@ from .memory import bound_kernel_caches, keep_freed_memory
 from .objective import Distillation, Loss, TaggingLoss, class_weights
 from .predict import torch_tagger
 from .processes import world_size
+from .thresholds import choose_thresholds
 from .trainer import NerTrainer, last_checkpoint
 
 log = logging.getLogger(__name__)
@@ -100,13 +104,7 @@ def fit(
         nullcontext() if torch.cuda.is_available() else byte_dropout(model.network),
     ):
         trainer = NerTrainer(
-            tagger=lambda: torch_tagger(
-                model.network,
-                backend_tokenizer(model.tokenizer),
-                with_transitions(model.spec, model.network),
-                autocast_dtype=DTYPES[precision],
-                encoder=encoder,
-            ),
+            tagger=lambda: _tagger(model, encoder, DTYPES[precision]),
             loss=_loss(model, dataset, config, data.distillation),
             config=config,
             folder=checkpoints,
@@ -138,19 +136,24 @@ def fit(
         trainer.load_best()
     model.network.cpu()
     adapter_folder = folder / "adapter" if model.spec.adaptation == "lora" else None
+    best = max(trainer.validation_scores, key=lambda scores: scores["f1"])
+    best_epoch = trainer.validation_scores.index(best) + 1
     if trainer.is_world_process_zero():
+        if config.thresholds == "validation":
+            model = replace(model, spec=_with_thresholds(model, data, encoder))
+            best = score_tagger(_tagger(model, encoder), data.validation)
         if adapter_folder:
             save_adapter(
                 model, adapter_folder, initial_adapter if initial_adapter.exists() else None
             )
         save_model(model, folder / "model")
-    best = max(trainer.validation_scores, key=lambda scores: scores["f1"])
     metrics = {
         **parameters,
         **{f"best_validation/{name}": value for name, value in best.items()},
         **speed,
         "train/epochs_run": float(len(trainer.validation_scores)),
-        "train/best_epoch": float(trainer.validation_scores.index(best) + 1),
+        "train/best_epoch": float(best_epoch),
+        **{f"threshold/{type_}": value for type_, value in model.spec.thresholds.items()},
         "train/peak_rss_bytes": float(peak_rss_bytes()),
     }
     curves = plot_curves(trainer.state.log_history)
@@ -160,6 +163,29 @@ def fit(
 def has_checkpoint(folder: Path) -> bool:
     """Return whether :func:`fit` can resume an interrupted training in a folder."""
     return last_checkpoint(folder / CHECKPOINTS) is not None
+
+
+def _tagger(
+    model: BuiltModel, encoder: WordEncoder, autocast_dtype: torch.dtype | None = None
+) -> Tagger:
+    """Return a tagger over the model as it is now."""
+    return torch_tagger(
+        model.network,
+        backend_tokenizer(model.tokenizer),
+        with_transitions(model.spec, model.network),
+        autocast_dtype=autocast_dtype,
+        encoder=encoder,
+    )
+
+
+def _with_thresholds(model: BuiltModel, data: TrainingData, encoder: WordEncoder) -> TaggerSpec:
+    """Return the model's specification with the thresholds that its validation suggests."""
+    thresholds = choose_thresholds(
+        [sentence.tags for sentence in data.validation],
+        predict(_tagger(model, encoder), data.validation),
+        data.schema.types,
+    )
+    return replace(model.spec, thresholds=thresholds)
 
 
 def _loss(

@@ -1,17 +1,37 @@
 """Turn a corpus into the texts that a model learns from: cut and joined as it meets them later."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from random import Random
 
+from ..config.schema import ModelConfig, TrainConfig
 from ..data.sentences import Sentence
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.joining import GLUE, cut_words
-from ..tagging.passages import passages
+from ..tagging.passages import passage_pieces, passages
+from .noise import noisy_sentences
 
 SINGLE_SHARE = 0.3
 """Share of the passages that a model reads sentence by sentence, as it does short texts."""
+
+
+def training_text(
+    train: Sequence[Sentence], types: Sequence[str], model: ModelConfig, config: TrainConfig
+) -> list[Sentence]:
+    """Return the sentences that a model learns from: those of train in pieces, noise, and passages.
+
+    Args:
+        train: the training sentences, in words.
+        types: the entity types of the dataset.
+        model: how many sentences the model reads at once.
+        config: the share of noise, and the seed.
+    """
+    sentences = [cut_sentence(sentence) for sentence in train]
+    sentences += noisy_sentences(train, types, config.noise_share, config.seed)
+    return join_passages(
+        sentences, model.passage_sentences, passage_pieces(model.max_length), config.seed
+    )
 
 
 def cut_sentence(sentence: Sentence) -> Sentence:

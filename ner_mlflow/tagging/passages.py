@@ -29,3 +29,11 @@ def passages(
         pieces += length
     if first < len(lengths):
         yield range(first, len(lengths))
+
+
+def passage_pieces(max_length: int) -> int:
+    """Return the largest number of pieces of a passage for a window of so many subwords.
+
+    A piece has about two subwords at most, so most passages fit one window.
+    """
+    return max_length // 2

@@ -4,9 +4,9 @@ A function passed by the caller computes the logits, so PyTorch and ONNX Runtime
 """
 
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,10 +19,11 @@ from tokenizers import Tokenizer
 from ..errors import ModelError
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
-from .iob2 import Entity, split_tag, to_entities, to_tags
+from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
 from .joining import cut_words
-from .passages import passages
+from .passages import passage_pieces, passages
 from .pending import Pending
+from .policies import Policy
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
 """A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
@@ -44,6 +45,11 @@ class TaggerSpec:
         context_subwords: subwords of the sentences before, and of those after, that the model sees.
         passage_sentences: neighbouring sentences that the model reads and tags at once.
         transitions: scores of the model's conditional random field, if it has one.
+        thresholds: by type, the least confidence of an entity, from 0 to 1; an entity below it is
+            no answer.
+        region_policies: by kind of :data:`~.regions.KINDS`, what becomes of entities in such parts
+            of a text.
+        error_types: the types that the policy ``errors_only`` lets through.
     """
 
     labels: tuple[str, ...]
@@ -57,14 +63,12 @@ class TaggerSpec:
     context_subwords: int = 0
     passage_sentences: int = 1
     transitions: Transitions | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    region_policies: Mapping[str, Policy] = field(default_factory=dict)
+    error_types: tuple[str, ...] = ()
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 3
-
-    @property
-    def passage_pieces(self) -> int:
-        """Return the largest number of pieces of a passage of several sentences."""
-        return self.max_length // 2
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -104,7 +108,9 @@ class TaggerSpec:
                 values["transitions"] = Transitions(
                     tuple(transitions["starts"]), tuple(map(tuple, transitions["steps"]))
                 )
-            return cls(**{**values, "labels": tuple(values["labels"])})
+            for name in ("labels", "error_types"):
+                values[name] = tuple(values[name])
+            return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
                 f"{path}: broken or written in another format, this version reads {cls.FORMAT}: "
@@ -161,6 +167,7 @@ class Tagger:
         self._executor = executor
         self.spec = spec
         self.labels = spec.labels
+        self._outside = spec.labels.index(OUTSIDE)
 
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
@@ -218,6 +225,10 @@ class Tagger:
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
+        if self.spec.thresholds:
+            for sentence_ids, values in zip(ids, scores, strict=True):
+                if (sentence_ids != self._outside).any():
+                    self._drop_doubtful(sentence_ids, values)
         if not scores:
             return []
         flat = np.concatenate(ids)
@@ -227,6 +238,14 @@ class Tagger:
             Tagged([self.labels[id_] for id_ in sentence_ids.tolist()], part)
             for sentence_ids, part in zip(ids, parts, strict=True)
         ]
+
+    def _drop_doubtful(self, ids: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        """Turn the tags of entities below their type's threshold into O, in place."""
+        for entity in to_entities([self.labels[id_] for id_ in ids.tolist()]):
+            words = np.arange(entity.start, entity.end)
+            confidence = np.exp(scores[words, ids[words]]).mean()
+            if confidence < self.spec.thresholds.get(entity.type, 0.0):
+                ids[words] = self._outside
 
     def _begin_scores(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
@@ -243,7 +262,10 @@ class Tagger:
             if most_sentences == 1
             else list(
                 passages(
-                    list(map(len, sentences)), documents, most_sentences, self.spec.passage_pieces
+                    list(map(len, sentences)),
+                    documents,
+                    most_sentences,
+                    passage_pieces(self.spec.max_length),
                 )
             )
         )

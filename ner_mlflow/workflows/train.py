@@ -24,6 +24,7 @@ from ..modeling.dataset import TrainingData
 from ..modeling.distillation import distillation_targets
 from ..modeling.fit import TrainResult, has_checkpoint
 from ..modeling.parallel import fit_in_processes
+from ..modeling.training_text import training_text
 from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
 from ..tracking.flavors import LoggedModel, log_trained_model
@@ -112,9 +113,12 @@ def run_train(
     run.log_config(model=config.model, train=config.train, distill=config.distill)
     _check_splits(data)
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
-    training_data = TrainingData(dataset.corpus[TRAIN], dataset.corpus[VALIDATION], dataset.schema)
+    train = training_text(dataset.corpus[TRAIN], dataset.schema.types, config.model, config.train)
+    training_data = TrainingData(train, dataset.corpus[VALIDATION], dataset.schema)
     if inputs.teachers:
-        targets = distillation_targets(config.distill, inputs.teachers, dataset, inputs.cache)
+        targets = distillation_targets(
+            config.distill, inputs.teachers, dataset, train, inputs.cache
+        )
         run.log_metrics(targets.metrics)
         training_data = replace(
             training_data, train=targets.sentences, distillation=targets.distillation

@@ -32,6 +32,7 @@ from ner_mlflow.modeling.distillation import (
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.objective import Distillation
 from ner_mlflow.modeling.predict import torch_tagger
+from ner_mlflow.modeling.training_text import cut_sentence
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import file_sha256
 from ner_mlflow.tagging.label_schema import LabelSchema
@@ -45,6 +46,7 @@ CORPUS = {
     "test": SAMPLE["test"][:30],
 }
 DATASET = PreparedDataset("tiny", CORPUS, SCHEMA, fingerprint(CORPUS, SCHEMA))
+TRAIN = [cut_sentence(sentence) for sentence in CORPUS["train"]]
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,8 @@ def with_texts(backbone: Path, path: Path, **overrides: object) -> Config:
 def test_the_targets_are_the_mean_of_the_teachers_probabilities(
     tiny_backbone: Path, teachers: list[TrainedTeacher]
 ) -> None:
-    targets = distillation_targets(config_of(tiny_backbone).distill, teachers, DATASET)
-    words = [sentence.tokens for sentence in CORPUS["train"]]
+    targets = distillation_targets(config_of(tiny_backbone).distill, teachers, DATASET, TRAIN)
+    words = [sentence.tokens for sentence in TRAIN]
     for mean, first, second in zip(
         targets.distillation.log_probabilities,
         *(teacher.tagger().log_probabilities(words) for teacher in teachers),
@@ -128,16 +130,16 @@ def test_predictions_are_read_from_disk_when_the_teachers_are_the_same(
         TrainedTeacher(shutil.copytree(teacher.folder, tmp_path / str(number)))
         for number, teacher in enumerate(teachers)
     ]
-    first = distillation_targets(config, copies, DATASET)
+    first = distillation_targets(config, copies, DATASET, TRAIN)
     for copy in copies:  # they cannot be queried again
         shutil.rmtree(copy.folder)
-    second = distillation_targets(config, copies, DATASET)
+    second = distillation_targets(config, copies, DATASET, TRAIN)
     for a, b in zip(
         first.distillation.log_probabilities, second.distillation.log_probabilities, strict=True
     ):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ModelError):
-        distillation_targets(config, copies[:1], DATASET)
+        distillation_targets(config, copies[:1], DATASET, TRAIN)
 
 
 def test_trials_share_targets_and_keep_their_own_weight_and_temperature(
@@ -145,10 +147,10 @@ def test_trials_share_targets_and_keep_their_own_weight_and_temperature(
 ) -> None:
     cache = TrainingCache()
     config = config_of(tiny_backbone).distill
-    first = distillation_targets(config, teachers, DATASET, cache)
+    first = distillation_targets(config, teachers, DATASET, TRAIN, cache)
     shutil.rmtree(cache_folder)
     other = config.model_copy(update={"weight": 0.25, "temperature": 4.0})
-    second = distillation_targets(other, teachers, DATASET, cache)
+    second = distillation_targets(other, teachers, DATASET, TRAIN, cache)
     assert second.distillation.log_probabilities is first.distillation.log_probabilities
     assert (second.distillation.weight, second.distillation.temperature) == (0.25, 4.0)
     assert not cache_folder.exists()
@@ -159,7 +161,9 @@ def test_two_trials_that_start_together_query_the_teachers_once(
 ) -> None:
     config = config_of(tiny_backbone).distill
     with caplog.at_level(logging.INFO), ThreadPoolExecutor() as pool:
-        trials = [pool.submit(distillation_targets, config, teachers, DATASET) for _ in range(2)]
+        trials = [
+            pool.submit(distillation_targets, config, teachers, DATASET, TRAIN) for _ in range(2)
+        ]
         assert all(trial.result().sentences for trial in trials)
     messages = [record.getMessage() for record in caplog.records]
     assert sum("querying" in message for message in messages) == 1
@@ -194,7 +198,7 @@ def test_new_unlabelled_sentences_are_added_and_those_of_the_dataset_are_not(
         encoding="utf-8",
     )
     config = with_texts(tiny_backbone, texts)
-    targets = distillation_targets(config.distill, teachers, DATASET)
+    targets = distillation_targets(config.distill, teachers, DATASET, TRAIN)
     added = targets.sentences[len(CORPUS["train"]) :]
     assert [sentence.tokens for sentence in added] == [
         ("we", "met", "at", "noon"),
@@ -204,7 +208,7 @@ def test_new_unlabelled_sentences_are_added_and_those_of_the_dataset_are_not(
         len(sentence.tokens) for sentence in targets.sentences
     ]
     limited = with_texts(tiny_backbone, texts, **{"distill.unlabelled_limit": 1})
-    assert distillation_targets(limited.distill, teachers, DATASET).metrics == {
+    assert distillation_targets(limited.distill, teachers, DATASET, TRAIN).metrics == {
         "distill/unlabelled_sentences": 1.0,
         "distill/confident_sentences": 1.0,
     }
@@ -234,7 +238,7 @@ def test_a_teacher_sees_the_neighbours_of_an_unlabelled_sentence_in_its_text(
     first, second, third = (sentence.document for sentence in sentences)
     assert first == second != third
     teacher = train(tiny_backbone, tmp_path, **{"model.context_subwords": 16, "train.epochs": 1})
-    targets = distillation_targets(config.distill, [teacher], DATASET)
+    targets = distillation_targets(config.distill, [teacher], DATASET, TRAIN)
     scores = np.concatenate(targets.distillation.log_probabilities[len(CORPUS["train"]) :])
     words = [sentence.tokens for sentence in sentences]
     apart, one_document = (
@@ -253,7 +257,7 @@ def test_a_teacher_with_other_labels_is_refused(
     dataset = PreparedDataset("other", corpus, other, fingerprint(corpus, other))
     message = r"teacher the teacher has the labels O, B-ERROR.*, not O, B-OS, I-OS: give another"
     with pytest.raises(ModelError, match=message):
-        distillation_targets(config_of(tiny_backbone).distill, teachers, dataset)
+        distillation_targets(config_of(tiny_backbone).distill, teachers, dataset, corpus["train"])
 
 
 def test_the_mean_of_one_teacher_is_its_own_prediction(teachers: list[TrainedTeacher]) -> None:
