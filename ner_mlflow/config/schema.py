@@ -37,6 +37,7 @@ Processes = Annotated[Integer, Unit("processes")]
 Ratio = Annotated[Float, Unit("ratio")]
 Share = Annotated[Fraction, Unit("ratio")]
 Resamples = Annotated[Integer, Unit("resamples")]
+Texts = Annotated[Integer, Unit("texts")]
 Retries = Annotated[Integer, Unit("retries")]
 Rows = Annotated[Integer, Unit("rows")]
 Seconds = Annotated[Float, Unit("seconds")]
@@ -451,6 +452,9 @@ class EvaluateConfig(Section):
     )
     error_pairs: Rows = Field(50, ge=1, description="length of the table of frequent errors")
     worst_sentences: Rows = Field(50, ge=1, description="length of the table of worst sentences")
+    shown_texts: Texts = Field(
+        50, ge=1, description="texts on the page of answers in running text, the worst first"
+    )
     examples: Sentences = Field(
         20, ge=1, description="sentences shown for each entity type and category of error"
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
-from ..data.running_text import running_texts
+from ..data.running_text import STANDIN, running_texts
 from ..data.sentences import TRAIN
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
@@ -18,6 +18,8 @@ from ..evaluation.plots import plot_differences
 from ..evaluation.report import EvalReport, evaluate
 from ..evaluation.scores import predict, score_table
 from ..evaluation.text_answers import TextAnswer, answer_frame, answer_texts, answers_of_frame
+from ..evaluation.text_errors import find_text_errors, text_error_table
+from ..evaluation.text_page import render_text_page
 from ..evaluation.text_scores import TEXT_SCORE_COLUMNS, score_texts
 from ..modeling.loading import open_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
@@ -91,7 +93,7 @@ def run_evaluate(
         F1_LOST: report.metrics[f"{split}/f1"] - scores["f1"],
     }
     run.log_metrics(text_metrics, model_id=model.model_id)
-    _log_texts(run, answers, scores, dataset.schema.types)
+    _log_texts(run, answers, scores, dataset.schema.types, texts.kind, config.shown_texts)
     key = evaluate_cache_key(config, model, data)
     record = replace(record, cache_key=key, metrics={**report.metrics, **text_metrics})
     record.write(run)
@@ -103,11 +105,20 @@ def run_evaluate(
 
 
 def _log_texts(
-    run: Run, answers: Sequence[TextAnswer], scores: Mapping[str, float], types: Sequence[str]
+    run: Run,
+    answers: Sequence[TextAnswer],
+    scores: Mapping[str, float],
+    types: Sequence[str],
+    kind: str,
+    shown: int,
 ) -> None:
     """Log the answers to running texts, with the tables and pages that are made of them."""
     run.log_frame(TEXTS, answer_frame(answers))
     run.log_table("text_scores", score_table(scores, types, TEXT_SCORE_COLUMNS))
+    errors = find_text_errors(answers)
+    run.log_table("text_errors", text_error_table(errors, types))
+    page = render_text_page(answers, errors, types, scores, kind == STANDIN, shown)
+    run.log_page("texts", page)
 
 
 def log_report(run: Run, report: EvalReport, without: Sequence[str] = ()) -> None:
