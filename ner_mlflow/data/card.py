@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pages import Grid, render_page
 from .findings import Finding, finding_kinds
-from .highlights import Part, type_colours
+from .highlights import Part, printable, type_colours
 from .inspection import EFFECTS, FileSummary, Inspection, SplitSummary, TypeSummary
 from .sentences import SPLITS
 
@@ -102,16 +102,6 @@ def format_text(inspection: Inspection) -> str:
     if inspection.command:
         parts.append(["Continue with", f"  {inspection.command}"])
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
-
-
-def printable(text: str) -> str:
-    r"""Return a text with characters that cannot be shown as escapes, such as ``\x1b``."""
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
 
 
 def _summary(inspection: Inspection) -> str:

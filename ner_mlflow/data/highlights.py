@@ -1,4 +1,4 @@
-"""Split sentences into entities and the words between them, and give types colours, for pages."""
+"""Make text ready for pages: sentences in parts, colours of types, characters that show."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,3 +31,13 @@ def split_parts(tokens: Sequence[str], tags: Sequence[str]) -> list[Part]:
 def type_colours(types: Iterable[str]) -> dict[str, str]:
     """Return a colour for each type, in their order."""
     return {type_: PALETTE[index % len(PALETTE)] for index, type_ in enumerate(types)}
+
+
+def printable(text: str) -> str:
+    r"""Return a text with characters that cannot be shown as escapes, such as ``\x1b``."""
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )

@@ -13,8 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..data.card import printable
-from ..data.highlights import type_colours
+from ..data.highlights import printable, type_colours
 from ..pages import render_page
 from ..tagging.iob2 import Entity
 from .text_answers import TextAnswer
