@@ -95,14 +95,16 @@ VERSION_LETTERS = frozenset(("v", "r", "ver", "rev", "version"))
 LONGEST_CUT = 4096
 """Characters; a longer chunk (encoded data, minified code) is cut in parts, see :data:`CHUNK`."""
 CHUNK = re.compile(
-    rf"\S{{1,{LONGEST_CUT}}}+(?!\S)"
-    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT}}}(?<=[^\w\s])(?=\w)|\S{{{LONGEST_CUT}}}"
+    rf"\S(?:\S{{0,{LONGEST_CUT - 1}}}+(?!\S)"
+    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[^\w\s])(?=\w)|\S{{{LONGEST_CUT - 1}}})"
 )
 """What is cut at once: all between two white spaces, or a part of it that ends with a mark."""
 KNOWN_CHUNKS = 65_536
 """Largest number of chunks whose pieces are remembered."""
-KNOWN_CHUNK_CHARACTERS = 64
+KNOWN_CHUNK_CHARACTERS = 128
 """Longer chunks rarely repeat and are not remembered."""
+KNOWN_CHUNK_PIECES = 16
+"""Chunks of more pieces are not remembered, so that hostile ones take little memory."""
 
 Extents = tuple[tuple[int, int], ...]
 """The start and end of each piece of a chunk, in order."""
@@ -138,7 +140,7 @@ def cut(chunk: str) -> Extents:
                 for start, end in _cut(part.group())
             )
         extents = tuple(_cut(chunk))
-        if len(chunk) <= KNOWN_CHUNK_CHARACTERS:
+        if len(chunk) <= KNOWN_CHUNK_CHARACTERS and len(extents) <= KNOWN_CHUNK_PIECES:
             if len(_known) >= KNOWN_CHUNKS:
                 _known.clear()
             _known[chunk] = extents
