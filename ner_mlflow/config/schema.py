@@ -193,6 +193,9 @@ class DataConfig(Section):
     )
 
 
+RegionPolicy = Literal["tag", "errors_only", "skip"]
+
+
 class ModelConfig(Section):
     """The encoder and its adaptation."""
 
@@ -248,6 +251,24 @@ class ModelConfig(Section):
         ge=1,
         description="neighbouring sentences of a document that the encoder reads and tags at once, "
         "where they fit half of its window",
+    )
+    code_blocks: RegionPolicy = Field(
+        "tag",
+        description="answers in code blocks (fenced, indented, Jira, HTML): tag keeps all, "
+        "errors_only keeps those of error_types, skip keeps none",
+    )
+    stack_traces: RegionPolicy = Field(
+        "errors_only", description="answers in stack traces; as code_blocks"
+    )
+    urls: RegionPolicy = Field("errors_only", description="answers in URLs; as code_blocks")
+    paths: RegionPolicy = Field(
+        "errors_only", description="answers in paths of files; as code_blocks"
+    )
+    mail_addresses: RegionPolicy = Field(
+        "errors_only", description="answers in mail addresses; as code_blocks"
+    )
+    error_types: tuple[str, ...] = Field(
+        ("ERROR", "Error_Name"), description="entity types that errors_only keeps"
     )
     casing_embeddings: Literal["auto", "always", "never"] = Field(
         "auto",

@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import pandas as pd
 
 from ..tagging.iob2 import Entity
+from ..tagging.regions import find_regions
 from .error_analysis import Outcome, match
 from .text_answers import TextAnswer
 
@@ -84,28 +84,6 @@ class TextError(Outcome):
     """A gold entity, an answer or a pair of them that is an error, and its kind."""
 
     kind: str
-
-
-# Stands in for tagging/regions.py. Replace all down to `find_text_errors` by
-# `from ..tagging.regions import find_regions`.
-class _Region(NamedTuple):
-    start: int
-    end: int
-    kind: str
-
-
-_REGIONS = re.compile(
-    r"(?P<code_block>(?ms:^[ \t]*(?P<fence>```|~~~).*?(?:^[ \t]*(?P=fence)|\Z)"
-    r"|\{(?P<block>code|noformat)\b[^}\n]*\}.*?(?:\{(?P=block)\}|\Z)|^(?: {4}|\t)[^\n]+))"
-    r"|(?P<stack_trace>(?m:^[ \t]*(?:at [\w.$<>]+\([^\n]*|File \"[^\n]*, line \d[^\n]*"
-    r"|(?:Caused by: |Exception in thread )[^\n]*)))"
-    r"|(?P<url>\b[a-z][a-z+.-]{1,20}://[^\s<>\"')\]]+)"
-    r"|(?P<path>(?<![\w/])(?:~?/|[A-Za-z]:\\)[\w.+-]+(?:[/\\][\w.+-]+)+)"
-)
-
-
-def find_regions(text: str) -> list[_Region]:  # noqa: D103
-    return [_Region(*found.span(), str(found.lastgroup)) for found in _REGIONS.finditer(text)]
 
 
 def find_text_errors(answers: Sequence[TextAnswer]) -> list[list[TextError]]:

@@ -45,6 +45,14 @@ NO_REMOTE_CODE = {"trust_remote_code": False}
 
 Without it, transformers offers on a terminal to run the code in that folder.
 """
+REGION_SETTINGS = {
+    "code_block": "code_blocks",
+    "stack_trace": "stack_traces",
+    "url": "urls",
+    "mail_address": "mail_addresses",
+    "path": "paths",
+}
+"""Kind of region -> our setting of its policy."""
 TOKEN_TYPES = "token_type_embeddings"
 CLASSIFIER = "classifier"
 LORA_TARGETS = Path(__file__).with_name("lora_targets.yaml")
@@ -130,6 +138,10 @@ def build_model(
         casing_embeddings=casing_embeddings,
         context_subwords=config.context_subwords,
         passage_sentences=config.passage_sentences,
+        region_policies={
+            kind: getattr(config, setting) for kind, setting in REGION_SETTINGS.items()
+        },
+        error_types=config.error_types,
     )
     lora = config.adaptation == "lora"
     model: nn.Module = _add_adapters(network, config, backbone, fresh) if lora else network

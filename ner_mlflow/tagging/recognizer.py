@@ -19,6 +19,7 @@ from ..errors import ModelError
 from .encoding import Inputs
 from .iob2 import to_entities
 from .pending import Pending
+from .policies import RegionPolicies
 from .tagger import Forward, Tagger, TaggerSpec
 from .words import encodable, pieces_of, split_sentences
 
@@ -159,6 +160,7 @@ class EntityRecognizer:
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
+        self._policies = RegionPolicies(tagger.spec.region_policies, tagger.spec.error_types)
 
     def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
         """Yield the entities of each text, in order.
@@ -193,7 +195,10 @@ class EntityRecognizer:
                     by_text[owner].append(
                         TextEntity(texts[owner][start:end], entity.type, start, end, score)
                     )
-            return by_text
+            return [
+                self._policies.select(text, entities)
+                for text, entities in zip(texts, by_text, strict=True)
+            ]
 
         return Pending(entities)
 

@@ -23,6 +23,7 @@ from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
 from .joining import cut_words
 from .passages import passage_pieces, passages
 from .pending import Pending
+from .policies import Policy
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
 """A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
@@ -46,6 +47,9 @@ class TaggerSpec:
         transitions: scores of the model's conditional random field, if it has one.
         thresholds: by type, the least confidence of an entity, from 0 to 1; an entity below it is
             no answer.
+        region_policies: by kind of :data:`~.regions.KINDS`, what becomes of entities in such parts
+            of a text.
+        error_types: the types that the policy ``errors_only`` lets through.
     """
 
     labels: tuple[str, ...]
@@ -60,6 +64,8 @@ class TaggerSpec:
     passage_sentences: int = 1
     transitions: Transitions | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    region_policies: Mapping[str, Policy] = field(default_factory=dict)
+    error_types: tuple[str, ...] = ()
 
     FILE: ClassVar[str] = "ner_model.json"
     FORMAT: ClassVar[int] = 3
@@ -102,7 +108,9 @@ class TaggerSpec:
                 values["transitions"] = Transitions(
                     tuple(transitions["starts"]), tuple(map(tuple, transitions["steps"]))
                 )
-            return cls(**{**values, "labels": tuple(values["labels"])})
+            for name in ("labels", "error_types"):
+                values[name] = tuple(values[name])
+            return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
                 f"{path}: broken or written in another format, this version reads {cls.FORMAT}: "
