@@ -570,8 +570,14 @@ class ExportConfig(Section):
     f1_tolerance: F1 = Field(
         0.01, ge=0, description="largest loss of validation F1 against PyTorch"
     )
+    served_loss_limit: F1 = Field(
+        0.05,
+        ge=0,
+        description="largest loss of validation F1 from given words to running text at which the "
+        "model is registered without a warning",
+    )
     resamples: Resamples = Field(
-        2000, ge=100, description="bootstrap samples of the interval of a variant's validation F1"
+        2000, ge=100, description="bootstrap samples of the intervals of a variant's validation F1"
     )
     calibration_sentences: Sentences = Field(
         128, ge=8, description="train sentences from which int8_static takes its scales"
