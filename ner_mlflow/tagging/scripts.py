@@ -95,8 +95,8 @@ def _members(blocks: Iterable[tuple[int, int]], categories: str) -> str:
 MARKS = _members([(0x300, 0x1EFFF)], "M")
 """Combining marks of all scripts; they stay with the letter before them."""
 EMOJI_SEQUENCE = (
-    rf"(?:[{EMOJI}](?:[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{EMOJI}]"
-    r"|[\U000e0020-\U000e007f])++|[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3)"
+    rf"(?:[{EMOJI}\u3030\u303d](?:[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{EMOJI}]"
+    r"|[\U000e0020-\U000e007f])++|[\U0001f1e6-\U0001f1ff]{2}|[0-9#*](?:\ufe0f\u20e3?|\u20e3))"
 )
 """An emoji of more than one code point."""
 
@@ -111,7 +111,7 @@ _PIECE = re.compile(
     rf"|[{_PUNCTUATION}]"
     rf"|(?:[{LEADING}]?[{_LETTERS}]|[{_SIGNS}])"
     rf"(?:[{STACKING}][{_LETTERS}]|[{FOLLOWING}{MARKS}]|{_KEPT})*+"
-    rf"|[{HANGUL}][{HANGUL}{MARKS}]*+"
+    rf"|[{HANGUL}](?:[{HANGUL}{MARKS}]|{_KEPT})*+"
     rf"|(?:[^{_CUT}{WITHOUT_GLYPH}]++"
     r"|(?<=[\uff10-\uff19])\uff0e(?=[\uff10-\uff19])"  # １．２
     rf"|(?<=[\w{MARKS}])[{WITHIN_WORDS}]++(?=\w)(?![{_CUT}{WITHOUT_GLYPH}])|{_KEPT})++"
