@@ -89,15 +89,26 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def train_ours(config: Config, preparation: Preparation) -> dict[str, float]:
-    """Train as the `train` step does, and return the metrics."""
+def train_ours(
+    config: Config,
+    preparation: Preparation,
+    measure: Callable[[Path], dict[str, float]] | None = None,
+) -> dict[str, float]:
+    """Train as the `train` step does, and return the metrics.
+
+    Args:
+        config: the settings.
+        preparation: the prepared corpus.
+        measure: returns further metrics of the trained model in a folder.
+    """
     backbone = resolve_backbone(config.model.backbone, config.model.revision)
     model = build_model(backbone, config.model, preparation.schema, config.train.seed)
     corpus = preparation.corpus
     train = training_text(corpus["train"], preparation.schema.types, config.model, config.train)
     data = TrainingData(train, corpus["validation"], preparation.schema)
     with tempfile.TemporaryDirectory() as folder:
-        return fit(model, data, config.train, Path(folder)).metrics
+        result = fit(model, data, config.train, Path(folder))
+        return {**result.metrics, **(measure(result.model_folder) if measure else {})}
 
 
 def train_reference(

@@ -142,7 +142,7 @@ def export(
         dataset = _data(data) if data else find_data_of_model(run, config, local, LATEST)
         record = run_export(run, config.export, local, dataset)
         if registered_model:
-            register_export(record, registered_model, alias)
+            register_export(record, registered_model, alias, config.export)
     return record
 
 

@@ -39,6 +39,7 @@ LONGEST = (
     "e2e/test_parallel_training.py",
     "e2e/test_prompt.py",
     "e2e/test_generality.py",
+    "e2e/test_running_text.py",
     "e2e/test_shared_study.py",
     "e2e/test_architectures.py",
     "e2e/test_api.py",

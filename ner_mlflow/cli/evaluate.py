@@ -4,7 +4,7 @@ import click
 
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
-from ..workflows.evaluate import run_evaluate, run_evaluate_several
+from ..workflows.evaluate import F1_LOST, run_evaluate, run_evaluate_several
 from ..workflows.inputs import find_data_of_model, find_trained
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting, split_list
@@ -23,8 +23,8 @@ from .options import GivenSettings, data_run_option, option, preset_option, sett
 def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> None:
     """Score one model or several.
 
-    Logs strict scores with intervals, errors by category, slices and calibration; of several
-    models also the differences between each two.
+    Logs strict scores with intervals, on given words and in running text, errors by category,
+    slices and calibration; of several models also the differences between each two.
     """
     set_up_logging()
     with open_run(Step.EVALUATE, f"evaluate {model}") as run:
@@ -38,4 +38,6 @@ def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> No
             record = run_evaluate(run, config.evaluate, models[0], data).record
             for name in ("f1", "f1_low", "f1_high", "precision", "recall", "accuracy"):
                 click.echo(f"{record.split}/{name} {record.scores[name]:.4f}")
+            for name in (f"{record.text_kind}/f1", F1_LOST):
+                click.echo(f"{name} {record.metrics[name]:.4f}")
         click.echo(f"open next: {ui_address(run)}")

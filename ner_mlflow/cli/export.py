@@ -46,7 +46,7 @@ def export(
         exported = run_export(run, config.export, trained, data)
         click.echo(f"exported {exported.model_uri} ({exported.served_variant}) in run {run.id}")
         if registered_model:
-            version = register_export(exported, registered_model, alias or None)
+            version = register_export(exported, registered_model, alias or None, config.export)
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")

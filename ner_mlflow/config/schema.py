@@ -37,6 +37,7 @@ Processes = Annotated[Integer, Unit("processes")]
 Ratio = Annotated[Float, Unit("ratio")]
 Share = Annotated[Fraction, Unit("ratio")]
 Resamples = Annotated[Integer, Unit("resamples")]
+Texts = Annotated[Integer, Unit("texts")]
 Retries = Annotated[Integer, Unit("retries")]
 Rows = Annotated[Integer, Unit("rows")]
 Seconds = Annotated[Float, Unit("seconds")]
@@ -451,6 +452,9 @@ class EvaluateConfig(Section):
     )
     error_pairs: Rows = Field(50, ge=1, description="length of the table of frequent errors")
     worst_sentences: Rows = Field(50, ge=1, description="length of the table of worst sentences")
+    shown_texts: Texts = Field(
+        50, ge=1, description="texts on the page of answers in running text, the worst first"
+    )
     examples: Sentences = Field(
         20, ge=1, description="sentences shown for each entity type and category of error"
     )
@@ -570,8 +574,14 @@ class ExportConfig(Section):
     f1_tolerance: F1 = Field(
         0.01, ge=0, description="largest loss of validation F1 against PyTorch"
     )
+    served_loss_limit: F1 = Field(
+        0.05,
+        ge=0,
+        description="largest loss of validation F1 from given words to running text at which the "
+        "model is registered without a warning",
+    )
     resamples: Resamples = Field(
-        2000, ge=100, description="bootstrap samples of the interval of a variant's validation F1"
+        2000, ge=100, description="bootstrap samples of the intervals of a variant's validation F1"
     )
     calibration_sentences: Sentences = Field(
         128, ge=8, description="train sentences from which int8_static takes its scales"

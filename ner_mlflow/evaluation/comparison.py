@@ -32,6 +32,8 @@ class ComparedModel:
         counts: shape (sentences, types, 3), from
             :func:`~ner_mlflow.evaluation.counts.entity_counts`.
         confusion: words by gold type (rows) and predicted type (columns).
+        text_scores: F1 in running text and its interval, by the column that shows it: ``raw_f1``,
+            ``raw_f1_low`` and so on, or ``standin_f1``; empty if it was not scored.
         variants: one row for each exported file, with ``variant``, ``size_mb``, ``latency_p50_ms``,
             ``validation_f1`` and its ``_low`` and ``_high``, and others.
     """
@@ -42,6 +44,7 @@ class ComparedModel:
     scores: Mapping[str, float]
     counts: NDArray[np.int64]
     confusion: pd.DataFrame
+    text_scores: Mapping[str, float] = field(default_factory=dict)
     variants: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -67,7 +70,8 @@ class _Section:
 SECTIONS = (
     _Section(
         "Results",
-        "Strict entity scores. * marks a model that the best one beats with "
+        "Strict entity scores on given words; raw_f1 is strict F1 in running text, standin_f1 the "
+        "same where the words were joined to texts. * marks a model that the best one beats with "
         f"p <= {SIGNIFICANCE_LEVEL} (paired permutation test).",
         "results",
     ),
@@ -183,6 +187,7 @@ def _result_table(ranked: Sequence[ComparedModel], differences: pd.DataFrame) ->
         for row in differences.to_dict("records")
         if row["model"] == ranked[0].name
     }
+    text_columns = dict.fromkeys(name for model in ranked for name in model.text_scores)
     rows = []
     for model in ranked:
         p_value = against_best.get(model.name, float("nan"))
@@ -190,8 +195,9 @@ def _result_table(ranked: Sequence[ComparedModel], differences: pd.DataFrame) ->
             name: model.scores.get(name, float("nan"))
             for name in ("f1", "f1_low", "f1_high", "precision", "recall", "accuracy")
         }
+        in_text = {name: model.text_scores.get(name, float("nan")) for name in text_columns}
         marked = {"p_against_best": p_value, "beaten": "*" if p_value <= SIGNIFICANCE_LEVEL else ""}
-        rows.append({"model": model.name, **scores, **marked, **model.facts})
+        rows.append({"model": model.name, **scores, **in_text, **marked, **model.facts})
     return pd.DataFrame(rows)
 
 

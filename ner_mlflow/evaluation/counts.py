@@ -1,6 +1,6 @@
-"""Count the entities of each sentence.
+"""Count the entities of each sentence or text.
 
-Scores over any sample of sentences are computed from the sums of these counts.
+Scores over any sample of these are computed from the sums of the counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,31 +27,46 @@ def entity_counts(
     Returns:
         Shape (sentences, types, 3).
     """
+    return type_counts([*map(to_entities, gold)], [*map(to_entities, predicted)], types)
+
+
+def type_counts(
+    gold: Sequence[Sequence[Entity]], predicted: Sequence[Sequence[Entity]], types: Sequence[str]
+) -> NDArray[np.int64]:
+    """Count correct, predicted and gold entities by sentence or text and type.
+
+    Args:
+        gold: entities of each sentence or text.
+        predicted: entities of each sentence or text.
+        types: entity types, in the order of the second axis.
+
+    Returns:
+        Shape (sentences or texts, types, 3).
+    """
     return group_counts(gold, predicted, types, lambda _, entity: entity.type)
 
 
 def group_counts(
-    gold: Sequence[Sequence[str]],
-    predicted: Sequence[Sequence[str]],
+    gold: Sequence[Sequence[Entity]],
+    predicted: Sequence[Sequence[Entity]],
     groups: Sequence[str],
     group_of: Callable[[int, Entity], str],
 ) -> NDArray[np.int64]:
-    """Count correct, predicted and gold entities by sentence and group.
+    """Count correct, predicted and gold entities by sentence or text and group.
 
     Args:
-        gold: valid IOB2 tags of each sentence.
-        predicted: valid IOB2 tags of each sentence.
+        gold: entities of each sentence or text.
+        predicted: entities of each sentence or text.
         groups: names, in the order of the second axis.
-        group_of: (index of the sentence, entity) -> its group. Equal entities of one sentence are
-            in the same group.
+        group_of: (index of the sentence or text, entity) -> its group. Equal entities of one
+            sentence or text are in the same group.
 
     Returns:
-        Shape (sentences, groups, 3).
+        Shape (sentences or texts, groups, 3).
     """
     group_index = {group: index for index, group in enumerate(groups)}
     counts = np.zeros((len(gold), len(groups), 3), dtype=np.int64)
-    for row, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
-        gold_entities, predicted_entities = to_entities(gold_tags), to_entities(predicted_tags)
+    for row, (gold_entities, predicted_entities) in enumerate(zip(gold, predicted, strict=True)):
         for column, entities in (
             (CORRECT, set(gold_entities) & set(predicted_entities)),
             (PREDICTED, predicted_entities),
@@ -65,6 +80,30 @@ def group_counts(
 def prepend_total(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the counts with their sum over all types first; shape (sentences, 1 + types, 3)."""
     return np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
+
+
+def precision(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return precision from counts along the last axis; 0 without any predicted entity.
+
+    Args:
+        counts: shape (..., 3).
+
+    Returns:
+        Shape (...).
+    """
+    return _share(counts, PREDICTED)
+
+
+def recall(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return recall from counts along the last axis; 0 without any gold entity.
+
+    Args:
+        counts: shape (..., 3).
+
+    Returns:
+        Shape (...).
+    """
+    return _share(counts, GOLD)
 
 
 def f1(
@@ -81,3 +120,8 @@ def f1(
     total = counts[..., PREDICTED] + counts[..., GOLD]
     scores: NDArray[np.float64] = 2 * counts[..., CORRECT] / np.where(total, total, 1)
     return scores
+
+
+def _share(counts: NDArray[np.int64] | NDArray[np.float64], column: int) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = counts[..., CORRECT] / np.maximum(counts[..., column], 1)
+    return shares

@@ -11,14 +11,18 @@ from ..config.schema import PromoteConfig
 from .counts import f1
 from .significance import PairedTest, paired_permutation_test
 
+GIVEN_WORDS, RAW_TEXTS = "given words", "raw texts"
+"""What a verdict names as the ground of its F1."""
+
 
 @dataclass(frozen=True)
 class Measured:
     """The measurements by which two models are compared.
 
     Attributes:
-        counts: shape (sentences, types, 3), from
-            :func:`~ner_mlflow.evaluation.counts.entity_counts` on the deciding split.
+        counts: shape (sentences or texts, types, 3), from
+            :func:`~ner_mlflow.evaluation.counts.entity_counts` or
+            :func:`~ner_mlflow.evaluation.text_scores.strict_counts` on the deciding split.
     """
 
     counts: NDArray[np.int64]
@@ -80,10 +84,21 @@ class Verdict:
         )
 
 
-def judge(candidate: Contender, champion: Contender | None, config: PromoteConfig) -> Verdict:
+def judge(
+    candidate: Contender,
+    champion: Contender | None,
+    config: PromoteConfig,
+    scored_on: str = GIVEN_WORDS,
+) -> Verdict:
     """Compare a candidate with the champion by the margins in the settings.
 
     Without a champion the candidate passes if its proof holds.
+
+    Args:
+        candidate: the model that may be promoted.
+        champion: the one that it may replace; None: none.
+        config: the margins.
+        scored_on: what the counts of both were made on, :data:`GIVEN_WORDS` or :data:`RAW_TEXTS`.
     """
     checks = [
         Check(
@@ -116,15 +131,15 @@ def judge(candidate: Contender, champion: Contender | None, config: PromoteConfi
         Check(
             "F1 is not significantly worse",
             not worse,
-            _difference(ours.counts, theirs.counts, test),
+            f"on {scored_on} {_difference(ours.counts, theirs.counts, test)}",
         )
     )
-    reasons = _reasons(ours, theirs, test.difference, config)
+    reasons = _reasons(ours, theirs, test.difference, config, scored_on)
     checks.append(
         Check(
             "it is better, or as good and faster or smaller",
             bool(reasons),
-            "; ".join(reasons) or _shortfall(ours, theirs, test, config),
+            "; ".join(reasons) or f"on {scored_on} {_shortfall(ours, theirs, test, config)}",
         )
     )
     return _verdict(checks, "; ".join(reasons))
@@ -138,17 +153,23 @@ def _verdict(checks: Sequence[Check], reason: str) -> Verdict:
 
 
 def _reasons(
-    candidate: Measured, champion: Measured, difference: float, config: PromoteConfig
+    candidate: Measured,
+    champion: Measured,
+    difference: float,
+    config: PromoteConfig,
+    scored_on: str,
 ) -> list[str]:
     reasons = []
     if difference >= config.min_f1_gain and difference > 0:
-        reasons.append(f"F1 is {difference:.4f} higher")
+        reasons.append(f"F1 is {difference:.4f} higher on {scored_on}")
     if difference >= -config.f1_tolerance:
         latency, size = _ratios(candidate, champion)
         if latency <= config.max_latency_ratio:
-            reasons.append(f"takes {latency:.2f} of the time at an F1 {difference:+.4f}")
+            reasons.append(
+                f"takes {latency:.2f} of the time at an F1 {difference:+.4f} on {scored_on}"
+            )
         if size <= config.max_size_ratio:
-            reasons.append(f"has {size:.2f} of the bytes at an F1 {difference:+.4f}")
+            reasons.append(f"has {size:.2f} of the bytes at an F1 {difference:+.4f} on {scored_on}")
     return reasons
 
 

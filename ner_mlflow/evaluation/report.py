@@ -14,7 +14,7 @@ from ..tagging.iob2 import to_entities
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import Tagged
 from .calibration import expected_calibration_error, reliability, span_confidences
-from .counts import CORRECT, GOLD, PREDICTED, entity_counts, f1, prepend_total
+from .counts import entity_counts, f1, precision, prepend_total, recall
 from .error_analysis import (
     category_examples,
     category_table,
@@ -27,9 +27,11 @@ from .error_analysis import (
 )
 from .pages import render_sentences_page
 from .plots import plot_confusion, plot_reliability, plot_slices, plot_type_scores
-from .scores import SEMEVAL, score, semeval_counts
+from .scores import SEMEVAL, score, score_table, semeval_counts
 from .significance import Interval, bootstrap_intervals
 from .slices import count_slices, train_surfaces
+
+SCORE_COLUMNS = ("precision", "recall", "f1", "f1_low", "f1_high", "support")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def evaluate(
     return EvalReport(
         metrics={f"{config.split}/{name}": float(value) for name, value in metrics.items()},
         tables={
-            "scores": _score_table(scores, schema, intervals),
+            "scores": score_table(metrics, schema.types, SCORE_COLUMNS),
             "semeval": semeval,
             "slices": by_slice,
             "calibration": calibration,
@@ -178,30 +180,13 @@ def evaluate(
     )
 
 
-def _score_table(
-    scores: dict[str, float], schema: LabelSchema, intervals: dict[str, Interval]
-) -> pd.DataFrame:
-    rows = [
-        {
-            "type": prefix.rstrip("/") or "all",
-            **{name: scores[f"{prefix}{name}"] for name in ("precision", "recall", "f1")},
-            "f1_low": intervals[prefix].low,
-            "f1_high": intervals[prefix].high,
-            "support": scores[f"{prefix}support"],
-        }
-        for prefix in (*(f"{type_}/" for type_ in schema.types), "")
-        if f"{prefix}f1" in scores
-    ]
-    return pd.DataFrame(rows)
-
-
 def _semeval_table(counts: NDArray[np.float64], intervals: Sequence[Interval]) -> pd.DataFrame:
     sums = counts.sum(axis=0)
     return pd.DataFrame(
         {
             "measure": list(SEMEVAL),
-            "precision": sums[:, CORRECT] / np.maximum(sums[:, PREDICTED], 1),
-            "recall": sums[:, CORRECT] / np.maximum(sums[:, GOLD], 1),
+            "precision": precision(sums),
+            "recall": recall(sums),
             "f1": f1(sums),
             "f1_low": [interval.low for interval in intervals],
             "f1_high": [interval.high for interval in intervals],

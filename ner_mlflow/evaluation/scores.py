@@ -1,9 +1,10 @@
 """Score predictions: strict entity scores by seqeval, SemEval measures by nervaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+import pandas as pd
 from nervaluate import Evaluator
 from numpy.typing import NDArray
 from seqeval.metrics import accuracy_score, classification_report
@@ -43,6 +44,25 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
         if not type_.endswith(" avg"):
             scores |= _select(values, f"{type_}/")
     return scores
+
+
+def score_table(
+    scores: Mapping[str, float], types: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row for each type that has scores, and a last one for all.
+
+    Args:
+        scores: scores such as ``f1`` and ``OS/f1``.
+        types: entity types, in the order of the rows.
+        columns: names of scores.
+    """
+    return pd.DataFrame(
+        [
+            {"type": name, **{column: scores[f"{prefix}{column}"] for column in columns}}
+            for name, prefix in (*((type_, f"{type_}/") for type_ in types), ("all", ""))
+            if f"{prefix}f1" in scores
+        ]
+    )
 
 
 SEMEVAL = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}

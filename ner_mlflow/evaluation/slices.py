@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..data.sentences import Sentence
 from ..tagging.iob2 import Entity, to_entities
-from .counts import CORRECT, GOLD, PREDICTED, f1, group_counts
+from .counts import GOLD, PREDICTED, f1, group_counts, precision, recall
 from .significance import Interval
 
 Surfaces = Counter[tuple[str, str]]
@@ -50,15 +50,14 @@ class SliceCounts:
     def table(self, intervals: Sequence[Interval]) -> pd.DataFrame:
         """Return strict precision, recall and F1 by slice, with the given intervals of F1."""
         sums = self.counts.sum(axis=0)
-        correct, predicted, gold = sums[:, CORRECT], sums[:, PREDICTED], sums[:, GOLD]
         return pd.DataFrame(
             {
                 "by": self.by,
                 "slice": self.names,
-                "gold": gold,
-                "predicted": predicted,
-                "precision": correct / np.maximum(predicted, 1),
-                "recall": correct / np.maximum(gold, 1),
+                "gold": sums[:, GOLD],
+                "predicted": sums[:, PREDICTED],
+                "precision": precision(sums),
+                "recall": recall(sums),
                 "f1": f1(sums),
                 "f1_low": [interval.low for interval in intervals],
                 "f1_high": [interval.high for interval in intervals],
@@ -109,7 +108,8 @@ def count_slices(
             )
         ]
 
-    gold = [sentence.tags for sentence in sentences]
+    gold = [to_entities(sentence.tags) for sentence in sentences]
+    found = [to_entities(tags) for tags in predicted]
     criteria = {
         "words": (lengths, length),
         "surface": (["seen", "seen as another type", "unseen"], seen),
@@ -119,10 +119,7 @@ def count_slices(
         [by for by, (names, _) in criteria.items() for _ in names],
         [name for names, _ in criteria.values() for name in names],
         np.concatenate(
-            [
-                group_counts(gold, predicted, names, slice_of)
-                for names, slice_of in criteria.values()
-            ],
+            [group_counts(gold, found, names, slice_of) for names, slice_of in criteria.values()],
             axis=1,
         ),
     )

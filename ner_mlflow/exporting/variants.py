@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.schema import ExportConfig, Variant
+from ..data.running_text import RunningTexts, running_texts
 from ..data.sentences import Sentence
 from ..errors import ModelError
 from ..evaluation.comparison import pareto_front
@@ -18,11 +19,19 @@ from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_tradeoff
 from ..evaluation.scores import predict, score, score_tagger
 from ..evaluation.significance import bootstrap_intervals
+from ..evaluation.text_answers import answer_texts
+from ..evaluation.text_scores import score_texts
 from ..modeling.checkpoint import Checkpoint
 from ..modeling.predict import torch_forward, torch_tagger
 from ..provenance import folder_sizes, hardware
 from ..tagging.encoding import Window, batches, collate
-from ..tagging.recognizer import MODEL_FILE, load_tagger, onnx_forward, onnx_session
+from ..tagging.recognizer import (
+    MODEL_FILE,
+    EntityRecognizer,
+    load_tagger,
+    onnx_forward,
+    onnx_session,
+)
 from ..tagging.tagger import Forward, Tagger
 from .cold_start import measure_cold_start
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
@@ -74,7 +83,7 @@ def export(
     Args:
         checkpoint: the trained model.
         train: calibration sentences of int8_static.
-        validation: sentences that every variant is proven on.
+        validation: sentences that every variant is proven on, by their words and as running text.
         config: variants, tolerances, and numbers of measurements.
         folder: a new folder; each variant gets a subfolder of its name.
 
@@ -84,6 +93,7 @@ def export(
     log.info("exporting %s", ", ".join(config.variants))
     tables = _write_files(checkpoint, train, config, folder)
     sentences = [sentence.tokens for sentence in validation]
+    texts = running_texts(validation)
     reference_f1 = score_tagger(
         torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation
     )["f1"]
@@ -98,7 +108,7 @@ def export(
             checkpoint.spec.pad_id,
         )
         tagger = load_tagger(folder / variant)
-        scores = _score_variant(tagger, validation, config)
+        scores = _score_variant(tagger, validation, texts, config)
         metrics = {
             **scores,
             "validation_f1_loss": reference_f1 - scores["validation_f1"],
@@ -111,11 +121,13 @@ def export(
         failures = _find_failures(variant, metrics, config)
         reports.append(VariantReport(variant, folder / variant, metrics, failures))
         log.info(
-            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f)",
+            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), %s text %.4f",
             variant,
             metrics["size_bytes"] / 1e6,
             metrics["validation_f1"],
             reference_f1,
+            texts.kind,
+            metrics[f"validation_{texts.kind}_f1"],
         )
     served = _choose_served(reports, config)
     tables["variants"] = _tabulate(reports, served)
@@ -165,7 +177,7 @@ def _write_files(
 
 
 def _score_variant(
-    tagger: Tagger, validation: Sequence[Sentence], config: ExportConfig
+    tagger: Tagger, validation: Sequence[Sentence], texts: RunningTexts, config: ExportConfig
 ) -> dict[str, float]:
     gold, predicted = (
         [sentence.tags for sentence in validation],
@@ -173,10 +185,22 @@ def _score_variant(
     )
     counts = entity_counts(gold, predicted, tagger.spec.types).sum(axis=1, keepdims=True)
     interval = bootstrap_intervals(counts, config.resamples, CONFIDENCE_LEVEL, config.seed)[0]
+    f1 = score(gold, predicted)["f1"]
+    in_text = score_texts(
+        answer_texts(EntityRecognizer(tagger), texts.texts),
+        tagger.spec.types,
+        config.resamples,
+        CONFIDENCE_LEVEL,
+        config.seed,
+    )
     return {
-        "validation_f1": score(gold, predicted)["f1"],
+        "validation_f1": f1,
         "validation_f1_low": interval.low,
         "validation_f1_high": interval.high,
+        **{
+            f"validation_{texts.kind}_{name}": in_text[name] for name in ("f1", "f1_low", "f1_high")
+        },
+        "validation_served_f1_lost": f1 - in_text["f1"],
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypedDict, get_type_hints
 
+from ..data.running_text import KINDS
 from ..errors import ModelError, TrackingError
 from ..redaction import one_line
 from .queries import STEP_TAG, RunSummary, latest_run, read_run, runs_with_tags
@@ -151,6 +152,21 @@ class EvaluateRecord(_OnDataset):
             if name.startswith(prefix)
         }
 
+    @property
+    def text_kind(self) -> str:
+        """The kind of running text that was scored too, ``raw`` or ``standin``; empty: none."""
+        return next((kind for kind in KINDS if f"{kind}/f1" in self.metrics), "")
+
+    @property
+    def text_scores(self) -> dict[str, float]:
+        """The scores in running text without its kind: ``f1``, ``OS/f1``, ``f1_low``, ..."""
+        prefix = f"{self.text_kind}/"
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.metrics.items()
+            if name.startswith(prefix)
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRecord(_OnDataset):
@@ -186,6 +202,12 @@ class ExportRecord(_OnDataset):
     def served_metrics(self) -> dict[str, float]:
         """The metrics of the served variant."""
         return self.variants[self.served_variant]
+
+    @property
+    def text_kind(self) -> str:
+        """The kind of running text that the proof scored, ``raw`` or ``standin``; empty: none."""
+        names = self.served_metrics
+        return next((kind for kind in KINDS if f"validation_{kind}_f1" in names), "")
 
 
 def variant_metrics(variant: str, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from ..tracking.records import CompareRecord, EvaluateRecord, ExportRecord, Trai
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import load_data
-from .evaluate import load_evaluation, prediction_counts
+from .evaluate import load_predictions, prediction_counts, text_columns
 
 log = logging.getLogger(__name__)
 
@@ -181,8 +181,9 @@ def _compared_model(
     latencies: Mapping[str, float],
 ) -> ComparedModel:
     params, metrics = model.run.params, model.record.metrics
-    evaluation = load_evaluation(model.evaluations[fingerprint])
-    gold, predicted = (evaluation.predictions[key].tolist() for key in ("gold", "predicted"))
+    evaluation = model.evaluations[fingerprint]
+    predictions = load_predictions(evaluation)
+    gold, predicted = (predictions[key].tolist() for key in ("gold", "predicted"))
     recipe = {
         key: value
         for key, value in params.items()
@@ -200,8 +201,9 @@ def _compared_model(
             "train_minutes": metrics.get("train/seconds", missing) / 60,
             "validation_f1": metrics.get("best_validation/f1", missing),
         },
-        scores=evaluation.record.scores,
-        counts=prediction_counts(evaluation, types),
+        scores=evaluation.scores,
+        text_scores=text_columns(evaluation),
+        counts=prediction_counts(predictions, types),
         confusion=token_confusion(gold, predicted, types),
         variants=_variants(model.export, latencies) if model.export else pd.DataFrame(),
     )

@@ -1,7 +1,7 @@
 """The `evaluate` step: score one model or several and log scores, errors and differences."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,15 +9,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
+from ..data.running_text import STANDIN, running_texts
 from ..data.sentences import TRAIN
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
 from ..evaluation.counts import entity_counts
 from ..evaluation.plots import plot_differences
 from ..evaluation.report import EvalReport, evaluate
-from ..evaluation.scores import predict
+from ..evaluation.scores import predict, score_table
+from ..evaluation.text_answers import TextAnswer, answer_frame, answer_texts, answers_of_frame
+from ..evaluation.text_errors import find_text_errors, text_error_table
+from ..evaluation.text_page import render_text_page
+from ..evaluation.text_scores import TEXT_SCORE_COLUMNS, score_texts
 from ..modeling.loading import open_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
+from ..tagging.recognizer import EntityRecognizer
 from ..tagging.tagger import Tagger
 from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
@@ -31,12 +37,16 @@ log = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions"
 """The artifact of an evaluate run that holds its predictions, without its suffix."""
+TEXTS = "texts"
+"""The artifact of an evaluate run that holds its answers to running texts, without its suffix."""
+F1_LOST = "served/f1_lost"
+"""The metric of an evaluate run: F1 on given words minus F1 in running text."""
 SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The record of an evaluation and its predictions.
+    """The record of an evaluation, its predictions on given words and its answers to texts.
 
     ``predictions`` has one row a sentence, with the columns ``tokens``, ``gold``, ``predicted`` and
     ``probabilities``, each a list.
@@ -44,12 +54,16 @@ class Evaluation:
 
     record: EvaluateRecord
     predictions: pd.DataFrame
+    answers: Sequence[TextAnswer]
 
 
 def run_evaluate(
     run: Run, config: EvaluateConfig, model: FoundModel, data: TrackedDataset
 ) -> Evaluation:
-    """Score a model in an open run.
+    """Score a model in an open run, on given words and in running text.
+
+    Metrics of given words begin with the split, those of running text with ``raw`` where the split
+    has raw texts, else with ``standin``: its words joined to texts.
 
     Raises:
         DataError: the dataset has other entity types than the model.
@@ -68,13 +82,43 @@ def run_evaluate(
     run.log_metrics(report.metrics, model_id=model.model_id)
     run.log_frame(PREDICTIONS, report.predictions)
     log_report(run, report)
+    texts = running_texts(sentences)
+    log.info("reading %d texts of %s (%s)", len(texts.texts), split, texts.kind)
+    answers = answer_texts(EntityRecognizer(tagger), texts.texts)
+    scores = score_texts(
+        answers, dataset.schema.types, config.resamples, config.confidence_level, config.seed
+    )
+    text_metrics = {
+        **{f"{texts.kind}/{name}": value for name, value in scores.items()},
+        F1_LOST: report.metrics[f"{split}/f1"] - scores["f1"],
+    }
+    run.log_metrics(text_metrics, model_id=model.model_id)
+    _log_texts(run, answers, scores, dataset.schema.types, texts.kind, config.shown_texts)
     key = evaluate_cache_key(config, model, data)
-    record = replace(record, cache_key=key, metrics=report.metrics)
+    record = replace(record, cache_key=key, metrics={**report.metrics, **text_metrics})
     record.write(run)
-    f1, low, high = (record.scores[name] for name in ("f1", "f1_low", "f1_high"))
     percent = 100 * config.confidence_level
-    log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", split, f1, percent, low, high)
-    return Evaluation(record, report.predictions)
+    for name, shown in ((split, record.scores), (texts.kind, record.text_scores)):
+        f1, low, high = (shown[key] for key in ("f1", "f1_low", "f1_high"))
+        log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", name, f1, percent, low, high)
+    return Evaluation(record, report.predictions, answers)
+
+
+def _log_texts(
+    run: Run,
+    answers: Sequence[TextAnswer],
+    scores: Mapping[str, float],
+    types: Sequence[str],
+    kind: str,
+    shown: int,
+) -> None:
+    """Log the answers to running texts, with the tables and pages that are made of them."""
+    run.log_frame(TEXTS, answer_frame(answers))
+    run.log_table("text_scores", score_table(scores, types, TEXT_SCORE_COLUMNS))
+    errors = find_text_errors(answers)
+    run.log_table("text_errors", text_error_table(errors, types))
+    page = render_text_page(answers, errors, types, scores, kind == STANDIN, shown)
+    run.log_page("texts", page)
 
 
 def log_report(run: Run, report: EvalReport, without: Sequence[str] = ()) -> None:
@@ -107,13 +151,16 @@ def run_evaluate_several(
     evaluations = {model.address: evaluate_once(run, config, model, data) for model in models}
     scores = {address: evaluation.record.scores for address, evaluation in evaluations.items()}
     order = sorted(scores, key=lambda address: -scores[address]["f1"])
-    counts = {address: prediction_counts(evaluations[address], types) for address in order}
+    counts = {
+        address: prediction_counts(evaluations[address].predictions, types) for address in order
+    }
     differences = pairwise_differences(counts, config.resamples, config.seed)
     p_values = p_values_against(differences, order[0])
     rows = [
         {
             "model": address,
             **{name: scores[address][name] for name in SHOWN_SCORES},
+            **text_columns(evaluations[address].record),
             **{f"{type_}_f1": scores[address].get(f"{type_}/f1", 0.0) for type_ in types},
             "p_against_best": p_values.get(address, np.nan),
             "run": evaluations[address].record.run_id,
@@ -142,15 +189,31 @@ def evaluate_once(
 
 
 def load_evaluation(record: EvaluateRecord) -> Evaluation:
-    """Return an earlier evaluation with its predictions."""
-    path = download(f"runs:/{record.run_id}/{PREDICTIONS}.parquet")
-    return Evaluation(record, pd.read_parquet(path))
+    """Return an earlier evaluation with its predictions and answers."""
+    path = download(f"runs:/{record.run_id}/{TEXTS}.parquet")
+    return Evaluation(record, load_predictions(record), answers_of_frame(pd.read_parquet(path)))
 
 
-def prediction_counts(evaluation: Evaluation, types: Sequence[str]) -> NDArray[np.int64]:
+def load_predictions(record: EvaluateRecord) -> pd.DataFrame:
+    """Return the predictions of an earlier evaluation."""
+    return pd.read_parquet(download(f"runs:/{record.run_id}/{PREDICTIONS}.parquet"))
+
+
+def prediction_counts(predictions: pd.DataFrame, types: Sequence[str]) -> NDArray[np.int64]:
     """Return the counts of :func:`~ner_mlflow.evaluation.counts.entity_counts`."""
-    gold, predicted = (evaluation.predictions[name].tolist() for name in ("gold", "predicted"))
+    gold, predicted = (predictions[name].tolist() for name in ("gold", "predicted"))
     return entity_counts(gold, predicted, types)
+
+
+def text_columns(
+    record: EvaluateRecord, names: Sequence[str] = ("f1", "f1_low", "f1_high")
+) -> dict[str, float]:
+    """Return scores in running text as columns: ``raw_f1``, ``raw_f1_low``, ...
+
+    Empty for an evaluation that scored given words only.
+    """
+    kind, scores = record.text_kind, record.text_scores
+    return {f"{kind}_{name}": scores[name] for name in names if name in scores}
 
 
 def p_values_against(differences: pd.DataFrame, model: str) -> dict[str, float]:

@@ -1,9 +1,11 @@
 """The `export` step: write a fitted model as proven ONNX files and log the one to serve."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config.schema import ExportConfig
+from ..data.running_text import RAW, STANDIN
 from ..data.sentences import TRAIN, VALIDATION
 from ..errors import DataError, ModelError
 from ..exporting.bundle import write_code_bundle
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 GOLDEN_SENTENCES = 30
 """Sentences of validation whose answers are logged with the served model."""
+TEXT_NAMES = {RAW: "running text", STANDIN: "a stand-in for running text (words joined)"}
+"""How a description names each kind of running text."""
 
 
 def run_export(
@@ -88,16 +92,64 @@ def run_export(
     return record
 
 
-def register_export(export: ExportRecord, name: str, alias: str | None) -> str:
+def register_export(
+    export: ExportRecord, name: str, alias: str | None, config: ExportConfig
+) -> str:
     """Register the served model of an export; give it the alias, if there is one.
+
+    A loss from given words to running text beyond ``config.served_loss_limit`` is logged and
+    becomes part of the description.
 
     Returns:
         The version.
     """
     variant, model = export.served_variant, export.model
     origin = VersionOrigin(variant=variant, export_run=export.run_id, model=model)
-    description = f"Exported from {model} as {variant}."
-    return register(export.model_uri, name, alias, origin, description)
+    metrics, kind = export.served_metrics, export.text_kind
+    in_words, in_text = (
+        {name: metrics[f"{prefix}_{name}"] for name in ("f1", "f1_low", "f1_high")}
+        for prefix in (VALIDATION, f"{VALIDATION}_{kind}")
+    )
+    parts = [
+        f"Exported from {model} as {variant}.",
+        describe_scores(VALIDATION, in_words, kind, in_text),
+        warning_of_loss(export, config),
+    ]
+    return register(export.model_uri, name, alias, origin, " ".join(filter(None, parts)))
+
+
+def describe_scores(
+    split: str, in_words: Mapping[str, float], kind: str, in_text: Mapping[str, float]
+) -> str:
+    """Return a sentence with F1 on given words and in running text, each with its interval.
+
+    Args:
+        split: the split of both.
+        in_words: ``f1``, ``f1_low`` and ``f1_high`` on given words.
+        kind: the kind of running text.
+        in_text: the same scores in running text.
+    """
+    shown = [
+        f"{scores['f1']:.4f} ({scores['f1_low']:.4f} to {scores['f1_high']:.4f})"
+        for scores in (in_words, in_text)
+    ]
+    return f"On {split}: F1 {shown[0]} on given words, {shown[1]} in {TEXT_NAMES[kind]}."
+
+
+def warning_of_loss(export: ExportRecord, config: ExportConfig) -> str:
+    """Return a sentence if the served variant loses more F1 in running text than the limit.
+
+    The sentence is logged as a warning too. Within the limit it is empty.
+    """
+    lost, limit = export.served_metrics["validation_served_f1_lost"], config.served_loss_limit
+    if lost <= limit:
+        return ""
+    warning = (
+        f"{export.served_variant} loses {lost:.4f} validation F1 from given words to "
+        f"{TEXT_NAMES[export.text_kind]}, more than export.served_loss_limit={limit:g}."
+    )
+    log.warning("%s", warning)
+    return warning
 
 
 def _check_trained_on(model: FoundModel, data: TrackedDataset) -> None:

@@ -70,7 +70,7 @@ def run_main(
     run.log_table("comparison", comparison.table)
     run.describe(comparison.table.drop(columns=["train_run"]), comparison.note)
     scores = {**best.train.metrics, **best.evaluate.metrics}
-    prefixes = ("best_validation/", f"{best.evaluate.split}/")
+    prefixes = ("best_validation/", f"{best.evaluate.split}/", f"{best.evaluate.text_kind}/")
     run.log_metrics(
         {
             name: value
@@ -78,7 +78,7 @@ def run_main(
             if name.startswith(prefixes) and name.endswith("/f1")
         }
     )
-    version = register_result(best, registered_model, None)
+    version = register_result(best, registered_model, None, config.export)
     not_promoted = _promote(run, config, registered_model, version, alias)
     MainRecord(
         run_id=run.id,

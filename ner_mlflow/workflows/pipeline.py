@@ -27,8 +27,8 @@ from ..tracking.records import (
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, data_cache_key, load_data, run_data
-from .evaluate import evaluate_cache_key, run_evaluate
-from .export import export_cache_key, run_export
+from .evaluate import evaluate_cache_key, run_evaluate, text_columns
+from .export import describe_scores, export_cache_key, run_export, warning_of_loss
 from .train import TrainInputs, resumable_run, run_train, train_cache_key
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,8 @@ class ResultTable:
 def compare_results(
     results: Sequence[PresetResult], data: TrackedDataset, config: ExportConfig
 ) -> ResultTable:
-    """Compare results by F1 on validation and test, F1 by type, and size and latency when served.
+    """Compare results by F1 on validation and test, in running text and by type, and by size and
+    latency when served.
 
     Latencies are measured here and now, the served and the fp32 file of each result in turns.
 
@@ -183,6 +184,7 @@ def compare_results(
                 "best": "*" if result is best else "",
                 "validation_f1": result.train.validation_f1,
                 f"{result.evaluate.split}_f1": scores["f1"],
+                **text_columns(result.evaluate, ("f1",)),
                 **{f"{type_}_f1": scores.get(f"{type_}/f1", 0.0) for type_ in result.types},
                 "served": served,
                 "size_mb": variants[served]["size_bytes"] / 1e6,
@@ -197,8 +199,13 @@ def compare_results(
     return ResultTable(pd.DataFrame(rows), LATENCY_NOTE.format(reference=reference))
 
 
-def register_result(result: PresetResult, name: str, alias: str | None) -> str:
+def register_result(
+    result: PresetResult, name: str, alias: str | None, config: ExportConfig
+) -> str:
     """Register the model that a result serves; give it the alias, if there is one.
+
+    A loss from given words to running text beyond ``config.served_loss_limit`` is logged and
+    becomes part of the description.
 
     Returns:
         The version.
@@ -210,10 +217,15 @@ def register_result(result: PresetResult, name: str, alias: str | None) -> str:
         evaluate_run=result.evaluate.run_id,
         export_run=result.export.run_id,
     )
-    description = (
+    evaluation = result.evaluate
+    parts = [
         f"{result.name}, {result.export.served_variant}: "
-        f"F1 {result.train.validation_f1:.4f} on validation, "
-        f"{result.evaluate.scores['f1']:.4f} on {result.evaluate.split}. "
-        f"Takes texts, returns entities with character offsets: {', '.join(result.types)}."
-    )
+        f"F1 {result.train.validation_f1:.4f} on validation.",
+        describe_scores(
+            evaluation.split, evaluation.scores, evaluation.text_kind, evaluation.text_scores
+        ),
+        f"Takes texts, returns entities with character offsets: {', '.join(result.types)}.",
+        warning_of_loss(result.export, config),
+    ]
+    description = " ".join(filter(None, parts))
     return register(result.export.model_uri, name, alias, origin, description)

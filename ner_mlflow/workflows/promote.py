@@ -4,9 +4,18 @@ import logging
 from dataclasses import dataclass, replace
 
 from ..config.schema import Config, EvaluateConfig
+from ..data.running_text import RAW, text_kind
 from ..data.sentences import VALIDATION
 from ..errors import ModelError, TrackingError
-from ..evaluation.promotion import Contender, Measured, Verdict, judge
+from ..evaluation.promotion import (
+    GIVEN_WORDS,
+    RAW_TEXTS,
+    Contender,
+    Measured,
+    Verdict,
+    judge,
+)
+from ..evaluation.text_scores import strict_counts
 from ..exporting.side_by_side import time_side_by_side
 from ..provenance import folder_sizes
 from ..tracking.models import FoundModel, find_model
@@ -207,22 +216,36 @@ def _verdict(
     sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]]
     folders = {address: one.folder for address, one in models.items()}
     latencies = time_side_by_side(folders, sentences, config.promote.latency_runs, WARMUP_RUNS)
+    # Where the texts are known as they were written, users' texts decide, not given words.
+    kind = text_kind(data.dataset.corpus[config.promote.split])
+    scored_on = RAW_TEXTS if kind == RAW else GIVEN_WORDS
     measured = {
-        address: _measure(run, config, one, latencies[address], data)
+        address: _measure(run, config, one, latencies[address], data, scored_on)
         for address, one in models.items()
     }
     return judge(
         replace(candidate, measured=measured[model.address]),
         replace(holder, measured=measured[champion.address]),
         config.promote,
+        scored_on,
     )
 
 
 def _measure(
-    run: Run, config: Config, model: FoundModel, latency_p50_ms: float, data: TrackedDataset
+    run: Run,
+    config: Config,
+    model: FoundModel,
+    latency_p50_ms: float,
+    data: TrackedDataset,
+    scored_on: str,
 ) -> Measured:
     evaluation = evaluate_once(run, _evaluate_config(config), model, data)
-    counts = prediction_counts(evaluation, data.dataset.schema.types)
+    types = data.dataset.schema.types
+    counts = (
+        strict_counts(evaluation.answers, types)
+        if scored_on == RAW_TEXTS
+        else prediction_counts(evaluation.predictions, types)
+    )
     return Measured(counts, latency_p50_ms, sum(folder_sizes(model.folder).values()))
 
 

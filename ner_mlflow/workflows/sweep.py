@@ -154,7 +154,7 @@ def run_sweep(
             run.log_table("final", comparison.table)
             _log_spread(run, finals)
             best_final = best_result(finals)
-            version = register_result(best_final, registered_model, alias)
+            version = register_result(best_final, registered_model, alias, config.export)
             record = replace(
                 record,
                 best_train_run=best_final.train.run_id,
@@ -339,6 +339,9 @@ def _log_spread(run: Run, finals: Sequence[PresetResult]) -> None:
     scores = {
         "best_validation/f1": [result.train.validation_f1 for result in finals],
         f"{finals[0].evaluate.split}/f1": [result.evaluate.scores["f1"] for result in finals],
+        f"{finals[0].evaluate.text_kind}/f1": [
+            result.evaluate.text_scores["f1"] for result in finals
+        ],
     }
     for metric, values in scores.items():
         run.log_metrics({f"final/{metric}": fmean(values)})

@@ -65,6 +65,9 @@ def test_a_corpus_with_its_own_labels_becomes_a_registered_model(
         if name.endswith("/support") and name.count("/") == 2
     } == set(types)
     assert run.data.metrics["test/f1"] > 0.1
+    # The corpus gives words, so running text has a stand-in.
+    assert {"standin/f1", "served/f1_lost"} <= set(run.data.metrics)
+    assert "raw/f1" not in run.data.metrics
     names = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
     assert {"type_scores.png", "entity_confusion.png", "errors.html", "slices.png"} <= names
     entities = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(

@@ -51,14 +51,14 @@ def test_texts_stay_apart_by_origin_document_and_end() -> None:
     assert [text.text for text in annotated_texts(split)] == ["a ", "b ", "c", "d", "e"]
 
 
-def test_a_sentence_without_a_text_becomes_one_with_blanks() -> None:
+def test_a_sentence_without_a_text_becomes_one_with_its_words_joined() -> None:
     split = [sentence(None, "Fedora Server !", "B-OS", "I-OS", "O"), sentence(None, "ok")]
     assert list(annotated_texts(split)) == [
         AnnotatedText(
-            "Fedora Server !",
+            "Fedora Server!",
             [Span(0, 13, "OS")],
             "d",
-            [(0, 6), (7, 13), (14, 15)],
+            [(0, 6), (7, 13), (13, 14)],
             sentence_lengths=[3],
         ),
         AnnotatedText("ok", [], "d", [(0, 2)], sentence_lengths=[1]),

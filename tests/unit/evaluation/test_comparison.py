@@ -1,5 +1,7 @@
 """Comparison of models: the tables of the report, and the Pareto front."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,9 @@ def model(
         validation_f1_low=total - 0.03,
         validation_f1_high=total + 0.02,
     )
-    return ComparedModel(name, recipe or name, {"backbone": "minilm"}, scores, counts, words, files)
+    return ComparedModel(
+        name, recipe or name, {"backbone": "minilm"}, scores, counts, words, variants=files
+    )
 
 
 def test_the_report_ranks_models_and_marks_those_that_are_significantly_worse() -> None:
@@ -77,6 +81,14 @@ def test_the_report_ranks_models_and_marks_those_that_are_significantly_worse() 
     assert report.markdown.splitlines()[6].startswith("| model | f1 | f1_low |")
     assert report.markdown.splitlines()[8].startswith("| best | 0.")
     assert "## Dominant confusions" in report.markdown
+
+
+def test_f1_in_running_text_stands_beside_f1_on_given_words() -> None:
+    scored = replace(model("a", 0.8, 1), text_scores={"raw_f1": 0.5, "raw_f1_low": 0.4})
+    results = compare([scored, model("b", 0.6, 2)], TYPES, "texts", 200, 1).tables["results"]
+    assert results["raw_f1"].tolist() == [0.5, pytest.approx(float("nan"), nan_ok=True)]
+    assert list(results.columns).index("raw_f1_low") < list(results.columns).index("p_against_best")
+    assert "raw_f1" not in compare([model("b", 0.6, 2)], TYPES, "words", 200, 1).tables["results"]
 
 
 def test_models_of_one_recipe_are_averaged_over_seeds() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import PromoteConfig
-from ner_mlflow.evaluation.promotion import Contender, Measured, judge
+from ner_mlflow.evaluation.promotion import RAW_TEXTS, Contender, Measured, judge
 
 CONFIG: PromoteConfig = load_config().promote
 RANDOM = np.random.default_rng(3)
@@ -40,7 +40,16 @@ def test_a_better_candidate_passes_and_the_verdict_states_its_gain() -> None:
     verdict = judge(candidate(0.9), CHAMPION, CONFIG)
     assert verdict.passed
     assert "F1 is 0.0" in verdict.reason
+    assert "higher on given words" in verdict.reason
     assert all(check.passed for check in verdict.checks)
+
+
+def test_the_verdict_says_that_raw_texts_decided() -> None:
+    verdict = judge(candidate(0.9), CHAMPION, CONFIG, RAW_TEXTS)
+    assert "higher on raw texts" in verdict.reason
+    assert verdict.checks[2].evidence.startswith("on raw texts 0.")
+    equal = judge(candidate(), CHAMPION, CONFIG, RAW_TEXTS)
+    assert "(on raw texts F1 +0.0000; required is" in equal.reason
 
 
 def test_an_equal_candidate_does_not_pass() -> None:

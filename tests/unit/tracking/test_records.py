@@ -12,6 +12,7 @@ from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.records import (
     RECORDS,
     DataRecord,
+    EvaluateRecord,
     ExportRecord,
     Record,
     TrainRecord,
@@ -94,6 +95,23 @@ def test_the_metrics_of_variants_are_found_by_variant() -> None:
     assert read.variants["fp32"] == metrics
     assert read.served_metrics["validation_f1"] == 0.4
     assert set(read.variants) == {"fp32", "int8"}  # and not what MLflow logs of the system
+
+
+@pytest.mark.parametrize("kind", ["raw", "standin"])
+def test_scores_in_running_text_are_found_by_their_kind(kind: str) -> None:
+    metrics = {"test/f1": 0.8, f"{kind}/f1": 0.5, f"{kind}/OS/f1": 0.4, "served/f1_lost": 0.3}
+    with open_run(Step.EVALUATE, "run") as run:
+        EvaluateRecord(run_id=run.id, model="m", split="test", **ON_DATASET).write(run)
+        run.log_metrics(metrics)
+    read = EvaluateRecord.read(run.id)
+    assert read.text_kind == kind
+    assert read.text_scores == {"f1": 0.5, "OS/f1": 0.4}
+    assert read.scores == {"f1": 0.8}
+    served = {"fp32/validation_f1": 0.8, f"fp32/validation_{kind}_f1": 0.5}
+    export = ExportRecord(
+        run_id="e", model="m", served_variant="fp32", metrics=served, **ON_DATASET
+    )
+    assert export.text_kind == kind
 
 
 def test_the_model_and_the_dataset_of_a_run_are_found() -> None:

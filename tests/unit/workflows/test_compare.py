@@ -18,6 +18,7 @@ def test_all_evaluated_runs_are_compared(finished: Finished) -> None:
     (row,) = report.tables["results"].to_dict("records")
     assert row["model"] == "small"
     assert row["f1"] == pytest.approx(finished.result.evaluate.scores["f1"])
+    assert row["standin_f1"] == finished.result.evaluate.text_scores["f1"]
     assert row["validation_f1"] == pytest.approx(finished.result.train.validation_f1)
     (variant,) = report.tables["variants"].to_dict("records")
     assert (variant["variant"], variant["latency_ratio"]) == ("fp32", 1.0)

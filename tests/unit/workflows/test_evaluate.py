@@ -9,7 +9,9 @@ from pipelines import Finished
 from ner_mlflow.data.dataset import PreparedDataset, fingerprint
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import DataError
+from ner_mlflow.evaluation.counts import f1
 from ner_mlflow.evaluation.scores import score
+from ner_mlflow.evaluation.text_scores import strict_counts
 from ner_mlflow.modeling.loading import open_tagger
 from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tracking.lifecycle import open_run
@@ -23,6 +25,7 @@ from ner_mlflow.workflows.evaluate import (
     load_evaluation,
     p_values_against,
     prediction_counts,
+    run_evaluate,
     run_evaluate_several,
 )
 
@@ -34,8 +37,56 @@ def test_logged_predictions_give_the_logged_scores(finished: Finished) -> None:
     assert [tuple(tags) for tags in gold] == [sentence.tags for sentence in sentences]
     scores = score([list(tags) for tags in gold], [list(tags) for tags in predicted])
     assert evaluation.record.scores["f1"] == pytest.approx(scores["f1"])
-    counts = prediction_counts(evaluation, finished.data.dataset.schema.types)
+    counts = prediction_counts(evaluation.predictions, finished.data.dataset.schema.types)
     assert len(counts) == len(sentences)
+
+
+def test_a_dataset_without_raw_texts_is_scored_on_a_stand_in(finished: Finished) -> None:
+    evaluation = load_evaluation(finished.result.evaluate)
+    metrics = evaluation.record.metrics
+    assert {"standin/f1", "standin/OS/f1", "standin/OS/support", "standin/overlap_f1"} <= set(
+        metrics
+    )
+    assert not [name for name in metrics if name.startswith("raw/")]
+    assert metrics["served/f1_lost"] == pytest.approx(metrics["test/f1"] - metrics["standin/f1"])
+    assert metrics["standin/f1_low"] <= metrics["standin/f1"] <= metrics["standin/f1_high"]
+    first = evaluation.answers[0]
+    assert first.text == "I use Ubuntu 0.04 test"
+    assert [first.text[entity.start : entity.end] for entity in first.gold] == ["Ubuntu", "0.04"]
+    # The stored answers give the logged scores, so tests of significance can be made of them.
+    counts = strict_counts(evaluation.answers, finished.data.dataset.schema.types)
+    assert len(counts) == len(finished.data.dataset.corpus["test"])
+    assert float(f1(counts.sum(axis=(0, 1)))) == pytest.approx(metrics["standin/f1"])
+    run_id = evaluation.record.run_id
+    files = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run_id)}
+    assert {"texts.parquet", "text_scores.html"} <= files
+
+
+def test_a_dataset_with_raw_texts_is_scored_on_them(finished: Finished) -> None:
+    text = "I use <b>Ubuntu</b> (7.04)."
+    tokens = ("I", "use", "<b>", "Ubuntu", "</b>", "(", "7.04", ")", ".")
+    starts = (0, 2, 6, 9, 15, 20, 21, 25, 26)
+    tags = ("O", "O", "O", "B-OS", "O", "O", "B-VERSION", "O", "O")
+    sentences = [Sentence(tokens, tags, f"d{n}", f"t:{n}", text, starts) for n in range(3)]
+    corpus = dict.fromkeys(("train", "validation", "test"), sentences)
+    schema = finished.data.dataset.schema
+    dataset = PreparedDataset("raw", corpus, schema, fingerprint(corpus, schema))
+    with open_run(Step.EVALUATE, "evaluate") as run:
+        evaluation = run_evaluate(
+            run,
+            finished.config.evaluate,
+            find_model(finished.result.export.model_uri),
+            TrackedDataset("0" * 32, dataset),
+        )
+    mlflow.MlflowClient().delete_run(run.id)
+    assert [(answer.name, answer.text) for answer in evaluation.answers] == [
+        ("d0", text),
+        ("d1", text),
+        ("d2", text),
+    ]
+    assert {"raw/f1", "raw/support"} <= set(evaluation.record.metrics)
+    assert not [name for name in evaluation.record.metrics if name.startswith("standin/")]
+    assert evaluation.record.text_scores["support"] == 6
 
 
 def test_an_equal_evaluation_is_not_made_again(finished: Finished) -> None:
@@ -57,6 +108,7 @@ def test_several_models_are_compared_pair_by_pair(finished: Finished) -> None:
         table = run_evaluate_several(run, config, models, finished.data)
     assert set(table["model"]) == {model.address for model in models}
     assert table["f1"].is_monotonic_decreasing
+    assert table["standin_f1"].between(table["standin_f1_low"], table["standin_f1_high"]).all()
     # The exported model answers as the trained one does.
     assert table["f1"].tolist() == pytest.approx([finished.result.evaluate.scores["f1"]] * 2)
     assert np.isnan(table["p_against_best"][0])

@@ -87,6 +87,7 @@ def test_results_are_compared_in_one_table(finished: Finished) -> None:
     assert row["best"] == "*"
     assert row["validation_f1"] == result.train.validation_f1
     assert row["test_f1"] == result.evaluate.scores["f1"]
+    assert row["standin_f1"] == result.evaluate.text_scores["f1"]
     assert {"OS_f1", "VERSION_f1"} <= row.keys()
     assert row["served"] == "fp32"
     assert row["size_mb"] == row["fp32_size_mb"] > 0
@@ -99,7 +100,7 @@ def test_results_are_compared_in_one_table(finished: Finished) -> None:
 
 
 def test_the_served_model_of_a_result_is_registered_with_its_origin(finished: Finished) -> None:
-    assert register_result(finished.result, "pipeline", "candidate") == "1"
+    assert register_result(finished.result, "pipeline", "candidate", finished.config.export) == "1"
     version = mlflow.MlflowClient().get_model_version_by_alias("pipeline", "candidate")
     assert VersionOrigin.from_tags(version.tags) == VersionOrigin(
         preset="small",
@@ -109,6 +110,9 @@ def test_the_served_model_of_a_result_is_registered_with_its_origin(finished: Fi
         export_run=finished.result.export.run_id,
     )
     assert version.description.startswith("small, fp32: F1 ")
+    in_text = finished.result.evaluate.text_scores["f1"]
+    assert f"on given words, {in_text:.4f} (" in version.description
+    assert "in a stand-in for running text (words joined)." in version.description
     (entities,) = mlflow.pyfunc.load_model("models:/pipeline@candidate").predict(
         ["I use Ubuntu 7.04 train"]
     )

@@ -20,7 +20,7 @@ from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, t
 def name(finished: Finished, request: pytest.FixtureRequest) -> str:
     """The name of a registered model with two versions of the same files."""
     name: str = request.node.name
-    register_result(finished.result, name, None)
+    register_result(finished.result, name, None, finished.config.export)
     client = mlflow.MlflowClient()
     first = client.get_model_version(name, "1")
     client.create_model_version(name, first.source, tags=first.tags)
@@ -63,6 +63,7 @@ def test_an_equal_version_does_not_replace_the_champion_without_force(
     with open_run(Step.PROMOTE, "promote") as run:
         assert "does not become" in try_promote(run, config, name, "2", "champion")
     record = PromoteRecord.read(run.id)
+    assert "on given words" in record.reason
     assert (record.passed, record.promoted) == (False, False)
     assert holder_of(name) == "1"
     assert promote(config, name, "2", force="a reason").moved
