@@ -8,49 +8,119 @@ the tables below; a chunk is cut without a look at its neighbours.
 
 import re
 from collections.abc import Iterator
+from unicodedata import category
 
+MARKS = "".join(
+    chr(point) if category(chr(point - 1))[0] != "M" else f"-{chr(point)}"
+    for point in range(0x300, 0x1F000)
+    if category(chr(point))[0] == "M"
+    and (category(chr(point - 1))[0] != "M" or category(chr(point + 1))[0] != "M")
+)
+"""Combining marks, as ranges of a class; they belong to the letter or symbol before them."""
+WITHIN_WORDS = r"\u00ad\u034f\u200c\u200d\u2060-\u2064\ufeff"
+"""Characters without a glyph that do not part a word, such as the soft hyphen."""
 NAMES = ("TCP/IP", "PL/SQL", "GNU/Linux", "OS/2", "OS/390", "z/OS", "z/VM", "I/O", "CI/CD", "AT&T")
 """Names that are one piece although the rules would cut them."""
+_URL = r"[^\s<>\"'`|()\[\]{}&、。，；：！？「」『』（）【】《》]"
+_SEGMENT = r"[\w.@+~$-]"
+_LISTED = r"[a-z]{0,3}[A-Z0-9][\w.+#-]{0,30}"
 RULES: dict[str, str] = {
     "html_entity": r"&(?:[A-Za-z]\w{1,10}|\#\d{1,7}|\#x[0-9A-Fa-f]{1,6});",
-    "url": r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|www\.)[^\s<>\"'`|()\[\]{}]+(?<![.,;:!?*_])",
-    "mail_address": r"[\w.+-]{1,64}@(?:[\w-]{1,64}\.){1,8}[^\W\d_]{2,24}\b",
-    "tag": r"</?[A-Za-z][^<>\s]{0,200}>",
-    "windows_path": r"[A-Za-z]:[\\/](?!/)[^\s\"'`<>|*?()\[\]{},;]*(?<![.:])",
-    "path": r"(?<!\w)(?:~|\.{1,2})?/[\w.@%+~$-]+(?:/[\w.@%+~$-]*)+(?<!\.)"
-    r"|[\w.@+~$-]+(?:/[\w.@+~$-]+){3,}(?:/|(?<!\.))|~/[\w.@%+~$-]+(?<!\.)",
+    "comment": r"<!--|-->",
+    "escape": r"\\\\{0,3}(?:[nrt](?![a-z])|u[0-9A-Fa-f]{4})|\x1b\[[0-9;]{0,16}[A-Za-z]",
+    # Of entities, a URL takes `&amp;` alone; brackets only in pairs: .../Foo_(bar).
+    "url": r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|www\.)"
+    rf"{_URL}+(?:(?:&(?!(?:lt|gt|quot|\#\d\d);)|\([^\s()<>]{{0,64}}\)){_URL}*)*(?<![.,;:!?*_])",
+    "mail_address": r"[\w.+-]{1,64}+@(?:[\w-]{1,64}+\.){1,8}[^\W\d_]{2,24}\b",
+    "tag": r"</?[A-Za-z][\w:.-]{0,64}+/?>",
+    "windows_path": r"(?:[A-Za-z]:[\\/](?!/)|\\\\[\w.$-]+\\)[^\s\"'`<>|*?()\[\]{},;]*(?<![.:])",
+    "encoded": r"[A-Za-z0-9+/]{128,}+={0,2}",
+    "path": r"(?:/(?<!\w/)|\.(?<!\w\.)\.?/|~(?<!\w~)/)[\w.@%+~$-]+(?:/[\w.@%+~$-]*)+(?<!\.)"
+    # Four and more names are a list: Windows/Linux/macOS/Android, 2.7/3.4/3.5/3.6.
+    rf"|(?={_SEGMENT}{{1,64}}+/)(?!{_LISTED}(?:/{_LISTED}){{3,15}}(?![\w/]))"
+    rf"{_SEGMENT}+(?:/{_SEGMENT}+){{3,}}(?:/|(?<!\.))|~/[\w.@%+~$-]+(?<!\.)",
+    "identifier": r"(?=[0-9A-Fa-f]{1,8}[:-])"
+    r"(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"  # MAC address, UUID, IPv6
+    r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
+    r"|(?=[A-Fa-f:]{0,9}\d)(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}"
+    r"|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?![\w:])",
     "issue_number": r"\#\d+(?!\w)",
     "name": r"(?:" + "|".join(map(re.escape, NAMES)) + r")(?!\w)",
-    "word": r"(?:\.(?=[^\W\d_])|@(?=[^\W\d_])|\$|--?)?"  # .NET, @Override, $HOME, --verbose
-    r"\w+(?:[.\-'’+]\w+|::\w+|\+\+(?=\d)\w+|(?<=\d)[,:]\d+)*"  # java.lang.Error, 10,000, 16:38
-    r"(?:(?<=\d)\.\*|\+{1,2}(?!\w)|(?<=\b[A-Za-z])\#(?!\w)|\(\)|%)?",  # 2.*, C++, C#, foo(), 50%
-    "operator": r"[<>=!~^:]=+|[-=]>",
+    "keys": r"(?=\w{2,7}\+\w)(?i:ctrl|control|alt|shift|cmd|command|win|windows?|strg)(?:\+\w+)+",
+    "variable": r"%[A-Za-z_]\w{0,64}+%",  # %PATH%
+    # Underscores that open emphasis, but not those of `__init__` and `_id`.
+    "emphasis": r"_(?<!\w_)(?!_[a-z\d]+(?:_[a-z\d]+){0,8}__(?!\w))"
+    r"_?(?=[A-Z][a-z]|[^\W_](?:\S{0,80}?[^\s_])??_{1,2}(?!\w))",
+    # Before a word: .NET, @Override, $HOME, --verbose.
+    "word": r"(?P<word>(?:\.(?=[^\W\d_])|@(?=[^\W\d_])|\$|--?(?![A-Z][a-z]))?"
+    r"[\w]+(?:[.\-'’][\w]+|::[\w]+|\+\+(?=\d)[\w]+"  # java.lang.Error, Errno::EPERM, C++11
+    r"|(?:(?<=\d)[,:]|\+)\d[\w]*"  # 10,000, 16:38, n+1
+    r"|\$(?:[^\W\d_][\w]*|(?<=[a-z]\$)\d+)"  # Map$Entry
+    rf"|[{WITHIN_WORDS}]+\w[\w]*)*"
+    r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|%)?)",  # 2.*, C++, C#, 5%
+    "contraction": r"(?<=[+#)%\"”`*\]>])['’](?:s|m|ve|re|d|ll)(?!\w)",  # `Redis`'s
+    "operator": r"[<>=!~^:+*/|&-]=+|[-=]>",
+    "emoji": r"[\U0001f1e6-\U0001f1ff]{2}"
+    r"|[^\w\s](?:[<marks>\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]|\u200d[^\w\s])+",
     "mark": r"(?P<character>[^\w\s])(?P=character)*",
 }
 """Kinds of pieces in order; at each place the first that fits is the piece."""
+VERSION_SUFFIXES = (
+    "alpha|beta|rc|pre|dev|preview|nightly|snapshot|release|final|stable|ga|ea|lts|esr|next|canary"
+    "|build|patch|hotfix|git|svn|post|(?:m|b|p|r|cr|sp|g)(?=\\d)"
+)
+"""What belongs to the version number before it after a hyphen, as in ``1.2-rc1``."""
+FILE_SUFFIXES = (
+    "jar|war|zip|t?gz|tar(?:\\.[a-z]{1,4})?|tar|exe|msi|dll|deb|rpm|apk|aab|dmg|pkg|iso|img|whl|egg|so"
+    "|gem|xpi|crx|vsix|nupkg|log|txt|pdf|md|html?|js|css|json|xml|ya?ml|sql|patch|diff"
+)
+"""Endings of files whose name ends in a version, as in ``log4j-1.2.17.jar``."""
 INSIDE_WORD = re.compile(
-    r"(?P<contraction>(?<=[^\W\d_])(?:n['’]t|['’](?:s|m|ve|re|d|ll))$)"
-    r"|(?P<hyphen>(?<=[^\W\d_])-(?=\d))"  # seamonkey-2.53
-    r"|(?P<version>(?<=[^\W\d_])(?=\d+\.[\dx]))",  # Python3.11
+    r"(?P<contraction>(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|ll))$)"
+    # seamonkey-2.53 but not 1e-5, log4j2-2.17, nginx_1.25, 3.6-alpine but not 1.2-rc1
+    r"|(?P<hyphen>(?<=[^\W\d_])(?<!\de)-(?=\d)|(?<=[^\W_])-(?=\d+\.\d)|(?<=[^\W\d_])_(?=\d+\.\d)"
+    r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))-(?=[^\W\d_])"
+    rf"(?!(?:{VERSION_SUFFIXES})(?![a-z])))"
+    # Python3.11, TLSv1.2
+    r"|(?P<version>(?<=[^\W\d_])(?=\d+\.(?:\d|x(?![a-z])))|(?<=(?-i:[A-Z]))(?=v\d+\.\d))"
+    rf"|(?P<file>(?:(?<=\d)|(?<=-snapshot)|(?<=\.final)|(?<=\.release))(?=\.(?:{FILE_SUFFIXES})$))",
     re.IGNORECASE,
 )
-"""Where a word is cut once more: before a contraction, around a hyphen, at a version."""
+"""Where a word is cut once more: before a contraction, around a hyphen, at a version.
+
+A file's suffix is cut only where something before it was.
+"""
 VERSION_LETTERS = frozenset(("v", "r", "ver", "rev", "version"))
 """Letters that belong to the version number after them: ``v1.2-rc1`` is one piece."""
-EMPHASIS = re.compile(r"(?P<open>_{1,2})[^\W_](?:\w*[^\W_])?(?P=open)")
-"""A word in emphasis; in lower case and two underscores it is a name: ``__init__``."""
 LONGEST_CUT = 4096
-"""Characters; longer chunks (encoded data, minified code) are not cut."""
+"""Characters; a longer chunk (encoded data, minified code) is cut in parts, see :data:`CHUNK`."""
+CHUNK = re.compile(
+    rf"\S(?:\S{{0,{LONGEST_CUT - 1}}}+(?!\S)"
+    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[^\w\s])(?=\w)|\S{{{LONGEST_CUT - 1}}})"
+)
+"""What is cut at once: all between two white spaces, or a part of it that ends with a mark."""
 KNOWN_CHUNKS = 65_536
 """Largest number of chunks whose pieces are remembered."""
-KNOWN_CHUNK_CHARACTERS = 64
+KNOWN_CHUNK_CHARACTERS = 128
 """Longer chunks rarely repeat and are not remembered."""
+KNOWN_CHUNK_PIECES = 16
+"""Chunks of more pieces are not remembered, so that hostile ones take little memory."""
 
 Extents = tuple[tuple[int, int], ...]
 """The start and end of each piece of a chunk, in order."""
 
-_PIECE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in RULES.items()))
+_PLAIN_KINDS = ("word", "contraction", "operator", "mark")
+_ASCII_PIECE, _PIECE, _PLAIN_PIECE = (
+    re.compile(
+        "|".join(RULES[kind] for kind in kinds).replace(r"[\w]", word).replace("<marks>", MARKS)
+    )
+    for kinds, word in ((RULES, r"\w"), (RULES, rf"[\w{MARKS}]"), (_PLAIN_KINDS, r"\w"))
+)
+_NOT_PLAIN = re.compile(r"[/\\@<&#%_+:\x1b]|-\w+-|-->|[A-Za-z0-9]{128}")
+"""Found in each ASCII chunk that needs more than the plain kinds."""
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))", re.IGNORECASE)
+_CUT_WITHIN = re.compile(r"['’]|\d[.\-]|[-_]\d")
+"""Found in each word that :data:`INSIDE_WORD` can cut."""
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _known: dict[str, Extents] = {}
 
@@ -58,47 +128,63 @@ _known: dict[str, Extents] = {}
 def cut(chunk: str) -> Extents:
     """Return the pieces of a chunk, which holds no white space.
 
-    A piece that is cut again stays whole, and so does a chunk without letters and digits.
+    A piece that is cut again stays whole, and so does a chunk without letters and digits. Takes
+    time linear in the chunk.
     """
     extents = _known.get(chunk)
     if extents is None:
+        if len(chunk) > LONGEST_CUT:
+            return tuple(
+                (part.start() + start, part.start() + end)
+                for part in CHUNK.finditer(chunk)
+                for start, end in _cut(part.group())
+            )
         extents = tuple(_cut(chunk))
-        if len(chunk) <= KNOWN_CHUNK_CHARACTERS:
+        if len(chunk) <= KNOWN_CHUNK_CHARACTERS and len(extents) <= KNOWN_CHUNK_PIECES:
             if len(_known) >= KNOWN_CHUNKS:
                 _known.clear()
             _known[chunk] = extents
     return extents
 
 
-def _cut(chunk: str) -> Iterator[tuple[int, int]]:
-    if len(chunk) > LONGEST_CUT or not _ALPHANUMERIC.search(chunk) or CONTRACTION.fullmatch(chunk):
-        yield 0, len(chunk)
-        return
-    for match in _PIECE.finditer(chunk):
-        if match.lastgroup == "word":
-            yield from _cut_word(chunk, *match.span())
+def _cut(chunk: str) -> list[tuple[int, int]]:
+    if not _ALPHANUMERIC.search(chunk) or CONTRACTION.fullmatch(chunk):
+        return [(0, len(chunk))]
+    pattern = _PIECE
+    if chunk.isascii():
+        pattern = _ASCII_PIECE if _NOT_PLAIN.search(chunk) else _PLAIN_PIECE
+    extents: list[tuple[int, int]] = []
+    for match in pattern.finditer(chunk):
+        start, end = extent = match.span()
+        if match.lastgroup == "word" and not chunk[start:end].isalpha():
+            extents += _cut_word(chunk, start, end)
         else:
-            yield match.span()
+            extents.append(extent)
+    return extents
 
 
 def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    if chunk[start] == "_" and (emphasis := EMPHASIS.fullmatch(chunk, start, end)):
-        width = len(emphasis["open"])
-        if width == 1 or not chunk[start:end].islower():
-            yield start, start + width
-            yield from _cut_word(chunk, start + width, end - width)
-            yield end - width, end
-            return
+    last = end
+    if chunk[end - 1] == "_" != chunk[start]:  # closes emphasis
+        last = start + len(chunk[start:end].rstrip("_"))
     begin = start
-    for inner in INSIDE_WORD.finditer(chunk, start, end):
-        at = inner.start()
-        if at <= begin:
-            continue
-        if inner.lastgroup == "version" and chunk[begin:at].lower() in VERSION_LETTERS:
-            continue
-        yield begin, at
-        begin = at
-        if inner.lastgroup == "hyphen":
-            yield at, at + 1
-            begin = at + 1
-    yield begin, end
+    if _CUT_WITHIN.search(chunk, start, last):
+        for inner in INSIDE_WORD.finditer(chunk, start, last):
+            at = inner.start()
+            if at <= begin or not _counts(inner.lastgroup, chunk[start:begin], chunk[begin:at]):
+                continue
+            yield begin, at
+            begin = at
+            if inner.lastgroup == "hyphen":
+                yield at, at + 1
+                begin = at + 1
+    yield begin, last
+    if last < end:
+        yield last, end
+
+
+def _counts(kind: str | None, before: str, piece: str) -> bool:
+    """Return whether a place within a word ends a piece; ``before`` are the pieces before it."""
+    if kind == "version":
+        return piece.lower() not in VERSION_LETTERS
+    return kind != "file" or before != ""

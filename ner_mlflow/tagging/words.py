@@ -7,14 +7,15 @@ for the ends of sentences are the tables below.
 import re
 from typing import NamedTuple
 
-from .cutting import cut
+from .cutting import CHUNK, cut
 from .joining import GLUE
 
-AFTER_STOP = frozenset("\"'”’»`)]}")
+AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"])
 """Closing marks; up to three may follow the mark that ends a sentence."""
 MOST_PIECES = 1024
 """Pieces of a sentence; a longer one is split."""
-SENTENCE_END = frozenset((".", "!", "?", "…", "..."))
+SENTENCE_END = ".!?…"
+"""Marks that end a sentence, one or several."""
 ABBREVIATIONS = frozenset(
     (
         "e.g",
@@ -36,7 +37,6 @@ ABBREVIATIONS = frozenset(
 )
 """Words whose full stop does not end a sentence."""
 
-_CHUNK = re.compile(r"\S+")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -70,42 +70,50 @@ def split_sentences(text: str) -> list[Words]:
     """
     sentences: list[Words] = []
     current = Words([], [], [])
-    for chunk in _CHUNK.finditer(text):
-        begin, word = chunk.start(), chunk.group()
-        texts, starts, ends = current
-        if texts and (len(texts) >= MOST_PIECES or _breaks(text, current, begin)):
+    texts, starts, ends = current
+    for chunk in CHUNK.finditer(text):
+        word = chunk.group()
+        begin, end = chunk.span()
+        if (
+            texts
+            and (
+                len(texts) >= MOST_PIECES
+                # The common case first: no mark that ends a sentence, no line break.
+                or (
+                    not (texts[-1][-1].isalnum() and text[ends[-1] : begin] == " ")
+                    and _breaks(text, current, begin)
+                )
+            )
+        ):
             sentences.append(current)
             current = Words([], [], [])
             texts, starts, ends = current
         if word.isalnum() and word.isascii():
             texts.append(word)
             starts.append(begin)
-            ends.append(chunk.end())
+            ends.append(end)
             continue
         for start, end in cut(word):
             texts.append(word[start:end])
             starts.append(begin + start)
             ends.append(begin + end)
-    return [*sentences, current] if current.texts else sentences
+    return [*sentences, current] if texts else sentences
 
 
 def pieces_of(words: Words) -> list[str]:
     """Return the words of running text as a tagger's pieces, with GLUE where no white space is."""
-    end = -1
-    pieces = []
-    for piece, start, piece_end in zip(*words, strict=True):
-        pieces.append(GLUE + piece if start == end else piece)
-        end = piece_end
-    return pieces
+    return [
+        GLUE + piece if start == previous_end else piece
+        for piece, start, previous_end in zip(
+            words.texts, words.starts, (-1, *words.ends[:-1]), strict=True
+        )
+    ]
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
     """Return whether the word at ``start`` begins a new sentence after the words of ``current``."""
     words = current.texts
     gap = text[current.ends[-1] : start]
-    # The common case first: no mark that ends a sentence, no line break.
-    if gap == " " and words[-1][-1].isalnum():
-        return False
     if "\n" in gap and (not text[start].islower() or _BLANK_LINE.search(gap)):
         return True
     if not gap or text[start].islower():
@@ -113,6 +121,6 @@ def _breaks(text: str, current: Words, start: int) -> bool:
     end = len(words) - 1
     while end > max(0, len(words) - 4) and words[end] in AFTER_STOP:
         end -= 1
-    if words[end] not in SENTENCE_END:
+    if words[end].strip(SENTENCE_END):
         return False
     return words[end] != "." or end == 0 or words[end - 1].lower() not in ABBREVIATIONS
