@@ -17,6 +17,7 @@ from socket import create_server
 from typing import TYPE_CHECKING
 
 import pytest
+from forks import run_forked
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from ner_mlflow.data.sample import generate_sample
@@ -165,16 +166,16 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
 def mlflow_run(
     store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Completed:
-    """Run ``mlflow run ROOT ARGUMENTS --env-manager local``."""
-    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", *arguments]
-    return subprocess.run(
-        command,
+    """Run ``mlflow run ROOT ARGUMENTS --env-manager local``.
+
+    MLflow starts a fresh interpreter for the entry point.
+    """
+    return run_forked(
+        "mlflow",
+        ["run", str(ROOT), "--env-manager", "local", *arguments],
         cwd=cwd,
         env=user_environment(store, **(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+        timeout_s=600,
     )
 
 
@@ -182,16 +183,19 @@ def entry_point(
     store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Completed:
     """Run ``python -m entrypoints.NAME ARGUMENTS``."""
-    command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=user_environment(store, **(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    environment = user_environment(store, **(env or {}))
+    if any(variable.startswith("HF_") for variable in env or {}):  # read when it is imported
+        command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    return run_forked(f"entrypoints.{name}", arguments, cwd=ROOT, env=environment, timeout_s=600)
 
 
 def runs(store: str, step: str) -> "list[Run]":
