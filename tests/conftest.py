@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Two workers share two cores; more threads than cores would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # until the test files and their libraries are imported
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -64,6 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     # A sweep collects garbage after each trial; imported modules need not be searched each time.
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -180,22 +182,26 @@ def mlflow_run(
 
 
 def entry_point(
-    store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None
+    store: str,
+    name: str,
+    *arguments: str,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
 ) -> Completed:
-    """Run ``python -m entrypoints.NAME ARGUMENTS``."""
+    """Run ``python -m entrypoints.NAME ARGUMENTS``, where it can be in a fork."""
     environment = user_environment(store, **(env or {}))
     if any(variable.startswith("HF_") for variable in env or {}):  # read when it is imported
         command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
         return subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
         )
-    return run_forked(f"entrypoints.{name}", arguments, cwd=ROOT, env=environment, timeout_s=600)
+    return run_forked(f"entrypoints.{name}", arguments, cwd=cwd, env=environment, timeout_s=600)
 
 
 def runs(store: str, step: str) -> "list[Run]":

@@ -13,16 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 LIBRARIES = (
-    "mlflow.cli",
-    "mlflow.projects.backend.local",
     "ner_mlflow.cli.main",
     "ner_mlflow.cli.robustness",
     "ner_mlflow.cli.promote",
     "ner_mlflow.cli.prompt",
     "ner_mlflow.cli.sweep",
+    "mlflow.cli",
+    "mlflow.projects.backend.local",
+    "onnxscript",
     "sklearn.metrics",
     "transformers.trainer",
 )
@@ -31,6 +33,13 @@ LIBRARIES = (
 They are imported before the fork gets its environment. Programs that need a variable which a
 library reads on its import need a fresh interpreter.
 """
+
+
+def fork_context() -> ForkServerContext:
+    """Return the context that starts processes in which :data:`LIBRARIES` are imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(LIBRARIES))
+    return context
 
 
 def run_forked(
@@ -45,11 +54,9 @@ def run_forked(
     Raises:
         subprocess.TimeoutExpired: it took longer than ``timeout_s``.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(LIBRARIES))
     with tempfile.TemporaryDirectory(prefix="fork-") as folder:
         output = Path(folder)
-        process = context.Process(
+        process = fork_context().Process(
             target=_run, args=(module, list(arguments), cwd, dict(env), output)
         )
         process.start()
