@@ -17,6 +17,7 @@ from socket import create_server
 from typing import TYPE_CHECKING
 
 import pytest
+from forks import run_forked
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from ner_mlflow.data.sample import generate_sample
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Two workers share two cores; more threads than cores would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # until the test files and their libraries are imported
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -64,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     # A sweep collects garbage after each trial; imported modules need not be searched each time.
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -166,33 +169,40 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
 def mlflow_run(
     store: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Completed:
-    """Run ``mlflow run ROOT ARGUMENTS --env-manager local``."""
-    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", *arguments]
-    return subprocess.run(
-        command,
+    """Run ``mlflow run ROOT ARGUMENTS --env-manager local``.
+
+    MLflow starts a fresh interpreter for the entry point.
+    """
+    return run_forked(
+        "mlflow",
+        ["run", str(ROOT), "--env-manager", "local", *arguments],
         cwd=cwd,
         env=user_environment(store, **(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+        timeout_s=600,
     )
 
 
 def entry_point(
-    store: str, name: str, *arguments: str, env: Mapping[str, str] | None = None
+    store: str,
+    name: str,
+    *arguments: str,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
 ) -> Completed:
-    """Run ``python -m entrypoints.NAME ARGUMENTS``."""
-    command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=user_environment(store, **(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    """Run ``python -m entrypoints.NAME ARGUMENTS``, where it can be in a fork."""
+    environment = user_environment(store, **(env or {}))
+    if any(variable.startswith("HF_") for variable in env or {}):  # read when it is imported
+        command = [sys.executable, "-m", f"entrypoints.{name}", *arguments]
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    return run_forked(f"entrypoints.{name}", arguments, cwd=cwd, env=environment, timeout_s=600)
 
 
 def runs(store: str, step: str) -> "list[Run]":

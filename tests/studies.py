@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
@@ -53,6 +54,18 @@ def states(study: SweepStudy) -> Counter[str]:
 def slots_of(study: SweepStudy, state: TrialState) -> list[int]:
     """Return the slots of the trials in a state, in order."""
     return sorted(trial.user_attrs["slot"] for trial in study.trials() if trial.state == state)
+
+
+def run_and_note(storage: str, trials: int, log: Path) -> None:
+    """Run waiting trials of a study, and write the number of each to a file."""
+
+    def note_and_rate(trial: RunningTrial) -> list[float]:
+        with log.open("a") as file:
+            file.write(f"{trial.number}\n")
+        return rate(trial)
+
+    spec = spec_of(storage=storage, trials=trials, sampler="random")
+    ProcessStudy(spec).run_waiting(note_and_rate)
 
 
 def stop_heartbeats(study: ProcessStudy) -> int:

@@ -2,4 +2,7 @@
 
 import os
 
+from ..start_up import begin_imports
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before anything imports mlflow
+begin_imports()  # until the command runs

@@ -16,6 +16,7 @@ from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
 from ..logs import show_progress
 from ..redaction import one_line
+from ..start_up import end_imports
 from .options import GivenSettings, SettingOption
 
 PROGRAM = "ner-mlflow"
@@ -80,6 +81,7 @@ class Command(OneLineErrors):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the function of the command."""
+        end_imports()
         options = [param for param in self.params if isinstance(param, SettingOption)]
         texts = [(option, ctx.params.pop(option.name)) for option in options]
         ctx.params["given"] = GivenSettings(

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ..errors import NerError, TrackingError
 from ..logs import show_progress
+from ..start_up import end_imports
 from .storage import STORAGE_ERRORS, unusable_storage
 from .trial import StudySpec
 
@@ -198,6 +199,7 @@ def _run(
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     set_up()
+    end_imports()
     if jobs > 1:
         show_progress(name_process=True)
     try:

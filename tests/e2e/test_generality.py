@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import mlflow_run
+from conftest import entry_point
 
 SENTENCES = {"train": 500, "validation": 60, "test": 60}
 FILLERS = ["the", "server", "runs", "on", "a", "with", "and", "error", "after", "update"]
@@ -44,18 +44,9 @@ def test_a_corpus_with_its_own_labels_becomes_a_registered_model(
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     write_corpus(tmp_path / "corpus", types)
-    done = mlflow_run(
-        store,
-        "-P",
-        f"presets={tiny_preset}",
-        "-P",
-        f"dataset={tmp_path / 'corpus'}",
-        "-P",
-        "label_map=keep",
-        "-P",
-        "epochs=12",
-        cwd=tmp_path,
-    )
+    options = {"presets": tiny_preset, "dataset": tmp_path / "corpus", "label_map": "keep"}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = entry_point(store, "main", *words, "--epochs", "12", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(store)
     (run,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'evaluate'", output_format="list")
@@ -74,16 +65,13 @@ def test_a_corpus_with_its_own_labels_becomes_a_registered_model(
         ["the server runs on name0 and name1 part1 after a update"]
     )[0]
     assert {entity["label"] for entity in entities} <= set(types)
-    compared = mlflow_run(store, "-e", "compare", cwd=tmp_path)
+    compared = entry_point(store, "compare", cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
-    changed = mlflow_run(
+    changed = entry_point(
         store,
-        "-e",
         "robustness",
-        "-P",
-        "kinds=entities,whitespace",
-        "-P",
-        "sentences=20",
+        *("--kinds", "entities,whitespace"),
+        *("--sentences", "20"),
         cwd=tmp_path,
     )
     assert changed.returncode == 0, changed.stderr

@@ -406,7 +406,7 @@ def test_compare_reports_what_was_tracked(session: Session) -> None:
 
 def test_compare_names_runs_that_cannot_be_compared(session: Session) -> None:
     (data,) = [run.info.run_id for run in session.runs("data")][:1]
-    done = mlflow_run(session.store, "-e", "compare", "-P", f"runs={data}")
+    done = entry_point(session.store, "compare", "--runs", data)
     assert done.returncode == 1
     assert f"run {data} is a FINISHED data run: give the id of a finished train run" in done.stderr
 
@@ -433,7 +433,7 @@ def test_robustness_logs_what_each_change_costs(session: Session) -> None:
         for severity in (1, 2, 3)
     }
     assert drops["test/robustness/typos_3/f1_drop"] > 0
-    wrong = mlflow_run(session.store, "-e", "robustness", "-P", "kinds=typoes")
+    wrong = entry_point(session.store, "robustness", "--kinds", "typoes")
     assert wrong.returncode == 1
     assert (
         "robustness.kinds typoes: no such perturbation: give some of casing, punctuation"

@@ -31,7 +31,7 @@ def store(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A registry in which version 1 (two epochs) is the champion and 2 (six) the candidate."""
     folder = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    main = mlflow_run(uri, "-P", f"presets={tiny_preset}", "-P", "epochs=2", cwd=folder)
+    main = entry_point(uri, "main", "--presets", str(tiny_preset), "--epochs", "2", cwd=folder)
     assert main.returncode == 0, main.stderr
     for step in ("train", "export"):
         done = entry_point(uri, step, "--preset", str(tiny_preset))
@@ -58,7 +58,7 @@ def promote(config: Config, candidate: str, **options: bool | str) -> Promotion:
 
 
 def test_promotion_force_and_rollback_move_the_champion(store: str, config: Config) -> None:
-    tried = mlflow_run(store, "-e", "promote", "-P", "dry_run=true")
+    tried = entry_point(store, "promote", "--dry_run", "true")
     assert tried.returncode == 0, tried.stderr
     assert "nothing changed: models:/it-ner/2 would be promoted" in tried.stdout
     assert champion().version == "1"
@@ -104,7 +104,7 @@ def test_promotion_force_and_rollback_move_the_champion(store: str, config: Conf
         .startswith("forced (the new one is slow on our machines), although not so: ")
     )
 
-    dry = mlflow_run(store, "-e", "promote", "-P", "rollback=it was not", "-P", "dry_run=true")
+    dry = entry_point(store, "promote", "--rollback", "it was not", "--dry_run", "true")
     assert dry.returncode == 0, dry.stderr
     assert "nothing changed: it-ner@champion would be version 2 again" in dry.stdout
     assert champion().version == "1"
@@ -206,7 +206,7 @@ def test_a_promotion_is_refused_after_another_one_moved_the_alias(
 
 def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:
     mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "2")
-    again = mlflow_run(store, "-P", f"presets={tiny_preset}", "-P", "epochs=2")
+    again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "2")
     assert again.returncode == 0, again.stderr
     assert (
         "it-ner@champion stays with its version: "

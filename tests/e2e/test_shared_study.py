@@ -1,34 +1,17 @@
 """Processes share a study: workers of one sweep, and sixteen processes on PostgreSQL."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from forks import fork_context
 from optuna.trial import TrialState
 from sqlalchemy import create_engine
-from studies import filled, rate, slots_of, spec_of, states
+from studies import filled, rate, run_and_note, slots_of, spec_of, states
 
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.study import TrialWork
 from ner_mlflow.sweeping.trial import TrialObjective
-
-CONCURRENT = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from studies import ProcessStudy, rate, spec_of
-
-def log_and_rate(trial):
-    with Path(sys.argv[3]).open("a") as file:
-        file.write(f"{{trial.number}}\\n")
-    return rate(trial)
-
-spec = spec_of(storage=sys.argv[1], trials=int(sys.argv[2]), sampler="random")
-ProcessStudy(spec).run_waiting(log_and_rate)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +25,15 @@ def test_sixteen_processes_on_postgresql_lose_no_trial_and_run_none_twice(
 ) -> None:
     trials, log = 160, tmp_path / "log"
     study = filled(storage=postgresql, trials=trials, sampler="random")
-    code = CONCURRENT.format(tests=str(ROOT / "tests"))
     processes = [
-        subprocess.Popen([sys.executable, "-c", code, postgresql, str(trials), str(log)], cwd=ROOT)
+        fork_context().Process(target=run_and_note, args=(postgresql, trials, log))
         for _ in range(16)
     ]
-    assert [process.wait(300) for process in processes] == [0] * 16
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0] * 16
     assert states(study) == {"COMPLETE": trials}
     assert slots_of(study, TrialState.COMPLETE) == list(range(trials))
     assert sorted(map(int, log.read_text().split())) == list(range(trials))

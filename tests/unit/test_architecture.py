@@ -17,7 +17,7 @@ PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
     {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages"}
-    | {"private_names", "strict_yaml"},
+    | {"private_names", "start_up", "strict_yaml"},
     {"provenance"},
     {"tagging", "config"},
     {"sweeping"},
