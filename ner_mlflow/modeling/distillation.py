@@ -23,7 +23,7 @@ from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.decoding import Iob2Decoder, by_sentence
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.tagger import Tagger
-from ..tagging.words import encodable, pieces_of, split_sentences
+from ..tagging.words import encodable, split_sentences
 from .cache import TrainingCache
 from .loading import open_tagger
 from .objective import Distillation
@@ -185,8 +185,7 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
             if words not in seen:
                 seen.add(words)
                 tags = (OUTSIDE,) * len(words)
-                pieces = tuple(pieces_of(sentence))
-                sentences.append(Sentence(pieces, tags, document, "unlabelled"))
+                sentences.append(Sentence(words, tags, document, "unlabelled"))
                 if len(sentences) == config.unlabelled_limit:
                     return sentences
     return sentences

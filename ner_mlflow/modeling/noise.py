@@ -14,7 +14,7 @@ from ..data.sentences import Sentence
 from ..strict_yaml import read_yaml
 from ..tagging.cutting import cut
 from ..tagging.iob2 import OUTSIDE, to_entities
-from ..tagging.joining import GLUE, join_words
+from ..tagging.joining import join_words
 
 TABLE = Path(__file__).with_name("noise.yaml")
 TEMPLATE_SHARE = 0.4
@@ -230,7 +230,7 @@ def to_sentence(segments: Segments) -> Sentence:
         position += len(part)
     pieces: list[str] = []
     tags: list[str] = []
-    end, inside, last = 0, "", -1
+    end, inside = 0, ""
     for start, stop in _cut_at(
         text, {offset for begin in borders for offset in (begin, borders[begin][0])}
     ):
@@ -239,8 +239,7 @@ def to_sentence(segments: Segments) -> Sentence:
             tags.append(f"B-{inside}")
         else:
             tags.append(f"I-{inside}" if start < end else OUTSIDE)
-        pieces.append(GLUE + text[start:stop] if start == last else text[start:stop])
-        last = stop
+        pieces.append(text[start:stop])
     return Sentence(tuple(pieces), tuple(tags), origin="noise")
 
 

@@ -8,7 +8,7 @@ from random import Random
 from ..config.schema import ModelConfig, TrainConfig
 from ..data.sentences import Sentence
 from ..tagging.iob2 import OUTSIDE
-from ..tagging.joining import GLUE, cut_words
+from ..tagging.joining import cut_words
 from ..tagging.passages import passage_pieces, passages
 from .noise import noisy_sentences
 
@@ -37,8 +37,6 @@ def training_text(
 def cut_sentence(sentence: Sentence) -> Sentence:
     """Return a sentence whose words are cut into pieces; the first of an entity keeps its `B-`."""
     pieces, owners = cut_words(sentence.tokens)
-    if sentence.starts is not None:
-        pieces = _glue(sentence, pieces, owners)
     tags = [
         _inside(sentence.tags[owner])
         if number and owners[number - 1] == owner
@@ -50,19 +48,6 @@ def cut_sentence(sentence: Sentence) -> Sentence:
 
 def _inside(tag: str) -> str:
     return tag if tag == OUTSIDE else f"I{tag[1:]}"
-
-
-def _glue(sentence: Sentence, pieces: Sequence[str], owners: Sequence[int]) -> list[str]:
-    """Return the pieces, the first of each word glued where its text has no white space."""
-    assert sentence.starts is not None
-    starts, tokens = sentence.starts, sentence.tokens
-    glued = []
-    for number, (piece, owner) in enumerate(zip(pieces, owners, strict=True)):
-        if number == 0 or owners[number - 1] != owner:
-            touches = owner > 0 and starts[owner - 1] + len(tokens[owner - 1]) == starts[owner]
-            piece = GLUE * touches + piece.removeprefix(GLUE)
-        glued.append(piece)
-    return glued
 
 
 def join_passages(

@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-from .joining import GLUE
-
 CASINGS = ("lower", "capitalised", "upper", "mixed")
 """Names of the classes; a class is an index here. Numbers and punctuation are ``lower``."""
 
@@ -14,7 +12,6 @@ def casing(word: str) -> int:
 
     ``server`` is 0, ``Java`` and ``I`` are 1, ``HTML`` is 2, ``jQuery`` and ``PostgreSQL`` are 3.
     """
-    word = word.removeprefix(GLUE)
     if not any(character.isupper() for character in word):
         return 0
     if word[0].isupper() and not any(character.isupper() for character in word[1:]):

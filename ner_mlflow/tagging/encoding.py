@@ -4,18 +4,15 @@ Training, evaluation, export and the served model all use this module and no oth
 the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
-import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from .casing import casing
-from .joining import GLUE
 
 Inputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder by name, each of shape (batch, length)."""
@@ -29,8 +26,6 @@ WORDS_AT_ONCE = 256
 """New words that the tokenizer gets in one sequence."""
 LONGEST_ENCODED = 1024
 """Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
-NO_PREFIX_SPACE = {"add_prefix_space": False, "prepend_scheme": "never"}
-"""Options of pre-tokenizers (byte level, Metaspace) that put no blank before a word."""
 OVERLAP = 0.25
 """Share of a window that the next window repeats, so that every word has context on both sides."""
 
@@ -101,7 +96,6 @@ class WordEncoder:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._gluing_tokenizer = _without_prefix_space(self._tokenizer)
         # Encoders put one special token before a sequence and the rest after it: [CLS] x [SEP].
         wrapping = self._tokenizer.encode("").ids
         self._before, self._after = wrapping[:1], wrapping[1:]
@@ -192,27 +186,16 @@ class WordEncoder:
         return remembered | fresh
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """Return the subwords of each word; one that begins with GLUE gets no blank before it."""
-        apart = [word for word in words if word[:1] != GLUE]
-        subwords = self._tokenize_with(self._tokenizer, apart, apart)
-        if len(apart) < len(words):
-            glued = [word for word in words if word[:1] == GLUE]
-            texts = [word[1:] for word in glued]
-            subwords |= self._tokenize_with(self._gluing_tokenizer, texts, glued)
-        return subwords
-
-    def _tokenize_with(
-        self, tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[str]
-    ) -> dict[str, tuple[int, ...]]:
-        """Return the subwords of each text under the word that it stands for."""
-        texts = [text[:LONGEST_ENCODED] for text in texts]
+        texts = [word[:LONGEST_ENCODED] for word in words]
         parts = [
             texts[first : first + WORDS_AT_ONCE] for first in range(0, len(texts), WORDS_AT_ONCE)
         ]
         if len(parts) == 1:  # encode_batch would wake the tokenizer's threads
-            encodings = [tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)]
+            encodings = [
+                self._tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)
+            ]
         else:
-            encodings = tokenizer.encode_batch(
+            encodings = self._tokenizer.encode_batch(
                 parts, is_pretokenized=True, add_special_tokens=False
             )
         pieces: list[list[int]] = []
@@ -311,23 +294,6 @@ class WordEncoder:
             np.array(starts, dtype=np.int64),
             casings,
         )
-
-
-def _without_prefix_space(tokenizer: Tokenizer) -> Tokenizer:
-    """Return a tokenizer that puts no blank before a word, or the same one if it puts none."""
-    settings = json.loads(tokenizer.to_str())
-    changed = False
-    waiting: list[Any] = [settings["pre_tokenizer"], settings["normalizer"]]
-    while waiting:
-        step = waiting.pop()
-        if not isinstance(step, dict):
-            continue
-        waiting += [*step.get("pretokenizers", ()), *step.get("normalizers", ())]
-        for name, value in NO_PREFIX_SPACE.items():
-            if step.get(name, value) != value:
-                step[name] = value
-                changed = True
-    return Tokenizer.from_str(json.dumps(settings)) if changed else tokenizer
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 from .cutting import CONTRACTION, cut
 
-GLUE = "\u2060"
-"""U+2060, word joiner: begins a piece that no white space separates from the piece before it."""
 CLOSING = frozenset([*".,;:!?…)]}%’”»", "...", "!!", "??"])
 """Words that stand at the end of the word before them."""
 OPENING = frozenset("([{“‘«")
@@ -56,17 +54,15 @@ def _continues(word: str) -> bool:
 
 
 def cut_words(words: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Cut words as running text is cut.
-
-    Returns:
-        The pieces, each with :data:`GLUE` before it if it is glued to the piece before, and for
-        each piece the index of its word.
-    """
+    """Return the pieces of words, and for each piece the index of its word."""
     pieces: list[str] = []
     owners: list[int] = []
-    for index, (word, is_glued) in enumerate(zip(words, glued(words), strict=True)):
-        extents = ((0, len(word)),) if word.isalnum() and word.isascii() else cut(word)
-        for number, (start, end) in enumerate(extents):
-            pieces.append(GLUE + word[start:end] if is_glued or number else word[start:end])
+    for index, word in enumerate(words):
+        if word.isalnum() and word.isascii():
+            pieces.append(word)
             owners.append(index)
+            continue
+        extents = cut(word)
+        pieces += [word[start:end] for start, end in extents]
+        owners += [index] * len(extents)
     return pieces, owners

@@ -21,7 +21,7 @@ from .iob2 import to_entities
 from .pending import Pending
 from .policies import RegionPolicies
 from .tagger import Forward, Tagger, TaggerSpec
-from .words import encodable, pieces_of, split_sentences
+from .words import encodable, split_sentences
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -184,7 +184,7 @@ class EntityRecognizer:
         split_texts = [split_sentences(encodable(text)) for text in texts]
         sentences = [sentence for sentences in split_texts for sentence in sentences]
         owners = [index for index, sentences in enumerate(split_texts) for _ in sentences]
-        tagging = self._tagger.begin([pieces_of(sentence) for sentence in sentences], owners)
+        tagging = self._tagger.begin([sentence.texts for sentence in sentences], owners)
 
         def entities() -> list[list[TextEntity]]:
             by_text: list[list[TextEntity]] = [[] for _ in texts]

@@ -8,7 +8,6 @@ import re
 from typing import NamedTuple
 
 from .cutting import CHUNK, cut
-from .joining import GLUE
 
 AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"])
 """Closing marks; up to three may follow the mark that ends a sentence."""
@@ -98,16 +97,6 @@ def split_sentences(text: str) -> list[Words]:
             starts.append(begin + start)
             ends.append(begin + end)
     return [*sentences, current] if texts else sentences
-
-
-def pieces_of(words: Words) -> list[str]:
-    """Return the words of running text as a tagger's pieces, with GLUE where no white space is."""
-    return [
-        GLUE + piece if start == previous_end else piece
-        for piece, start, previous_end in zip(
-            words.texts, words.starts, (-1, *words.ends[:-1]), strict=True
-        )
-    ]
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
