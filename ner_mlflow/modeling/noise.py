@@ -29,7 +29,7 @@ Segments = list[tuple[str, str]]
 """A text in parts, each with its entity type, or "" outside of entities."""
 
 _CHUNK = re.compile(r"\S+")
-_SLOT = re.compile(r"\{(?:(?P<surface>[^{}:]+):)?(?P<type>[^{}:]+)\}")
+_SLOT = re.compile(r"\{(?:(?P<surface>[^{}:]+):)?(?P<type>[^{}:]*)\}")
 _DIGIT = re.compile(r"\\(?P<literal>#)|#")
 _CHOICE = re.compile(r"\((?P<choices>[^()]*\|[^()]*)\)")
 
@@ -75,7 +75,7 @@ class _Noise:
         self._templates = [
             template
             for template in table["templates"]
-            if {slot["type"] for slot in _SLOT.finditer(template)} <= set(types)
+            if {slot["type"] for slot in _SLOT.finditer(template)} <= {"", *types}
         ]
         self._edits: dict[str, Callable[[Segments], Segments]] = {
             "rename": self._rename,
@@ -111,8 +111,12 @@ class _Noise:
         position = 0
         for slot in _SLOT.finditer(template):
             segments.append((self._digits(template[position : slot.start()]), ""))
-            surface = slot["surface"] or self._surface(slot["type"], self._proper)
-            segments.append((self._digits(surface), slot["type"]))
+            type_ = slot["type"]
+            if type_:
+                surface = slot["surface"] or self._surface(type_, self._proper)
+            else:
+                surface = self._invent().upper()
+            segments.append((self._digits(surface), type_))
             position = slot.end()
         return [*segments, (self._digits(template[position:]), "")]
 
@@ -204,7 +208,7 @@ class _Noise:
         return segments if type_ else [*segments[:-1], (text.rstrip(" .!?"), "")]
 
     def _add_opening(self, segments: Segments) -> Segments:
-        return [(self._digits(self._random.choice(self._table["openings"])), ""), *segments]
+        return [*self._fill(self._random.choice(self._table["openings"])), *segments]
 
 
 def _segments(sentence: Sentence) -> Segments:
