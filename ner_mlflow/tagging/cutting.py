@@ -8,23 +8,17 @@ the tables below; a chunk is cut without a look at its neighbours.
 
 import re
 from collections.abc import Iterator
-from unicodedata import category
 
-MARKS = "".join(
-    chr(point) if category(chr(point - 1))[0] != "M" else f"-{chr(point)}"
-    for point in range(0x300, 0x1F000)
-    if category(chr(point))[0] == "M"
-    and (category(chr(point - 1))[0] != "M" or category(chr(point + 1))[0] != "M")
-)
-"""Combining marks, as ranges of a class; they belong to the letter or symbol before them."""
-WITHIN_WORDS = r"\u00ad\u034f\u200c\u200d\u2060-\u2064\ufeff"
-"""Characters without a glyph that do not part a word, such as the soft hyphen."""
+from .invisible import WITHIN_WORDS
+from .scripts import EMOJI_SEQUENCE, MARKS
+
 NAMES = ("TCP/IP", "PL/SQL", "GNU/Linux", "OS/2", "OS/390", "z/OS", "z/VM", "I/O", "CI/CD", "AT&T")
 """Names that are one piece although the rules would cut them."""
 _URL = r"[^\s<>\"'`|()\[\]{}&、。，；：！？「」『』（）【】《》]"
 _SEGMENT = r"[\w.@+~$-]"
 _LISTED = r"[a-z]{0,3}[A-Z0-9][\w.+#-]{0,30}"
 RULES: dict[str, str] = {
+    "emoji": EMOJI_SEQUENCE,
     "html_entity": r"&(?:[A-Za-z]\w{1,10}|\#\d{1,7}|\#x[0-9A-Fa-f]{1,6});",
     "comment": r"<!--|-->",
     "escape": r"\\\\{0,3}(?:[nrt](?![a-z])|u[0-9A-Fa-f]{4})|\x1b\[[0-9;]{0,16}[A-Za-z]",
@@ -60,8 +54,6 @@ RULES: dict[str, str] = {
     r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|%)?)",  # 2.*, C++, C#, 5%
     "contraction": r"(?<=[+#)%\"”`*\]>])['’](?:s|m|ve|re|d|ll)(?!\w)",  # `Redis`'s
     "operator": r"[<>=!~^:+*/|&-]=+|[-=]>",
-    "emoji": r"[\U0001f1e6-\U0001f1ff]{2}"
-    r"|[^\w\s](?:[<marks>\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]|\u200d[^\w\s])+",
     "mark": r"(?P<character>[^\w\s])(?P=character)*",
 }
 """Kinds of pieces in order; at each place the first that fits is the piece."""
@@ -110,12 +102,9 @@ Extents = tuple[tuple[int, int], ...]
 """The start and end of each piece of a chunk, in order."""
 
 _PLAIN_KINDS = ("word", "contraction", "operator", "mark")
-_ASCII_PIECE, _PIECE, _PLAIN_PIECE = (
-    re.compile(
-        "|".join(RULES[kind] for kind in kinds).replace(r"[\w]", word).replace("<marks>", MARKS)
-    )
-    for kinds, word in ((RULES, r"\w"), (RULES, rf"[\w{MARKS}]"), (_PLAIN_KINDS, r"\w"))
-)
+_PIECE = re.compile("|".join(RULES.values()).replace(r"[\w]", rf"[\w{MARKS}]"))
+_ASCII_PIECE = re.compile("|".join(rule for kind, rule in RULES.items() if kind != "emoji"))
+_PLAIN_PIECE = re.compile("|".join(map(RULES.__getitem__, _PLAIN_KINDS)))
 _NOT_PLAIN = re.compile(r"[/\\@<&#%_+:\x1b]|-\w+-|-->|[A-Za-z0-9]{128}")
 """Found in each ASCII chunk that needs more than the plain kinds."""
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))", re.IGNORECASE)
