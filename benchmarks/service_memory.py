@@ -37,6 +37,7 @@ DENSE_CHARACTERS = 200_000
 MARKS = "()[]{}<>.,:;!?'\"`*_-+=/\\|@#$%^&~"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
+
 def _repeat(pattern: str) -> Callable[[random.Random, int], str]:
     return lambda _, characters: (pattern * (characters // len(pattern) + 1))[:characters]
 
@@ -145,7 +146,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model.load_context(
         PythonModelContext({"model": str(arguments.folder)}, {"threads": arguments.threads})
     )
-    model.predict(None, ["Ubuntu 22.04 runs nginx."] * 256)
+    _rows(model, ["Ubuntu 22.04 runs nginx."] * 256)
     draw = random.Random(13)
     if arguments.measure == "dense":
         return {
@@ -160,6 +161,12 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return _answer(model, [texts] if arguments.measure == "request" else [[text] for text in texts])
 
 
+def _rows(model: ServedModel, texts: list[str]) -> list[list[dict[str, Any]]]:
+    predict: Callable[..., Any] = model.predict
+    rows: list[list[dict[str, Any]]] = predict(None, texts)
+    return rows
+
+
 def _answer(model: ServedModel, requests: list[list[str]]) -> dict[str, float]:
     """Send requests, all at the same time, and return seconds and bytes."""
     gc.collect()
@@ -167,12 +174,10 @@ def _answer(model: ServedModel, requests: list[list[str]]) -> dict[str, float]:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
     started = time.perf_counter()
     with ThreadPoolExecutor(len(requests)) as pool:
-        answers = list(pool.map(lambda texts: model.predict(None, texts), requests))
+        answers = list(pool.map(lambda texts: _rows(model, texts), requests))
     seconds, peak = time.perf_counter() - started, peak_rss_bytes() - before
     entities = [entity for answer in answers for row in answer for entity in row]
-    size = sum(
-        sys.getsizeof(entity) + sum(map(sys.getsizeof, entity.values())) for entity in entities
-    )
+    size = sum(sys.getsizeof(value) for entity in entities for value in (entity, *entity.values()))
     count = len(entities)
     del answers, entities
     gc.collect()

@@ -25,8 +25,12 @@ KNOWN_WORDS = 65_536
 """Largest number of words whose subwords an encoder remembers."""
 KNOWN_WORD_CHARACTERS = 64
 """Longer words (encoded data, minified code) rarely repeat and are not remembered."""
+KNOWN_WORD_SUBWORDS = 16
+"""Words of more subwords are not remembered either, so what is remembered takes 70 MB at most."""
 WORDS_AT_ONCE = 256
 """New words that the tokenizer gets in one sequence."""
+CHARACTERS_AT_ONCE = 16_384
+"""Characters that the tokenizer gets in one call; it takes some 500 bytes for each of them."""
 LONGEST_ENCODED = 1024
 """Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
 NO_PREFIX_SPACE = {"add_prefix_space": False, "prepend_scheme": "never"}
@@ -156,7 +160,7 @@ class WordEncoder:
                 [
                     word_casing
                     for word, size in zip(words, sizes, strict=True)
-                    for word_casing in (casing(word),) * size
+                    for word_casing in (casing(word[:LONGEST_ENCODED]),) * size
                 ]
                 if self._casing_embeddings
                 else []
@@ -182,7 +186,9 @@ class WordEncoder:
             return remembered
         fresh = self._tokenize(missing)
         short = {
-            word: pieces for word, pieces in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS
+            word: pieces
+            for word, pieces in fresh.items()
+            if len(word) <= KNOWN_WORD_CHARACTERS and len(pieces) <= KNOWN_WORD_SUBWORDS
         }
         if len(cache) + len(short) > KNOWN_WORDS:
             cache = {}
@@ -205,25 +211,24 @@ class WordEncoder:
         self, tokenizer: Tokenizer, texts: Sequence[str], words: Sequence[str]
     ) -> dict[str, tuple[int, ...]]:
         """Return the subwords of each text under the word that it stands for."""
-        texts = [text[:LONGEST_ENCODED] for text in texts]
-        parts = [
-            texts[first : first + WORDS_AT_ONCE] for first in range(0, len(texts), WORDS_AT_ONCE)
-        ]
-        if len(parts) == 1:  # encode_batch would wake the tokenizer's threads
-            encodings = [tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)]
-        else:
-            encodings = tokenizer.encode_batch(
-                parts, is_pretokenized=True, add_special_tokens=False
-            )
         pieces: list[list[int]] = []
-        for part, encoding in zip(parts, encodings, strict=True):
-            of_part: list[list[int]] = [[] for _ in part]
-            for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
-                assert position is not None  # only special tokens belong to no word
-                of_part[position].append(id_)
-            pieces += of_part
+        for sequences in _calls([text[:LONGEST_ENCODED] for text in texts]):
+            if len(sequences) == 1:  # encode_batch would wake the tokenizer's threads
+                encodings = [
+                    tokenizer.encode(sequences[0], is_pretokenized=True, add_special_tokens=False)
+                ]
+            else:
+                encodings = tokenizer.encode_batch(
+                    sequences, is_pretokenized=True, add_special_tokens=False
+                )
+            for sequence, encoding in zip(sequences, encodings, strict=True):
+                of_sequence: list[list[int]] = [[] for _ in sequence]
+                for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
+                    assert position is not None  # only special tokens belong to no word
+                    of_sequence[position].append(id_)
+                pieces += [of_word[: self._budget] for of_word in of_sequence]
         return {
-            word: tuple((piece or [self._unknown_id])[: self._budget])
+            word: tuple(piece or [self._unknown_id])
             for word, piece in zip(words, pieces, strict=True)
         }
 
@@ -311,6 +316,19 @@ class WordEncoder:
             np.array(starts, dtype=np.int64),
             casings,
         )
+
+
+def _calls(texts: Sequence[str]) -> Iterator[list[list[str]]]:
+    """Yield the sequences of each call of a tokenizer."""
+    first, characters = 0, 0
+    for index, text in enumerate([*texts, ""]):
+        characters += len(text)
+        if first < index and (characters > CHARACTERS_AT_ONCE or index == len(texts)):
+            yield [
+                list(texts[start : min(start + WORDS_AT_ONCE, index)])
+                for start in range(first, index, WORDS_AT_ONCE)
+            ]
+            first, characters = index, len(text)
 
 
 def _without_prefix_space(tokenizer: Tokenizer) -> Tokenizer:

@@ -5,9 +5,10 @@ for the ends of sentences are the tables below.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .cutting import cut
+from .cutting import LONGEST_CUT, cut
 from .joining import GLUE
 
 AFTER_STOP = frozenset("\"'”’»`)]}")
@@ -62,31 +63,51 @@ def encodable(text: str) -> str:
 
 
 def split_sentences(text: str) -> list[Words]:
-    """Return the sentences of a text; none is empty, and white space belongs to no word.
+    """Return the sentences of a text, as :func:`sentences_of` yields them."""
+    return list(sentences_of(text))
+
+
+def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
+    """Yield the sentences of a text; none is empty, and white space belongs to no word.
 
     A sentence ends at a blank line, and at a line break unless the next line begins in lower case
     (a wrapped line). It also ends after a full stop, question mark or exclamation mark, unless the
     next word begins in lower case or the full stop belongs to an abbreviation.
+
+    Args:
+        text: of any length; halves of surrogate pairs are replaced as by :func:`encodable`.
+        longest: characters of a word that are kept; its offsets are those of the whole word. None:
+            all of them.
     """
-    sentences: list[Words] = []
     current = Words([], [], [])
+    must_encode = not text.isascii() and _LONE_SURROGATE.search(text) is not None
     for chunk in _CHUNK.finditer(text):
-        begin, word = chunk.start(), chunk.group()
+        begin, chunk_end = chunk.span()
         texts, starts, ends = current
         if texts and (len(texts) >= MOST_PIECES or _breaks(text, current, begin)):
-            sentences.append(current)
+            yield current
             current = Words([], [], [])
             texts, starts, ends = current
-        if word.isalnum() and word.isascii():
-            texts.append(word)
+        if longest and chunk_end - begin > max(LONGEST_CUT, longest):  # one word; not copied whole
+            word = text[begin : begin + longest]
+            texts.append(encodable(word) if must_encode else word)
             starts.append(begin)
-            ends.append(chunk.end())
+            ends.append(chunk_end)
+            continue
+        word = chunk.group()
+        if must_encode:
+            word = encodable(word)
+        if word.isalnum() and word.isascii():
+            texts.append(word[:longest])
+            starts.append(begin)
+            ends.append(chunk_end)
             continue
         for start, end in cut(word):
-            texts.append(word[start:end])
+            texts.append(word[start:end][:longest])
             starts.append(begin + start)
             ends.append(begin + end)
-    return [*sentences, current] if current.texts else sentences
+    if current.texts:
+        yield current
 
 
 def pieces_of(words: Words) -> list[str]:
