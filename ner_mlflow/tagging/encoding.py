@@ -22,8 +22,12 @@ KNOWN_WORDS = 65_536
 """Largest number of words whose subwords an encoder remembers."""
 KNOWN_WORD_CHARACTERS = 64
 """Longer words (encoded data, minified code) rarely repeat and are not remembered."""
+KNOWN_WORD_SUBWORDS = 16
+"""Words of more subwords are not remembered either, so what is remembered takes 70 MB at most."""
 WORDS_AT_ONCE = 256
 """New words that the tokenizer gets in one sequence."""
+CHARACTERS_AT_ONCE = 16_384
+"""Characters that the tokenizer gets in one call; it takes some 500 bytes for each of them."""
 LONGEST_ENCODED = 1024
 """Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
 OVERLAP = 0.25
@@ -150,7 +154,7 @@ class WordEncoder:
                 [
                     word_casing
                     for word, size in zip(words, sizes, strict=True)
-                    for word_casing in (casing(word),) * size
+                    for word_casing in (casing(word[:LONGEST_ENCODED]),) * size
                 ]
                 if self._casing_embeddings
                 else []
@@ -176,7 +180,9 @@ class WordEncoder:
             return remembered
         fresh = self._tokenize(missing)
         short = {
-            word: pieces for word, pieces in fresh.items() if len(word) <= KNOWN_WORD_CHARACTERS
+            word: pieces
+            for word, pieces in fresh.items()
+            if len(word) <= KNOWN_WORD_CHARACTERS and len(pieces) <= KNOWN_WORD_SUBWORDS
         }
         if len(cache) + len(short) > KNOWN_WORDS:
             cache = {}
@@ -186,27 +192,26 @@ class WordEncoder:
         return remembered | fresh
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        texts = [word[:LONGEST_ENCODED] for word in words]
-        parts = [
-            texts[first : first + WORDS_AT_ONCE] for first in range(0, len(texts), WORDS_AT_ONCE)
-        ]
-        if len(parts) == 1:  # encode_batch would wake the tokenizer's threads
-            encodings = [
-                self._tokenizer.encode(parts[0], is_pretokenized=True, add_special_tokens=False)
-            ]
-        else:
-            encodings = self._tokenizer.encode_batch(
-                parts, is_pretokenized=True, add_special_tokens=False
-            )
         pieces: list[list[int]] = []
-        for part, encoding in zip(parts, encodings, strict=True):
-            of_part: list[list[int]] = [[] for _ in part]
-            for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
-                assert position is not None  # only special tokens belong to no word
-                of_part[position].append(id_)
-            pieces += of_part
+        for sequences in _calls([word[:LONGEST_ENCODED] for word in words]):
+            if len(sequences) == 1:  # encode_batch would wake the tokenizer's threads
+                encodings = [
+                    self._tokenizer.encode(
+                        sequences[0], is_pretokenized=True, add_special_tokens=False
+                    )
+                ]
+            else:
+                encodings = self._tokenizer.encode_batch(
+                    sequences, is_pretokenized=True, add_special_tokens=False
+                )
+            for sequence, encoding in zip(sequences, encodings, strict=True):
+                of_sequence: list[list[int]] = [[] for _ in sequence]
+                for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
+                    assert position is not None  # only special tokens belong to no word
+                    of_sequence[position].append(id_)
+                pieces += [of_word[: self._budget] for of_word in of_sequence]
         return {
-            word: tuple((piece or [self._unknown_id])[: self._budget])
+            word: tuple(piece or [self._unknown_id])
             for word, piece in zip(words, pieces, strict=True)
         }
 
@@ -294,6 +299,19 @@ class WordEncoder:
             np.array(starts, dtype=np.int64),
             casings,
         )
+
+
+def _calls(texts: Sequence[str]) -> Iterator[list[list[str]]]:
+    """Yield the sequences of each call of a tokenizer."""
+    first, characters = 0, 0
+    for index, text in enumerate([*texts, ""]):
+        characters += len(text)
+        if first < index and (characters > CHARACTERS_AT_ONCE or index == len(texts)):
+            yield [
+                list(texts[start : min(start + WORDS_AT_ONCE, index)])
+                for start in range(first, index, WORDS_AT_ONCE)
+            ]
+            first, characters = index, len(text)
 
 
 def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:

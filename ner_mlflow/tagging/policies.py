@@ -1,31 +1,14 @@
 """Decide which answers stand in code, stack traces, URLs, paths and mail addresses."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Literal
 
-from .regions import KINDS, find_regions
+from .regions import KINDS, Region, find_regions
 
 Policy = Literal["tag", "errors_only", "skip"]
 """What becomes of entities in a kind of region: all are answers, those of error types, or none."""
-
-
-class Span(Protocol):
-    """An entity of a text, in code points."""
-
-    @property
-    def start(self) -> int:
-        """Return the offset of the first character."""
-
-    @property
-    def end(self) -> int:
-        """Return the offset after the last character."""
-
-    @property
-    def label(self) -> str:
-        """Return the type."""
-
-
-AnySpan = TypeVar("AnySpan", bound=Span)
 
 
 class RegionPolicies:
@@ -41,26 +24,37 @@ class RegionPolicies:
         self._error_types = frozenset(error_types)
         self._is_idle = all(policy == "tag" for policy in self._policies.values())
 
-    def select(self, text: str, entities: Sequence[AnySpan]) -> list[AnySpan]:
-        """Return the entities of a text that its regions let through, in order."""
-        if self._is_idle or not entities:
-            return list(entities)
-        regions = find_regions(text)
-        if not regions:
-            return list(entities)
-        selected: list[AnySpan] = []
-        number = 0
-        for entity in entities:
-            while number < len(regions) and regions[number].end <= entity.start:
-                number += 1
-            touched = number
-            while touched < len(regions) and regions[touched].start < entity.end:
-                policy = self._policies[regions[touched].kind]
-                if policy == "skip" or (
-                    policy == "errors_only" and entity.label not in self._error_types
-                ):
-                    break
-                touched += 1
-            else:
-                selected.append(entity)
-        return selected
+    def allow(self, regions: "TextRegions", start: int, end: int, label: str) -> bool:
+        """Return whether the regions of a text let an entity through.
+
+        Args:
+            regions: those of the text.
+            start: offset of the entity's first character, in code points.
+            end: offset after its last character.
+            label: its type.
+        """
+        return self._is_idle or not any(
+            self._policies[region.kind] == "skip"
+            or (self._policies[region.kind] == "errors_only" and label not in self._error_types)
+            for region in regions.overlapping(start, end)
+        )
+
+
+class TextRegions:
+    """The regions of a text, which are looked for when they are first needed."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def overlapping(self, start: int, end: int) -> list[Region]:
+        """Return the regions that share a character with ``start`` up to ``end``."""
+        regions, ends = self._found
+        first = last = bisect_right(ends, start)
+        while last < len(regions) and regions[last].start < end:
+            last += 1
+        return regions[first:last]
+
+    @cached_property
+    def _found(self) -> tuple[list[Region], list[int]]:
+        regions = find_regions(self._text)
+        return regions, [region.end for region in regions]

@@ -2,12 +2,12 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
-from typing import Any, NamedTuple
+from threading import BoundedSemaphore, Lock
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -19,9 +19,10 @@ from ..errors import ModelError
 from .encoding import Inputs
 from .iob2 import to_entities
 from .pending import Pending
-from .policies import RegionPolicies
+from .policies import RegionPolicies, TextRegions
 from .tagger import Forward, Tagger, TaggerSpec
-from .words import encodable, split_sentences
+from .turns import Turns
+from .words import Words, sentences_of
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -35,13 +36,20 @@ The fused kernel takes nine times as long as the layer norm alone: a quarter of 
 model.
 """
 PART_CHARACTERS = 65_536
-"""A part of a stream of texts is complete once it has this many characters."""
+"""A part of a stream of texts is complete once its texts have this many characters."""
 FIRST_PART_TEXTS = 128
 """Most texts of the first part; few, so that the cores soon have work. The limit then doubles."""
 PART_TEXTS = 1024
 """Most texts of any part."""
+LONGEST_PART_PIECES = 16_384
+"""A part ends within a text once it has this many pieces; a part takes some 500 bytes for each."""
+LONGEST_PART_CHARACTERS = 2 * PART_CHARACTERS
+"""A part also ends within a text once its sentences have this many characters."""
 PARTS_AHEAD = 2
 """Parts that are started before the answers of the first are awaited."""
+PARTS_IN_WORK = 16
+"""Parts that the callers of a service have in work at once; one for each core if that is more."""
+Answer = TypeVar("Answer")
 
 
 class TextEntity(NamedTuple):
@@ -89,11 +97,19 @@ def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxrunti
     )
 
 
-def onnx_forward(session: onnxruntime.InferenceSession) -> Forward:
-    """Return the forward function of a session."""
+def onnx_forward(session: onnxruntime.InferenceSession, at_once: int = 0) -> Forward:
+    """Return the forward function of a session.
+
+    Args:
+        session: the model's session.
+        at_once: threads that may run the session at the same time, as each needs memory that the
+            session keeps; 0: one for each core.
+    """
+    running = BoundedSemaphore(at_once or usable_cpus())
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
+        with running:
+            logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
         return logits
 
     return forward
@@ -156,11 +172,16 @@ def load_tagger(
 
 
 class EntityRecognizer:
-    """A tagger for texts of any length, which it reads sentence by sentence."""
+    """A tagger for texts of any length, which it reads sentence by sentence.
+
+    Its memory does not grow with the texts, whatever they hold and however many threads call it at
+    once; only the answers do.
+    """
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
         self._policies = RegionPolicies(tagger.spec.region_policies, tagger.spec.error_types)
+        self._turns = Turns(max(PARTS_IN_WORK, usable_cpus()))
 
     def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
         """Yield the entities of each text, in order.
@@ -168,55 +189,198 @@ class EntityRecognizer:
         The texts are read a few parts ahead of the answers: one part is split into words while
         another is tagged. A stream of any length needs the memory of these parts only.
         """
-        pending: deque[Pending[list[list[TextEntity]]]] = deque()
-        for part in _parts(texts):
-            pending.append(self._begin(part))
+        pending: deque[_PendingPart[TextEntity]] = deque()
+        begun: list[TextEntity] = []
+        for part in self._parts(texts):
+            pending.append(self._begin(part, TextEntity))
             if len(pending) > PARTS_AHEAD:
-                yield from pending.popleft().result()
+                yield from _finish(pending.popleft(), begun)
         while pending:
-            yield from pending.popleft().result()
+            yield from _finish(pending.popleft(), begun)
 
     def recognize_rows(self, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
-        """Return the same entities as plain dicts, as served."""
-        return [[entity._asdict() for entity in entities] for entities in self.recognize(texts)]
+        """Return the same entities as plain dicts, as served.
 
-    def _begin(self, texts: Sequence[str]) -> Pending[list[list[TextEntity]]]:
-        split_texts = [split_sentences(encodable(text)) for text in texts]
-        sentences = [sentence for sentences in split_texts for sentence in sentences]
-        owners = [index for index, sentences in enumerate(split_texts) for _ in sentences]
-        tagging = self._tagger.begin([sentence.texts for sentence in sentences], owners)
+        Callers in many threads take turns, so that all together hold a few parts of their texts.
+        """
+        rows: list[list[dict[str, Any]]] = []
+        pending: deque[_PendingPart[dict[str, Any]]] = deque()
+        begun: list[dict[str, Any]] = []
+        parts = self._parts(texts)
+        turns = 0
+        try:
+            while True:
+                # A caller that holds a turn does not wait for another, but finishes what it has.
+                if not pending:
+                    self._turns.take()
+                elif len(pending) > PARTS_AHEAD or not self._turns.take_if_free():
+                    rows += _finish(pending.popleft(), begun)
+                    self._turns.give_back()
+                    turns -= 1
+                    continue
+                turns += 1
+                part = next(parts, None)
+                if part is None:
+                    break
+                pending.append(self._begin(part, _row))
+            while pending:
+                rows += _finish(pending.popleft(), begun)
+        finally:
+            for _ in range(turns):
+                self._turns.give_back()
+        return rows
 
-        def entities() -> list[list[TextEntity]]:
-            by_text: list[list[TextEntity]] = [[] for _ in texts]
-            for owner, sentence, tagged in zip(owners, sentences, tagging.result(), strict=True):
+    def _parts(self, texts: Iterable[str]) -> Iterator["_Part"]:
+        """Yield the parts of a stream of texts; each begins where another answer cannot change."""
+        part = _Part()
+        characters, limit = 0, FIRST_PART_TEXTS
+        for text in texts:
+            part.texts.append(text)
+            part.regions.append(TextRegions(text))
+            for words in sentences_of(text):
+                if part.is_full:
+                    first = settled = len(part.sentences)
+                    if part.owners[-1] == len(part.texts) - 1:  # it has sentences of this text
+                        first, settled = self._tagger.settled(part.sentences, part.owners)
+                    if settled > part.first:
+                        rest = part.split(first, settled)
+                        yield part
+                        part, characters = rest, 0
+                part.add(words)
+            characters += len(text)
+            if characters >= PART_CHARACTERS or len(part.texts) >= limit:
+                yield part
+                part, characters, limit = _Part(), 0, min(PART_TEXTS, 2 * limit)
+        if part.texts:
+            yield part
+
+    def _begin(
+        self, part: "_Part", answer: Callable[[str, str, int, int, float], Answer]
+    ) -> "_PendingPart[Answer]":
+        tagging = self._tagger.begin(part.sentences, part.owners, part.wanted)
+        owners, offsets = part.owners[part.wanted], part.offsets[part.wanted]
+        texts, regions = part.texts, part.regions
+
+        def answers() -> list[list[Answer]]:
+            by_text: list[list[Answer]] = [[] for _ in texts]
+            surfaces: dict[str, str] = {}  # equal ones share their memory
+            for owner, (starts, ends), tagged in zip(
+                owners, offsets, tagging.result(), strict=True
+            ):
                 for entity in to_entities(tagged.tags):
-                    start, end = sentence.starts[entity.start], sentence.ends[entity.end - 1]
+                    start, end = starts[entity.start], ends[entity.end - 1]
+                    if not self._policies.allow(regions[owner], start, end, entity.type):
+                        continue
+                    surface = texts[owner][start:end]
                     score = float(tagged.probabilities[entity.start : entity.end].mean())
                     by_text[owner].append(
-                        TextEntity(texts[owner][start:end], entity.type, start, end, score)
+                        answer(
+                            surfaces.setdefault(surface, surface), entity.type, start, end, score
+                        )
                     )
-            return [
-                self._policies.select(text, entities)
-                for text, entities in zip(texts, by_text, strict=True)
-            ]
+            return by_text
 
-        return Pending(entities)
+        return _PendingPart(Pending(answers), part.goes_on)
+
+
+class _Part:
+    """Consecutive sentences of one or more texts.
+
+    Attributes:
+        texts: the texts; the first may have begun in the part before.
+        regions: the regions of each text.
+        sentences: their pieces.
+        owners: the index of each sentence's text.
+        offsets: the start and the end of each piece in its text.
+        first: index of the first sentence that this part answers; those before are its context.
+        last: index after the last one that it answers; None: all others.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.regions: list[TextRegions] = []
+        self.sentences: list[list[str]] = []
+        self.owners: list[int] = []
+        self.offsets: list[tuple[list[int], list[int]]] = []
+        self.first = 0
+        self.last: int | None = None
+        self._pieces = 0
+        self._characters = 0
+
+    @property
+    def wanted(self) -> slice:
+        """Return the sentences that this part answers."""
+        return slice(self.first, self.last)
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether the next part answers more of the last text."""
+        return self.last is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the part has as many pieces or characters as it may have."""
+        return self._pieces >= LONGEST_PART_PIECES or self._characters >= LONGEST_PART_CHARACTERS
+
+    def add(self, words: Words) -> None:
+        """Add a sentence of the last text."""
+        self.sentences.append(words.texts)
+        self.owners.append(len(self.texts) - 1)
+        self.offsets.append((words.starts, words.ends))
+        self._pieces += len(words.starts)
+        self._characters += words.ends[-1] - words.starts[0]
+
+    def split(self, first: int, settled: int) -> "_Part":
+        """End this part within its last text and return the next part.
+
+        Args:
+            first: index of the first sentence that the next part has, if only as context; it is one
+                of the last text.
+            settled: index of the first sentence that the next part answers.
+        """
+        rest = _Part()
+        self.last = settled
+        rest.first = settled - first
+        rest.texts, rest.regions = self.texts[-1:], self.regions[-1:]
+        rest.sentences = self.sentences[first:]
+        rest.owners = [0] * len(rest.sentences)
+        rest.offsets = self.offsets[first:]
+        rest._pieces = sum(map(len, rest.sentences))
+        rest._characters = sum(ends[-1] - starts[0] for starts, ends in rest.offsets)
+        return rest
+
+
+class _PendingPart(NamedTuple, Generic[Answer]):
+    """The entities of each text of a part, and whether the last text goes on in the next part."""
+
+    answers: Pending[list[list[Answer]]]
+    goes_on: bool
+
+
+def _finish(part: _PendingPart[Answer], begun: list[Answer]) -> list[list[Answer]]:
+    """Return the entities of the texts that end in a part.
+
+    Args:
+        part: the part.
+        begun: the entities of its first text in the parts before; afterwards those of its last text
+            if that goes on.
+    """
+    answers = part.answers.result()
+    begun += answers[0]
+    if part.goes_on and len(answers) == 1:
+        return []
+    answers[0] = begun.copy()
+    begun.clear()
+    if part.goes_on:
+        begun += answers.pop()
+    return answers
+
+
+def _row(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
+    return {"text": text, "label": label, "start": start, "end": end, "score": score}
 
 
 def _default_threads() -> int:
     """Return 0, ONNX Runtime's own choice, unless this process may not use all CPUs."""
     usable = usable_cpus()
     return usable if usable < (os.cpu_count() or usable) else 0
-
-
-def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
-    part: list[str] = []
-    characters, limit = 0, FIRST_PART_TEXTS
-    for text in texts:
-        part.append(text)
-        characters += len(text)
-        if characters >= PART_CHARACTERS or len(part) >= limit:
-            yield part
-            part, characters, limit = [], 0, min(PART_TEXTS, 2 * limit)
-    if part:
-        yield part

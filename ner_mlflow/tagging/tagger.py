@@ -27,6 +27,7 @@ from .policies import Policy
 
 Forward = Callable[[Inputs], NDArray[np.float32]]
 """A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,10 @@ class Tagger:
         ]
 
     def begin(
-        self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
+        self,
+        sentences: Sequence[Sequence[str]],
+        documents: Sequence[Hashable] | None = None,
+        wanted: slice = ALL,
     ) -> Pending[list[Tagged]]:
         """Start to tag pieces and return before workers have finished.
 
@@ -217,9 +221,42 @@ class Tagger:
         Args:
             sentences: as in :meth:`log_probabilities`.
             documents: as in :meth:`log_probabilities`.
+            wanted: the sentences to tag, without a step; the others are seen only as their context.
         """
-        finish = self._begin_scores(sentences, documents)
+        finish = self._begin_scores(sentences, documents, wanted)
         return Pending(lambda: self._decode(finish()))
+
+    def settled(
+        self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable]
+    ) -> tuple[int, int]:
+        """Say where the sentences of a stream can be parted without a change of any answer.
+
+        Args:
+            sentences: the stream's sentences so far.
+            documents: the document of each; more sentences of the last one may follow.
+
+        Returns:
+            ``first, settled``: sentences that may follow change nothing for those before
+            ``settled``; the next part begins with sentence ``first``, and those from ``first`` up
+            to ``settled`` are only the context of the others.
+        """
+        if self.spec.context_subwords:
+            settled = self._before(len(sentences), sentences, documents)
+            return self._before(settled, sentences, documents), settled
+        if self.spec.passage_sentences == 1:
+            return len(sentences), len(sentences)
+        last = max(group.start for group in self._passages(sentences, documents))
+        return last, last
+
+    def _before(
+        self, end: int, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable]
+    ) -> int:
+        """Return the first of the sentences of the last document that ``end`` has as context."""
+        first, missing = end, self.spec.context_subwords  # a piece has at least one subword
+        while first and missing > 0 and documents[first - 1] == documents[-1]:
+            first -= 1
+            missing -= len(sentences[first])
+        return first
 
     def _decode(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
         ids = self._decoder.decode_all(scores)
@@ -248,27 +285,19 @@ class Tagger:
                 ids[words] = self._outside
 
     def _begin_scores(
-        self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
+        self,
+        sentences: Sequence[Sequence[str]],
+        documents: Sequence[Hashable] | None,
+        wanted: slice = ALL,
     ) -> Callable[[], list[NDArray[np.float32]]]:
         """Start to score, and return a function that waits for the scores.
 
         A score is the log-probability of a piece's label when the piece is taken by itself.
         """
         if self.spec.context_subwords:
-            return self._begin_batches(sentences, documents)
-        most_sentences = self.spec.passage_sentences
-        groups = (
-            [range(index, index + 1) for index in range(len(sentences))]
-            if most_sentences == 1
-            else list(
-                passages(
-                    list(map(len, sentences)),
-                    documents,
-                    most_sentences,
-                    passage_pieces(self.spec.max_length),
-                )
-            )
-        )
+            return self._begin_batches(sentences, documents, wanted)
+        sentences = sentences[wanted]
+        groups = self._passages(sentences, documents and documents[wanted])
         # Tickets and logs repeat boilerplate, which is scored once.
         positions: dict[tuple[str, ...], int] = {}
         indices = [
@@ -277,11 +306,11 @@ class Tagger:
             )
             for group in groups
         ]
-        finish = self._begin_batches(list(positions), None)
+        finish = self._begin_batches(list(positions), None, ALL)
 
         def repeat() -> list[NDArray[np.float32]]:
             scores = finish()
-            if most_sentences == 1:
+            if self.spec.passage_sentences == 1:
                 return [scores[index] for index in indices]
             return [
                 part
@@ -291,10 +320,26 @@ class Tagger:
 
         return repeat
 
-    def _begin_batches(
+    def _passages(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None
+    ) -> list[range]:
+        most_sentences = self.spec.passage_sentences
+        if most_sentences == 1:
+            return [range(index, index + 1) for index in range(len(sentences))]
+        lengths = list(map(len, sentences))
+        most_pieces = passage_pieces(self.spec.max_length)
+        return list(passages(lengths, documents, most_sentences, most_pieces))
+
+    def _begin_batches(
+        self,
+        sentences: Sequence[Sequence[str]],
+        documents: Sequence[Hashable] | None,
+        wanted: slice,
     ) -> Callable[[], list[NDArray[np.float32]]]:
         windows = self._encoder.windows(sentences, documents)
+        tagged = range(len(sentences))[wanted]
+        if len(tagged) < len(sentences):
+            windows = [window for window in windows if window.sentence in tagged]
         parts = list(batches(windows, self._batch_subwords))
         work = [partial(self._score_batch, [windows[index] for index in part]) for part in parts]
         futures: list[Future[list[NDArray[np.float32]]]] = []
@@ -304,6 +349,8 @@ class Tagger:
         else:
             computed = [batch(self._forward) for batch in work]
 
+        lengths = list(map(len, sentences))
+
         def collect() -> list[NDArray[np.float32]]:
             by_part = [future.result() for future in futures] or computed
             scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(
@@ -312,9 +359,7 @@ class Tagger:
             for part, values in zip(parts, by_part, strict=True):
                 for index, window_scores in zip(part, values, strict=True):
                     scores[index] = window_scores
-            return merge(
-                windows, scores, [len(sentence) for sentence in sentences], len(self.labels)
-            )
+            return merge(windows, scores, lengths, len(self.labels))[wanted]
 
         return collect
 

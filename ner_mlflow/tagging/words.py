@@ -5,6 +5,7 @@ for the ends of sentences are the tables below.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .cutting import CHUNK, cut
@@ -61,18 +62,26 @@ def encodable(text: str) -> str:
 
 
 def split_sentences(text: str) -> list[Words]:
-    """Return the sentences of a text; none is empty, and white space belongs to no word.
+    """Return the sentences of a text, as :func:`sentences_of` yields them."""
+    return list(sentences_of(text))
+
+
+def sentences_of(text: str) -> Iterator[Words]:
+    """Yield the sentences of a text; none is empty, and white space belongs to no word.
 
     A sentence ends at a blank line, and at a line break unless the next line begins in lower case
     (a wrapped line). It also ends after a full stop, question mark or exclamation mark, unless the
     next word begins in lower case or the full stop belongs to an abbreviation.
+
+    Args:
+        text: of any length; halves of surrogate pairs are replaced as by :func:`encodable`.
     """
-    sentences: list[Words] = []
+    must_encode = not text.isascii() and _LONE_SURROGATE.search(text) is not None
     current = Words([], [], [])
     texts, starts, ends = current
     for chunk in CHUNK.finditer(text):
         word = chunk.group()
-        begin, end = chunk.span()
+        begin, chunk_end = chunk.span()
         if (
             texts
             and (
@@ -84,19 +93,22 @@ def split_sentences(text: str) -> list[Words]:
                 )
             )
         ):
-            sentences.append(current)
+            yield current
             current = Words([], [], [])
             texts, starts, ends = current
+        if must_encode:
+            word = encodable(word)
         if word.isalnum() and word.isascii():
             texts.append(word)
             starts.append(begin)
-            ends.append(end)
+            ends.append(chunk_end)
             continue
         for start, end in cut(word):
             texts.append(word[start:end])
             starts.append(begin + start)
             ends.append(begin + end)
-    return [*sentences, current] if texts else sentences
+    if texts:
+        yield current
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
