@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from .invisible import WITHIN_WORDS
-from .scripts import EMOJI_SEQUENCE, MARKS
+from .scripts import EMOJI_SEQUENCE, MARKS, is_unspaced, split_scripts
 
 NAMES = ("TCP/IP", "PL/SQL", "GNU/Linux", "OS/2", "OS/390", "z/OS", "z/VM", "I/O", "CI/CD", "AT&T")
 """Names that are one piece although the rules would cut them."""
@@ -117,8 +117,8 @@ _known: dict[str, Extents] = {}
 def cut(chunk: str) -> Extents:
     """Return the pieces of a chunk, which holds no white space.
 
-    A piece that is cut again stays whole, and so does a chunk without letters and digits. Takes
-    time linear in the chunk.
+    Hidden characters between pieces belong to none (:mod:`.invisible`). A piece that is cut again
+    stays whole, and so does a chunk without letters and digits. Takes time linear in the chunk.
     """
     extents = _known.get(chunk)
     if extents is None:
@@ -137,6 +137,21 @@ def cut(chunk: str) -> Extents:
 
 
 def _cut(chunk: str) -> list[tuple[int, int]]:
+    if chunk.isascii():
+        return _cut_script(chunk)
+    extents: list[tuple[int, int]] = []
+    for begin, stop in split_scripts(chunk):
+        if is_unspaced(chunk[begin:stop]):
+            extents.append((begin, stop))
+        else:
+            extents += [
+                (begin + start, begin + end) for start, end in _cut_script(chunk[begin:stop])
+            ]
+    return extents
+
+
+def _cut_script(chunk: str) -> list[tuple[int, int]]:
+    """Cut a chunk, or a part of one, of scripts with blanks between words."""
     if not _ALPHANUMERIC.search(chunk) or CONTRACTION.fullmatch(chunk):
         return [(0, len(chunk))]
     pattern = _PIECE

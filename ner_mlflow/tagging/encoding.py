@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from .casing import casing
+from .invisible import visible
 
 Inputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder by name, each of shape (batch, length)."""
@@ -193,7 +194,7 @@ class WordEncoder:
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
         pieces: list[list[int]] = []
-        for sequences in _calls([word[:LONGEST_ENCODED] for word in words]):
+        for sequences in _calls([visible(word[:LONGEST_ENCODED]) for word in words]):
             if len(sequences) == 1:  # encode_batch would wake the tokenizer's threads
                 encodings = [
                     self._tokenizer.encode(

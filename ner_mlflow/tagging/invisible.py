@@ -34,17 +34,19 @@ SIGNS = r"\u102b-\u103e\u17b6-\u17d3\ua9b3-\ua9c0"
 """Letters and signs of Myanmar, Khmer and Javanese; a joiner can stand before a sign."""
 VIRAMAS = r"\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
 """Signs after which a joiner can end a word."""
-SELECTED = rf"{EMOJI}{HAN}\u3030\u303d\u3297\u3299#*0-9"
+SELECTED = rf"{EMOJI}{HAN}\u3030\u303d\u3297\u3299"
 """Characters whose look a variation selector changes."""
 WITHOUT_GLYPH = rf"{HIDDEN}\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 """All characters of this module's concern, hidden or not."""
 
 _JOINER = (
-    rf"(?:(?:(?<=[{JOINING}{EMOJI}])|(?<=[{EMOJI}]\ufe0f))[\u200c\u200d](?=[{JOINING}{EMOJI}])"
-    rf"|(?<=[{VIRAMAS}])[\u200c\u200d]|(?<=[{SIGNED}])[\u200c\u200d](?=[{SIGNS}]))"
+    rf"(?:(?<=[{JOINING}])[\u200c\u200d](?=[{JOINING}])|(?<=[{VIRAMAS}])[\u200c\u200d]"
+    rf"|(?:(?<=[{EMOJI}])|(?<=[{EMOJI}]\ufe0f))\u200d(?=[{EMOJI}])"
+    rf"|(?<=[{SIGNED}])[\u200c\u200d](?=[{SIGNS}]))"
 )
 HIDDEN_RUN = (
-    rf"(?:[{HIDDEN}]|(?!{_JOINER})[\u200c\u200d]|(?<![{SELECTED}])[\ufe00-\ufe0f]"
+    rf"(?:[{HIDDEN}]|(?!{_JOINER})[\u200c\u200d]"
+    rf"|(?<![{SELECTED}])(?!(?<=[#*0-9])\ufe0f\u20e3)[\ufe00-\ufe0f]"
     rf"|(?<![{HAN}])[\U000e0100-\U000e01ef]"
     r"|(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0020-\U000e007f]++)++"
 )

@@ -8,6 +8,7 @@ it serves. The rules are the tables below.
 from collections.abc import Sequence
 
 from .cutting import CONTRACTION, cut
+from .scripts import written_together
 
 CLOSING = frozenset([*".,;:!?…)]}%’”»", "...", "!!", "??"])
 """Words that stand at the end of the word before them."""
@@ -37,6 +38,7 @@ def glued(words: Sequence[str]) -> list[bool]:
     flags: list[bool] = []
     open_quotes: set[str] = set()
     after_opening = True
+    previous = ""
     for word in words:
         opens = word in OPENING
         closes = word in CLOSING
@@ -44,8 +46,11 @@ def glued(words: Sequence[str]) -> list[bool]:
             closes = word in open_quotes
             opens = not closes
             open_quotes ^= {word}
-        flags.append(bool(flags) and (after_opening or closes or _continues(word)))
-        after_opening = opens
+        flags.append(
+            bool(flags)
+            and (after_opening or closes or _continues(word) or written_together(previous, word))
+        )
+        previous, after_opening = word, opens
     return flags
 
 

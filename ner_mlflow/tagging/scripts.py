@@ -64,9 +64,6 @@ CLOSELY_SET = frozenset("。！？｡")
 AFTER_STOP = frozenset("」』）】》〉］｝〕〗｣＂＇")
 """Closing marks, which may follow the mark that ends a sentence."""
 
-Extents = tuple[tuple[int, int], ...]
-"""The start and end of each piece of a chunk, in order."""
-
 
 def _ranges(points: Iterable[int]) -> Iterator[str]:
     """Yield the parts of a class of `re`, one for each run of code points."""
@@ -96,7 +93,7 @@ MARKS = _members([(0x300, 0x1EFFF)], "M")
 """Combining marks of all scripts; they stay with the letter before them."""
 EMOJI_SEQUENCE = (
     rf"(?:[{EMOJI}\u3030\u303d](?:[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff]|\u200d[{EMOJI}]"
-    r"|[\U000e0020-\U000e007f])++|[\U0001f1e6-\U0001f1ff]{2}|[0-9#*](?:\ufe0f\u20e3?|\u20e3))"
+    r"|[\U000e0020-\U000e007f])++|[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3)"
 )
 """An emoji of more than one code point."""
 
@@ -104,38 +101,45 @@ _LETTERS = LOGOGRAPHS + _members(SYLLABIC, "LSC")
 _SIGNS = _members(SYLLABIC, "M")
 _PUNCTUATION = WIDE_PUNCTUATION + CLOSING + _members(SYLLABIC, "P")
 _CUT = _LETTERS + _SIGNS + _PUNCTUATION + HANGUL
-_KEPT = rf"(?!{HIDDEN_RUN})[{WITHOUT_GLYPH}]"
+_KEPT = rf"(?=[{WITHOUT_GLYPH}])(?!{HIDDEN_RUN})."
 _PIECE = re.compile(
-    # Hidden characters; one within a word does not get here.
-    rf"(?P<hidden>{HIDDEN_RUN})"
-    rf"|[{_PUNCTUATION}]"
-    rf"|(?:[{LEADING}]?[{_LETTERS}]|[{_SIGNS}])"
+    rf"(?:[{LEADING}]?[{_LETTERS}]|[{_SIGNS}])"
     rf"(?:[{STACKING}][{_LETTERS}]|[{FOLLOWING}{MARKS}]|{_KEPT})*+"
+    rf"|[{_PUNCTUATION}]"
+    rf"|(?P<hidden>{HIDDEN_RUN})"  # those within a word do not get here
     rf"|[{HANGUL}](?:[{HANGUL}{MARKS}]|{_KEPT})*+"
     rf"|(?:[^{_CUT}{WITHOUT_GLYPH}]++"
     r"|(?<=[\uff10-\uff19])\uff0e(?=[\uff10-\uff19])"  # １．２
-    rf"|(?<=[\w{MARKS}])[{WITHIN_WORDS}]++(?=\w)(?![{_CUT}{WITHOUT_GLYPH}])|{_KEPT})++"
+    rf"|(?<=[\w{MARKS}])[{WITHIN_WORDS}]++(?=\w)(?![{_CUT}{WITHOUT_GLYPH}])|{_KEPT})++",
+    re.DOTALL,
 )
 _UNSPACED = re.compile(f"[{_LETTERS}{_SIGNS}{WIDE_PUNCTUATION}]")
 _NOTABLE = re.compile(f"[{_CUT}{WITHOUT_GLYPH}]")
 
 
-def split_scripts(chunk: str) -> Extents:
-    """Return the pieces of a chunk, which holds no white space.
+def split_scripts(chunk: str) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each piece of a chunk, which holds no white space.
 
     Most chunks are one piece. A piece that is split again stays whole, and so does a chunk that
-    holds hidden characters alone. Takes time linear in the chunk.
+    holds hidden characters alone. Takes time linear in the chunk, and memory for one piece.
     """
     if chunk.isascii() or _NOTABLE.search(chunk) is None:
-        return ((0, len(chunk)),)
-    pieces = tuple(match.span() for match in _PIECE.finditer(chunk) if match.lastgroup != "hidden")
-    return pieces or ((0, len(chunk)),)
+        yield 0, len(chunk)
+        return
+    is_hidden = True
+    for match in _PIECE.finditer(chunk):
+        if match.lastgroup != "hidden":
+            is_hidden = False
+            yield match.span()
+    if is_hidden:
+        yield 0, len(chunk)
+
+
+def is_unspaced(text: str) -> bool:
+    """Return whether a text begins in a script without blanks or with its punctuation."""
+    return _UNSPACED.match(text) is not None
 
 
 def written_together(left: str, right: str) -> bool:
     """Return whether running text has no white space between two words for their scripts."""
-    return (
-        _UNSPACED.match(left, len(left) - 1) is not None
-        or _UNSPACED.match(right) is not None
-        or right[:1] in CLOSING
-    )
+    return is_unspaced(left[-1:]) or is_unspaced(right) or right[:1] in CLOSING

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from . import scripts
 from .cutting import CHUNK, cut
 
-AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"])
+AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"]) | scripts.AFTER_STOP
 """Closing marks; up to three may follow the mark that ends a sentence."""
 MOST_PIECES = 1024
 """Pieces of a sentence; a longer one is split."""
-SENTENCE_END = ".!?…"
+SENTENCE_END = ".!?…" + "".join(sorted(scripts.SENTENCE_END))
 """Marks that end a sentence, one or several."""
 ABBREVIATIONS = frozenset(
     (
@@ -104,11 +105,24 @@ def sentences_of(text: str) -> Iterator[Words]:
             ends.append(chunk_end)
             continue
         for start, end in cut(word):
-            texts.append(word[start:end])
+            piece = word[start:end]
+            if start and _breaks_closely(texts, piece):
+                yield current
+                current = Words([], [], [])
+                texts, starts, ends = current
+            texts.append(piece)
             starts.append(begin + start)
             ends.append(begin + end)
     if texts:
         yield current
+
+
+def _breaks_closely(words: list[str], piece: str) -> bool:
+    """Return whether a piece that no white space separates from ``words`` begins a sentence."""
+    if not words or piece in AFTER_STOP or piece in scripts.CLOSELY_SET:
+        return False
+    last = next((word for word in reversed(words[-4:]) if word not in AFTER_STOP), "")
+    return last in scripts.CLOSELY_SET
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
