@@ -37,7 +37,7 @@ RULES: dict[str, str] = {
     r"(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"  # MAC address, UUID, IPv6
     r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
     r"|(?=[A-Fa-f:]{0,9}\d)(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}"
-    r"|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?![\w:]|\.\w)",
+    r"|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?![\w:-]|\.\w)",
     "issue_number": r"\#\d+(?!\w)",
     "name": r"(?:" + "|".join(map(re.escape, NAMES)) + r")(?!\w)",
     "keys": r"(?=\w{2,7}\+\w)(?i:ctrl|control|alt|shift|cmd|command|win|windows?|strg)(?:\+\w+)+",
@@ -51,7 +51,7 @@ RULES: dict[str, str] = {
     r"|(?:(?<=\d)[,:]|\+)\d[\w]*"  # 10,000, 16:38, n+1
     r"|\$(?:[^\W\d_][\w]*|(?<=[a-z]\$)\d+)"  # Map$Entry
     rf"|[{WITHIN_WORDS}]+\w[\w]*)*"
-    r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|%)?)",  # 2.*, C++, C#, 5%
+    r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|(?<=\d)%)?)",  # 2.*, C++, C#, 5%
     "contraction": r"(?<=[+#)%\"”`*\]>])['’](?:s|m|ve|re|d|ll)(?!\w)",  # `Redis`'s
     "operator": r"[<>=!~^:+*/|&-]=+|[-=]>",
     "mark": r"(?P<character>[^\w\s])(?P=character)*",
