@@ -47,7 +47,7 @@ RULES: dict[str, str] = {
     r"_?(?=[A-Z][a-z]|[^\W_](?:\S{0,80}?[^\s_])??_{1,2}(?!\w))",
     # Before a word: .NET, @Override, $HOME, --verbose.
     "word": r"(?P<word>(?:\.(?=[^\W\d_])|@(?=[^\W\d_])|\$|--?(?![A-Z][a-z]))?"
-    r"[\w]+(?:[.\-'’][\w]+|::[\w]+|\+\+(?=\d)[\w]+"  # java.lang.Error, Errno::EPERM, C++11
+    r"[\w]+(?:[.\-'’](?!_+(?!\w))[\w]+|::[\w]+|\+\+(?=\d)[\w]+"  # java.lang.Error, Errno::EPERM, C++11
     r"|(?:(?<=\d)[,:]|\+)\d[\w]*"  # 10,000, 16:38, n+1
     r"|\$(?:[^\W\d_][\w]*|(?<=[a-z]\$)\d+)"  # Map$Entry
     rf"|[{WITHIN_WORDS}]+\w[\w]*)*"

@@ -1,4 +1,4 @@
-"""Running text to sentences: no character is lost, names stay whole, and no input is slow."""
+"""Running text to sentences of pieces: no character is lost, and no input is slow."""
 
 import signal
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.tagging.words import LONGEST_CUT, Words, split_sentences
+from ner_mlflow.tagging.cutting import LONGEST_CUT, cut
+from ner_mlflow.tagging.joining import GLUE
+from ner_mlflow.tagging.words import MOST_PIECES, Words, pieces_of, split_sentences
 
 PUNCTUATION = "<>()[]{}.,;:!?\"'`“”‘’«»…-_/#+@ \t\n\r\u00a0\u2028"
 PARTS = [
@@ -98,7 +100,7 @@ def test_a_blank_line_always_ends_a_sentence(first: str, second: str) -> None:
         ("C++, C#.", ["C++", ",", "C#", "."]),
         (".NET", [".NET"]),
         ("(.NET)", ["(", ".NET", ")"]),
-        ("ASP.NET/IIS", ["ASP.NET/IIS"]),
+        ("ASP.NET/IIS", ["ASP.NET", "/", "IIS"]),
         ("v1.2.3;", ["v1.2.3", ";"]),
         ("can't", ["ca", "n't"]),
         ("don’t.", ["do", "n’t", "."]),
@@ -109,26 +111,26 @@ def test_a_blank_line_always_ends_a_sentence(first: str, second: str) -> None:
         ("users'", ["users", "'"]),
         ("(see foo())", ["(", "see", "foo()", ")"]),
         ("foo(),", ["foo()", ","]),
-        ("foo(bar[0])", ["foo(bar[0])"]),
+        ("foo(bar[0])", ["foo", "(", "bar", "[", "0", "]", ")"]),
         ("[x] {y} <z", ["[", "x", "]", "{", "y", "}", "<", "z"]),
         ("a) b]", ["a", ")", "b", "]"]),
         ("<div>", ["<div>"]),
         ("</div>,", ["</div>", ","]),
         ("(<div>)", ["(", "<div>", ")"]),
-        ("List<String>", ["List<String>"]),
+        ("List<String>", ["List", "<String>"]),
         ('"Windows 10"', ['"', "Windows", "10", '"']),
         ("“quoted”, ‘so’ «too»", ["“", "quoted", "”", ",", "‘", "so", "’", "«", "too", "»"]),
         ("`ls -l`", ["`", "ls", "-l", "`"]),
         ("what?!", ["what", "?", "!"]),
-        ("wait...", ["wait", ".", ".", "."]),
+        ("wait...", ["wait", "..."]),
         ("... -- () =>", ["...", "--", "()", "=>"]),
         ("http://a.b/c?d=1.", ["http://a.b/c?d=1", "."]),
         ("C:\\dir\\x.txt:", ["C:\\dir\\x.txt", ":"]),
         ("a\u00a0b\u2028c", ["a", "b", "c"]),
         ("e.g. Windows", ["e.g", ".", "Windows"]),
-        ("key=value", ["key=value"]),
+        ("key=value", ["key", "=", "value"]),
         ("-f --all", ["-f", "--all"]),
-        ("日本語。", ["日本語。"]),
+        ("日本語。", ["日本語", "。"]),
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
@@ -145,10 +147,49 @@ def test_offsets_count_code_points() -> None:
     ]
 
 
-def test_a_long_chunk_stays_whole() -> None:
-    short, long = "(" + "x" * (LONGEST_CUT - 2) + ")", "(" + "x" * (LONGEST_CUT - 1) + ")"
-    assert words_of(short).texts == ["(", "x" * (LONGEST_CUT - 2), ")"]
-    assert words_of(long).texts == [long]
+def test_names_in_a_long_chunk_are_found_at_their_offsets() -> None:
+    text = "see " + '{"name":"Redis","os":"Ubuntu"},' * 1000
+    words = words_of(text)
+    found = [
+        start for word, start in zip(words.texts, words.starts, strict=True) if word == "Redis"
+    ]
+    assert found == [4 + 31 * index + 9 for index in range(1000)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text(st.sampled_from("aB1.,(é\u0301"), min_size=1, max_size=6), st.integers(1, 3000))
+def test_a_chunk_of_any_length_is_cut_in_the_same_way(unit: str, repeats: int) -> None:
+    chunk = unit * repeats
+    pieces = [chunk[start:end] for start, end in cut(chunk)]
+    assert words_of(chunk).texts == pieces
+
+
+@pytest.mark.parametrize("text", ["a " * 5000, "a," * 5000, "(" * 9000, "(a) " * 3000])
+def test_sentences_have_a_bounded_number_of_pieces(text: str) -> None:
+    # A sentence ends between chunks, or between parts of a long one.
+    sizes = [len(words.texts) for words in split_sentences(text)]
+    assert max(sizes) < MOST_PIECES + LONGEST_CUT
+
+
+@settings(deadline=None, max_examples=200)
+@given(TEXTS)
+def test_a_piece_is_glued_unless_white_space_or_the_start_of_a_sentence_is_before_it(
+    text: str,
+) -> None:
+    for words in split_sentences(text):
+        pieces = pieces_of(words)
+        for index, (piece, word, start) in enumerate(
+            zip(pieces, words.texts, words.starts, strict=True)
+        ):
+            glued = index > 0 and not text[start - 1].isspace()
+            assert piece == (GLUE + word if glued else word)
+
+
+def test_pieces_of_running_text() -> None:
+    (words,) = split_sentences("(nginx/1.25) doesn't start.")
+    assert [piece.replace(GLUE, "·") for piece in pieces_of(words)] == [
+        *("(", "·nginx", "·/", "·1.25", "·)", "does", "·n't", "start", "·."),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +210,7 @@ def test_a_long_chunk_stays_whole() -> None:
         ("(It broke.) Then", ["( It broke . )", "Then"]),
         ("Acme Corp., Boston", ["Acme Corp . , Boston"]),
         ("It broke.Then", ["It broke.Then"]),
-        ("a.)b", ["a.)b"]),
+        ("a.)b", ["a . ) b"]),
         ("First line\nSecond line", ["First line", "Second line"]),
         ("a wrapped\nline continues", ["a wrapped line continues"]),
         ("a wrapped.\nline continues", ["a wrapped . line continues"]),
@@ -180,6 +221,12 @@ def test_a_long_chunk_stays_whole() -> None:
         ("a list:\n- one\n- two", ["a list :", "- one", "- two"]),
         ("Error 5\n404 too", ["Error 5", "404 too"]),
         ("It broke. 3 times", ["It broke .", "3 times"]),
+        ("It broke!!! Then", ["It broke !!!", "Then"]),
+        ("What?! Then", ["What ? !", "Then"]),
+        ("It broke.. Then", ["It broke ..", "Then"]),
+        ("**It broke.** Then", ["** It broke . **", "Then"]),
+        ("_It broke._ Then", ["_ It broke . _", "Then"]),
+        ("nginx/1.25. Then", ["nginx / 1.25 .", "Then"]),
         ("!", ["!"]),
         (". . .", [".", ".", "."]),
         ("", []),
@@ -210,6 +257,6 @@ def test_sentences(text: str, expected: list[str]) -> None:
     ids=lambda text: ascii(text[:6]),
 )
 def test_no_text_is_slow(text: str) -> None:
-    with limit(2):
+    with limit(4):
         split = split_sentences(text)
     assert sum(len(word) for words in split for word in words.texts) == len("".join(text.split()))
