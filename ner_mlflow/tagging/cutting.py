@@ -47,11 +47,13 @@ RULES: dict[str, str] = {
     r"_?(?=[A-Z][a-z]|[^\W_](?:\S{0,80}?[^\s_])??_{1,2}(?!\w))",
     # Before a word: .NET, @Override, $HOME, --verbose.
     "word": r"(?P<word>(?:\.(?=[^\W\d_])|@(?=[^\W\d_])|\$|--?(?![A-Z][a-z]))?"
-    r"[\w]+(?:[.\-'’](?!_+(?!\w))[\w]+|::[\w]+|\+\+(?=\d)[\w]+"  # java.lang.Error, Errno::EPERM, C++11
+    r"[\w]+(?:[.\-'’](?!_+(?!\w))[\w]+"  # java.lang.Error
+    r"|::[\w]+|\+\+(?=\d)[\w]+"  # Errno::EPERM, C++11
     r"|(?:(?<=\d)[,:]|\+)\d[\w]*"  # 10,000, 16:38, n+1
     r"|\$(?:[^\W\d_][\w]*|(?<=[a-z]\$)\d+)"  # Map$Entry
     rf"|[{WITHIN_WORDS}]+\w[\w]*)*"
-    r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|(?<=\d)%)?)",  # 2.*, C++, C#, 5%
+    # After a word: 2.*, 5%, C++, C#, foo().
+    r"(?:(?<=\d)(?:\.\*|%)|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\))?)",
     "contraction": r"(?<=[+#)%\"”`*\]>])['’](?:s|m|ve|re|d|ll)(?!\w)",  # `Redis`'s
     "operator": r"[<>=!~^:+*/|&-]=+|[-=]>",
     "mark": r"(?P<character>[^\w\s])(?P=character)*",
@@ -110,8 +112,8 @@ _NOT_PLAIN = re.compile(r"[/\\@<&#%_+:\x1b]|-\w+-|-->|www\.|[A-Za-z0-9]{128}")
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))", re.IGNORECASE)
 _ENDING = re.compile(r"(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
 """A contraction at the end of a word."""
-_CUT_WITHIN = re.compile(r"['’]|\d[.\-]|[-_]\d")
-"""Found in each word that has such an ending or that :data:`INSIDE_WORD` can cut."""
+_CUT_WITHIN = re.compile(r"\d[.\-]|[-_]\d")
+"""Found in each word that :data:`INSIDE_WORD` can cut."""
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _known: dict[str, Extents] = {}
 
@@ -155,31 +157,29 @@ def _cut(chunk: str) -> list[tuple[int, int]]:
 
 
 def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    last = end
-    if chunk[end - 1] == "_" != chunk[start]:
-        last = start + len(chunk[start:end].rstrip("_"))
-        if not chunk[last - 1].isalnum():  # closes no emphasis
-            last = end
-    if _CUT_WITHIN.search(chunk, start, last):
-        begin = start
-        for inner in INSIDE_WORD.finditer(chunk, start, last):
+    begin = start
+    if _CUT_WITHIN.search(chunk, start, end):
+        for inner in INSIDE_WORD.finditer(chunk, start, end):
             at = inner.start()
             if at <= begin or not _counts(inner.lastgroup, chunk[start:begin], chunk[begin:at]):
                 continue
-            yield from _cut_contractions(chunk, begin, at)
+            yield from _cut_ending(chunk, begin, at)
             begin = at
             if inner.lastgroup == "hyphen":
                 yield at, at + 1
                 begin = at + 1
-        yield from _cut_contractions(chunk, begin, last)
-    else:
-        yield start, last
-    if last < end:
-        yield last, end
+    yield from _cut_ending(chunk, begin, end)
 
 
-def _cut_contractions(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _cut_ending(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     endings: list[tuple[int, int]] = []
+    if chunk[end - 1] == "_":
+        word = chunk[start:end].rstrip("_")
+        # Underscores close emphasis after a letter or digit, but not in `foo.__init__`.
+        if word and word[-1].isalnum() and not word.rpartition(".")[2].startswith("_"):
+            last = start + len(word)
+            endings.append((last, end))
+            end = last
     while ending := _ENDING.search(chunk, max(start + 1, end - 3), end):
         endings.append((ending.start(), end))
         end = ending.start()

@@ -77,7 +77,7 @@ def test_the_pieces_of_a_chunk_join_to_it(chunk: str) -> None:
     assert all(end == start for (_, end), (start, _) in pairwise(extents))
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=400)
 @given(CHUNKS)
 def test_a_piece_that_is_cut_again_stays_whole(chunk: str) -> None:
     for piece in pieces(chunk):
