@@ -37,21 +37,23 @@ RULES: dict[str, str] = {
     r"(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"  # MAC address, UUID, IPv6
     r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
     r"|(?=[A-Fa-f:]{0,9}\d)(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}"
-    r"|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?![\w:])",
+    r"|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})(?![\w:-]|\.\w)",
     "issue_number": r"\#\d+(?!\w)",
     "name": r"(?:" + "|".join(map(re.escape, NAMES)) + r")(?!\w)",
     "keys": r"(?=\w{2,7}\+\w)(?i:ctrl|control|alt|shift|cmd|command|win|windows?|strg)(?:\+\w+)+",
     "variable": r"%[A-Za-z_]\w{0,64}+%",  # %PATH%
     # Underscores that open emphasis, but not those of `__init__` and `_id`.
-    "emphasis": r"_(?<!\w_)(?!_[a-z\d]+(?:_[a-z\d]+){0,8}__(?!\w))"
+    "emphasis": r"_(?!_[a-z\d]+(?:_[a-z\d]+){0,8}__(?!\w))"
     r"_?(?=[A-Z][a-z]|[^\W_](?:\S{0,80}?[^\s_])??_{1,2}(?!\w))",
     # Before a word: .NET, @Override, $HOME, --verbose.
     "word": r"(?P<word>(?:\.(?=[^\W\d_])|@(?=[^\W\d_])|\$|--?(?![A-Z][a-z]))?"
-    r"[\w]+(?:[.\-'’][\w]+|::[\w]+|\+\+(?=\d)[\w]+"  # java.lang.Error, Errno::EPERM, C++11
+    r"[\w]+(?:[.\-'’](?!_+(?!\w))[\w]+"  # java.lang.Error
+    r"|::[\w]+|\+\+(?=\d)[\w]+"  # Errno::EPERM, C++11
     r"|(?:(?<=\d)[,:]|\+)\d[\w]*"  # 10,000, 16:38, n+1
     r"|\$(?:[^\W\d_][\w]*|(?<=[a-z]\$)\d+)"  # Map$Entry
     rf"|[{WITHIN_WORDS}]+\w[\w]*)*"
-    r"(?:(?<=\d)\.\*|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\)|%)?)",  # 2.*, C++, C#, 5%
+    # After a word: 2.*, 5%, C++, C#, foo().
+    r"(?:(?<=\d)(?:\.\*|%)|\+{1,2}(?![\w=])|(?<=\b[A-Za-z])\#(?![^\W\d_])|\(\))?)",
     "contraction": r"(?<=[+#)%\"”`*\]>])['’](?:s|m|ve|re|d|ll)(?!\w)",  # `Redis`'s
     "operator": r"[<>=!~^:+*/|&-]=+|[-=]>",
     "mark": r"(?P<character>[^\w\s])(?P=character)*",
@@ -68,9 +70,8 @@ FILE_SUFFIXES = (
 )
 """Endings of files whose name ends in a version, as in ``log4j-1.2.17.jar``."""
 INSIDE_WORD = re.compile(
-    r"(?P<contraction>(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|ll))$)"
     # seamonkey-2.53 but not 1e-5, log4j2-2.17, nginx_1.25, 3.6-alpine but not 1.2-rc1
-    r"|(?P<hyphen>(?<=[^\W\d_])(?<!\de)-(?=\d)|(?<=[^\W_])-(?=\d+\.\d)|(?<=[^\W\d_])_(?=\d+\.\d)"
+    r"(?P<hyphen>(?<=[^\W\d_])(?<!\de)-(?=\d)|(?<=[^\W_])-(?=\d+\.\d)|(?<=[^\W\d_])_(?=\d+\.\d)"
     r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))-(?=[^\W\d_])"
     rf"(?!(?:{VERSION_SUFFIXES})(?![a-z])))"
     # Python3.11, TLSv1.2
@@ -78,7 +79,7 @@ INSIDE_WORD = re.compile(
     rf"|(?P<file>(?:(?<=\d)|(?<=-snapshot)|(?<=\.final)|(?<=\.release))(?=\.(?:{FILE_SUFFIXES})$))",
     re.IGNORECASE,
 )
-"""Where a word is cut once more: before a contraction, around a hyphen, at a version.
+"""Where a word is cut once more: around a hyphen, at a version, at a file's suffix.
 
 A file's suffix is cut only where something before it was.
 """
@@ -88,7 +89,8 @@ LONGEST_CUT = 4096
 """Characters; a longer chunk (encoded data, minified code) is cut in parts, see :data:`CHUNK`."""
 CHUNK = re.compile(
     rf"\S(?:\S{{0,{LONGEST_CUT - 1}}}+(?!\S)"
-    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[^\w\s])(?=\w)|\S{{{LONGEST_CUT - 1}}})"
+    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[,;|(){{}}\[\]<>\"`，。、])(?=\w)"
+    rf"|\S{{{LONGEST_CUT - 1}}})"
 )
 """What is cut at once: all between two white spaces, or a part of it that ends with a mark."""
 KNOWN_CHUNKS = 65_536
@@ -105,10 +107,12 @@ _PLAIN_KINDS = ("word", "contraction", "operator", "mark")
 _PIECE = re.compile("|".join(RULES.values()).replace(r"[\w]", rf"[\w{MARKS}]"))
 _ASCII_PIECE = re.compile("|".join(rule for kind, rule in RULES.items() if kind != "emoji"))
 _PLAIN_PIECE = re.compile("|".join(map(RULES.__getitem__, _PLAIN_KINDS)))
-_NOT_PLAIN = re.compile(r"[/\\@<&#%_+:\x1b]|-\w+-|-->|[A-Za-z0-9]{128}")
+_NOT_PLAIN = re.compile(r"[/\\@<&#%_+:\x1b]|-\w+-|-->|www\.|[A-Za-z0-9]{128}")
 """Found in each ASCII chunk that needs more than the plain kinds."""
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))", re.IGNORECASE)
-_CUT_WITHIN = re.compile(r"['’]|\d[.\-]|[-_]\d")
+_ENDING = re.compile(r"(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
+"""A contraction at the end of a word."""
+_CUT_WITHIN = re.compile(r"\d[.\-]|[-_]\d")
 """Found in each word that :data:`INSIDE_WORD` can cut."""
 _ALPHANUMERIC = re.compile(r"[^\W_]")
 _known: dict[str, Extents] = {}
@@ -168,23 +172,34 @@ def _cut_script(chunk: str) -> list[tuple[int, int]]:
 
 
 def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    last = end
-    if chunk[end - 1] == "_" != chunk[start]:  # closes emphasis
-        last = start + len(chunk[start:end].rstrip("_"))
     begin = start
-    if _CUT_WITHIN.search(chunk, start, last):
-        for inner in INSIDE_WORD.finditer(chunk, start, last):
+    if _CUT_WITHIN.search(chunk, start, end):
+        for inner in INSIDE_WORD.finditer(chunk, start, end):
             at = inner.start()
             if at <= begin or not _counts(inner.lastgroup, chunk[start:begin], chunk[begin:at]):
                 continue
-            yield begin, at
+            yield from _cut_ending(chunk, begin, at)
             begin = at
             if inner.lastgroup == "hyphen":
                 yield at, at + 1
                 begin = at + 1
-    yield begin, last
-    if last < end:
-        yield last, end
+    yield from _cut_ending(chunk, begin, end)
+
+
+def _cut_ending(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    endings: list[tuple[int, int]] = []
+    if chunk[end - 1] == "_":
+        word = chunk[start:end].rstrip("_")
+        # Underscores close emphasis after a letter or digit, but not in `foo.__init__`.
+        if word and word[-1].isalnum() and not word.rpartition(".")[2].startswith("_"):
+            last = start + len(word)
+            endings.append((last, end))
+            end = last
+    while ending := _ENDING.search(chunk, max(start + 1, end - 3), end):
+        endings.append((ending.start(), end))
+        end = ending.start()
+    yield start, end
+    yield from reversed(endings)
 
 
 def _counts(kind: str | None, before: str, piece: str) -> bool:

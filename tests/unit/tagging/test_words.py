@@ -1,4 +1,4 @@
-"""Running text to sentences: no character is lost, names stay whole, and no input is slow."""
+"""Running text to sentences of pieces: no character is lost, and no input is slow."""
 
 import signal
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.tagging.cutting import LONGEST_CUT
-from ner_mlflow.tagging.words import Words, encodable, split_sentences
+from ner_mlflow.tagging.cutting import LONGEST_CUT, cut
+from ner_mlflow.tagging.words import MOST_PIECES, Words, encodable, split_sentences
 
 PUNCTUATION = "<>()[]{}.,;:!?\"'`“”‘’«»…-_/#+@ \t\n\r\u00a0\u2028"
 PARTS = [
@@ -146,12 +146,28 @@ def test_offsets_count_code_points() -> None:
     ]
 
 
-def test_a_long_chunk_is_cut_in_parts_and_its_names_are_found() -> None:
-    text = ",".join(['{"name":"Redis"}'] * LONGEST_CUT)
+def test_names_in_a_long_chunk_are_found_at_their_offsets() -> None:
+    text = "see " + '{"name":"Redis","os":"Ubuntu"},' * 1000
     words = words_of(text)
-    assert words.texts.count("Redis") == LONGEST_CUT
-    assert "".join(words.texts) == text
-    assert max(map(len, words_of("x" * 5 * LONGEST_CUT).texts)) <= LONGEST_CUT
+    found = [
+        start for word, start in zip(words.texts, words.starts, strict=True) if word == "Redis"
+    ]
+    assert found == [4 + 31 * index + 9 for index in range(1000)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text(st.sampled_from("aB1.,(é\u0301"), min_size=1, max_size=6), st.integers(1, 3000))
+def test_a_chunk_of_any_length_is_cut_in_the_same_way(unit: str, repeats: int) -> None:
+    chunk = unit * repeats
+    pieces = [chunk[start:end] for start, end in cut(chunk)]
+    assert words_of(chunk).texts == pieces
+
+
+@pytest.mark.parametrize("text", ["a " * 5000, "a," * 5000, "(" * 9000, "(a) " * 3000])
+def test_sentences_have_a_bounded_number_of_pieces(text: str) -> None:
+    # A sentence ends between chunks, or between parts of a long one.
+    sizes = [len(words.texts) for words in split_sentences(text)]
+    assert max(sizes) < MOST_PIECES + LONGEST_CUT
 
 
 @pytest.mark.parametrize(
@@ -183,6 +199,12 @@ def test_a_long_chunk_is_cut_in_parts_and_its_names_are_found() -> None:
         ("a list:\n- one\n- two", ["a list :", "- one", "- two"]),
         ("Error 5\n404 too", ["Error 5", "404 too"]),
         ("It broke. 3 times", ["It broke .", "3 times"]),
+        ("It broke!!! Then", ["It broke !!!", "Then"]),
+        ("What?! Then", ["What ? !", "Then"]),
+        ("It broke.. Then", ["It broke ..", "Then"]),
+        ("**It broke.** Then", ["** It broke . **", "Then"]),
+        ("_It broke._ Then", ["_ It broke . _", "Then"]),
+        ("nginx/1.25. Then", ["nginx / 1.25 .", "Then"]),
         ("!", ["!"]),
         (". . .", [".", ".", "."]),
         ("", []),
@@ -213,6 +235,6 @@ def test_sentences(text: str, expected: list[str]) -> None:
     ids=lambda text: ascii(text[:6]),
 )
 def test_no_text_is_slow(text: str) -> None:
-    with limit(2):
+    with limit(4):
         split = split_sentences(text)
     assert sum(len(word) for words in split for word in words.texts) == len("".join(text.split()))

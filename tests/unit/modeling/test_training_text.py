@@ -1,0 +1,135 @@
+"""Training text: words become pieces as they are served, and sentences become passages."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ner_mlflow.config.schema import ModelConfig, TrainConfig
+from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.modeling.training_text import (
+    SINGLE_SHARE,
+    cut_sentence,
+    join_passages,
+    training_text,
+)
+from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
+from ner_mlflow.tagging.joining import GLUE, cut_words
+
+WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
+SENTENCES = st.lists(
+    st.tuples(st.sampled_from(WORDS), st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])),
+    max_size=10,
+).map(
+    lambda rows: Sentence(
+        tuple(word for word, _ in rows), tuple(repair([tag for _, tag in rows])), "post", "f:1"
+    )
+)
+
+
+def shown(sentence: Sentence) -> list[str]:
+    return [piece.replace(GLUE, "·") for piece in sentence.tokens]
+
+
+def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:
+    cut = cut_sentence(
+        Sentence(
+            ("Use", "nginx/1.25", "on", "Red", "Hat/8", "."),
+            ("O", "B-SOFTWARE", "O", "B-OS", "I-OS", "O"),
+            "post",
+            "f:3",
+        )
+    )
+    assert shown(cut) == ["Use", "nginx", "·/", "·1.25", "on", "Red", "Hat", "·/", "·8", "·."]
+    assert cut.tags == (
+        *("O", "B-SOFTWARE", "I-SOFTWARE", "I-SOFTWARE", "O"),
+        *("B-OS", "I-OS", "I-OS", "I-OS", "O"),
+    )
+    assert (cut.document, cut.origin, cut.starts) == ("post", "f:3", None)
+
+
+@settings(deadline=None)
+@given(SENTENCES)
+def test_entities_cover_the_pieces_of_their_words(sentence: Sentence) -> None:
+    cut = cut_sentence(sentence)
+    _, owners = cut_words(sentence.tokens)
+    assert invalid_positions(cut.tags) == []
+    assert [
+        (owners[entity.start], owners[entity.end - 1] + 1, entity.type)
+        for entity in to_entities(cut.tags)
+    ] == [(entity.start, entity.end, entity.type) for entity in to_entities(sentence.tags)]
+    covered = {owner for owner, tag in zip(owners, cut.tags, strict=True) if tag != "O"}
+    assert covered == {index for index, tag in enumerate(sentence.tags) if tag != "O"}
+
+
+@pytest.mark.parametrize(
+    ("text", "starts", "pieces"),
+    [
+        ("Redis . up", (0, 6, 8), ["Redis", ".", "up"]),
+        ("Redis. up", (0, 5, 7), ["Redis", "·.", "up"]),
+        ("Redis.up", (0, 5, 6), ["Redis", "·.", "·up"]),
+    ],
+)
+def test_pieces_are_glued_as_the_text_of_the_sentence_has_them(
+    text: str, starts: tuple[int, ...], pieces: list[str]
+) -> None:
+    sentence = Sentence(("Redis", ".", "up"), ("O", "O", "O"), text=text, starts=starts)
+    assert shown(cut_sentence(sentence)) == pieces
+
+
+def corpus(count: int) -> list[Sentence]:
+    return [
+        Sentence((f"w{index}", "."), (f"B-T{index % 3}", "O"), f"post {index // 5}", f"f:{index}")
+        for index in range(count)
+    ]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(2, 6), st.integers(1, 20), st.integers(0, 5))
+def test_passages_hold_all_pieces_in_order_within_documents_and_limits(
+    count: int, most_sentences: int, most_pieces: int, seed: int
+) -> None:
+    sentences = corpus(count)
+    joined = join_passages(sentences, most_sentences, most_pieces, seed)
+    assert [pair for each in joined for pair in zip(each.tokens, each.tags, strict=True)] == [
+        pair for each in sentences for pair in zip(each.tokens, each.tags, strict=True)
+    ]
+    words_of = {sentence.tokens[0]: sentence.document for sentence in sentences}
+    for passage in joined:
+        documents = {words_of[token] for token in passage.tokens if token != "."}
+        assert documents == {passage.document}
+        assert passage.tags.count("O") <= most_sentences
+        assert len(passage.tokens) <= max(2, most_pieces)
+
+
+def test_some_passages_are_read_sentence_by_sentence() -> None:
+    sentences = corpus(2000)
+    joined = join_passages(sentences, 5, 100, seed=1)
+    apart = sum(len(passage.tokens) == 2 for passage in joined) / len(sentences)
+    assert apart == pytest.approx(SINGLE_SHARE, abs=0.05)
+    assert max(len(passage.tokens) for passage in joined) == 10
+
+
+def test_the_seed_alone_decides_which() -> None:
+    sentences = corpus(100)
+    assert join_passages(sentences, 5, 100, 1) == join_passages(sentences, 5, 100, 1)
+    assert join_passages(sentences, 5, 100, 1) != join_passages(sentences, 5, 100, 2)
+
+
+def test_sentences_stay_as_they_are_if_a_model_reads_one_at_a_time() -> None:
+    sentences = corpus(9)
+    assert join_passages(sentences, 1, 100, 1) == sentences
+
+
+@settings(deadline=None)
+@given(st.lists(SENTENCES, max_size=6), st.integers(1, 4))
+def test_a_model_learns_from_every_word_of_its_corpus(
+    train: list[Sentence], passage_sentences: int
+) -> None:
+    learnt = training_text(
+        train,
+        ["A", "B"],
+        ModelConfig(passage_sentences=passage_sentences),
+        TrainConfig(noise_share=0),
+    )
+    pieces = [piece for sentence in train for piece in cut_sentence(sentence).tokens]
+    assert [piece for sentence in learnt for piece in sentence.tokens] == pieces
