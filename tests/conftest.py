@@ -137,7 +137,7 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset file for the tiny backbone, with few timed runs."""
+    """A preset file for the tiny backbone, with few timed runs and no variant but fp32."""
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     settings = {
         "model": {"backbone": str(tiny_backbone), "max_length": 64},
@@ -147,7 +147,12 @@ def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -
             "batch_size": 16,
             "early_stopping_patience": 6,
         },
-        "export": {"latency_runs": 8, "latency_warmup_runs": 1, "served": ["fp32"]},
+        "export": {
+            "latency_runs": 8,
+            "latency_warmup_runs": 1,
+            "variants": ["fp32"],
+            "served": ["fp32"],
+        },
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
     return path
