@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ They start first, so that the workers end at about the same time.
 """
 Completed = subprocess.CompletedProcess[str]
 Command = Callable[..., Completed]
+StoreMaker = Callable[[Path], str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -136,7 +138,7 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset file for the tiny backbone, with few timed runs."""
+    """A preset file for the tiny backbone, with few timed runs and no variant but fp32."""
     path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     settings = {
         "model": {"backbone": str(tiny_backbone), "max_length": 64},
@@ -146,10 +148,41 @@ def tiny_preset(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -
             "batch_size": 16,
             "early_stopping_patience": 6,
         },
-        "export": {"latency_runs": 8, "latency_warmup_runs": 1, "served": ["fp32"]},
+        "export": {
+            "latency_runs": 8,
+            "latency_warmup_runs": 1,
+            "variants": ["fp32"],
+            "served": ["fp32"],
+        },
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> StoreMaker:
+    """A function that puts an empty store into a folder and makes it MLflow's store.
+
+    It returns the store's address. MLflow takes seconds to create the tables of a database, so the
+    stores are copies of one.
+    """
+    import mlflow
+
+    original = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.set_tracking_uri(f"sqlite:///{original}")
+    mlflow.search_experiments()
+
+    def make(folder: Path) -> str:
+        shutil.copy(original, folder / "mlflow.db")
+        with sqlite3.connect(folder / "mlflow.db") as database:
+            database.execute(
+                "update experiments set artifact_location = ?", [(folder / "mlruns" / "0").as_uri()]
+            )
+        address = f"sqlite:///{folder / 'mlflow.db'}"
+        mlflow.set_tracking_uri(address)
+        return address
+
+    return make
 
 
 def user_environment(store: str, **more: str) -> dict[str, str]:

@@ -57,18 +57,28 @@ INT8_EXPORT = {
 
 
 @pytest.fixture(scope="module")
-def session(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def preset(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The preset for the tiny backbone, with all variants."""
+    settings = json.loads(tiny_preset.read_text(encoding="utf-8"))
+    settings["export"]["variants"] = ["fp32", "fp16", "int8"]
+    path = tmp_path_factory.mktemp("variants") / "tiny.yaml"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def session(preset: Path, tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("user")
     store = f"sqlite:///{folder / 'mlflow.db'}"
-    lora = tiny_preset.with_name("tiny_lora.yaml")
+    lora = preset.with_name("tiny_lora.yaml")
     settings = json.loads(tiny_preset.read_text(encoding="utf-8"))
     settings["model"] |= {"adaptation": "lora", "lora_rank": 4}
     lora.write_text(json.dumps(settings), encoding="utf-8")
-    main = mlflow_run(store, "-P", f"presets={tiny_preset},{lora}", cwd=folder)
+    main = mlflow_run(store, "-P", f"presets={preset},{lora}", cwd=folder)
     assert main.returncode == 0, main.stderr
     alone = {}
     for entry in ("data", "train", "evaluate", "export"):
-        arguments = ["-P", f"preset={tiny_preset}"] if entry == "train" else []
+        arguments = ["-P", f"preset={preset}"] if entry == "train" else []
         if entry == "export":
             arguments = [f"-P{name}={value}" for name, value in INT8_EXPORT.items()]
         alone[entry] = mlflow_run(store, "-e", entry, *arguments, cwd=folder)
@@ -297,14 +307,14 @@ def test_a_service_chooses_how_many_threads_the_model_uses(session: Session) -> 
     assert six - one >= 3
 
 
-def test_a_registered_onnx_model_can_be_evaluated_too(session: Session, tiny_preset: Path) -> None:
+def test_a_registered_onnx_model_can_be_evaluated_too(session: Session, preset: Path) -> None:
     done = entry_point(
         session.store,
         "evaluate",
         "--model",
         "models:/it-ner@champion",
         "--preset",
-        str(tiny_preset),
+        str(preset),
     )
     assert done.returncode == 0, done.stderr
     by_torch = max(run.data.metrics["test/f1"] for run in session.runs("evaluate")[:2])
@@ -312,11 +322,11 @@ def test_a_registered_onnx_model_can_be_evaluated_too(session: Session, tiny_pre
 
 
 def test_main_again_reuses_every_step_and_registers_nothing_new(
-    session: Session, tiny_preset: Path
+    session: Session, preset: Path
 ) -> None:
-    lora = tiny_preset.with_name("tiny_lora.yaml")
+    lora = preset.with_name("tiny_lora.yaml")
     before = {step: len(session.runs(step)) for step in ("data", "train", "evaluate", "export")}
-    again = entry_point(session.store, "main", "--presets", f"{tiny_preset},{lora}")
+    again = entry_point(session.store, "main", "--presets", f"{preset},{lora}")
     assert again.returncode == 0, again.stderr
     assert {step: len(session.runs(step)) for step in before} == before
     assert again.stderr.count("reused") == 8
@@ -325,15 +335,13 @@ def test_main_again_reuses_every_step_and_registers_nothing_new(
     assert str(aliased.version) == "1"
 
 
-def test_a_changed_setting_repeats_only_what_depends_on_it(
-    session: Session, tiny_preset: Path
-) -> None:
+def test_a_changed_setting_repeats_only_what_depends_on_it(session: Session, preset: Path) -> None:
     before = {step: len(session.runs(step)) for step in ("data", "train", "evaluate", "export")}
     changed = entry_point(
         session.store,
         "main",
         "--presets",
-        str(tiny_preset),
+        str(preset),
         "--evaluate.error_pairs",
         "7",
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import entry_point, mlflow_run
+from conftest import StoreMaker, entry_point, mlflow_run
 from llm_server import LlmServer, Request, Response
 
 from ner_mlflow.data.sample import generate_sample
@@ -116,8 +116,8 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
     ],
 )
 def test_an_endpoint_or_prompt_that_does_not_exist_is_named(
-    flags: list[str], message: str, tmp_path: Path
+    flags: list[str], message: str, make_store: StoreMaker, tmp_path: Path
 ) -> None:
-    done = entry_point(f"sqlite:///{tmp_path / 'mlflow.db'}", "prompt", *flags)
+    done = entry_point(make_store(tmp_path), "prompt", *flags)
     assert done.returncode == 1
     assert message in done.stderr

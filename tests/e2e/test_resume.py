@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import ROOT, Completed, entry_point, mlflow_run, user_environment
+from conftest import ROOT, Completed, StoreMaker, entry_point, mlflow_run, user_environment
 from filelock import FileLock
 from mlflow.entities import Run
 
@@ -87,8 +87,10 @@ def assert_succeeded(done: Completed) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
-    store = f"sqlite:///{tmp_path_factory.mktemp('uninterrupted') / 'mlflow.db'}"
+def uninterrupted(
+    make_store: StoreMaker, tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Uninterrupted:
+    store = make_store(tmp_path_factory.mktemp("uninterrupted"))
     done = entry_point(store, "train", "--preset", str(tiny_preset), *SETTINGS)
     assert_succeeded(done)
     (run,) = train_runs(store)
@@ -96,9 +98,9 @@ def uninterrupted(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_a_killed_train_resumes_under_its_run(
-    tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
+    make_store: StoreMaker, tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
-    store, cache = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache"
+    store, cache = make_store(tmp_path), tmp_path / "cache"
     kill_after_a_checkpoint(store, cache, "entrypoints.train", "--preset", str(tiny_preset))
     (killed,) = train_runs(store)
     assert killed.info.status == "RUNNING"
@@ -123,9 +125,9 @@ def test_a_killed_train_resumes_under_its_run(
 
 
 def test_a_killed_main_resumes_its_training(
-    tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
+    make_store: StoreMaker, tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:
-    store, cache = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "cache"
+    store, cache = make_store(tmp_path), tmp_path / "cache"
     kill_after_a_checkpoint(store, cache, "entrypoints.main", "--presets", str(tiny_preset))
     again = entry_point(
         store,

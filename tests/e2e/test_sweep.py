@@ -16,6 +16,7 @@ import yaml
 from conftest import (
     ROOT,
     Completed,
+    StoreMaker,
     assert_no_run_is_running,
     entry_point,
     mlflow_run,
@@ -38,8 +39,8 @@ TOO_LONG = 512
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+def store(make_store: StoreMaker, tmp_path: Path) -> str:
+    return make_store(tmp_path)
 
 
 @pytest.fixture

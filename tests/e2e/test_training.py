@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from conftest import StoreMaker
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
@@ -19,10 +20,9 @@ from ner_mlflow.workflows.train import TrainInputs, find_inputs, run_train, trai
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def store(make_store: StoreMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)  # artifacts go there
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    make_store(tmp_path)
 
 
 def settings_of(tiny_preset: Path, folder: Path, **overrides: object) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-from conftest import runs
+from conftest import StoreMaker, runs
 from sweeps import job_below, settings_of, sweep
 
 from ner_mlflow.errors import ConfigError
@@ -19,11 +19,10 @@ MIB = 2**20
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def store(make_store: StoreMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracking store of its own."""
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    monkeypatch.chdir(tmp_path)  # where MLflow puts the artifacts of a new database
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    make_store(tmp_path)
 
 
 def test_a_machine_that_joins_runs_the_waiting_trials(
