@@ -141,11 +141,12 @@ def cut(chunk: str) -> Extents:
 
 
 def _cut(chunk: str) -> list[tuple[int, int]]:
+    has_words = _ALPHANUMERIC.search(chunk) is not None
     if chunk.isascii():
-        return _cut_script(chunk)
+        return _cut_script(chunk) if has_words else [(0, len(chunk))]
     extents: list[tuple[int, int]] = []
     for begin, stop in split_scripts(chunk):
-        if is_unspaced(chunk[begin:stop]):
+        if not has_words or is_unspaced(chunk[begin:stop]):
             extents.append((begin, stop))
         else:
             extents += [
@@ -156,7 +157,7 @@ def _cut(chunk: str) -> list[tuple[int, int]]:
 
 def _cut_script(chunk: str) -> list[tuple[int, int]]:
     """Cut a chunk, or a part of one, of scripts with blanks between words."""
-    if not _ALPHANUMERIC.search(chunk) or CONTRACTION.fullmatch(chunk):
+    if CONTRACTION.fullmatch(chunk):
         return [(0, len(chunk))]
     pattern = _PIECE
     if chunk.isascii():

@@ -13,7 +13,7 @@ from ner_mlflow.modeling.training_text import (
     training_text,
 )
 from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
-from ner_mlflow.tagging.joining import GLUE, cut_words
+from ner_mlflow.tagging.joining import cut_words
 
 WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
 SENTENCES = st.lists(
@@ -26,10 +26,6 @@ SENTENCES = st.lists(
 )
 
 
-def shown(sentence: Sentence) -> list[str]:
-    return [piece.replace(GLUE, "·") for piece in sentence.tokens]
-
-
 def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:
     cut = cut_sentence(
         Sentence(
@@ -39,7 +35,7 @@ def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:
             "f:3",
         )
     )
-    assert shown(cut) == ["Use", "nginx", "·/", "·1.25", "on", "Red", "Hat", "·/", "·8", "·."]
+    assert cut.tokens == ("Use", "nginx", "/", "1.25", "on", "Red", "Hat", "/", "8", ".")
     assert cut.tags == (
         *("O", "B-SOFTWARE", "I-SOFTWARE", "I-SOFTWARE", "O"),
         *("B-OS", "I-OS", "I-OS", "I-OS", "O"),
@@ -59,21 +55,6 @@ def test_entities_cover_the_pieces_of_their_words(sentence: Sentence) -> None:
     ] == [(entity.start, entity.end, entity.type) for entity in to_entities(sentence.tags)]
     covered = {owner for owner, tag in zip(owners, cut.tags, strict=True) if tag != "O"}
     assert covered == {index for index, tag in enumerate(sentence.tags) if tag != "O"}
-
-
-@pytest.mark.parametrize(
-    ("text", "starts", "pieces"),
-    [
-        ("Redis . up", (0, 6, 8), ["Redis", ".", "up"]),
-        ("Redis. up", (0, 5, 7), ["Redis", "·.", "up"]),
-        ("Redis.up", (0, 5, 6), ["Redis", "·.", "·up"]),
-    ],
-)
-def test_pieces_are_glued_as_the_text_of_the_sentence_has_them(
-    text: str, starts: tuple[int, ...], pieces: list[str]
-) -> None:
-    sentence = Sentence(("Redis", ".", "up"), ("O", "O", "O"), text=text, starts=starts)
-    assert shown(cut_sentence(sentence)) == pieces
 
 
 def corpus(count: int) -> list[Sentence]:

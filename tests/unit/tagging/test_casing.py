@@ -3,7 +3,6 @@
 import pytest
 
 from ner_mlflow.tagging.casing import CASINGS, casing
-from ner_mlflow.tagging.joining import GLUE
 
 
 @pytest.mark.parametrize(
@@ -25,8 +24,3 @@ from ner_mlflow.tagging.joining import GLUE
 )
 def test_a_word_has_the_class_of_its_capitals(word: str, name: str) -> None:
     assert CASINGS[casing(word)] == name
-
-
-@pytest.mark.parametrize("word", ["server", "", "Java", "I", "HTML", "jQuery"])
-def test_a_glued_piece_has_the_class_of_the_piece(word: str) -> None:
-    assert casing(GLUE + word) == casing(word)
