@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from ner_mlflow.data.formats.base import (
     TextWithSpans,
 )
 from ner_mlflow.data.formats.rows import open_rows
+from ner_mlflow.tagging.invisible import WITHOUT_GLYPH
 
 LABELS = st.sampled_from(["OS", "Data Type", "a-b", "Ö", "PER/x"])
 _PIECES = st.one_of(
@@ -76,15 +78,18 @@ def texts_of(records: Sequence[Record]) -> list[tuple[str, list[tuple[int, int, 
     return texts
 
 
+_BLANK_END = re.compile(rf"^[\s{WITHOUT_GLYPH}]|[\s{WITHOUT_GLYPH}]$")
+
+
 @st.composite
 def annotated_texts(draw: st.DrawFn) -> AnnotatedText:
-    """Texts of all planes of Unicode with flat entities, which neither begin nor end blank."""
+    """Texts of all planes of Unicode with flat entities, whose ends are neither blank nor hidden."""
     text = "".join(draw(st.lists(_PIECES, max_size=8)))
     bounds = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
     spans = [
         Span(start, end, draw(LABELS))
         for start, end in zip(bounds[::2], bounds[1::2], strict=False)
-        if text[start:end] == text[start:end].strip()
+        if not _BLANK_END.search(text[start:end])
     ]
     return AnnotatedText(
         text, spans, draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=3))

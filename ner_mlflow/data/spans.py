@@ -81,8 +81,8 @@ def cut_text(
         halves = sum(map(str.__ne__, text, encoded))
         context.add("half_surrogate_replaced", count=halves)
         text = encoded
-    entities = _entities_of_text(text, record.spans, context) if record.spans else []
     sentences = split_sentences(text)
+    entities = _entities_of_text(text, record.spans, sentences, context) if record.spans else []
     if not sentences:
         context.add("row_without_words")
         return
@@ -172,8 +172,15 @@ def _tag_sentence(words: Words, entities: Sequence[_Entity], context: _Context) 
 # Spans of characters
 
 
-def _entities_of_text(text: str, spans: Sequence[Span], context: _Context) -> list[_Entity]:
-    """Return the entities of a text in order; none overlaps another."""
+def _entities_of_text(
+    text: str, spans: Sequence[Span], sentences: Sequence[Words], context: _Context
+) -> list[_Entity]:
+    """Return the entities of a text in order; none overlaps another.
+
+    Each begins and ends within a word: white space and hidden characters at its ends are trimmed.
+    """
+    starts = [start for words in sentences for start in words.starts]
+    ends = [end for words in sentences for end in words.ends]
     is_basic = text.isascii() or max(text) <= _LAST_OF_BASIC_PLANE
     offsets = None if is_basic else _utf16_offsets(text, spans, context)
     entities: list[_Entity] = []
@@ -186,15 +193,14 @@ def _entities_of_text(text: str, spans: Sequence[Span], context: _Context) -> li
         if len(extents) > 1:
             _leave_out_discontinuous(span, context)
             continue
-        start, end = extents[0]
-        surface = text[start:end]
-        if surface[0].isspace() or surface[-1].isspace():
-            end = start + len(surface.rstrip())
-            start += len(surface) - len(surface.lstrip())
-            surface = surface.strip()
-            entities.append(_Entity(start, end, span.label, _name(span, surface), True))
-        else:
-            entities.append(_Entity(start, end, span.label, _name(span, surface)))
+        first = bisect_right(ends, extents[0][0])
+        last = bisect_left(starts, extents[0][1]) - 1
+        if first > last:
+            context.reject(span, "it holds hidden characters only", "")
+            continue
+        start, end = max(extents[0][0], starts[first]), min(extents[0][1], ends[last])
+        name = _name(span, text[start:end])
+        entities.append(_Entity(start, end, span.label, name, (start, end) != extents[0]))
     kept = _resolve(entities, context)
     for entity in kept:
         if entity.is_trimmed:

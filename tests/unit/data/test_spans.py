@@ -15,6 +15,7 @@ from ner_mlflow.data.findings import Findings, finding_kinds
 from ner_mlflow.data.formats.base import Span, TextWithSpans, WordsWithSpans
 from ner_mlflow.data.spans import CutSentence, cut_text, tag_words
 from ner_mlflow.errors import DataError
+from ner_mlflow.tagging.invisible import WITHOUT_GLYPH
 from ner_mlflow.tagging.iob2 import to_entities
 from ner_mlflow.tagging.words import encodable, split_sentences
 
@@ -101,6 +102,28 @@ def test_an_end_within_a_word_cuts_the_word_there() -> None:
         "train: words that were cut where an entity begins or ends inside them: 1 "
         "(f:3 '22.04amd64')"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "extent"),
+    [
+        ("\u00adRedis fails", (0, 6), (1, 6)),
+        ("see Redis\u200b, now", (4, 10), (4, 9)),
+        ("see \u200bRedis", (4, 10), (5, 10)),
+        ("Re\u00addis fails", (0, 6), (0, 6)),
+    ],
+)
+def test_hidden_characters_around_an_entity_are_trimmed(
+    text: str, span: tuple[int, int], extent: tuple[int, int]
+) -> None:
+    sentences, findings = cut(text, (*span, "SOFTWARE"))
+    assert entities_of(sentences) == [(*extent, "SOFTWARE")]
+    assert kinds(findings) == ({} if span == extent else {"span_trimmed": 1})
+
+
+def test_a_span_of_hidden_characters_is_no_entity() -> None:
+    with pytest.raises(DataError, match="it holds hidden characters only"):
+        cut("a\u200bb", (1, 2, "OS"))
 
 
 def test_an_entity_across_the_end_of_a_sentence_joins_the_two() -> None:
@@ -429,9 +452,10 @@ def test_entities_come_out_with_their_surface_and_label_or_are_counted(
     assert len(entities) + left_out(findings) == len(spans)
     trimmed = set()
     for span in spans:
-        surface = text[span.start : span.end]
-        start = span.start + len(surface) - len(surface.lstrip())
-        trimmed.add((start, start + len(surface.strip()), span.label))
+        for blank in (r"\s", rf"[\s{WITHOUT_GLYPH}]"):
+            found = re.fullmatch(f"{blank}*(.*?){blank}*", text[span.start : span.end], re.DOTALL)
+            assert found is not None
+            trimmed.add((span.start + found.start(1), span.start + found.end(1), span.label))
     assert set(entities) <= trimmed
     assert all(one[1] <= next_[0] for one, next_ in pairwise(entities))
 

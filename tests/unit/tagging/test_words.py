@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ner_mlflow.tagging.cutting import LONGEST_CUT, cut
+from ner_mlflow.tagging.invisible import visible
 from ner_mlflow.tagging.words import MOST_PIECES, Words, encodable, split_sentences
 
 PUNCTUATION = "<>()[]{}.,;:!?\"'`“”‘’«»…-_/#+@ \t\n\r\u00a0\u2028"
@@ -66,9 +67,10 @@ def limit(seconds: float) -> Iterator[None]:
 @example("\ud800")
 @example("(\udfff)")
 @example("x" * (LONGEST_CUT + 1) + ",")
-def test_words_are_the_text_without_its_white_space(text: str) -> None:
+def test_words_are_the_text_without_its_white_space_and_hidden_characters(text: str) -> None:
     words = words_of(text)
-    assert "".join(words.texts) == "".join(encodable(text).split())
+    text = encodable(text)
+    assert visible("".join(words.texts)) == visible("".join(text.split()))
     assert all(word == text[start:end] != "" for word, start, end in zip(*words, strict=True))
     assert all(not any(character.isspace() for character in word) for word in words.texts)
     assert all(end <= start for end, start in zip(words.ends, words.starts[1:], strict=False))
