@@ -83,7 +83,7 @@ _BLANK_END = re.compile(rf"^[\s{WITHOUT_GLYPH}]|[\s{WITHOUT_GLYPH}]$")
 
 @st.composite
 def annotated_texts(draw: st.DrawFn) -> AnnotatedText:
-    """Texts of all planes of Unicode with flat entities, whose ends are neither blank nor hidden."""
+    """Texts of all planes of Unicode with entities; their ends are neither blank nor hidden."""
     text = "".join(draw(st.lists(_PIECES, max_size=8)))
     bounds = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
     spans = [

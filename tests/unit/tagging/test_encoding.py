@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from ner_mlflow.tagging.casing import CASINGS, casing
 from ner_mlflow.tagging.encoding import (
     IGNORED,
+    LONGEST_ENCODED,
     OVERLAP,
     Window,
     WordEncoder,
@@ -242,6 +243,38 @@ def test_a_word_that_the_normaliser_drops_becomes_the_unknown_token(word: str) -
 def test_a_word_longer_than_a_window_is_cut() -> None:
     (window,) = WordEncoder(TOKENIZER, 8).windows([["a" * 40]])
     assert [PIECES[id_] for id_ in window.input_ids] == ["[CLS]", "a", *["##a"] * 5, "[SEP]"]
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\ufeff", "\u2060"])
+def test_a_tokenizer_does_not_see_hidden_characters(hidden: str) -> None:
+    (shown,) = WordEncoder(TOKENIZER, 16).windows([["a", "bc"]])
+    (window,) = WordEncoder(TOKENIZER, 16).windows([["a", f"b{hidden}c"]])
+    assert window.input_ids.tolist() == shown.input_ids.tolist()
+
+
+def test_the_rest_of_a_very_long_piece_is_not_looked_at() -> None:
+    encoder = WordEncoder(byte_level(), 2 * LONGEST_ENCODED, casing_embeddings=True)
+    long, cut = encoder.windows(
+        [["c" * LONGEST_ENCODED + "B." * 1000, "b"], ["c" * LONGEST_ENCODED, "b"]]
+    )
+    assert long.input_ids.tolist() == cut.input_ids.tolist()
+    assert len(cut.input_ids) > LONGEST_ENCODED
+    assert long.casings is not None
+    assert not long.casings.any()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 40), max_size=40), st.integers(1, 60), st.integers(1, 5))
+def test_words_have_the_same_subwords_in_calls_of_any_size(
+    lengths: list[int], characters: int, words_at_once: int
+) -> None:
+    words = ["abc"[index % 3] * length for index, length in enumerate(lengths)]
+    expected = [window.input_ids.tolist() for window in WordEncoder(TOKENIZER, 64).windows([words])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ner_mlflow.tagging.encoding.CHARACTERS_AT_ONCE", characters)
+        patch.setattr("ner_mlflow.tagging.encoding.WORDS_AT_ONCE", words_at_once)
+        windows = WordEncoder(TOKENIZER, 64).windows([words])
+    assert [window.input_ids.tolist() for window in windows] == expected
 
 
 def test_sentences_without_words_have_no_window() -> None:

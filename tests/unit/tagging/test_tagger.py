@@ -17,6 +17,7 @@ from ner_mlflow.errors import ModelError
 from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
 from ner_mlflow.tagging.encoding import Inputs
 from ner_mlflow.tagging.iob2 import invalid_positions
+from ner_mlflow.tagging.passages import passage_pieces, passages
 from ner_mlflow.tagging.recognizer import EntityRecognizer
 from ner_mlflow.tagging.tagger import Forward, Tagged, Tagger, TaggerSpec
 
@@ -206,6 +207,115 @@ def test_predictions_do_not_depend_on_the_other_sentences() -> None:
         for words, tagged in zip(SENTENCES, together, strict=True)
         if words
     )
+
+
+BY_LETTER = {"a": "B-OS", "b": "I-OS", "d": "B-ERROR", "e": "I-ERROR"}
+"""What the model of these tests says of the pieces of words; of all other pieces it says O."""
+
+
+def by_letter(inputs: Inputs) -> NDArray[np.float32]:
+    logits = np.zeros((*inputs["input_ids"].shape, len(LABELS)), np.float32)
+    logits[..., 0] = 5
+    for letter, label in BY_LETTER.items():
+        logits[inputs["input_ids"] == VOCABULARY[letter], LABELS.index(label)] = 10
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("words", "tags"),
+    [
+        (["c", "a", "b"], ["O", "B-OS", "I-OS"]),
+        (["a/c", "c"], ["B-OS", "O"]),
+        (["c/c/a", "c"], ["B-OS", "O"]),
+        (["(a)", "d"], ["B-OS", "B-ERROR"]),
+        # Of two entities in one word, that of more words stays, then the first.
+        (["a/d"], ["B-OS"]),
+        (["a", "b/d"], ["B-OS", "I-OS"]),
+        (["a/d", "e"], ["B-ERROR", "I-ERROR"]),
+        (["d/a", "b"], ["B-OS", "I-OS"]),
+        (["a", "b/d", "e"], ["B-OS", "I-OS", "O"]),
+    ],
+)
+def test_an_entity_of_a_part_of_a_word_covers_the_word(words: list[str], tags: list[str]) -> None:
+    (tagged,) = Tagger(by_letter, TOKENIZER, SPEC).tag([words])
+    assert tagged.tags == tags
+    assert len(tagged.probabilities) == len(words)
+
+
+def test_the_probability_of_a_word_is_the_mean_of_its_pieces() -> None:
+    tagger = Tagger(by_letter, TOKENIZER, SPEC)
+    (pieces,) = tagger.begin([["a", "/", "c"]]).result()
+    (word,) = tagger.tag([["a/c"]])
+    assert pieces.tags == ["B-OS", "O", "O"]
+    np.testing.assert_allclose(word.probabilities, [pieces.probabilities.mean()], rtol=1e-6)
+
+
+CUT_WORDS = st.lists(
+    st.lists(st.sampled_from("abcdefgh/,.:(=@-"), min_size=1, max_size=7).map("".join), max_size=12
+)
+
+
+@pytest.mark.parametrize("forward", [by_letter, by_subword, by_window])
+@settings(deadline=None, max_examples=60)
+@given(st.lists(CUT_WORDS, max_size=4))
+def test_words_of_any_pieces_have_valid_tags_and_probabilities(
+    forward: Forward, sentences: list[list[str]]
+) -> None:
+    tagged = Tagger(forward, TOKENIZER, SPEC).tag(sentences)
+    assert [len(one.tags) for one in tagged] == list(map(len, sentences))
+    for one in tagged:
+        assert len(one.probabilities) == len(one.tags)
+        assert invalid_positions(one.tags) == []
+        assert ((one.probabilities > 0) & (one.probabilities <= 1)).all()
+
+
+def grouped(sentences: list[list[str]], documents: list[int] | None) -> list[range]:
+    return list(passages(list(map(len, sentences)), documents, 3, passage_pieces(SPEC.max_length)))
+
+
+@pytest.mark.parametrize("with_documents", [True, False])
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(["a", "bc", "d"]), max_size=6), st.integers(0, 1)),
+        max_size=12,
+    )
+)
+def test_the_sentences_of_a_passage_are_scored_as_one(
+    with_documents: bool, rows: list[tuple[list[str], int]]
+) -> None:
+    sentences = [words for words, _ in rows]
+    documents = [document for _, document in rows] if with_documents else None
+    tagger = Tagger(by_window, TOKENIZER, replace(SPEC, passage_sentences=3))
+    scores = tagger.log_probabilities(sentences, documents)
+    alone = Tagger(by_window, TOKENIZER, SPEC)
+    for group in grouped(sentences, documents):
+        whole = [word for index in group for word in sentences[index]]
+        (expected,) = alone.log_probabilities([whole])
+        assert [len(scores[index]) for index in group] == [len(sentences[index]) for index in group]
+        np.testing.assert_array_equal(np.concatenate([scores[index] for index in group]), expected)
+
+
+def test_tags_of_passages_are_valid_in_each_sentence() -> None:
+    tagger = Tagger(by_window, TOKENIZER, replace(SPEC, passage_sentences=4))
+    tagged = tagger.tag(SENTENCES)
+    assert [len(one.tags) for one in tagged] == list(map(len, SENTENCES))
+    assert all(invalid_positions(one.tags) == [] for one in tagged)
+
+
+def test_a_passage_that_comes_again_is_computed_once() -> None:
+    rows = 0
+
+    def counted(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal rows
+        rows += len(inputs["input_ids"])
+        return by_window(inputs)
+
+    tagger = Tagger(counted, TOKENIZER, replace(SPEC, passage_sentences=2))
+    post = [["a", "b"], ["c"]]
+    tagged = tagger.tag([*post, *post, *post], [1, 1, 2, 2, 3, 3])
+    assert rows == 1
+    assert same(tagged[:2] * 3, tagged)
 
 
 def test_predictions_do_not_depend_on_the_padding_id() -> None:
