@@ -81,6 +81,7 @@ def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
     """
     current = Words([], [], [])
     must_encode = not text.isascii() and _LONE_SURROGATE.search(text) is not None
+    uncut = max(LONGEST_CUT, longest) if longest else len(text)
     for chunk in _CHUNK.finditer(text):
         begin, chunk_end = chunk.span()
         texts, starts, ends = current
@@ -88,7 +89,7 @@ def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
             yield current
             current = Words([], [], [])
             texts, starts, ends = current
-        if longest and chunk_end - begin > max(LONGEST_CUT, longest):  # one word; not copied whole
+        if chunk_end - begin > uncut:  # one word, which is not copied whole
             word = text[begin : begin + longest]
             texts.append(encodable(word) if must_encode else word)
             starts.append(begin)
