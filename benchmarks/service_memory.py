@@ -9,6 +9,8 @@ from the memory of the process that has loaded the model, answered once and hold
 - ``kept_bytes``: growth that stays once the answers are dropped,
 - ``answers_bytes``: the size of the answers, which the caller gets.
 
+``processor_seconds`` are those of all threads.
+
 usage: python -m benchmarks.service_memory EXPORTED_FOLDER [--characters 5_000_000] [--at-once 64]
                                            [--kinds dots prose ...] [--threads 0]
 """
@@ -172,10 +174,11 @@ def _answer(model: ServedModel, requests: list[list[str]]) -> dict[str, float]:
     gc.collect()
     before = psutil.Process().memory_info().rss
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
-    started = time.perf_counter()
+    started, processor_started = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(len(requests)) as pool:
         answers = list(pool.map(lambda texts: _rows(model, texts), requests))
     seconds, peak = time.perf_counter() - started, peak_rss_bytes() - before
+    processor_seconds = time.process_time() - processor_started
     entities = [entity for answer in answers for row in answer for entity in row]
     size = sum(sys.getsizeof(value) for entity in entities for value in (entity, *entity.values()))
     count = len(entities)
@@ -183,6 +186,7 @@ def _answer(model: ServedModel, requests: list[list[str]]) -> dict[str, float]:
     gc.collect()
     return {
         "seconds": round(seconds, 2),
+        "processor_seconds": round(processor_seconds, 2),
         "peak_bytes": peak,
         "kept_bytes": psutil.Process().memory_info().rss - before,
         "answers_bytes": size,

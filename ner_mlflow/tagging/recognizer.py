@@ -43,6 +43,8 @@ PART_TEXTS = 1024
 """Most texts of any part."""
 LONGEST_PART_PIECES = 16_384
 """A part ends within a text once it has this many pieces; a part takes some 500 bytes for each."""
+LONGEST_PART_SENTENCES = 4096
+"""A part also ends within a text once it has this many sentences."""
 LONGEST_PART_CHARACTERS = 2 * PART_CHARACTERS
 """A part also ends within a text once its sentences have this many characters."""
 PARTS_AHEAD = 2
@@ -319,8 +321,12 @@ class _Part:
 
     @property
     def is_full(self) -> bool:
-        """Return whether the part has as many pieces or characters as it may have."""
-        return self._pieces >= LONGEST_PART_PIECES or self._characters >= LONGEST_PART_CHARACTERS
+        """Return whether the part has as much as it may have."""
+        return (
+            self._pieces >= LONGEST_PART_PIECES
+            or self._characters >= LONGEST_PART_CHARACTERS
+            or len(self.sentences) >= LONGEST_PART_SENTENCES
+        )
 
     def add(self, words: Words) -> None:
         """Add a sentence of the last text."""
