@@ -48,7 +48,8 @@ class Document:
 
     @property
     def surfaces(self) -> list[tuple[str, str]]:
-        return [(self.text[start:end], label) for start, end, label in self.spans]
+        # Hidden characters at the ends of words belong to no entity.
+        return [(self.text[start:end].strip("\u200b"), label) for start, end, label in self.spans]
 
     def tags(self, scheme: str) -> list[str]:
         tags = ["O"] * len(self.words)

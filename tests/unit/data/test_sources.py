@@ -211,10 +211,17 @@ def check_round_trip(folder: Path, reading: Reading, draw: random.Random) -> Non
     assert plain(annotated_texts(again), name) == plain(texts, name), (folder, name)
 
 
+HIDDEN = dict.fromkeys(map(ord, "\u200b\ufeff"))
+"""Removes hidden characters."""
+
+
 def plain(texts: Sequence[AnnotatedText], name: str) -> list[tuple[str, str]]:
-    """Return the entities without white space, which words of a file without text do not keep."""
+    """Return the entities without white space, which words of a file without text do not keep.
+
+    Hidden characters between two words belong to neither, once the words are joined to a text.
+    """
     return [
-        ("".join(text.text[span.start : span.end].split()), span.label)
+        ("".join(text.text[span.start : span.end].translate(HIDDEN).split()), span.label)
         for text in texts
         for span in text.spans
     ]

@@ -28,7 +28,7 @@ from ner_mlflow.tagging.encoding import Inputs
 from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer
 from ner_mlflow.tagging.tagger import Forward, Tagger, TaggerSpec
-from ner_mlflow.tagging.words import pieces_of, split_sentences
+from ner_mlflow.tagging.words import split_sentences
 
 LABELS = ("O", "B-OS", "I-OS", "B-ERROR", "I-ERROR")
 LETTERS = "abcdefghijklmnop.(),:/"
@@ -133,7 +133,7 @@ def test_a_text_is_answered_as_its_sentences_are_tagged() -> None:
     text = "ab Nop c. (d,e) f/g:h\nNop ab. " * 20
     sentences = split_sentences(text)
     tagger = Tagger(by_window, TOKENIZER, SPEC)
-    tagged = tagger.begin([pieces_of(sentence) for sentence in sentences]).result()
+    tagged = tagger.begin([sentence.texts for sentence in sentences]).result()
     starts = [
         sentence.starts[index]
         for sentence, answer in zip(sentences, tagged, strict=True)
