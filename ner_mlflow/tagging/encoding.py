@@ -5,6 +5,7 @@ the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
 import json
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -33,10 +34,14 @@ CHARACTERS_AT_ONCE = 16_384
 """Characters that the tokenizer gets in one call; it takes some 500 bytes for each of them."""
 LONGEST_ENCODED = 1024
 """Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
+MOST_MARK_SUBWORDS = 16
+"""Subwords that a piece without letters and digits (a ruled line) keeps, lest it fill a window."""
 NO_PREFIX_SPACE = {"add_prefix_space": False, "prepend_scheme": "never"}
 """Options of pre-tokenizers (byte level, Metaspace) that put no blank before a word."""
 OVERLAP = 0.25
 """Share of a window that the next window repeats, so that every word has context on both sides."""
+
+_ALPHANUMERIC = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,7 @@ class WordEncoder:
     ) -> dict[str, tuple[int, ...]]:
         """Return the subwords of each text under the word that it stands for."""
         pieces: list[list[int]] = []
+        most_of_marks = min(self._budget, MOST_MARK_SUBWORDS)
         for sequences in _calls([text[:LONGEST_ENCODED] for text in texts]):
             if len(sequences) == 1:  # encode_batch would wake the tokenizer's threads
                 encodings = [
@@ -226,7 +232,10 @@ class WordEncoder:
                 for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
                     assert position is not None  # only special tokens belong to no word
                     of_sequence[position].append(id_)
-                pieces += [of_word[: self._budget] for of_word in of_sequence]
+                pieces += [
+                    of_text[: self._budget if _ALPHANUMERIC.search(text) else most_of_marks]
+                    for text, of_text in zip(sequence, of_sequence, strict=True)
+                ]
         return {
             word: tuple(piece or [self._unknown_id])
             for word, piece in zip(words, pieces, strict=True)

@@ -81,7 +81,8 @@ def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
     """
     current = Words([], [], [])
     must_encode = not text.isascii() and _LONE_SURROGATE.search(text) is not None
-    uncut = max(LONGEST_CUT, longest) if longest else len(text)
+    kept = len(text) if longest is None else longest
+    uncut = max(LONGEST_CUT, kept)
     for chunk in _CHUNK.finditer(text):
         begin, chunk_end = chunk.span()
         texts, starts, ends = current
@@ -90,7 +91,7 @@ def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
             current = Words([], [], [])
             texts, starts, ends = current
         if chunk_end - begin > uncut:  # one word, which is not copied whole
-            word = text[begin : begin + longest]
+            word = text[begin : begin + kept]
             texts.append(encodable(word) if must_encode else word)
             starts.append(begin)
             ends.append(chunk_end)
@@ -99,12 +100,12 @@ def sentences_of(text: str, longest: int | None = None) -> Iterator[Words]:
         if must_encode:
             word = encodable(word)
         if word.isalnum() and word.isascii():
-            texts.append(word[:longest])
+            texts.append(word[:kept])
             starts.append(begin)
             ends.append(chunk_end)
             continue
         for start, end in cut(word):
-            texts.append(word[start:end][:longest])
+            texts.append(word[start:end][:kept])
             starts.append(begin + start)
             ends.append(begin + end)
     if current.texts:

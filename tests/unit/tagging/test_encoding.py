@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from ner_mlflow.tagging.casing import CASINGS, casing
 from ner_mlflow.tagging.encoding import (
     IGNORED,
+    MOST_MARK_SUBWORDS,
     OVERLAP,
     Window,
     WordEncoder,
@@ -456,3 +457,10 @@ def test_context_has_the_casing_of_its_words() -> None:
     assert third.casings is not None
     assert len(first.casings) == len(first.input_ids)
     assert len(third.casings) == len(third.input_ids)
+
+
+def test_a_long_run_of_marks_leaves_room_for_the_words_around_it() -> None:
+    encoder = WordEncoder(TOKENIZER, 128)
+    (window,) = encoder.windows([["a", "=" * 90, "b"]])
+    assert len(window.word_positions) == 3
+    assert len(window.input_ids) <= 2 + 2 + MOST_MARK_SUBWORDS
