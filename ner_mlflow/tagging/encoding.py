@@ -4,6 +4,7 @@ Training, evaluation, export and the served model all use this module and no oth
 the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -31,8 +32,12 @@ CHARACTERS_AT_ONCE = 16_384
 """Characters that the tokenizer gets in one call; it takes some 500 bytes for each of them."""
 LONGEST_ENCODED = 1024
 """Characters of a piece that a tokenizer gets; the rest of a longer one is not looked at."""
+MOST_MARK_SUBWORDS = 16
+"""Subwords that a piece without letters and digits (a ruled line) keeps, lest it fill a window."""
 OVERLAP = 0.25
 """Share of a window that the next window repeats, so that every word has context on both sides."""
+
+_ALPHANUMERIC = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,7 @@ class WordEncoder:
 
     def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
         pieces: list[list[int]] = []
+        most_of_marks = min(self._budget, MOST_MARK_SUBWORDS)
         for sequences in _calls([visible(word[:LONGEST_ENCODED]) for word in words]):
             if len(sequences) == 1:  # encode_batch would wake the tokenizer's threads
                 encodings = [
@@ -210,7 +216,10 @@ class WordEncoder:
                 for id_, position in zip(encoding.ids, encoding.word_ids, strict=True):
                     assert position is not None  # only special tokens belong to no word
                     of_sequence[position].append(id_)
-                pieces += [of_word[: self._budget] for of_word in of_sequence]
+                pieces += [
+                    of_text[: self._budget if _ALPHANUMERIC.search(text) else most_of_marks]
+                    for text, of_text in zip(sequence, of_sequence, strict=True)
+                ]
         return {
             word: tuple(piece or [self._unknown_id])
             for word, piece in zip(words, pieces, strict=True)

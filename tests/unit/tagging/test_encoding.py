@@ -13,6 +13,7 @@ from ner_mlflow.tagging.casing import CASINGS, casing
 from ner_mlflow.tagging.encoding import (
     IGNORED,
     LONGEST_ENCODED,
+    MOST_MARK_SUBWORDS,
     OVERLAP,
     Window,
     WordEncoder,
@@ -489,3 +490,10 @@ def test_context_has_the_casing_of_its_words() -> None:
     assert third.casings is not None
     assert len(first.casings) == len(first.input_ids)
     assert len(third.casings) == len(third.input_ids)
+
+
+def test_a_long_run_of_marks_leaves_room_for_the_words_around_it() -> None:
+    encoder = WordEncoder(TOKENIZER, 128)
+    (window,) = encoder.windows([["a", "=" * 90, "b"]])
+    assert len(window.word_positions) == 3
+    assert len(window.input_ids) <= 2 + 2 + MOST_MARK_SUBWORDS

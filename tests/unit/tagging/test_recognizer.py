@@ -73,7 +73,10 @@ TOKENIZER = tokenizer()
 def by_window(inputs: Inputs) -> NDArray[np.float32]:
     """Return logits that depend on the whole window, from sums of integers."""
     context = (inputs["input_ids"] * inputs["attention_mask"]).sum(axis=1, keepdims=True)
-    return TABLE[(inputs["input_ids"] + context) % len(TABLE)].astype(np.float32) / 8
+    logits: NDArray[np.float32] = (
+        TABLE[(inputs["input_ids"] + context) % len(TABLE)].astype(np.float32) / 8
+    )
+    return logits
 
 
 def recognizer_of(spec: TaggerSpec = SPEC, forward: Forward = by_window) -> EntityRecognizer:
