@@ -154,6 +154,7 @@ def test_the_best_epoch_is_saved_and_early_stopping_ends_the_training(
             "train.epochs": 30,
             "train.early_stopping_patience": 3,
             "train.precision": "fp32",
+            "train.thresholds": "none",  # they are chosen after the best epoch
             "train.repeat_factor_threshold": 0.5,
         },
     )
