@@ -22,7 +22,7 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 
 NAMES = {
-    "ORG": ["清华大学", "华为", "中国科学院", "腾讯公司", "北京大学"],
+    "ORG": ["清华大学", "微软", "腾讯公司", "阿里巴巴", "谷歌"],
     "LOC": ["北京", "上海市", "深圳", "广东省", "𠮷野町"],
 }
 PATTERNS = [
@@ -38,9 +38,10 @@ SCHEMA = LabelSchema(tuple(NAMES))
 def write_sentence(draw: random.Random) -> tuple[str, list[tuple[int, int, str]]]:
     """Return a sentence and its entities as spans."""
     text, spans = "", []
+    names = {label: draw.sample(choices, len(choices)) for label, choices in NAMES.items()}
     for number, part in enumerate(draw.choice(PATTERNS).replace("}", "{").split("{")):
         if number % 2:
-            name = draw.choice(NAMES[part])
+            name = names[part].pop()
             spans.append((len(text), len(text) + len(name), part))
             text += name
         else:
@@ -95,13 +96,13 @@ def recognizer(
     folder = tmp_path_factory.mktemp("chinese")
     settings = {
         "model.max_length": 64,
-        "train.epochs": 10,
+        "train.epochs": 8,
         "train.learning_rate": 3e-3,
         "train.batch_size": 16,
     }
     config = load_config(overrides=settings)
     train = training_text(list(corpus(300, 1)), SCHEMA.types, config.model, config.train)
-    data = TrainingData(train, list(corpus(30, 2)), SCHEMA)
+    data = TrainingData(train, list(corpus(120, 2)), SCHEMA)
     model = build_model(resolve_backbone(str(chinese_backbone)), config.model, SCHEMA, 1)
     result = fit(model, data, config.train, folder)
     write_fp32(load_model(result.model_folder), folder / "onnx")
@@ -125,12 +126,12 @@ def test_names_are_found_in_sentences_without_blanks(recognizer: EntityRecognize
 def test_sentences_of_a_text_follow_each_other_without_blanks(
     recognizer: EntityRecognizer,
 ) -> None:
-    text = "今天天气很好！他在𠮷野町的清华大学工作。\u200b华为的总部在深圳，员工很多。"
+    text = "今天天气很好！他在𠮷野町的清华大学工作。\u200b微软的总部在深圳，员工很多。"
     (entities,) = recognizer.recognize([text])
     assert [(entity.text, entity.label) for entity in entities] == [
         ("𠮷野町", "LOC"),
         ("清华大学", "ORG"),
-        ("华为", "ORG"),
+        ("微软", "ORG"),
         ("深圳", "LOC"),
     ]
     assert all(text[entity.start : entity.end] == entity.text for entity in entities)
