@@ -5,7 +5,12 @@ The modules in reading order:
 - ``iob2``: tags and the entities that they encode;
 - ``label_schema``: entity types and the tag of each label id;
 - ``casing``: the class of a word by its capitals;
-- ``words``: running text to sentences of words with offsets;
+- ``invisible``: characters without a glyph, which belong to no word;
+- ``scripts``: scripts without blanks between words, marks and emoji;
+- ``cutting``: what stands between two blanks to pieces where entities begin and end;
+- ``joining``: words of a corpus to running text and to pieces;
+- ``words``: running text to sentences of pieces with offsets;
+- ``passages``: neighbouring sentences that a model reads at once;
 - ``encoding``: words to windows of subwords, windows to batches, window scores back to words;
 - ``decoding``: scores of words to valid tags;
 - ``pending``: a result that is still being computed;
