@@ -4,6 +4,7 @@ The kinds of noise and the templates are in ``noise.yaml``.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ TEMPLATE_SHARE = 0.4
 ENTITY_SHARE = 0.75
 """Share of the edited sentences that are drawn from those with an entity."""
 MOST_EDITS = 3
+"""Edits of one sentence."""
 KEPT_SURFACES = 0.5
 """Share of the slots and renamed entities that get a surface of train if there are fillers."""
 
@@ -225,24 +227,26 @@ def _segments(sentence: Sentence) -> Segments:
 
 def to_sentence(segments: Segments) -> Sentence:
     """Return the pieces of a text in segments, cut where its entities begin and end, with tags."""
-    text = "".join(part for part, _ in segments)
-    borders: dict[int, tuple[int, str]] = {}
+    entities: list[tuple[int, int, str]] = []
     position = 0
     for part, type_ in segments:
         if type_ and part:
-            borders[position] = (position + len(part), type_)
+            entities.append((position, position + len(part), type_))
         position += len(part)
+    text = "".join(part for part, _ in segments)
     pieces: list[str] = []
     tags: list[str] = []
-    end, inside = 0, ""
-    for start, stop in _cut_at(
-        text, {offset for begin in borders for offset in (begin, borders[begin][0])}
-    ):
-        if start in borders:
-            end, inside = borders[start]
-            tags.append(f"B-{inside}")
+    waiting = deque(entities)
+    begun = False
+    for start, stop in _cut_at(text, {offset for entity in entities for offset in entity[:2]}):
+        while waiting and waiting[0][1] <= start:
+            waiting.popleft()
+            begun = False
+        if waiting and waiting[0][0] <= start:
+            tags.append(f"{'I' if begun else 'B'}-{waiting[0][2]}")
+            begun = True
         else:
-            tags.append(f"I-{inside}" if start < end else OUTSIDE)
+            tags.append(OUTSIDE)
         pieces.append(text[start:stop])
     return Sentence(tuple(pieces), tuple(tags), origin="noise")
 
