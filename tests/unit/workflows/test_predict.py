@@ -88,10 +88,10 @@ def test_a_name_that_does_not_fit_the_format_is_refused_and_an_error_leaves_no_f
     finished: Finished, tmp_path: Path
 ) -> None:
     source = tmp_path / "in.jsonl"
-    source.write_text('{"text": "-DOCSTART- here"}\n', encoding="utf-8")
+    source.write_text('{"text": "half \\ud83d here"}\n', encoding="utf-8")
     model = find_model(finished.result.export.model_uri)
     config = PredictConfig(format="conll")
-    for output, message in (("out.json", "end in .conll or"), ("out.conll", "CoNLL cannot hold")):
+    for output, message in (("out.json", "end in .conll or"), ("out.conll", "UTF-8 cannot hold")):
         with (
             open_run(Step.PREDICT, "predict") as run,
             pytest.raises(DataError, match=message),
