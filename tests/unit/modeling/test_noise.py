@@ -65,10 +65,16 @@ def test_a_word_is_cut_where_an_entity_ends_inside_it() -> None:
     assert entities_of(sentence) == [("Windows", "OS"), ("Mac OS X", "OS")]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=200)
 @given(
     st.lists(
-        st.tuples(st.text("aB1. /-\u200b", max_size=5), st.sampled_from(["", "", "OS", "VERSION"])),
+        st.tuples(
+            st.text("aB1. /-\u200b", max_size=5).filter(
+                # A chunk of hidden characters alone is a piece.
+                lambda text: "\u200b" not in text or text.replace("\u200b", "").strip()
+            ),
+            st.sampled_from(["", "", "OS", "VERSION"]),
+        ),
         max_size=8,
     )
 )
