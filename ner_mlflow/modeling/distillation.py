@@ -23,7 +23,7 @@ from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.decoding import Iob2Decoder, by_sentence
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.tagger import Tagger
-from ..tagging.words import encodable, split_sentences
+from ..tagging.words import split_sentences
 from .cache import TrainingCache
 from .loading import open_tagger
 from .objective import Distillation
@@ -89,7 +89,13 @@ def distillation_targets(
         return _compute_targets(config, teachers, dataset, train)
     # Weight and temperature change the loss, not the predictions.
     shared = config.model_copy(update={"weight": 0.0, "temperature": 1.0})
-    key = cache_key([shared.model_dump_json(), *(teacher.fingerprint for teacher in teachers)])
+    key = cache_key(
+        [
+            shared.model_dump_json(),
+            *(teacher.fingerprint for teacher in teachers),
+            *map(_content, train),
+        ]
+    )
     targets = cache.targets(key, lambda: _compute_targets(config, teachers, dataset, train))
     distillation = replace(
         targets.distillation, weight=config.weight, temperature=config.temperature
@@ -132,7 +138,7 @@ def _cached_predictions(
             library_versions(),
             *(teacher.fingerprint for teacher in teachers),
             dataset.fingerprint,
-            *(f"{sentence.document}\t{' '.join(sentence.tokens)}" for sentence in sentences),
+            *map(_content, sentences),
         ]
     )
     path = cache_folder() / "teachers" / f"{key}.npz"
@@ -146,6 +152,11 @@ def _cached_predictions(
         else:
             log.info("read the teachers' predictions on %d sentences: %s", len(sentences), path)
     return scores
+
+
+def _content(sentence: Sentence) -> str:
+    """Return what a teacher's predictions for a sentence, and the student's labels, depend on."""
+    return f"{sentence.document}\t{' '.join(sentence.tokens)}\t{' '.join(sentence.tags)}"
 
 
 def _query(
@@ -180,7 +191,7 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
     sentences: list[Sentence] = []
     for number, text in enumerate(read_texts(Path(config.unlabelled))):
         document = f"unlabelled {number}"
-        for sentence in split_sentences(encodable(text)):
+        for sentence in split_sentences(text):
             words = tuple(sentence.texts)
             if words not in seen:
                 seen.add(words)

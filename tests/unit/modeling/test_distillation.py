@@ -156,6 +156,19 @@ def test_trials_share_targets_and_keep_their_own_weight_and_temperature(
     assert not cache_folder.exists()
 
 
+def test_trials_that_train_on_other_sentences_have_their_own_targets(
+    tiny_backbone: Path, teachers: list[TrainedTeacher]
+) -> None:
+    cache = TrainingCache()
+    config = config_of(tiny_backbone).distill
+    distillation_targets(config, teachers, DATASET, TRAIN, cache)
+    others = TRAIN[:20]
+    targets = distillation_targets(config, teachers, DATASET, others, cache)
+    assert targets.sentences == others
+    lengths = [len(values) for values in targets.distillation.log_probabilities]
+    assert lengths == [len(sentence.tokens) for sentence in others]
+
+
 def test_two_trials_that_start_together_query_the_teachers_once(
     tiny_backbone: Path, teachers: list[TrainedTeacher], caplog: pytest.LogCaptureFixture
 ) -> None:
