@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..tagging.iob2 import Entity, to_entities
 from ..tagging.joining import join_words
+from ..tagging.words import ends_closely
 from .sentences import Sentence
 
 RAW, STANDIN = "raw", "standin"
@@ -86,13 +87,14 @@ def standin_texts(sentences: Sequence[Sentence]) -> Iterator[RunningText]:
 def _continues(previous: Sentence, sentence: Sentence) -> bool:
     """Return whether a sentence comes from the same text as the one before it.
 
-    Every sentence of a text ends in white space, except the last.
+    Every sentence of a text but the last ends in white space, or in a mark such as ``。``, after
+    which there is none.
     """
     return (
         previous.text is not None
         and sentence.text is not None
         and (previous.document, previous.origin) == (sentence.document, sentence.origin)
-        and previous.text[-1:].isspace()
+        and (previous.text[-1:].isspace() or ends_closely(previous.tokens))
     )
 
 

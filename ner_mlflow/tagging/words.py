@@ -5,7 +5,7 @@ for the ends of sentences are the tables below.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from . import scripts
@@ -77,7 +77,8 @@ def sentences_of(text: str) -> Iterator[Words]:
     Args:
         text: of any length; halves of surrogate pairs are replaced as by :func:`encodable`.
     """
-    must_encode = not text.isascii() and _LONE_SURROGATE.search(text) is not None
+    is_ascii = text.isascii()
+    must_encode = not is_ascii and _LONE_SURROGATE.search(text) is not None
     current = Words([], [], [])
     texts, starts, ends = current
     for chunk in CHUNK.finditer(text):
@@ -106,7 +107,7 @@ def sentences_of(text: str) -> Iterator[Words]:
             continue
         for start, end in cut(word):
             piece = word[start:end]
-            if start and _breaks_closely(texts, piece):
+            if start and not is_ascii and ends_closely(texts) and not _stays_closely(piece):
                 yield current
                 current = Words([], [], [])
                 texts, starts, ends = current
@@ -117,12 +118,15 @@ def sentences_of(text: str) -> Iterator[Words]:
         yield current
 
 
-def _breaks_closely(words: list[str], piece: str) -> bool:
-    """Return whether a piece that no white space separates from ``words`` begins a sentence."""
-    if not words or piece in AFTER_STOP or piece in scripts.CLOSELY_SET:
-        return False
+def ends_closely(words: Sequence[str]) -> bool:
+    """Return whether words end a sentence also where no white space follows, as after ``。``."""
     last = next((word for word in reversed(words[-4:]) if word not in AFTER_STOP), "")
     return last in scripts.CLOSELY_SET
+
+
+def _stays_closely(piece: str) -> bool:
+    """Return whether a piece still belongs to the sentence whose end stands right before it."""
+    return piece in AFTER_STOP or piece in scripts.CLOSELY_SET
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:

@@ -1,5 +1,6 @@
 """Sentences become running texts: raw where the source gives them, else a stand-in of words."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,9 +27,20 @@ def words(text: str, *tags: str, document: str | None = None, origin: str = "a:1
     return Sentence(tokens, tags or ("O",) * len(tokens), document, origin)
 
 
-def test_raw_texts_are_the_texts_of_the_source_with_their_spans() -> None:
-    text = "We run Redis 7.1.  It fails on\nUbuntu!"
-    spans = [Span(7, 12, "SW"), Span(13, 16, "V"), Span(31, 37, "OS")]
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        (
+            "We run Redis 7.1.  It fails on\nUbuntu!",
+            [Span(7, 12, "SW"), Span(13, 16, "V"), Span(31, 37, "OS")],
+        ),
+        ("我们用Redis。（它在Ubuntu上失败！）谢谢。", [Span(3, 8, "SW"), Span(12, 18, "OS")]),
+    ],
+    ids=["with blanks", "without blanks"],
+)
+def test_raw_texts_are_the_texts_of_the_source_with_their_spans(
+    text: str, spans: list[Span]
+) -> None:
     record = TextWithSpans(text, spans, 3, "ticket-9")
     sentences = [
         Sentence(tuple(cut.tokens), tuple(cut.tags), "ticket-9", "f:3", cut.text, tuple(cut.starts))
