@@ -1,7 +1,7 @@
-"""Look for garbage rarely while a process imports its libraries.
+"""Collect garbage rarely while a process imports its libraries.
 
-Imported modules stay, so that there is little garbage among them. To look for it as often as Python
-does takes a fifth of the start of a command, seconds with PyTorch.
+Imported modules stay, so there is little garbage among them. Searching them as often as Python does
+takes a fifth of the start of a command, seconds with PyTorch.
 """
 
 import gc
@@ -18,6 +18,6 @@ def begin_imports() -> None:
 
 
 def end_imports() -> None:
-    """Collect garbage as Python does, and search what was imported no more."""
+    """Collect garbage as Python does, and leave out what was imported so far."""
     gc.freeze()
     gc.set_threshold(*RUNNING)

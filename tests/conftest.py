@@ -18,8 +18,8 @@ from socket import create_server
 from typing import TYPE_CHECKING
 
 import pytest
+from backbones import save_tiny_bert
 from forks import run_forked
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from ner_mlflow.data.sample import generate_sample
 
@@ -87,52 +87,12 @@ def clean_environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT for the sample's words and letters; it fits the sample in seconds."""
-    import torch  # takes seconds to import, and many tests need none
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
     folder = tmp_path_factory.mktemp("backbones") / "tiny"
     words = sorted(
         {token.lower() for sentence in generate_sample(13)["train"] for token in sentence.tokens}
     )
     letters = sorted({letter for word in words for letter in word})
-    vocabulary = dict.fromkeys(
-        [
-            "[PAD]",
-            "[UNK]",
-            "[CLS]",
-            "[SEP]",
-            "[MASK]",
-            *words,
-            *letters,
-            *(f"##{letter}" for letter in letters),
-        ]
-    )
-    tokenizer = Tokenizer(
-        models.WordPiece({word: id_ for id_, word in enumerate(vocabulary)}, unk_token="[UNK]")
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=96,
-        max_position_embeddings=128,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    save_tiny_bert(folder, [*words, *letters, *(f"##{letter}" for letter in letters)])
     return folder
 
 

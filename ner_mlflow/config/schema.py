@@ -293,7 +293,7 @@ class TrainConfig(Section):
         description="subwords groups sentences of similar length into batches of about equal "
         "numbers of subwords; sentences takes batch_size sentences, grouped by length",
     )
-    noise_share: Ratio = Field(
+    noise_ratio: Ratio = Field(
         0.0,
         ge=0,
         description="sentences with the noise of running text (markup, other casings and names, "

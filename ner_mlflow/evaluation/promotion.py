@@ -12,7 +12,7 @@ from .counts import f1
 from .significance import PairedTest, paired_permutation_test
 
 GIVEN_WORDS, RAW_TEXTS = "given words", "raw texts"
-"""What a verdict names as the ground of its F1."""
+"""What the F1 of a verdict was measured on."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 The kinds of noise and the templates are in ``noise.yaml``.
 """
 
+import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from ..strict_yaml import read_yaml
 from ..tagging.cutting import cut
 from ..tagging.iob2 import OUTSIDE, to_entities
 from ..tagging.joining import join_words
+
+log = logging.getLogger(__name__)
 
 TABLE = Path(__file__).with_name("noise.yaml")
 TEMPLATE_SHARE = 0.4
@@ -44,18 +47,27 @@ def noise_table() -> Mapping[str, Any]:
 
 
 def noisy_sentences(
-    train: Sequence[Sentence], types: Sequence[str], share: float, seed: int
+    train: Sequence[Sentence], types: Sequence[str], ratio: float, seed: int
 ) -> list[Sentence]:
     """Return noisy sentences, cut into pieces as running text is.
 
     Args:
         train: sentences to draw from.
         types: the entity types of the dataset; templates with others are not used.
-        share: number of noisy sentences over those in train.
+        ratio: number of noisy sentences over those in train.
         seed: chooses sentences and noise.
     """
     noise = _Noise(train, types, Random(seed))
-    return [noise.sentence() for _ in range(round(share * len(train)))]
+    count = round(ratio * len(train))
+    if count:
+        log.info(
+            "adding %d noisy sentences to %d of train; %d of %d templates have its types",
+            count,
+            len(train),
+            len(noise.templates),
+            len(noise_table()["templates"]),
+        )
+    return [noise.sentence() for _ in range(count)]
 
 
 class _Noise:
@@ -74,7 +86,7 @@ class _Noise:
             type_: [surface for surface in surfaces if not surface.islower()]
             for type_, surfaces in self._surfaces.items()
         }
-        self._templates = [
+        self.templates = [
             template
             for template in table["templates"]
             if {slot["type"] for slot in _SLOT.finditer(template)} <= {"", *types}
@@ -91,8 +103,8 @@ class _Noise:
     def sentence(self) -> Sentence:
         """Return the next noisy sentence."""
         random = self._random
-        if self._templates and random.random() < TEMPLATE_SHARE:
-            return to_sentence(self._fill(random.choice(self._templates)))
+        if self.templates and random.random() < TEMPLATE_SHARE:
+            return to_sentence(self._fill(random.choice(self.templates)))
         sentence = random.choice(
             self._with_entities if random.random() < ENTITY_SHARE else self._train
         )

@@ -1,10 +1,12 @@
 """Choose the least confidence that an entity of each type needs to be an answer."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..evaluation.calibration import span_confidences
+from ..evaluation.counts import f1
 from ..tagging.iob2 import to_entities
 from ..tagging.tagger import Tagged
 
@@ -32,18 +34,22 @@ def choose_thresholds(
     found = np.array(
         [entity.type for tagged in predicted for entity in to_entities(tagged.tags)], dtype=np.str_
     )
-    golden = [entity.type for tags in gold for entity in to_entities(tags)]
+    golden = Counter(entity.type for tags in gold for entity in to_entities(tags))
     chosen = {}
     for type_ in types:
         of_type = found == type_
-
-        def f1(threshold: float, of_type: np.ndarray = of_type, type_: str = type_) -> float:
-            kept = of_type & (confidences >= threshold)
-            total = int(kept.sum()) + golden.count(type_)
-            return 2 * int(correct[kept].sum()) / total if total else 0.0
-
-        without = f1(0.0)
-        costless = [threshold for threshold in THRESHOLDS if f1(threshold) >= without]
-        if costless and without:
-            chosen[type_] = round(float(max(costless)), 2)
+        kept = of_type & (confidences >= np.array([0.0, *THRESHOLDS])[:, None])
+        without, *f1_by_threshold = f1(
+            np.stack(
+                [
+                    (kept & correct).sum(axis=1),
+                    kept.sum(axis=1),
+                    np.full(len(kept), golden[type_]),
+                ],
+                axis=-1,
+            )
+        )
+        costless = THRESHOLDS[np.array(f1_by_threshold) >= without]
+        if without and len(costless):
+            chosen[type_] = round(float(costless.max()), 2)
     return chosen

@@ -7,8 +7,8 @@ from random import Random
 
 from ..config.schema import ModelConfig, TrainConfig
 from ..data.sentences import Sentence
+from ..tagging.cutting import to_pieces
 from ..tagging.iob2 import OUTSIDE
-from ..tagging.joining import cut_words
 from ..tagging.passages import passage_pieces, passages
 from .noise import noisy_sentences
 
@@ -28,7 +28,7 @@ def training_text(
         config: the share of noise, and the seed.
     """
     sentences = [cut_sentence(sentence) for sentence in train]
-    sentences += noisy_sentences(train, types, config.noise_share, config.seed)
+    sentences += noisy_sentences(train, types, config.noise_ratio, config.seed)
     return join_passages(
         sentences, model.passage_sentences, passage_pieces(model.max_length), config.seed
     )
@@ -36,7 +36,7 @@ def training_text(
 
 def cut_sentence(sentence: Sentence) -> Sentence:
     """Return a sentence whose words are cut into pieces; the first of an entity keeps its `B-`."""
-    pieces, owners = cut_words(sentence.tokens)
+    pieces, owners = to_pieces(sentence.tokens)
     tags = [
         _inside(sentence.tags[owner])
         if number and owners[number - 1] == owner

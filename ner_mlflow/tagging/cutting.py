@@ -7,7 +7,7 @@ the tables below; a chunk is cut without a look at its neighbours.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .invisible import WITHIN_WORDS
 from .scripts import EMOJI_SEQUENCE, MARKS, is_unspaced, split_scripts
@@ -114,7 +114,7 @@ _ENDING = re.compile(r"(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|
 """A contraction at the end of a word."""
 _CUT_WITHIN = re.compile(r"\d[.\-]|[-_]\d")
 """Found in each word that :data:`INSIDE_WORD` can cut."""
-_ALPHANUMERIC = re.compile(r"[^\W_]")
+ALPHANUMERIC = re.compile(r"[^\W_]")
 _known: dict[str, Extents] = {}
 
 
@@ -140,8 +140,23 @@ def cut(chunk: str) -> Extents:
     return extents
 
 
+def to_pieces(words: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return the pieces of words, and for each piece the index of its word."""
+    pieces: list[str] = []
+    owners: list[int] = []
+    for index, word in enumerate(words):
+        if word.isalnum() and word.isascii():
+            pieces.append(word)
+            owners.append(index)
+            continue
+        extents = cut(word)
+        pieces += [word[start:end] for start, end in extents]
+        owners += [index] * len(extents)
+    return pieces, owners
+
+
 def _cut(chunk: str) -> list[tuple[int, int]]:
-    has_words = _ALPHANUMERIC.search(chunk) is not None
+    has_words = ALPHANUMERIC.search(chunk) is not None
     if chunk.isascii():
         return _cut_script(chunk) if has_words else [(0, len(chunk))]
     extents: list[tuple[int, int]] = []
@@ -177,7 +192,7 @@ def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if _CUT_WITHIN.search(chunk, start, end):
         for inner in INSIDE_WORD.finditer(chunk, start, end):
             at = inner.start()
-            if at <= begin or not _counts(inner.lastgroup, chunk[start:begin], chunk[begin:at]):
+            if at <= begin or not _ends_piece(inner.lastgroup, chunk[start:begin], chunk[begin:at]):
                 continue
             yield from _cut_ending(chunk, begin, at)
             begin = at
@@ -203,7 +218,7 @@ def _cut_ending(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     yield from reversed(endings)
 
 
-def _counts(kind: str | None, before: str, piece: str) -> bool:
+def _ends_piece(kind: str | None, before: str, piece: str) -> bool:
     """Return whether a place within a word ends a piece; ``before`` are the pieces before it."""
     if kind == "version":
         return piece.lower() not in VERSION_LETTERS

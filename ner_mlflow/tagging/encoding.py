@@ -4,7 +4,6 @@ Training, evaluation, export and the served model all use this module and no oth
 the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from .casing import casing
+from .casing import KNOWN_WORD_CHARACTERS, casing
+from .cutting import ALPHANUMERIC
 from .invisible import visible
 
 Inputs = dict[str, NDArray[np.int64]]
@@ -22,8 +22,6 @@ IGNORED = -100
 """Label id of positions that have no label, as PyTorch's cross entropy expects it."""
 KNOWN_WORDS = 65_536
 """Largest number of words whose subwords an encoder remembers."""
-KNOWN_WORD_CHARACTERS = 64
-"""Longer words (encoded data, minified code) rarely repeat and are not remembered."""
 KNOWN_WORD_SUBWORDS = 16
 """Words of more subwords are not remembered either, so what is remembered takes 70 MB at most."""
 WORDS_AT_ONCE = 256
@@ -36,8 +34,6 @@ MOST_MARK_SUBWORDS = 16
 """Subwords that a piece without letters and digits (a ruled line) keeps, lest it fill a window."""
 OVERLAP = 0.25
 """Share of a window that the next window repeats, so that every word has context on both sides."""
-
-_ALPHANUMERIC = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +213,7 @@ class WordEncoder:
                     assert position is not None  # only special tokens belong to no word
                     of_sequence[position].append(id_)
                 pieces += [
-                    of_text[: self._budget if _ALPHANUMERIC.search(text) else most_of_marks]
+                    of_text[: self._budget if ALPHANUMERIC.search(text) else most_of_marks]
                     for text, of_text in zip(sequence, of_sequence, strict=True)
                 ]
         return {

@@ -1,13 +1,11 @@
-"""Join the words of a corpus as running text has them, and cut them as running text is cut.
+"""Join the words of a corpus as running text has them.
 
-Corpora write ``Redis .`` as two words where a text has ``Redis.``, and ``nginx/1.25`` as one where
-the served model sees three pieces. A model that learnt the former would meet something else when
-it serves. The rules are the tables below.
+Corpora write ``Redis .`` as two words where a text has ``Redis.``. The rules are the tables below.
 """
 
 from collections.abc import Sequence
 
-from .cutting import CONTRACTION, cut
+from .cutting import CONTRACTION
 from .scripts import written_together
 
 CLOSING = frozenset([*".,;:!?…)]}%’”»", "...", "!!", "??"])
@@ -23,8 +21,8 @@ def join_words(words: Sequence[str]) -> tuple[str, list[int]]:
     parts: list[str] = []
     starts: list[int] = []
     length = 0
-    for word, is_glued in zip(words, glued(words), strict=True):
-        if parts and not is_glued:
+    for word, is_attached in zip(words, _attached(words), strict=True):
+        if parts and not is_attached:
             parts.append(" ")
             length += 1
         starts.append(length)
@@ -33,7 +31,7 @@ def join_words(words: Sequence[str]) -> tuple[str, list[int]]:
     return "".join(parts), starts
 
 
-def glued(words: Sequence[str]) -> list[bool]:
+def _attached(words: Sequence[str]) -> list[bool]:
     """Return for each word whether running text has no white space before it; first: False."""
     flags: list[bool] = []
     open_quotes: set[str] = set()
@@ -56,18 +54,3 @@ def glued(words: Sequence[str]) -> list[bool]:
 
 def _continues(word: str) -> bool:
     return len(word) < 5 and CONTRACTION.fullmatch(word) is not None
-
-
-def cut_words(words: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Return the pieces of words, and for each piece the index of its word."""
-    pieces: list[str] = []
-    owners: list[int] = []
-    for index, word in enumerate(words):
-        if word.isalnum() and word.isascii():
-            pieces.append(word)
-            owners.append(index)
-            continue
-        extents = cut(word)
-        pieces += [word[start:end] for start, end in extents]
-        owners += [index] * len(extents)
-    return pieces, owners

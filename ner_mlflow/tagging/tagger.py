@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..errors import ModelError
+from .cutting import to_pieces
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
 from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
-from .joining import cut_words
 from .passages import passage_pieces, passages
 from .pending import Pending
 from .policies import Policy
@@ -176,7 +176,7 @@ class Tagger:
         """Return the log-probabilities of the labels for each sentence, shape (pieces, labels).
 
         Args:
-            sentences: their pieces, as :func:`~.joining.cut_words` returns them.
+            sentences: their pieces, as :func:`~.cutting.to_pieces` returns them.
             documents: the document of each sentence, for models that see neighbouring sentences.
                 None: all belong to one document.
         """
@@ -199,7 +199,7 @@ class Tagger:
             sentences: their words.
             documents: as in :meth:`log_probabilities`.
         """
-        cut = [cut_words(sentence) for sentence in sentences]
+        cut = [to_pieces(sentence) for sentence in sentences]
         tagged = self.begin([pieces for pieces, _ in cut], documents).result()
         return [
             of_pieces if len(owners) == len(words) else _join(of_pieces, owners, len(words))

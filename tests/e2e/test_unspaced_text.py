@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from backbones import save_tiny_bert
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sentences import Sentence
@@ -64,28 +62,7 @@ def corpus(count: int, seed: int) -> Iterator[Sentence]:
 def chinese_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT whose vocabulary is the corpus's characters."""
     folder = tmp_path_factory.mktemp("backbone")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    characters = sorted({token for sentence in corpus(200, 1) for token in sentence.tokens})
-    vocabulary = {token: id_ for id_, token in enumerate([*special, *characters])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = ("pad", "unk", "cls", "sep", "mask")
-    tokens = {f"{name}_token": token for name, token in zip(names, special, strict=True)}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=96,
-        max_position_embeddings=128,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    save_tiny_bert(folder, sorted({token for one in corpus(200, 1) for token in one.tokens}))
     return folder
 
 

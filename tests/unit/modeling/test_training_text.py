@@ -12,8 +12,8 @@ from ner_mlflow.modeling.training_text import (
     join_passages,
     training_text,
 )
+from ner_mlflow.tagging.cutting import to_pieces
 from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
-from ner_mlflow.tagging.joining import cut_words
 
 WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
 SENTENCES = st.lists(
@@ -47,7 +47,7 @@ def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:
 @given(SENTENCES)
 def test_entities_cover_the_pieces_of_their_words(sentence: Sentence) -> None:
     cut = cut_sentence(sentence)
-    _, owners = cut_words(sentence.tokens)
+    _, owners = to_pieces(sentence.tokens)
     assert invalid_positions(cut.tags) == []
     assert [
         (owners[entity.start], owners[entity.end - 1] + 1, entity.type)
@@ -110,7 +110,7 @@ def test_a_model_learns_from_every_word_of_its_corpus(
         train,
         ["A", "B"],
         ModelConfig(passage_sentences=passage_sentences),
-        TrainConfig(noise_share=0),
+        TrainConfig(noise_ratio=0),
     )
     pieces = [piece for sentence in train for piece in cut_sentence(sentence).tokens]
     assert [piece for sentence in learnt for piece in sentence.tokens] == pieces

@@ -1,12 +1,11 @@
 """Chunks to pieces: entities of IT text are whole pieces, nothing is lost, no chunk is slow."""
 
 import re
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise, product
 
 import pytest
+from cpu_time import limit_cpu_time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -52,22 +51,6 @@ CHUNKS = st.one_of(
 
 def pieces(chunk: str) -> list[str]:
     return [chunk[start:end] for start, end in cut(chunk)]
-
-
-@contextmanager
-def limit(seconds: float) -> Iterator[None]:
-    """Stop the block after ``seconds`` of CPU time, so that a slow input fails its test."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds} s of CPU time")
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 @settings(deadline=None, max_examples=400)
@@ -486,7 +469,7 @@ def test_no_pair_of_marks_is_slow() -> None:
     chunks = [
         (first + second) * (LONGEST_CUT // 2) for first, second in product(MARKS + "a0é", repeat=2)
     ]
-    with limit(20):
+    with limit_cpu_time(20):
         for chunk in chunks:
             cut(chunk)
 
@@ -518,7 +501,7 @@ def test_no_pair_of_marks_is_slow() -> None:
 )
 def test_time_is_linear_in_the_length(unit: str) -> None:
     chunk = (unit * 200_000)[:200_000]
-    with limit(2):
+    with limit_cpu_time(2):
         covered = sum(end - start for start, end in cut(chunk))
     assert len(chunk) - 100 <= covered <= len(chunk)  # hidden characters are left out
 

@@ -5,9 +5,10 @@ from random import Random
 
 import numpy as np
 import pytest
+from backbones import wordpiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from ner_mlflow.tagging.casing import CASINGS, casing
 from ner_mlflow.tagging.encoding import (
@@ -43,18 +44,9 @@ SENTENCES = st.lists(st.lists(WORDS, max_size=30), max_size=4)
 LENGTHS = st.integers(8, 24)
 
 
-def wordpiece() -> Tokenizer:
-    vocabulary = {piece: id_ for id_, piece in enumerate(PIECES)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
-    )
-    return tokenizer
-
-
-TOKENIZER = wordpiece()
+TOKENIZER = wordpiece(
+    {piece: id_ for id_, piece in enumerate(PIECES)}, normalizers.BertNormalizer(lowercase=False)
+)
 
 
 def first_piece(word: str) -> int:
@@ -285,7 +277,7 @@ def test_sentences_without_words_have_no_window() -> None:
 
 
 def test_padding_and_truncation_of_the_tokenizer_are_ignored_and_left_in_place() -> None:
-    cutting = wordpiece()
+    cutting = Tokenizer.from_str(TOKENIZER.to_str())
     cutting.enable_truncation(4)
     cutting.enable_padding(length=30)
     (window,) = WordEncoder(cutting, 16).windows([["a"] * 9])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.tagging.cutting import cut
+from ner_mlflow.tagging.cutting import cut, to_pieces
 from ner_mlflow.tagging.invisible import visible
-from ner_mlflow.tagging.joining import cut_words, join_words
+from ner_mlflow.tagging.joining import join_words
 from ner_mlflow.tagging.words import split_sentences
 
 NAMES = ["Redis", "nginx/1.25", "Redis,Nginx", "C++", "foo()", "it", "10,000", "don't", "**Redis**"]
@@ -62,7 +62,7 @@ def test_each_word_stands_at_its_offset(words: list[str]) -> None:
 def test_pieces_keep_every_visible_character_and_belong_to_their_words_in_order(
     words: list[str],
 ) -> None:
-    pieces, owners = cut_words(words)
+    pieces, owners = to_pieces(words)
     assert len(pieces) == len(owners)
     assert owners == sorted(owners)
     assert set(owners) == set(range(len(words)))
@@ -73,7 +73,7 @@ def test_pieces_keep_every_visible_character_and_belong_to_their_words_in_order(
 
 
 def test_the_pieces_of_a_sentence() -> None:
-    pieces, owners = cut_words(["(", "nginx/1.25", ")", "does", "n't", "start", "."])
+    pieces, owners = to_pieces(["(", "nginx/1.25", ")", "does", "n't", "start", "."])
     assert pieces == ["(", "nginx", "/", "1.25", ")", "does", "n't", "start", "."]
     assert owners == [0, 1, 1, 1, 2, 3, 4, 5, 6]
 
@@ -108,7 +108,7 @@ def test_the_served_text_of_ordinary_words_has_the_pieces_of_the_words(
     phrases: list[list[str]],
 ) -> None:
     words = list(chain.from_iterable(phrases))
-    expected, _ = cut_words(words)
+    expected, _ = to_pieces(words)
     text, _ = join_words(words)
     assert [piece for sentence in split_sentences(text) for piece in sentence.texts] == expected
 
@@ -130,5 +130,5 @@ def test_words_of_marks_alone_are_served_otherwise(words: list[str], served: lis
 
 def test_pieces_of_a_word_are_those_of_the_chunk() -> None:
     for word in PLAIN:
-        pieces, _ = cut_words([word])
+        pieces, _ = to_pieces([word])
         assert pieces == [word[start:end] for start, end in cut(word)]

@@ -8,15 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from backbones import export_untrained
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModelContext
 
-from ner_mlflow.config.loading import load_config
-from ner_mlflow.exporting.onnx_files import write_fp32
-from ner_mlflow.modeling.backbone import resolve_backbone
-from ner_mlflow.modeling.build import build_model
-from ner_mlflow.modeling.checkpoint import load_model, save_model
-from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.pyfunc import ServedModel, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 
@@ -25,13 +20,7 @@ TEXTS = ["I use Ubuntu 22.04", "", "PostgreSQL crashes on Windows"]
 
 @pytest.fixture(scope="module")
 def exported(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    overrides = {"model.backbone": str(tiny_backbone), "model.max_length": 48}
-    config = load_config(overrides=overrides).model
-    built = build_model(resolve_backbone(str(tiny_backbone)), config, LabelSchema(("OS",)), 1)
-    save_model(built, folder / "torch")
-    write_fp32(load_model(folder / "torch"), folder / "onnx")
-    return folder / "onnx"
+    return export_untrained(tiny_backbone, tmp_path_factory.mktemp("served"), 48)
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backbones import export_untrained, wordpiece
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from ner_mlflow.config.loading import load_config
-from ner_mlflow.exporting.onnx_files import write_fp32
-from ner_mlflow.modeling.backbone import resolve_backbone
-from ner_mlflow.modeling.build import build_model
-from ner_mlflow.modeling.checkpoint import load_model, save_model
 from ner_mlflow.tagging import recognizer as module
 from ner_mlflow.tagging.encoding import Inputs
-from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer
 from ner_mlflow.tagging.tagger import Forward, Tagger, TaggerSpec
 from ner_mlflow.tagging.words import split_sentences
@@ -58,16 +52,7 @@ CHARACTERS = 150_000
 """Characters of a hostile text; as many as take several parts."""
 
 
-def tokenizer() -> Tokenizer:
-    made = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return made
-
-
-TOKENIZER = tokenizer()
+TOKENIZER = wordpiece(VOCABULARY)
 
 
 def by_window(inputs: Inputs) -> NDArray[np.float32]:
@@ -240,13 +225,7 @@ def test_readers_that_pause_do_not_keep_the_others_waiting() -> None:
 
 @pytest.fixture(scope="module")
 def exported(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hostile")
-    overrides = {"model.backbone": str(tiny_backbone), "model.max_length": 128}
-    config = load_config(overrides=overrides).model
-    built = build_model(resolve_backbone(str(tiny_backbone)), config, LabelSchema(("OS",)), 1)
-    save_model(built, folder / "torch")
-    write_fp32(load_model(folder / "torch"), folder / "onnx")
-    return folder / "onnx"
+    return export_untrained(tiny_backbone, tmp_path_factory.mktemp("hostile"), 128)
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backbones import wordpiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ner_mlflow.errors import ModelError
 from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
@@ -49,16 +49,7 @@ SENTENCES = [
 SENTENCES.insert(7, [])
 
 
-def wordpiece() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
-
-
-TOKENIZER = wordpiece()
+TOKENIZER = wordpiece(VOCABULARY)
 
 
 def by_subword(inputs: Inputs) -> NDArray[np.float32]:

@@ -1,10 +1,7 @@
 """Running text to sentences of pieces: no character is lost, and no input is slow."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
+from cpu_time import limit_cpu_time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -44,22 +41,6 @@ def words_of(text: str) -> Words:
 
 def sentences(text: str) -> list[str]:
     return [" ".join(words.texts) for words in split_sentences(text)]
-
-
-@contextmanager
-def limit(seconds: float) -> Iterator[None]:
-    """Stop the block after ``seconds`` of CPU time, so that a slow input fails its test."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds} s of CPU time")
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 @settings(deadline=None, max_examples=200)
@@ -237,6 +218,6 @@ def test_sentences(text: str, expected: list[str]) -> None:
     ids=lambda text: ascii(text[:6]),
 )
 def test_no_text_is_slow(text: str) -> None:
-    with limit(4):
+    with limit_cpu_time(4):
         split = split_sentences(text)
     assert sum(len(word) for words in split for word in words.texts) == len("".join(text.split()))
