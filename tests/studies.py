@@ -77,14 +77,16 @@ def stop_heartbeats(study: ProcessStudy) -> int:
         ).rowcount
 
 
-def fresh_heartbeats(study: ProcessStudy) -> int:
-    """Return the number of heartbeats of the last minute in a SQLite storage."""
+def heartbeat_is_fresh(study: ProcessStudy, number: int) -> bool:
+    """Return whether a trial in a SQLite storage sent a heartbeat in the last minute."""
     file = storage_file(study.spec.config)
     with create_engine(f"sqlite:///{file}").connect() as connection:
         count = connection.exec_driver_sql(
-            "select count(*) from trial_heartbeats where heartbeat > datetime('now', '-1 minute')"
+            "select count(*) from trial_heartbeats join trials using (trial_id)"
+            " where number = ? and heartbeat > datetime('now', '-1 minute')",
+            (number,),
         ).scalar()
-    return int(count or 0)
+    return bool(count)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:

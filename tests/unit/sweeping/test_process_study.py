@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from optuna.trial import TrialState
 from studies import (
     PARAMS,
     filled,
-    fresh_heartbeats,
+    heartbeat_is_fresh,
     rate,
     slots_of,
     spec_of,
@@ -209,7 +210,7 @@ def test_a_trial_of_another_machine_is_run_again_once_its_heartbeat_stops() -> N
     taken.set_user_attr("worker", {"liveness": "elsewhere", "node": "elsewhere", "pid": 1})
     with study.keep_alive(taken):
         wait_until(lambda: stop_heartbeats(study))
-        wait_until(lambda: fresh_heartbeats(study))  # the next one arrived
+        wait_until(lambda: heartbeat_is_fresh(study, taken.number))  # the next one arrived
         assert study.reclaim() == []
         assert study.open_trials() == (7, 1)
     stop_heartbeats(study)
@@ -228,7 +229,7 @@ def test_a_process_that_was_silent_for_too_long_leaves_its_trial_and_resumes_wit
 
     def fall_silent(trial: RunningTrial) -> list[float]:
         if trial.number == 1:
-            wait_until(lambda: fresh_heartbeats(study))
+            wait_until(lambda: heartbeat_is_fresh(study, trial.number))
             stop_heartbeats(study)
             assert ProcessStudy(study.spec).reclaim() == [1]  # as another machine does
             if end == "failed":
@@ -281,7 +282,7 @@ def test_losses_by_silence_use_up_tries_too() -> None:
         taken = study.take()
         assert taken is not None
         with study.keep_alive(taken):
-            wait_until(lambda: fresh_heartbeats(study))
+            wait_until(partial(heartbeat_is_fresh, study, taken.number))
         stop_heartbeats(study)
         assert study.reclaim() == [taken.number]
         assert study.open_trials() == (waiting, 0)

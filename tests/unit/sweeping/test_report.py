@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from studies import filled, fresh_heartbeats, rate, stop_heartbeats, wait_until
+from studies import filled, heartbeat_is_fresh, rate, stop_heartbeats, wait_until
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.sweeping.report import report, trials_table
@@ -73,7 +73,7 @@ def test_the_table_states_why_trials_ended() -> None:
         if trial.number == 1:
             raise RuntimeError("out of memory")
         if trial.number == 2:
-            wait_until(lambda: fresh_heartbeats(study))
+            wait_until(lambda: heartbeat_is_fresh(study, trial.number))
             stop_heartbeats(study)
             study.reclaim()
             return rate(trial)
