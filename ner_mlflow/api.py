@@ -48,7 +48,7 @@ def prepare(
     """
     config = _config(preset, {**(settings or {}), "data.dataset": dataset})
     with open_run_or_child(Step.DATA, f"data {dataset}") as run:
-        return run_data(run, config.data)
+        return run_data(run, config)
 
 
 def train(

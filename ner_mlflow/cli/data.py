@@ -6,7 +6,7 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
-from .options import GivenSettings, preset_option, setting, source_options
+from .options import GivenSettings, preset_option, setting, source_options, weak_options
 
 
 @command("data")
@@ -19,15 +19,17 @@ from .options import GivenSettings, preset_option, setting, source_options
 @setting("rare_boost", "data.rare_boost")
 @setting("seed", "data.seed")
 @setting("format", "data.format")
+@weak_options
 def data(preset: str, given: GivenSettings) -> None:
     """Prepare a dataset and log it with its statistics.
 
     Reads a corpus, relabels it, checks it, makes missing splits, drops duplicates and oversamples.
+    With weak_source, texts without labels are labelled by rules and models, and added to train.
     """
     set_up_logging()
     with open_run(Step.DATA, f"data {given.text('data.dataset') or preset}") as run:
         config = given.resolve(preset)
-        prepared = run_data(run, config.data)
+        prepared = run_data(run, config)
         click.echo(
             f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, "
             f"in run {run.id}"

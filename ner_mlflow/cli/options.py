@@ -113,6 +113,17 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+WEAK_SETTINGS = ("source", "sample", "ratio", "labeler", "min_precision", "gold")
+"""Settings of the section ``weak`` with an option of their own."""
+
+
+def weak_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each of :data:`WEAK_SETTINGS`, such as ``--weak_source``."""
+    for name in reversed(WEAK_SETTINGS):
+        command = setting(f"weak_{name}", f"weak.{name}")(command)
+    return command
+
+
 def option(name: str, default: str, help_text: str) -> Decorator:
     """Add an option that is no setting."""
     return click.option(f"--{name}", default=default, show_default=default != "", help=help_text)

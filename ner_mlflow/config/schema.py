@@ -28,6 +28,7 @@ Seed = Annotated[Integer, Field(ge=0)]
 Bins = Annotated[Integer, Unit("bins")]
 Calls = Annotated[Integer, Unit("calls")]
 Currency = Annotated[Float, Unit("currency per million tokens")]
+Documents = Annotated[Integer, Unit("documents")]
 Epochs = Annotated[Integer, Unit("epochs")]
 EntityTypes = Annotated[Integer, Unit("entity types")]
 F1 = Annotated[Float, Unit("F1")]
@@ -192,6 +193,52 @@ class DataConfig(Section):
         description="format in which to write the prepared splits as well, as artifacts "
         "export/SPLIT; none: write the dataset only",
     )
+
+
+class WeakConfig(Section):
+    """Weak supervision: texts without gold labels that `data` labels and adds to train."""
+
+    source: str = Field(
+        "",
+        description="texts to label: a hub id (owner/name or owner/name:config), a folder or a "
+        "file of .jsonl, .jsonl.gz, .parquet or .txt, or several of these paths separated by "
+        "commas; empty: none, train is gold alone",
+    )
+    sample: Documents = Field(
+        100_000, ge=0, description="largest number of documents read, the first ones; 0: all"
+    )
+    ratio: Ratio = Field(
+        0.3,
+        gt=0,
+        description="weakly labelled sentences to add, over the sentences of train after "
+        "oversampling; sentences without an entity are not added",
+    )
+    labeler: tuple[str, ...] = Field(
+        ("rules",),
+        min_length=1,
+        description="what labels the texts: rules (the rules of this package), a YAML file of "
+        "rules, or trained models as teachers (run ids, runs:/ID, models:/NAME@ALIAS or folders); "
+        "several are combined as validation says",
+    )
+    min_precision: Share = Field(
+        0.5,
+        description="entity types that the labelers find with a lower precision, on weak.gold if "
+        "it is given or else on validation, are left out",
+    )
+    gold: str = Field(
+        "",
+        description="gold corpus of the texts' domain, on which the labelers are scored too; never "
+        "trained on; empty: none",
+    )
+    confidence: Probability = Field(
+        0.8, description="least probability of a tag that a teacher votes for"
+    )
+    unsure: Literal["mask", "outside"] = Field(
+        "mask",
+        description="words that may belong to an entity or not: mask leaves them out of the loss, "
+        "outside makes their tag O",
+    )
+    seed: Seed = Field(13, description="seed of the choice of sentences")
 
 
 RegionPolicy = Literal["tag", "errors_only", "skip"]
@@ -797,6 +844,7 @@ class Config(Section):
     """The whole configuration. Core functions take only the section that they need."""
 
     data: DataConfig = DataConfig()
+    weak: WeakConfig = WeakConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     distill: DistillConfig = DistillConfig()

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from ..config.schema import TrainConfig
 from ..data.sentences import Sentence
 from ..tagging.encoding import IGNORED, Window, WordEncoder, collate, label_window, pad
+from ..tagging.iob2 import UNSURE
 from ..tagging.label_schema import LabelSchema
 from .objective import Distillation
 from .processes import rank, world_size
@@ -25,7 +26,7 @@ class TrainingData:
     """The sentences that a model is trained and validated on.
 
     Attributes:
-        train: the sentences to learn from.
+        train: the sentences to learn from; words tagged ``?`` are left out of the loss.
         validation: the sentences that choose the best epoch.
         schema: the labels of both.
         distillation: the teachers' predictions for each sentence of ``train``, or None.
@@ -45,7 +46,8 @@ class WindowDataset(Dataset[dict[str, Any]]):
             [sentence.tokens for sentence in data.train],
             [sentence.document for sentence in data.train],
         )
-        tag_ids = [[data.schema.ids[tag] for tag in sentence.tags] for sentence in data.train]
+        ids = {**data.schema.ids, UNSURE: IGNORED}
+        tag_ids = [[ids[tag] for tag in sentence.tags] for sentence in data.train]
         self.labels = [label_window(window, tag_ids[window.sentence]) for window in self.windows]
         self._teacher = data.distillation and data.distillation.log_probabilities
 

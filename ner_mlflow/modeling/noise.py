@@ -15,7 +15,7 @@ from typing import Any
 from ..data.sentences import Sentence
 from ..strict_yaml import read_yaml
 from ..tagging.cutting import cut
-from ..tagging.iob2 import OUTSIDE, to_entities
+from ..tagging.iob2 import OUTSIDE, UNSURE, to_entities
 from ..tagging.joining import join_words
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def noisy_sentences(
     """Return noisy sentences, cut into pieces as running text is.
 
     Args:
-        train: sentences to draw from.
+        train: sentences to draw from; those with unsure words are not.
         types: the entity types of the dataset; templates with others are not used.
         ratio: number of noisy sentences over those in train.
         seed: chooses sentences and noise.
@@ -73,10 +73,12 @@ def noisy_sentences(
 class _Noise:
     def __init__(self, train: Sequence[Sentence], types: Sequence[str], random: Random) -> None:
         table = noise_table()
-        self._train, self._random, self._table = train, random, table
+        # An unsure word would become O.
+        self._train = [sentence for sentence in train if UNSURE not in sentence.tags]
+        self._random, self._table = random, table
         self._surfaces: dict[str, list[str]] = {type_: [] for type_ in types}
         self._with_entities = [
-            sentence for sentence in train if any(tag != OUTSIDE for tag in sentence.tags)
+            sentence for sentence in self._train if any(tag != OUTSIDE for tag in sentence.tags)
         ]
         for sentence in self._with_entities:
             for entity in to_entities(sentence.tags):

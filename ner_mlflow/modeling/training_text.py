@@ -6,9 +6,10 @@ from itertools import chain
 from random import Random
 
 from ..config.schema import ModelConfig, TrainConfig
+from ..data.pieces import cut_sentence
 from ..data.sentences import Sentence
-from ..tagging.cutting import to_pieces
-from ..tagging.iob2 import OUTSIDE
+from ..errors import ConfigError
+from ..tagging.iob2 import UNSURE
 from ..tagging.passages import passage_pieces, passages
 from .noise import noisy_sentences
 
@@ -26,28 +27,23 @@ def training_text(
         types: the entity types of the dataset.
         model: how many sentences the model reads at once.
         config: the share of noise, and the seed.
+
+    Raises:
+        ConfigError: a CRF would have to learn from words whose tag is unknown.
     """
+    if model.head == "crf" and (
+        unsure := next((sentence for sentence in train if UNSURE in sentence.tags), None)
+    ):
+        raise ConfigError(
+            f"model.head=crf learns from whole sentences, but train holds words of unknown tag "
+            f"({unsure.origin}): prepare the data with weak.unsure=outside, or set "
+            "model.head=softmax"
+        )
     sentences = [cut_sentence(sentence) for sentence in train]
     sentences += noisy_sentences(train, types, config.noise_ratio, config.seed)
     return join_passages(
         sentences, model.passage_sentences, passage_pieces(model.max_length), config.seed
     )
-
-
-def cut_sentence(sentence: Sentence) -> Sentence:
-    """Return a sentence whose words are cut into pieces; the first of an entity keeps its `B-`."""
-    pieces, owners = to_pieces(sentence.tokens)
-    tags = [
-        _inside(sentence.tags[owner])
-        if number and owners[number - 1] == owner
-        else sentence.tags[owner]
-        for number, owner in enumerate(owners)
-    ]
-    return Sentence(tuple(pieces), tuple(tags), sentence.document, sentence.origin)
-
-
-def _inside(tag: str) -> str:
-    return tag if tag == OUTSIDE else f"I{tag[1:]}"
 
 
 def join_passages(

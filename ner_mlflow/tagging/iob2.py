@@ -1,6 +1,7 @@
 """Convert between IOB2 tags and entities, and repair invalid tags.
 
-A tag is ``O``, ``B-TYPE`` or ``I-TYPE``. A sequence is valid IOB2 when every ``I-TYPE`` follows a
+A tag is ``O``, ``B-TYPE`` or ``I-TYPE``. In train it may also be ``?``: unknown, so nothing is
+learnt from the word. A sequence is valid IOB2 when every ``I-TYPE`` follows a
 ``B-TYPE`` or an ``I-TYPE`` of the same type (Tjong Kim Sang and Veenstra, "Representing Text
 Chunks", EACL 1999).
 """
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from ..errors import DataError
 
 OUTSIDE = "O"
+UNSURE = "?"
+"""The tag of a word that may belong to an entity or not."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,10 +29,10 @@ def split_tag(tag: str) -> tuple[str, str]:
     """Split a tag into prefix and type: ``B-OS`` is ``("B", "OS")``, ``O`` is ``("O", "")``.
 
     Raises:
-        DataError: the tag is neither ``O`` nor ``B-TYPE`` nor ``I-TYPE``.
+        DataError: the tag is none of ``O``, ``?``, ``B-TYPE`` and ``I-TYPE``.
     """
-    if tag == OUTSIDE:
-        return OUTSIDE, ""
+    if tag in (OUTSIDE, UNSURE):
+        return tag, ""
     prefix, dash, type_ = tag.partition("-")
     if prefix not in ("B", "I") or not dash or not type_:
         raise DataError(f"tag {tag!r} is not IOB2: write O, B-TYPE or I-TYPE")
@@ -64,7 +67,7 @@ def to_entities(tags: Sequence[str]) -> list[Entity]:
     """
     entities: list[Entity] = []
     for position, tag in enumerate(tags):
-        if tag == OUTSIDE:
+        if tag in (OUTSIDE, UNSURE):
             continue
         prefix, type_ = split_tag(tag)
         if prefix == "B":

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.schema import DataConfig
+from ..config.schema import Config, DataConfig
 from ..data.annotated import annotated_texts
 from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
@@ -54,12 +54,17 @@ class TrackedDataset:
         }
 
 
-def run_data(run: Run, config: DataConfig) -> TrackedDataset:
-    """Prepare a dataset in an open run."""
-    run.log_config(data=config)
-    key = data_cache_key(config)
+def run_data(run: Run, settings: Config) -> TrackedDataset:
+    """Prepare a dataset in an open run, with weakly labelled sentences in train if wanted."""
+    config = settings.data
+    run.log_config(data=config, weak=settings.weak)
+    key = data_cache_key(settings)
     reading = read_corpus(config)
     preparation = prepare(reading.corpus, config, reading.findings)
+    if settings.weak.source:
+        from .weak import add_weak_labels  # matchers and teachers take time to import
+
+        preparation = add_weak_labels(run, preparation, settings)
     digest = fingerprint(preparation.corpus, preparation.schema)
     name = _short_name(config.dataset)
     dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
@@ -97,18 +102,24 @@ def load_data(run_id: str) -> TrackedDataset:
     return TrackedDataset(record.run_id, load_dataset(folder))
 
 
-def data_cache_key(config: DataConfig) -> str:
-    """Return a key that is equal for equal code, settings and source.
+def data_cache_key(settings: Config) -> str:
+    """Return a key that is equal for equal code, settings and sources.
 
     The source is the content and the names of files, or the commit of a hub dataset, and the tables
-    of labels and of tag names.
+    of labels and of tag names. Of weak supervision the texts, rules and teachers count as well.
     """
+    config, weak = settings.data, settings.weak
     tables = (config.label_map, str(LABEL_MAPS / f"{config.label_map}.yaml"), config.tag_names)
     files = [path for path in map(find_path, tables) if path and path.is_file()]
     hashes = [f"{file.name} {file_sha256(file)}" for file in files] + _hashes(config)
     commit = hub_commit(config.dataset, config.revision)
     code = step_fingerprint(__file__)
-    return cache_key([Step.DATA, code, config.model_dump_json(), commit, *hashes])
+    parts = [Step.DATA, code, config.model_dump_json(), commit, *hashes]
+    if weak.source:
+        from .weak import weak_dependencies  # as in run_data
+
+        parts += [weak.model_dump_json(), *weak_dependencies(weak)]
+    return cache_key(parts)
 
 
 def _hashes(config: DataConfig) -> list[str]:

@@ -35,7 +35,7 @@ def find_data(run: Run, config: Config, address: str = LATEST) -> TrackedDataset
         if run_id is None:
             log.info("data: no finished data run in this experiment: preparing it")
             with open_child(run, Step.DATA, f"data {config.data.dataset}") as child:
-                return run_data(child, config.data)
+                return run_data(child, config)
         reason = "the latest finished"
     else:
         match = _DATA_RUN.fullmatch(address)

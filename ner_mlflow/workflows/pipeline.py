@@ -63,11 +63,11 @@ class Pipeline:
 
     def prepare(self, config: Config) -> TrackedDataset:
         """Return the dataset, prepared now or by an earlier run."""
-        name, key = f"{Step.DATA} {config.data.dataset}", data_cache_key(config.data)
+        name, key = f"{Step.DATA} {config.data.dataset}", data_cache_key(config)
         run_id = self._reusable(Step.DATA, name, key)
         if run_id is None:
             with self._child(Step.DATA, name) as child:
-                data = run_data(child, config.data)
+                data = run_data(child, config)
         else:
             data = load_data(run_id)
         note_children(self._parent, {name: data.run_id})

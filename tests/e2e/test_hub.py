@@ -423,7 +423,7 @@ def test_a_new_commit_of_a_dataset_changes_the_cache_key(tmp_path: Path) -> None
         "import sys\n"
         "from ner_mlflow.config.loading import load_config\n"
         "from ner_mlflow.workflows.data import data_cache_key\n"
-        "print(data_cache_key(load_config(overrides={'data.dataset': sys.argv[1]}).data))"
+        "print(data_cache_key(load_config(overrides={'data.dataset': sys.argv[1]})))"
     )
     with HubServer(tmp_path / "hub") as hub:
         environment = {

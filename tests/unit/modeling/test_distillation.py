@@ -15,6 +15,7 @@ import pytest
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
 from ner_mlflow.data.dataset import PreparedDataset, fingerprint
+from ner_mlflow.data.pieces import cut_sentence
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
@@ -32,7 +33,6 @@ from ner_mlflow.modeling.distillation import (
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.objective import Distillation
 from ner_mlflow.modeling.predict import torch_tagger
-from ner_mlflow.modeling.training_text import cut_sentence
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import file_sha256
 from ner_mlflow.tagging.label_schema import LabelSchema

@@ -5,15 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_mlflow.config.schema import ModelConfig, TrainConfig
+from ner_mlflow.data.pieces import cut_sentence
 from ner_mlflow.data.sentences import Sentence
-from ner_mlflow.modeling.training_text import (
-    SINGLE_SHARE,
-    cut_sentence,
-    join_passages,
-    training_text,
-)
-from ner_mlflow.tagging.cutting import to_pieces
-from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
+from ner_mlflow.errors import ConfigError
+from ner_mlflow.modeling.training_text import SINGLE_SHARE, join_passages, training_text
+from ner_mlflow.tagging.iob2 import repair
 
 WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
 SENTENCES = st.lists(
@@ -24,37 +20,6 @@ SENTENCES = st.lists(
         tuple(word for word, _ in rows), tuple(repair([tag for _, tag in rows])), "post", "f:1"
     )
 )
-
-
-def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:
-    cut = cut_sentence(
-        Sentence(
-            ("Use", "nginx/1.25", "on", "Red", "Hat/8", "."),
-            ("O", "B-SOFTWARE", "O", "B-OS", "I-OS", "O"),
-            "post",
-            "f:3",
-        )
-    )
-    assert cut.tokens == ("Use", "nginx", "/", "1.25", "on", "Red", "Hat", "/", "8", ".")
-    assert cut.tags == (
-        *("O", "B-SOFTWARE", "I-SOFTWARE", "I-SOFTWARE", "O"),
-        *("B-OS", "I-OS", "I-OS", "I-OS", "O"),
-    )
-    assert (cut.document, cut.origin, cut.starts) == ("post", "f:3", None)
-
-
-@settings(deadline=None)
-@given(SENTENCES)
-def test_entities_cover_the_pieces_of_their_words(sentence: Sentence) -> None:
-    cut = cut_sentence(sentence)
-    _, owners = to_pieces(sentence.tokens)
-    assert invalid_positions(cut.tags) == []
-    assert [
-        (owners[entity.start], owners[entity.end - 1] + 1, entity.type)
-        for entity in to_entities(cut.tags)
-    ] == [(entity.start, entity.end, entity.type) for entity in to_entities(sentence.tags)]
-    covered = {owner for owner, tag in zip(owners, cut.tags, strict=True) if tag != "O"}
-    assert covered == {index for index, tag in enumerate(sentence.tags) if tag != "O"}
 
 
 def corpus(count: int) -> list[Sentence]:
@@ -114,3 +79,17 @@ def test_a_model_learns_from_every_word_of_its_corpus(
     )
     pieces = [piece for sentence in train for piece in cut_sentence(sentence).tokens]
     assert [piece for sentence in learnt for piece in sentence.tokens] == pieces
+
+
+def test_a_crf_does_not_learn_from_words_of_unknown_tag() -> None:
+    train = [Sentence(("Use", "Foo"), ("O", "?"), origin="texts.txt:1")]
+    with pytest.raises(ConfigError, match=r"texts.txt:1\): prepare the data with weak.unsure"):
+        training_text(train, ["A"], ModelConfig(head="crf"), TrainConfig())
+
+
+def test_noise_is_not_made_from_words_of_unknown_tag() -> None:
+    sure = [Sentence(("Use", "Foo"), ("O", "B-A"))] * 3
+    unsure = [Sentence(("Take", "Bar"), ("O", "?"))] * 3
+    learnt = training_text([*sure, *unsure], ["A"], ModelConfig(), TrainConfig(noise_ratio=3))
+    assert learnt[: len(sure) + len(unsure)] == [*sure, *unsure]
+    assert not any("bar" in piece.lower() for sentence in learnt[6:] for piece in sentence.tokens)

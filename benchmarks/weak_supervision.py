@@ -1,0 +1,180 @@
+"""Does weak supervision help? Train on gold alone and with weak labels of several kinds.
+
+Conditions, each with every seed: gold alone; gold oversampled as in the reference study; weak
+labels in the study's share, by rules, by a teacher (the model trained on gold alone with the same
+seed), by both; and both with unsure words as O instead of left out of the loss. Each model is
+scored on validation, on the raw texts of --raw and on the words of --other, which is also the gold
+corpus that decides which types the labelers may vote for. Test data is read only with --test.
+
+usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
+    [--only NAME,NAME] [--seeds 13,14,15] [--raw CORPUS] [--apart 'Mozilla/\\d.*'] [--other CORPUS]
+    [--test] [--models FOLDER] [--set KEY=VALUE] ...
+"""
+
+import argparse
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.recipes import MEASURED, measure
+from benchmarks.training import train_ours
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.schema import Config
+from ner_mlflow.config.settings import parse_assignments
+from ner_mlflow.data.prepare import Preparation, prepare
+from ner_mlflow.data.sentences import TEST, TRAIN, Sentences
+from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.evaluation.scores import score_tagger
+from ner_mlflow.logs import show_progress
+from ner_mlflow.modeling.loading import open_tagger
+from ner_mlflow.provenance import git_commit, hardware
+from ner_mlflow.weak.augment import augment
+from ner_mlflow.workflows.weak import open_labelers, target_sentences
+
+GOLD = "gold"
+TEACHER = "TEACHER"
+"""Stands for the folder of the model that was trained on gold alone with the same seed."""
+CONDITIONS: dict[str, dict[str, Any]] = {
+    GOLD: {},
+    "oversampled": {"data.oversample_factor": 1.5, "data.rare_boost": 0.5},
+    "rules": {"weak.labeler": ("rules",)},
+    "teacher": {"weak.labeler": (TEACHER,)},
+    "rules_teacher": {"weak.labeler": ("rules", TEACHER)},
+    "rules_teacher_outside": {"weak.labeler": ("rules", TEACHER), "weak.unsure": "outside"},
+    "rules_teacher_all": {"weak.labeler": ("rules", TEACHER), "weak.ratio": 1.0},
+}
+
+
+def main() -> None:
+    """Train all conditions, and print the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("texts")
+    parser.add_argument("--presets", default="minilm_full,minilm_lora,granite_full")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seeds", default="13,14,15")
+    parser.add_argument("--raw", default="")
+    parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
+    parser.add_argument("--other", default="")
+    parser.add_argument("--test", action="store_true")
+    parser.add_argument("--models", type=Path, default=None)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    show_progress()
+    with tempfile.TemporaryDirectory() as folder:
+        models = arguments.models or Path(folder)
+        results = [
+            summarize(preset, name, [run(arguments, preset, name, seed, models) for seed in seeds])
+            for seeds in [[int(seed) for seed in arguments.seeds.split(",")]]
+            for preset in arguments.presets.split(",")
+            for name in (arguments.only.split(",") if arguments.only else CONDITIONS)
+        ]
+    print(
+        json.dumps(
+            {
+                "conditions": results,
+                "seeds": arguments.seeds,
+                "commit": git_commit(),
+                "hardware": hardware(),
+            }
+        )
+    )
+
+
+def run(
+    arguments: argparse.Namespace, preset: str, name: str, seed: int, models: Path
+) -> dict[str, float]:
+    """Train one condition with one seed, and return its metrics."""
+    teacher = models / f"{preset}-{seed}"
+    settings = {
+        key: tuple(str(teacher) if item == TEACHER else item for item in value)
+        if isinstance(value, tuple)
+        else value
+        for key, value in CONDITIONS[name].items()
+    }
+    if "weak.labeler" in settings:
+        settings |= {"weak.source": arguments.texts, "weak.gold": arguments.other}
+        if TEACHER in CONDITIONS[name]["weak.labeler"] and not teacher.is_dir():
+            run(arguments, preset, GOLD, seed, models)
+    config = load_config(
+        preset,
+        {
+            "data.dataset": arguments.dataset,
+            "train.seed": seed,
+            **settings,
+            **parse_assignments(arguments.set),
+        },
+    )
+    preparation, weak = augmented(config)
+
+    def score(folder: Path) -> dict[str, float]:
+        if name == GOLD and not teacher.exists():
+            shutil.copytree(folder, teacher)
+        metrics = measure(folder, arguments)
+        if arguments.test:
+            scores = score_tagger(open_tagger(folder, 4096), preparation.corpus[TEST])
+            metrics |= {f"test/{key}": value for key, value in scores.items() if "f1" in key}
+        return metrics
+
+    metrics = train_ours(config, preparation, score) | weak
+    print({"preset": preset, "condition": name, "seed": seed, **shown(metrics)}, flush=True)
+    return metrics
+
+
+def augmented(config: Config) -> tuple[Preparation, dict[str, float]]:
+    """Return the prepared corpus, with weak labels if the settings ask for any, and their scores."""
+    preparation = prepare(read_corpus(config.data).corpus, config.data)
+    if not config.weak.source:
+        return preparation, {}
+    corpus, schema = preparation.corpus, preparation.schema
+    labels = augment(
+        corpus,
+        schema.types,
+        config.weak,
+        open_labelers(config.weak, schema.types, schema.labels),
+        target_sentences(config),
+        preparation.findings,
+    )
+    corpus[TRAIN] = Sentences.of([*corpus[TRAIN], *labels.sentences])
+    union = labels.scores[(labels.scores["labeler"] == "union")]
+    return preparation, {
+        f"weak/{row['gold']}/{row['type']}/{measure}": float(row[measure])
+        for row in union.to_dict("records")
+        for measure in ("precision", "recall")
+    } | {f"weak/{key}": float(value) for key, value in labels.counts.items()}
+
+
+def shown(metrics: dict[str, float]) -> dict[str, float]:
+    """Return the metrics that tell conditions apart."""
+    names = ("best_validation/f1", "best_validation/ERROR/f1")
+    return {
+        key: round(value, 4)
+        for key, value in metrics.items()
+        if key in names or key.startswith((*MEASURED, "test/", "weak/"))
+    }
+
+
+def summarize(preset: str, name: str, runs: list[dict[str, float]]) -> dict[str, Any]:
+    """Return means and standard deviations over seeds."""
+    keys = shown(runs[0])
+    return {
+        "preset": preset,
+        "condition": name,
+        **{key: round(float(np.mean([run[key] for run in runs if key in run])), 4) for key in keys},
+        "spread": {
+            key: round(float(np.std([run[key] for run in runs if key in run], ddof=1)), 4)
+            for key in keys
+            if len(runs) > 1 and "/" in key and not key.startswith("weak/")
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""Label documents weakly, and choose the sentences that train gains."""
+
+import hashlib
+import heapq
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..config.schema import WeakConfig
+from ..data.findings import Findings
+from ..data.pieces import cut_sentence
+from ..data.prepare import PreparedCorpus
+from ..data.sentences import TRAIN, VALIDATION, Sentence, Sentences, SentencesBuilder
+from ..errors import DataError
+from ..tagging.iob2 import OUTSIDE, UNSURE
+from ..tagging.words import sentences_of
+from .cleaning import Cleaning, clean
+from .documents import Document, read_documents, unusable_reason
+from .labelers import ANY_TYPE, Labeler, Votes
+from .near_duplicates import NearDuplicates
+from .scoring import GoldSet, choose_union, cross_fitted, score_labelers, types_below
+from .union import Union
+
+log = logging.getLogger(__name__)
+
+BATCH_SENTENCES = 2048
+"""Sentences that are labelled at once."""
+LEAST_PIECES = 4
+"""Pieces of a sentence; a shorter one has too little context."""
+MOST_PIECES = 128
+"""Pieces of a sentence; a longer one is hardly prose."""
+EXAMPLES = 5
+"""Examples that are kept of what each cleaning rule removed."""
+EXAMPLE_CHARACTERS = 120
+
+_NOT_LINE_BREAK = re.compile(r"[^\n]")
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """What weak supervision adds to train, and how it came about.
+
+    Attributes:
+        sentences: the chosen sentences, in the order in which they were read. Their words are
+            pieces, and words that may hold an entity or not are tagged ``?``.
+        scores: the table of :func:`~.scoring.score_labelers` for each gold set.
+        union: the name of the way in which the labelers were combined.
+        union_f1: F1 on validation of each way; empty with a single labeler.
+        left_out: the types that are not precise enough, with their precision.
+        removed: what cleaning removed, a row for each rule: rule, parts, characters, examples.
+        counts: documents, sentences and candidates, by name.
+    """
+
+    sentences: Sentences
+    scores: pd.DataFrame
+    union: str
+    union_f1: dict[str, float]
+    left_out: dict[str, float]
+    removed: pd.DataFrame
+    counts: dict[str, int]
+
+
+class LabelerUnion:
+    """Labelers and the way to combine them, fitted on gold sentences."""
+
+    def __init__(
+        self,
+        labelers: Sequence[Labeler],
+        types: Sequence[str],
+        validation: Sequence[Sentence],
+        target: Sequence[Sentence],
+        least_precision: float,
+    ) -> None:
+        """
+        Args:
+            labelers: one or more.
+            types: the entity types of the dataset.
+            validation: gold sentences to fit and to choose the union, in words.
+            target: gold sentences of the domain where the model will be used, in words; they are
+                scored, and if there are any they decide which types are left out.
+            least_precision: types with less precision are left out.
+        """
+        self._labelers = labelers
+        self._types = types
+        names = [labeler.name for labeler in labelers]
+        gold = self._ask("validation", validation)
+        self.union: Union | None = None
+        self.union_f1: dict[str, float] = {}
+        fitted: list[Votes] = list(gold.votes[0])
+        if len(labelers) > 1:
+            self.union, scores = choose_union(gold, types)
+            self.union_f1 = dict(scores)
+            fitted = cross_fitted(self.union, gold)
+            self.union.fit(gold.votes, gold.sentences)
+        tables = [score_labelers(gold, names, fitted, types)]
+        if target:
+            gold = self._ask("target", target)
+            tables.append(score_labelers(gold, names, self._combine(gold), types))
+        self.scores = pd.concat(tables, ignore_index=True)
+        self.left_out = types_below(tables[-1], least_precision)
+
+    @property
+    def name(self) -> str:
+        """The name of the way to combine, or of the single labeler."""
+        return self.union.name if self.union else self._labelers[0].name
+
+    def label(self, sentences: Sequence[Sentence], keep_unsure: bool) -> list[Sentence]:
+        """Return the sentences with tags.
+
+        Args:
+            sentences: their words are pieces.
+            keep_unsure: words that may hold an entity or not are ``?``; else they are ``O``.
+        """
+        votes = [labeler.label(sentences) for labeler in self._labelers]
+        spans = self._combine(GoldSet("", sentences, votes))
+        unsure = UNSURE if keep_unsure else OUTSIDE
+        labelled = []
+        for sentence, of_sentence in zip(sentences, spans, strict=True):
+            tags = [OUTSIDE] * len(sentence.tokens)
+            for span in of_sentence:
+                length = span.end - span.start
+                if span.type == ANY_TYPE or span.type in self.left_out:
+                    tags[span.start : span.end] = [unsure] * length
+                elif span.type in self._types:
+                    tags[span.start : span.end] = [
+                        f"B-{span.type}",
+                        *[f"I-{span.type}"] * (length - 1),
+                    ]
+            labelled.append(
+                Sentence(
+                    sentence.tokens,
+                    tuple(tags),
+                    sentence.document,
+                    sentence.origin,
+                    sentence.text,
+                    sentence.starts,
+                )
+            )
+        return labelled
+
+    def _ask(self, name: str, sentences: Sequence[Sentence]) -> GoldSet:
+        pieces = [cut_sentence(sentence) for sentence in sentences]
+        return GoldSet(name, pieces, [labeler.label(pieces) for labeler in self._labelers])
+
+    def _combine(self, gold: GoldSet) -> list[Votes]:
+        if self.union is None:
+            return list(gold.votes[0])
+        return self.union.combine(gold.votes, gold.lengths)
+
+
+def augment(
+    corpus: PreparedCorpus,
+    types: Sequence[str],
+    config: WeakConfig,
+    labelers: Sequence[Labeler],
+    target: Sequence[Sentence],
+    findings: Findings,
+) -> WeakLabels:
+    """Label documents, and return the sentences to add to train.
+
+    Of the sentences with an entity, ``weak.ratio`` times as many as train has are chosen, by the
+    hash of their words and the seed. So neither the order of the documents nor how they are
+    spread over machines changes the choice.
+
+    Args:
+        corpus: the prepared splits; train sentences count for the ratio, and sentences of any split
+            are not added again.
+        types: the entity types.
+        config: the settings.
+        labelers: one or more.
+        target: the sentences of ``weak.gold``, in words; empty: none.
+        findings: receives what was left out.
+
+    Raises:
+        DataError: the documents cannot be read, or no sentence with an entity is found.
+    """
+    union = LabelerUnion(labelers, types, corpus[VALIDATION], target, config.min_precision)
+    for type_, value in union.left_out.items():
+        findings.add("weak_type_left_out", TRAIN, type_, f"precision {value:.3f}")
+    seen = {
+        cut_sentence(sentence).tokens
+        for sentences in (*corpus.values(), target)
+        for sentence in sentences
+    }
+    reader = _Reader(config, findings)
+    wanted = round(config.ratio * len(corpus[TRAIN]))
+    chosen = _Smallest(wanted)
+    counts = {"candidates": 0}
+    for batch in _batches(reader.sentences(), BATCH_SENTENCES):
+        fresh = []
+        for sentence in batch:
+            if sentence.tokens in seen:
+                findings.add("weak_sentence_known", TRAIN, sentence.origin)
+            else:
+                fresh.append(sentence)
+        for sentence in union.label(fresh, config.unsure == "mask"):
+            if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
+                counts["candidates"] += 1
+                chosen.add(_rank(sentence, config.seed), sentence)
+    if not counts["candidates"]:
+        raise DataError(
+            f"weak_source {config.source!r}: no sentence with an entity among "
+            f"{reader.counts['sentences']:,} sentences of {reader.counts['documents']:,} "
+            "documents: check the texts, the labelers and weak_min_precision"
+        )
+    sentences = chosen.in_order()
+    if len(sentences) < wanted:
+        findings.add(
+            "weak_sentences_missing",
+            TRAIN,
+            detail=f"{len(sentences):,} of {wanted:,}",
+            count=wanted - len(sentences),
+        )
+    findings.add("weak_added", TRAIN, count=len(sentences))
+    builder = SentencesBuilder()
+    for sentence in sentences:
+        builder.append_sentence(sentence)
+    return WeakLabels(
+        builder.finish(),
+        union.scores,
+        union.name,
+        union.union_f1,
+        union.left_out,
+        reader.removed(),
+        {**reader.counts, **counts, "added": len(sentences)},
+    )
+
+
+class _Reader:
+    """Reads documents, and cuts them into sentences without labels."""
+
+    def __init__(self, config: WeakConfig, findings: Findings) -> None:
+        self._config = config
+        self._findings = findings
+        self._duplicates = NearDuplicates()
+        self._parts: dict[str, list[int]] = {}
+        self._examples: dict[str, list[str]] = {}
+        self.counts = {"documents": 0, "used_documents": 0, "sentences": 0}
+
+    def sentences(self) -> Iterator[Sentence]:
+        documents: Iterable[Document] = read_documents(self._config.source, self._findings)
+        if self._config.sample:
+            documents = islice(documents, self._config.sample)
+        for document in documents:
+            self.counts["documents"] += 1
+            if self.counts["documents"] % 10_000 == 0:
+                log.info("weak supervision: read %d documents", self.counts["documents"])
+            cleaning = clean(document.text)
+            prose = _blank_out(document.text, cleaning)
+            if reason := unusable_reason(document.text, prose):
+                self._findings.add(f"weak_{reason}", TRAIN, document.origin)
+            elif not self._duplicates.is_new(prose):
+                self._findings.add("weak_duplicate", TRAIN, document.origin)
+            else:
+                self.counts["used_documents"] += 1
+                self._note_removed(document.text, cleaning)
+                yield from self._cut(document, prose)
+
+    def _note_removed(self, text: str, cleaning: Cleaning) -> None:
+        for start, end, rule in cleaning.removed:
+            totals = self._parts.setdefault(rule, [0, 0])
+            totals[0] += 1
+            totals[1] += end - start
+            examples = self._examples.setdefault(rule, [])
+            if len(examples) < EXAMPLES:
+                examples.append(text[start:end][:EXAMPLE_CHARACTERS])
+
+    def _cut(self, document: Document, prose: str) -> Iterator[Sentence]:
+        for words in sentences_of(prose):
+            self.counts["sentences"] += 1
+            if not LEAST_PIECES <= len(words.texts) <= MOST_PIECES:
+                continue
+            first = words.starts[0]
+            yield Sentence(
+                tuple(words.texts),
+                (OUTSIDE,) * len(words.texts),
+                document.id,
+                f"{document.origin} character {first}",
+                document.text[first : words.ends[-1]],
+                tuple(offset - first for offset in words.starts),
+            )
+
+    def removed(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                {
+                    "rule": rule,
+                    "parts": parts,
+                    "characters": characters,
+                    "examples": "\n".join(self._examples[rule]),
+                }
+                for rule, (parts, characters) in sorted(self._parts.items())
+            ],
+            columns=["rule", "parts", "characters", "examples"],
+        )
+
+
+def _blank_out(text: str, cleaning: Cleaning) -> str:
+    """Return the text with blanks for all that cleaning removed, so that offsets stay.
+
+    Line breaks stay too: sentences end at removed blocks, and go on over removed words.
+    """
+    parts = [
+        (start, end, _NOT_LINE_BREAK.sub(" ", text[start:end])) for start, end, _ in cleaning.removed
+    ]
+    parts += [(start, end, text[start:end]) for start, end in cleaning.kept]
+    return "".join(part for *_, part in sorted(parts))
+
+
+class _Ranked(NamedTuple):
+    """A sentence in a heap whose first item has the largest rank."""
+
+    negative_rank: int
+    number: int
+    sentence: Sentence
+
+
+class _Smallest:
+    """Keeps the sentences with the smallest ranks, each words once."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._heap: list[_Ranked] = []
+        self._ranks: set[int] = set()
+        self._added = 0
+
+    def add(self, rank: int, sentence: Sentence) -> None:
+        self._added += 1
+        if rank in self._ranks or not self._size:
+            return
+        item = _Ranked(-rank, self._added, sentence)
+        if len(self._heap) < self._size:
+            heapq.heappush(self._heap, item)
+        elif item.negative_rank > self._heap[0].negative_rank:
+            out = heapq.heapreplace(self._heap, item)
+            self._ranks.remove(-out.negative_rank)
+        else:
+            return
+        self._ranks.add(rank)
+
+    def in_order(self) -> list[Sentence]:
+        return [item.sentence for item in sorted(self._heap, key=lambda item: item.number)]
+
+
+def _rank(sentence: Sentence, seed: int) -> int:
+    """Return a number that depends on the words and the seed alone."""
+    content = "\0".join((str(seed), *sentence.tokens)).encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
+def _batches(sentences: Iterable[Sentence], size: int) -> Iterator[list[Sentence]]:
+    rows = iter(sentences)
+    while batch := list(islice(rows, size)):
+        yield batch

@@ -1,0 +1,207 @@
+"""Score labelers and their union against gold sentences, and choose the union."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..data.sentences import Sentence
+from ..evaluation.counts import GOLD, PREDICTED, f1, precision, prepend_total, recall, type_counts
+from ..tagging.iob2 import to_entities
+from .labelers import ANY_TYPE, Votes
+from .union import TokenHmm, Union, WeightedVote, conflicts
+
+UNION = "union"
+"""The name of the labelers' union in tables and metrics."""
+TOTAL = "all"
+"""The name of all types together."""
+FOLDS = 2
+"""Parts of gold; a union is scored on each part after it was fitted on the others."""
+
+
+@dataclass(frozen=True)
+class GoldSet:
+    """Gold sentences in pieces, and what each labeler votes for them.
+
+    Attributes:
+        name: the name in tables and metrics.
+        sentences: the sentences, with their gold tags.
+        votes: for each labeler the votes for each sentence.
+    """
+
+    name: str
+    sentences: Sequence[Sentence]
+    votes: Sequence[Sequence[Votes]]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return the number of words of each sentence."""
+        return [len(sentence.tokens) for sentence in self.sentences]
+
+    def take(self, rows: Sequence[int]) -> "GoldSet":
+        """Return some of the sentences."""
+        return GoldSet(
+            self.name,
+            [self.sentences[row] for row in rows],
+            [[of_labeler[row] for row in rows] for of_labeler in self.votes],
+        )
+
+
+def choose_union(gold: GoldSet, types: Sequence[str]) -> tuple[Union, Mapping[str, float]]:
+    """Return the union with the best F1 on gold, fitted on all of it.
+
+    Args:
+        gold: the validation sentences; F1 is that of :func:`cross_fitted`.
+        types: the entity types.
+
+    Returns:
+        The union, and the F1 of each.
+    """
+    unions: tuple[Union, ...] = (WeightedVote(), TokenHmm(types))
+    scores = {
+        union.name: float(f1(_counts(gold, cross_fitted(union, gold), types).sum(axis=(0, 1))))
+        for union in unions
+    }
+    best = max(unions, key=lambda union: scores[union.name])
+    best.fit(gold.votes, gold.sentences)
+    return best, scores
+
+
+def cross_fitted(union: Union, gold: GoldSet) -> list[Votes]:
+    """Return the union's spans of each gold sentence, after it was fitted on other sentences.
+
+    Sentences of one document are in one of the :data:`FOLDS` parts. The union is left as it was
+    fitted last.
+    """
+    documents = [
+        sentence.document if sentence.document is not None else f"\0{row // 50}"
+        for row, sentence in enumerate(gold.sentences)
+    ]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(documents))}
+    folds = np.array([numbers[name] for name in documents]) % FOLDS
+    spans: list[Votes] = [[] for _ in gold.sentences]
+    for fold in range(FOLDS):
+        fitted = gold.take(np.flatnonzero(folds != fold).tolist())
+        rows = np.flatnonzero(folds == fold).tolist()
+        held_out = gold.take(rows)
+        union.fit(fitted.votes, fitted.sentences)
+        for row, found in zip(rows, union.combine(held_out.votes, held_out.lengths), strict=True):
+            spans[row] = found
+    return spans
+
+
+def score_labelers(
+    gold: GoldSet, names: Sequence[str], union: Sequence[Votes], types: Sequence[str]
+) -> pd.DataFrame:
+    """Score each labeler and the union on gold sentences by strict spans.
+
+    Args:
+        gold: the sentences and the labelers' votes.
+        names: the labelers' names.
+        union: the union's spans of each sentence.
+        types: the entity types.
+
+    Returns:
+        A row for each labeler and type, and for all types together: labeler, gold (the name of the
+        set), type, precision, recall, f1, predicted and gold_entities (numbers of spans), coverage
+        (share of the sentences with a vote) and conflicts (spans of this type that overlap another
+        labeler's different span; of the union's row).
+    """
+    found = conflicts(gold.votes)
+    rows = []
+    for name, votes in (*zip(names, gold.votes, strict=True), (UNION, union)):
+        counts = prepend_total(_counts(gold, votes, types)).sum(axis=0)
+        voted = [{vote.type for vote in of_row if vote.type != ANY_TYPE} for of_row in votes]
+        for index, type_ in enumerate((TOTAL, *types)):
+            covered = sum(bool(of_row) if type_ == TOTAL else type_ in of_row for of_row in voted)
+            rows.append(
+                {
+                    "labeler": name,
+                    "gold": gold.name,
+                    "type": type_,
+                    "precision": float(precision(counts[index])),
+                    "recall": float(recall(counts[index])),
+                    "f1": float(f1(counts[index])),
+                    "predicted": int(counts[index, PREDICTED]),
+                    "gold_entities": int(counts[index, GOLD]),
+                    "coverage": covered / max(1, len(voted)),
+                    "conflicts": 0
+                    if name != UNION
+                    else sum(found.values())
+                    if type_ == TOTAL
+                    else found.get(type_, 0),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def score_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """Return the scores as metrics, such as ``weak/rules/validation/OS/precision``.
+
+    A precision without a span, and a recall without a gold entity, is left out.
+    """
+    metrics: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        type_ = "" if row["type"] == TOTAL else f"/{row['type']}"
+        prefix = f"weak/{row['labeler']}/{row['gold']}{type_}"
+        if row["predicted"]:
+            metrics[f"{prefix}/precision"] = row["precision"]
+        if row["gold_entities"]:
+            metrics |= {f"{prefix}/recall": row["recall"], f"{prefix}/f1": row["f1"]}
+        metrics[f"{prefix}/coverage"] = row["coverage"]
+        if row["labeler"] == UNION:
+            metrics[f"{prefix}/conflicts"] = float(row["conflicts"])
+    return metrics
+
+
+def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
+    """Plot precision and recall of each labeler by type, a row of plots for each gold set.
+
+    Args:
+        table: that of :func:`score_labelers`, of one gold set or several.
+        least_precision: types below it are left out; a line shows it.
+    """
+    sets = list(dict.fromkeys(table["gold"]))
+    labelers = list(dict.fromkeys(table["labeler"]))
+    types = list(dict.fromkeys(table["type"]))
+    figure = Figure(figsize=(11, 0.8 + 3.2 * len(sets)), layout="constrained")
+    axes = figure.subplots(len(sets), 2, squeeze=False, sharey=True)
+    width = 0.8 / len(labelers)
+    for row, name in enumerate(sets):
+        for column, measure in enumerate(("precision", "recall")):
+            plot = axes[row, column]
+            for number, labeler in enumerate(labelers):
+                values = table[(table["gold"] == name) & (table["labeler"] == labeler)]
+                positions = np.arange(len(types)) + (number - (len(labelers) - 1) / 2) * width
+                bars = plot.bar(positions, values[measure], width, label=labeler)
+                amounts = values["predicted" if measure == "precision" else "gold_entities"]
+                plot.bar_label(bars, [f"{amount}" for amount in amounts], fontsize=6, rotation=90)
+            plot.set_xticks(range(len(types)), types)
+            plot.set_ylim(0, 1.15)
+            unit = "spans voted for" if measure == "precision" else "gold entities"
+            plot.set_title(f"{measure.capitalize()} on {name} (n: {unit})", fontsize=10)
+            if measure == "precision":
+                plot.axhline(least_precision, color="black", linewidth=0.8, linestyle="--")
+    axes[0, 0].legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def types_below(table: pd.DataFrame, least_precision: float) -> dict[str, float]:
+    """Return the types whose union is less precise, with their precision.
+
+    A type that the union never votes for is left out of the result: there is nothing to refuse.
+    """
+    union = table[(table["labeler"] == UNION) & (table["type"] != TOTAL) & (table["predicted"] > 0)]
+    below = union[union["precision"] < least_precision]
+    return dict(zip(below["type"], below["precision"], strict=True))
+
+
+def _counts(gold: GoldSet, votes: Sequence[Votes], types: Sequence[str]) -> NDArray[np.int64]:
+    return type_counts(
+        [to_entities(sentence.tags) for sentence in gold.sentences],
+        [[vote.entity for vote in of_row if vote.type in types] for of_row in votes],
+        types,
+    )

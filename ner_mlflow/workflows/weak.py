@@ -1,0 +1,171 @@
+"""Add weakly labelled sentences to the train split of the `data` step, and log their proof."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..config.schema import Config, WeakConfig
+from ..data.hub import hub_commit, is_hub_id
+from ..data.label_map import load_label_map
+from ..data.prepare import Preparation
+from ..data.sentences import TRAIN, Sentence, Sentences
+from ..data.sources import read_corpus
+from ..data.split_files import corpus_paths
+from ..errors import ModelError
+from ..modeling.loading import open_tagger
+from ..paths import find_path
+from ..provenance import cache_key, file_sha256, library_versions, step_fingerprint
+from ..tracking.models import FoundModel, find_model
+from ..tracking.run import Run
+from ..weak.augment import WeakLabels, augment
+from ..weak.labelers import Labeler, TeacherLabeler
+from ..weak.rules import RulesLabeler, load_rules
+from ..weak.scoring import plot_scores, score_metrics
+
+log = logging.getLogger(__name__)
+
+RULES = {"rules": "it5"}
+"""Names of labelers and the rules of this package that they stand for."""
+RULES_SUFFIXES = (".yaml", ".yml")
+TEACHER = "teacher"
+"""The name of the labeler that asks trained models."""
+BATCH_SUBWORDS = 4096
+
+
+def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Preparation:
+    """Return the preparation with a train split that gained weakly labelled sentences.
+
+    Args:
+        run: the open data run.
+        preparation: the prepared gold corpus.
+        config: the settings; without ``weak.source`` nothing changes.
+
+    Raises:
+        ConfigError: rules cannot be read.
+        DataError: texts, rules or the second gold corpus cannot be read.
+        ModelError: a teacher is not a usable model, or has other labels.
+    """
+    weak = config.weak
+    if not weak.source:
+        return preparation
+    corpus, schema = preparation.corpus, preparation.schema
+    labels = augment(
+        corpus,
+        schema.types,
+        weak,
+        open_labelers(weak, schema.types, schema.labels),
+        target_sentences(config),
+        preparation.findings,
+    )
+    _log(run, labels, weak)
+    train = Sentences.of([*corpus[TRAIN], *labels.sentences])
+    return replace(preparation, corpus={**corpus, TRAIN: train})
+
+
+def open_labelers(
+    config: WeakConfig, types: Sequence[str], labels: tuple[str, ...]
+) -> list[Labeler]:
+    """Return the labelers of ``weak.labeler``; all models together are one teacher.
+
+    Args:
+        config: the settings.
+        types: the entity types of the dataset.
+        labels: its labels, which teachers must have too.
+
+    Raises:
+        ConfigError: rules cannot be read.
+        ModelError: a teacher is not a usable model, or has other labels.
+    """
+    labelers: list[Labeler] = [
+        RulesLabeler(load_rules(name), types) for name in _rules_names(config)
+    ]
+    teachers = _find_teachers(config)
+    taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
+    for teacher, tagger in zip(teachers, taggers, strict=True):
+        if tagger.labels != labels:
+            raise ModelError(
+                f"weak_labeler {teacher.address} has the labels {', '.join(tagger.labels)}, "
+                f"not {', '.join(labels)}: give another"
+            )
+    if taggers:
+        version = cache_key(
+            [library_versions(), config.confidence, *(teacher.fingerprint for teacher in teachers)]
+        )
+        labelers.append(TeacherLabeler(TEACHER, version, taggers, config.confidence))
+    return labelers
+
+
+def target_sentences(config: Config) -> list[Sentence]:
+    """Return the sentences of all splits of ``weak.gold``, relabelled as the dataset's are."""
+    if not config.weak.gold:
+        return []
+    source = config.data.model_copy(update={"dataset": config.weak.gold, "splits": ()})
+    table = load_label_map(source.label_map)
+    return [
+        sentence
+        for sentences in read_corpus(source).corpus.values()
+        for sentence in Sentences.of(sentences).rename_tags(table.relabel)
+    ]
+
+
+def weak_dependencies(config: WeakConfig) -> list[str]:
+    """Return what weak labels depend on besides the settings, as parts of a cache key.
+
+    These are the code, the content of the texts and of the second gold corpus or the commits of hub
+    datasets, the rules, and the models.
+    """
+    hub_ids = [name for name in (config.source, config.gold) if name and is_hub_id(name)]
+    return [
+        step_fingerprint(__file__),
+        *(str(hub_commit(hub_id, "main")) for hub_id in hub_ids),
+        *_file_hashes([*_paths(config.source), *_paths(config.gold)]),
+        *(load_rules(name).fingerprint for name in _rules_names(config)),
+        *(teacher.fingerprint for teacher in _find_teachers(config)),
+    ]
+
+
+def _rules_names(config: WeakConfig) -> list[str]:
+    """Return the names or files of the rules among the labelers."""
+    return [RULES.get(name, name) for name in config.labeler if _are_rules(name)]
+
+
+def _find_teachers(config: WeakConfig) -> list[FoundModel]:
+    return [find_model(name) for name in config.labeler if not _are_rules(name)]
+
+
+def _are_rules(name: str) -> bool:
+    return name in RULES or name.endswith(RULES_SUFFIXES)
+
+
+def _paths(dataset: str) -> list[Path]:
+    return [] if not dataset or is_hub_id(dataset) else list(corpus_paths(dataset))
+
+
+def _file_hashes(paths: Sequence[Path]) -> list[str]:
+    files = [
+        file
+        for path in paths
+        if find_path(str(path))
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if file.is_file()
+    ]
+    return [f"{file.name} {file_sha256(file)}" for file in files]
+
+
+def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
+    run.log_metrics(
+        {f"weak/{name}": float(count) for name, count in labels.counts.items()}
+        | {f"weak/union/{name}/f1": value for name, value in labels.union_f1.items()}
+        | score_metrics(labels.scores)
+    )
+    run.log_table("weak_labelers", labels.scores)
+    run.log_figure("weak_labelers", plot_scores(labels.scores, config.min_precision))
+    run.log_table("weak_cleaning", labels.removed)
+    log.info(
+        "weak supervision: %d of %d candidate sentences added, from %d documents, by %s",
+        labels.counts["added"],
+        labels.counts["candidates"],
+        labels.counts["documents"],
+        labels.union,
+    )

@@ -1,0 +1,95 @@
+"""Labelers are scored against gold, and the better union is chosen."""
+
+import pandas as pd
+import pytest
+
+from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.tagging.iob2 import Entity, to_tags
+from ner_mlflow.weak.labelers import VotedSpan, Votes
+from ner_mlflow.weak.scoring import (
+    GoldSet,
+    choose_union,
+    cross_fitted,
+    plot_scores,
+    score_labelers,
+    score_metrics,
+    types_below,
+)
+from ner_mlflow.weak.union import WeightedVote
+
+TYPES = ("A", "B")
+
+
+def gold_set(count: int = 40) -> GoldSet:
+    """Every sentence holds an A; one labeler finds it, the other also finds a wrong B."""
+    sentences, exact, eager = [], [], []
+    for number in range(count):
+        sentences.append(
+            Sentence(
+                ("Use", f"a{number}", "now"),
+                tuple(to_tags([Entity(1, 2, "A")], 3)),
+                f"post {number // 4}",
+            )
+        )
+        exact.append([VotedSpan(1, 2, "A")])
+        eager.append([VotedSpan(1, 2, "A"), VotedSpan(2, 3, "B")])
+    return GoldSet("validation", sentences, [exact, eager])
+
+
+def scores_of(gold: GoldSet, union: list[Votes]) -> pd.DataFrame:
+    return score_labelers(gold, ["exact", "eager"], union, TYPES)
+
+
+def test_each_labeler_and_the_union_has_a_row_for_each_type() -> None:
+    gold = gold_set()
+    table = scores_of(gold, cross_fitted(WeightedVote(), gold)).set_index(["labeler", "type"])
+    assert table.loc[("exact", "A"), ["precision", "recall", "coverage"]].tolist() == [1, 1, 1]
+    assert table.loc[("eager", "B"), ["precision", "predicted", "gold_entities"]].tolist() == [
+        *(0, 40, 0)
+    ]
+    assert table.loc[("union", "all"), ["precision", "recall", "predicted"]].tolist() == [1, 1, 40]
+    assert table.loc[("eager", "all"), "precision"] == pytest.approx(0.5)
+
+
+def test_metrics_leave_out_scores_of_nothing() -> None:
+    gold = gold_set()
+    metrics = score_metrics(scores_of(gold, cross_fitted(WeightedVote(), gold)))
+    assert metrics["weak/exact/validation/A/precision"] == 1
+    assert metrics["weak/eager/validation/precision"] == 0.5
+    assert "weak/exact/validation/B/precision" not in metrics
+    assert "weak/eager/validation/B/recall" not in metrics
+    assert metrics["weak/union/validation/conflicts"] == 0
+
+
+def test_types_that_are_found_too_imprecisely_are_named() -> None:
+    gold = gold_set()
+    table = scores_of(gold, gold.votes[1])  # as if the union were the eager labeler
+    assert types_below(table, 0.5) == {"B": 0.0}
+    assert types_below(table, 0.0) == {}
+
+
+def test_the_union_with_the_best_f1_on_gold_is_chosen_and_fitted() -> None:
+    gold = gold_set()
+    union, scores = choose_union(gold, TYPES)
+    assert set(scores) == {"vote", "hmm"}
+    assert scores[union.name] == max(scores.values()) == 1.0
+    assert [span.entity for span in union.combine(gold.votes, gold.lengths)[0]] == [
+        Entity(1, 2, "A"),
+        *([Entity(2, 3, "")] if union.name == "vote" else []),
+    ]
+
+
+def test_a_union_is_scored_on_sentences_that_it_was_not_fitted_on() -> None:
+    gold = gold_set(8)  # two documents: the first is fitted on the second and so on
+    lonely = GoldSet("validation", gold.sentences[:4], [votes[:4] for votes in gold.votes])
+    assert len(cross_fitted(WeightedVote(), lonely)) == 4
+
+
+def test_the_plot_shows_every_labeler_by_type_for_each_gold_set() -> None:
+    gold = gold_set()
+    table = scores_of(gold, cross_fitted(WeightedVote(), gold))
+    both = pd.concat([table, table.assign(gold="target")])
+    figure = plot_scores(both, 0.5)
+    assert len(figure.axes) == 4
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert texts == ["exact", "eager", "union"]
