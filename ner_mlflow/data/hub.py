@@ -143,10 +143,33 @@ def read_hub(config: DataConfig, findings: Findings) -> Iterator[tuple[str, str,
     except DataError:
         raise
     except Exception as error:  # the hub's libraries raise many types
-        raise DataError(_explain(config, error)) from error
+        raise DataError(explain_hub_error(config.dataset, error)) from error
     for name, split in splits.items():
         place = f"{config.dataset}, {name}, row "
         yield split, place, _read(place, loaded[name], split, config, findings)
+
+
+def explain_hub_error(dataset: str, error: BaseException, setting: str = "dataset") -> str:
+    """Return one line about an error of the hub's libraries, with a way out.
+
+    Args:
+        dataset: the hub id that was asked for.
+        error: what a library raised.
+        setting: the setting that named the dataset.
+    """
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(f"{type(part).__name__}: {part}" for part in chain)
+    way = next(way for way in _WAYS_OUT if re.search(way.pattern, text))
+    shown = error.__cause__ or error
+    as_path = f"; as a path it is {Path(dataset).absolute()}, which does not exist"
+    return (
+        f"{setting} {dataset!r}: {way.what} ({type(shown).__name__}: {one_line(shown)}): "
+        f"{way.way_out}{'' if way.pattern else as_path}"
+    )
 
 
 def _builder(config: DataConfig) -> "DatasetBuilder":
@@ -162,14 +185,14 @@ def _builder(config: DataConfig) -> "DatasetBuilder":
     except ValueError as error:
         known = _configs(name, config.revision)
         if not known:
-            raise DataError(_explain(config, error)) from error
+            raise DataError(explain_hub_error(config.dataset, error)) from error
         if known != [DEFAULT_CONFIG]:
             raise DataError(_choose_config(config, known)) from error
         if not any(path.startswith(f"{hub_config}/") for path in _repository_files(config)):
             raise DataError(_choose_config(config, known)) from error
         builder = load(data_dir=hub_config)
     except Exception as error:
-        raise DataError(_explain(config, error)) from error
+        raise DataError(explain_hub_error(config.dataset, error)) from error
     known = list(builder.builder_configs)
     if not hub_config and len(known) > 1:
         raise DataError(_choose_config(config, known))
@@ -361,23 +384,6 @@ def _repository_files(config: DataConfig) -> list[str]:
         return list(HfApi().list_repo_files(name, repo_type="dataset", revision=config.revision))
     except Exception:  # of many types; the list only helps
         return []
-
-
-def _explain(config: DataConfig, error: BaseException) -> str:
-    """Return one line about an error of the hub's libraries."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    text = " ".join(f"{type(part).__name__}: {part}" for part in chain)
-    way = next(way for way in _WAYS_OUT if re.search(way.pattern, text))
-    shown = error.__cause__ or error
-    as_path = f"; as a path it is {Path(config.dataset).absolute()}, which does not exist"
-    return (
-        f"dataset {config.dataset!r}: {way.what} ({type(shown).__name__}: {one_line(shown)}): "
-        f"{way.way_out}{'' if way.pattern else as_path}"
-    )
 
 
 @cache

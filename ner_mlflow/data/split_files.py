@@ -123,10 +123,14 @@ def find_split_files(config: DataConfig, findings: Findings) -> list[SplitFile]:
     return sorted(files, key=lambda file: SPLITS.index(file.split))
 
 
-def corpus_paths(dataset: str) -> list[Path]:
+def corpus_paths(dataset: str, setting: str = "dataset") -> list[Path]:
     """Return the existing files and folders that ``dataset`` lists, separated by commas.
 
     A path may hold commas itself: the longest pieces that exist are taken.
+
+    Args:
+        dataset: the paths.
+        setting: the setting that named them, for messages.
 
     Raises:
         DataError: one of them does not exist; the message names the absolute path that was tried.
@@ -142,9 +146,9 @@ def corpus_paths(dataset: str) -> list[Path]:
                 break
         else:
             if part := parts.pop(0).strip():
-                raise DataError(_missing_path(dataset, part))
+                raise DataError(_missing_path(dataset, part, setting))
     if not paths:
-        raise DataError(_missing_path(dataset, dataset))
+        raise DataError(_missing_path(dataset, dataset, setting))
     return paths
 
 
@@ -154,9 +158,9 @@ def files_read(path: Path) -> list[Path]:
     return [path, text] if path.suffix.lower() == BRAT_SUFFIX and text.is_file() else [path]
 
 
-def _missing_path(dataset: str, part: str) -> str:
+def _missing_path(dataset: str, part: str, setting: str) -> str:
     path = Path(os.path.abspath(Path(part.replace("\0", ""))))  # noqa: PTH100  # keeps links
-    head = f"dataset {dataset!r}: no such file or folder: {path}"
+    head = f"{setting} {dataset!r}: no such file or folder: {path}"
     try:
         if path.is_symlink():
             return f"{head} (a link to {path.readlink()}, which is not there): mend the link"
