@@ -1,0 +1,1 @@
+"""Label running text without annotators: documents, their cleaning, and labellers that vote."""
