@@ -1,4 +1,4 @@
-"""Hold the labeller ``rules`` against gold sentences: strict spans over pieces.
+"""Hold the labeler ``rules`` against gold sentences: strict spans over pieces.
 
 Prints precision, recall and counts of each type, and the precision of each rule; the last line is
 one JSON object. A test split is not read into the figures: rules are chosen by them.
@@ -15,9 +15,9 @@ from ner_mlflow.config.schema import DataConfig
 from ner_mlflow.data.label_map import load_label_map
 from ner_mlflow.data.sentences import TEST, Sentence
 from ner_mlflow.data.sources import read_corpus
-from ner_mlflow.data.weak.rules import RulesLabeller, load_rules
 from ner_mlflow.modeling.training_text import cut_sentence
 from ner_mlflow.tagging.iob2 import to_entities
+from ner_mlflow.weak.rules import RulesLabeler, load_rules
 
 Votes = list[tuple[int, int, str, str]]
 """Start, end, type and rule of the spans of a sentence."""
@@ -39,10 +39,10 @@ def main() -> None:
         if split != TEST
         for sentence in rows.rename_tags(relabel)
     ]
-    labeller = RulesLabeller(load_rules(arguments.rules))
+    labeler = RulesLabeler(load_rules(arguments.rules))
     votes: list[Votes] = [
         [(span.start, span.end, span.type, span.rule) for span in spans]
-        for spans in labeller.label(sentences)
+        for spans in labeler.label(sentences)
     ]
     types, rules, wrong = count(sentences, votes)
     for title, table in (("type", types), ("rule", rules)):

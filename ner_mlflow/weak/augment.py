@@ -306,7 +306,8 @@ def _blank_out(text: str, cleaning: Cleaning) -> str:
     Line breaks stay too: sentences end at removed blocks, and go on over removed words.
     """
     parts = [
-        (start, end, _NOT_LINE_BREAK.sub(" ", text[start:end])) for start, end, _ in cleaning.removed
+        (start, end, _NOT_LINE_BREAK.sub(" ", text[start:end]))
+        for start, end, _ in cleaning.removed
     ]
     parts += [(start, end, text[start:end]) for start, end in cleaning.kept]
     return "".join(part for *_, part in sorted(parts))

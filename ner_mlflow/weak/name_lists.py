@@ -12,7 +12,7 @@ from pathlib import Path
 from pygments.lexers import get_all_lexers
 from trove_classifiers import sorted_classifiers
 
-from ...errors import ConfigError
+from ..errors import ConfigError
 
 NAME_FILE_SUFFIX = ".txt"
 _NOT_A_LANGUAGE = re.compile(

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import yaml
 
-from ...errors import DataError
-from ...redaction import one_line, shorten
-from ...tagging.words import encodable
-from ..files import open_parquet, read_blocks, read_parquet_batches, suffix_of
-from ..findings import Findings
-from ..hub import explain_hub_error, is_hub_id
-from ..sentences import TRAIN
-from ..split_files import corpus_paths
-from ..split_names import listed
-from ..texts import TEXT_FIELDS
+from ..data.files import open_parquet, read_blocks, read_parquet_batches, suffix_of
+from ..data.findings import Findings
+from ..data.hub import explain_hub_error, is_hub_id
+from ..data.sentences import TRAIN
+from ..data.split_files import corpus_paths
+from ..data.split_names import listed
+from ..data.texts import TEXT_FIELDS
+from ..errors import DataError
+from ..redaction import one_line, shorten
+from ..tagging.words import encodable
 
 if TYPE_CHECKING:
     import pyarrow as pa

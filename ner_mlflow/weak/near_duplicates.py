@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
 
-from ...tagging.words import encodable
+from ..tagging.words import encodable
 
 SHINGLE_WORDS: Final = 3
 BANDS: Final = 16

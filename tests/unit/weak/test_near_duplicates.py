@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.data.weak.near_duplicates import BANDS, NearDuplicates, band_keys
+from ner_mlflow.weak.near_duplicates import BANDS, NearDuplicates, band_keys
 
 CAPACITY = 1_000
 WORDS = [f"word{number}" for number in range(5_000)]
@@ -85,9 +85,7 @@ def test_the_first_of_each_group_is_new_and_all_later_ones_are_not() -> None:
 
 
 def test_other_processes_compute_the_same_keys() -> None:
-    code = (
-        f"from ner_mlflow.data.weak.near_duplicates import band_keys\nprint(*band_keys({TEXT!r}))"
-    )
+    code = f"from ner_mlflow.weak.near_duplicates import band_keys\nprint(*band_keys({TEXT!r}))"
     for seed in ("1", "2"):
         run = subprocess.run(
             [sys.executable, "-c", code],

@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
-from ...errors import ConfigError
-from ...paths import find_path
-from ...strict_yaml import YamlFile, read_yaml
-from ...tagging.cutting import to_pieces
-from ...tagging.iob2 import OUTSIDE
-from ..sentences import Sentence
-from .labellers import VotedSpan
+from ..data.sentences import Sentence
+from ..errors import ConfigError
+from ..paths import find_path
+from ..strict_yaml import YamlFile, read_yaml
+from ..tagging.cutting import to_pieces
+from ..tagging.iob2 import OUTSIDE
+from .labelers import VotedSpan
 from .name_lists import read_names
 
-WEAK_RULES = Path(__file__).parent.parent.parent / "weak_rules"
+WEAK_RULES = Path(__file__).parent.parent / "weak_rules"
 CASES = ("exact", "ignore")
 CONTEXT_WORDS = 6
 """Words before and after a word that the contexts of a pattern see."""
@@ -116,7 +116,7 @@ class Rules:
         return frozenset(rule.type for rule in rules) - {OUTSIDE}
 
 
-class RulesLabeller:
+class RulesLabeler:
     """Labels sentences by rules.
 
     Where spans overlap, the one that begins first counts, then the longest, then the one whose rule

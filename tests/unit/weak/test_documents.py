@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_mlflow.data.findings import Findings, finding_kinds
-from ner_mlflow.data.weak import documents
-from ner_mlflow.data.weak.documents import Document, is_bot, read_documents, unusable_reason
 from ner_mlflow.errors import DataError
+from ner_mlflow.weak import documents
+from ner_mlflow.weak.documents import Document, is_bot, read_documents, unusable_reason
 
 TEXTS = ["Java 17 crashes.", "Zeile\nzwei", "naïve 日本 \U0001f600"]
 
@@ -219,7 +219,7 @@ def test_a_long_line_is_left_out_and_is_never_held_in_memory(tmp_path: Path) -> 
     code = (
         "import resource, sys\n"
         "from ner_mlflow.data.findings import Findings\n"
-        "from ner_mlflow.data.weak.documents import read_documents\n"
+        "from ner_mlflow.weak.documents import read_documents\n"
         "findings = Findings()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print([d.text for d in read_documents(sys.argv[1], findings)])\n"
@@ -340,7 +340,7 @@ def hub_run(hub: HubServer, home: Path, *sources: str) -> list[str]:
     code = (
         "import sys\n"
         "from ner_mlflow.data.findings import Findings\n"
-        "from ner_mlflow.data.weak.documents import read_documents\n"
+        "from ner_mlflow.weak.documents import read_documents\n"
         "from ner_mlflow.errors import DataError\n"
         "for source in sys.argv[1:]:\n"
         "    findings = Findings()\n"
