@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 CODE_SUFFIX = ".py"
-DATA_SUFFIXES = (".yaml", ".html", ".css")
+DATA_SUFFIXES = (".yaml", ".txt", ".html", ".css")
 """Suffixes of files that modules read."""
 
 

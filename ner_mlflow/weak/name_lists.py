@@ -4,7 +4,6 @@ import builtins
 import errno
 import re
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -37,7 +36,7 @@ def _exceptions() -> list[str]:
 
 
 def _http_errors() -> list[str]:
-    """Phrases of several words, such as ``Bad Gateway``: a single one (``Gone``) is plain English."""
+    """Phrases of several words (``Bad Gateway``); a single one (``Gone``) is plain English."""
     return [status.phrase for status in HTTPStatus if status >= 400 and " " in status.phrase]
 
 
@@ -55,7 +54,6 @@ def _posix_systems() -> list[str]:
 
 PROVIDERS: Mapping[str, Callable[[], list[str]]] = {
     "python_exceptions": _exceptions,
-    "python_modules": lambda: sorted(sys.stdlib_module_names),
     "errno": lambda: sorted(errno.errorcode.values()),
     "signals": lambda: [entry.name for entry in signal.Signals],
     "http_errors": _http_errors,

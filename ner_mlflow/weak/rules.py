@@ -44,7 +44,10 @@ _ADVICE = "write gazetteers and patterns as ner_mlflow/weak_rules/it5.yaml does"
 _SECTIONS = ("witnesses", "gazetteers", "patterns")
 _WITNESS_KEYS = ("words", "within", "behind", "enclosed_in", "near", "near_within")
 _GAZETTEER_KEYS = ("type", "names", "case", "without", "witness", "score")
-_CONTEXTS = ("before", "after", "not_before", "not_after", "more_before", "more_after")
+_CONTEXTS = (
+    *("before", "after", "not_before", "not_after"),
+    *("with_before", "with_after", "more_before", "more_after"),
+)
 _PATTERN_KEYS = ("type", "word", *_CONTEXTS, "behind", "skip", "score")
 _UNKNOWN, _SENTENCE_END = "\0", "\1"
 _FIRST_CODE, _SURROGATES = 0x100, range(0xD800, 0xE000)
@@ -138,9 +141,6 @@ class RulesLabeler:
         self._codes, self._entries = _automaton_input(rules.gazetteers)
         self._automaton = AhoCorasick(list(self._entries), store_patterns=False)
         self._names = list(self._entries.values())
-        self._any_pattern = re.compile(
-            "|".join(f"(?:{pattern.word.pattern})" for pattern in self._patterns) or r"(?!)"
-        )
         self._known: dict[str, tuple[int, ...]] = {}
 
     def label(self, sentences: Sequence[Sentence]) -> list[list[VotedSpan]]:
@@ -190,13 +190,11 @@ class RulesLabeler:
         """Return the numbers of the patterns that fit a word, whatever stands around it."""
         known = self._known.get(word)
         if known is None:
-            known = ()
-            if len(word) <= LONGEST_WORD and self._any_pattern.fullmatch(word):
-                known = tuple(
-                    number
-                    for number, pattern in enumerate(self._patterns)
-                    if pattern.word.fullmatch(word)
-                )
+            known = tuple(
+                number
+                for number, pattern in enumerate(self._patterns)
+                if len(word) <= LONGEST_WORD and pattern.word.fullmatch(word)
+            )
             if len(self._known) >= KNOWN_WORDS:
                 self._known.clear()
             self._known[word] = known
@@ -208,11 +206,12 @@ class RulesLabeler:
         matches: Sequence[tuple[int, int, _Name]],
         anchors: Sequence[tuple[int, int]],
     ) -> list[VotedSpan]:
-        candidates, doubtful = [], []
+        candidates: list[_Candidate] = []
+        doubtful: list[_Candidate] = []
         for start, end, name in matches:
             kind = candidates if self._gazetteers[name.gazetteer].witness is None else doubtful
             kind.append(_Candidate(start, end, name.gazetteer))
-        dependent = []
+        dependent: list[_Candidate] = []
         for index, number in anchors:
             pattern = self._patterns[number]
             if extent := _extent(pattern, words, index):
@@ -220,7 +219,10 @@ class RulesLabeler:
                 (dependent if pattern.behind else candidates).append(candidate)
         if doubtful:
             sure = _longest(candidates)
-            candidates += [span for span in doubtful if self._is_witnessed(words, span, sure)]
+            for span in sorted(doubtful, key=_order):
+                if self._is_witnessed(words, span, sure):
+                    candidates.append(span)
+                    sure.append(span)  # a list of names: Python, Go and Rust
         chosen = _longest(candidates)
         if dependent:
             chosen = self._with_dependent(words, chosen, dependent)
@@ -309,14 +311,11 @@ def _extent(pattern: _Pattern, words: Sequence[str], index: int) -> tuple[int, i
         if not key.startswith("more_")
     ):
         return None
+    counts = {key: len(match.group().split()) if match else 0 for key, match in found.items()}
     return (
-        index - _count_words(found.get("more_before")),
-        index + 1 + _count_words(found.get("more_after")),
+        index - max(counts.get("with_before", 0), counts.get("more_before", 0)),
+        index + 1 + max(counts.get("with_after", 0), counts.get("more_after", 0)),
     )
-
-
-def _count_words(match: re.Match[str] | None) -> int:
-    return len(match.group().split()) if match else 0
 
 
 def _stands_behind(

@@ -17,7 +17,7 @@ FILES = {
     "core/unused.py": 'OTHER = "other.yaml"\n',
     "core/table.yaml": "a: 1\n",
     "core/other.yaml": "b: 2\n",
-    "core/notes.txt": "",
+    "core/notes.rst": "",
     "reader.py": 'FOLDER = "presets"\n',
     "presets/one.yaml": "",
     "presets/two.yaml": "",
@@ -72,7 +72,7 @@ def test_a_given_module_is_in_its_closure_even_in_a_room_that_is_left_out(packag
 
 def test_source_files_are_modules_and_data_files(package: Path) -> None:
     names = {path.relative_to(package).as_posix() for path in source_files()}
-    assert names == set(FILES) - {"core/notes.txt"}
+    assert names == set(FILES) - {"core/notes.rst"}
 
 
 def test_a_fingerprint_depends_on_names_and_contents_and_not_on_order(package: Path) -> None:
