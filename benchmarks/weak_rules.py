@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from ner_mlflow.config.schema import DataConfig
 from ner_mlflow.data.label_map import load_label_map
+from ner_mlflow.data.pieces import cut_sentence
 from ner_mlflow.data.sentences import TEST, Sentence
 from ner_mlflow.data.sources import read_corpus
-from ner_mlflow.modeling.training_text import cut_sentence
 from ner_mlflow.tagging.iob2 import to_entities
 from ner_mlflow.weak.rules import RulesLabeler, load_rules
 

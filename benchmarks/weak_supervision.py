@@ -129,7 +129,7 @@ def run(
 
 
 def augmented(config: Config) -> tuple[Preparation, dict[str, float]]:
-    """Return the prepared corpus, with weak labels if the settings ask for any, and their scores."""
+    """Return the prepared corpus, with weak labels if settings ask for any, and their scores."""
     preparation = prepare(read_corpus(config.data).corpus, config.data)
     if not config.weak.source:
         return preparation, {}

@@ -1,4 +1,4 @@
-"""Add weakly labelled sentences to the train split of the `data` step, and log their proof."""
+"""Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
 from collections.abc import Sequence

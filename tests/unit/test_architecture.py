@@ -23,7 +23,7 @@ FLOORS = (
     {"sweeping"},
     {"data"},
     {"evaluation", "prompting"},
-    {"modeling"},
+    {"modeling", "weak"},
     {"exporting"},
     {"tracking"},
     {"workflows"},
@@ -42,6 +42,10 @@ OWNERS = {
     "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
     "peft": ("ner_mlflow/modeling/",),
     "spacy": ("ner_mlflow/data/formats/spacy.py",),
+    "ahocorasick_rs": ("ner_mlflow/weak/rules.py",),
+    "pygments": ("ner_mlflow/weak/name_lists.py",),
+    "trove_classifiers": ("ner_mlflow/weak/name_lists.py",),
+    "rensa": ("ner_mlflow/weak/near_duplicates.py",),
 }
 """Library -> the only places that import it."""
 SERVED_LIBRARIES = {"mlflow", "numpy", "onnxruntime", "pandas", "tokenizers"}

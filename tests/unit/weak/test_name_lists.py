@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ner_mlflow.data.weak.name_lists import PROVIDERS, read_names
 from ner_mlflow.errors import ConfigError
+from ner_mlflow.weak.name_lists import PROVIDERS, read_names
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_mlflow.data.sentences import Sentence
-from ner_mlflow.data.weak.labellers import Labeller, VotedSpan
-from ner_mlflow.data.weak.rules import LONGEST_WORD, RulesLabeller, load_rules
 from ner_mlflow.errors import ConfigError
 from ner_mlflow.tagging.words import split_sentences
+from ner_mlflow.weak.labelers import Labeler, VotedSpan
+from ner_mlflow.weak.rules import LONGEST_WORD, RulesLabeler, load_rules
 
 
 def sentences_of(text: str) -> list[Sentence]:
@@ -21,22 +21,22 @@ def sentences_of(text: str) -> list[Sentence]:
     ]
 
 
-def found(labeller: Labeller, text: str) -> list[tuple[str, str]]:
+def found(labeler: Labeler, text: str) -> list[tuple[str, str]]:
     """Return the words and the type of each span, over all sentences of a text."""
     sentences = sentences_of(text)
     return [
         (" ".join(sentence.tokens[span.start : span.end]), span.type)
-        for sentence, spans in zip(sentences, labeller.label(sentences), strict=True)
+        for sentence, spans in zip(sentences, labeler.label(sentences), strict=True)
         for span in spans
     ]
 
 
 @pytest.fixture(scope="module")
-def rules() -> RulesLabeller:
-    return RulesLabeller(load_rules("it5"))
+def rules() -> RulesLabeler:
+    return RulesLabeler(load_rules("it5"))
 
 
-def check(rules: RulesLabeller, text: str, expected: str) -> None:
+def check(rules: RulesLabeler, text: str, expected: str) -> None:
     """Compare with ``words TYPE; words TYPE``."""
     assert "; ".join(f"{words} {type_}" for words, type_ in found(rules, text)) == expected
 
@@ -63,7 +63,7 @@ def check(rules: RulesLabeller, text: str, expected: str) -> None:
         ("the Apache License is not Apache", "Apache SOFTWARE"),
     ],
 )
-def test_names_are_found_as_whole_words(rules: RulesLabeller, text: str, expected: str) -> None:
+def test_names_are_found_as_whole_words(rules: RulesLabeler, text: str, expected: str) -> None:
     check(rules, text, expected)
 
 
@@ -77,7 +77,7 @@ def test_names_are_found_as_whole_words(rules: RulesLabeller, text: str, expecte
         "Read R and C in the order of the flow.",
     ],
 )
-def test_plain_words_are_no_entities(rules: RulesLabeller, text: str) -> None:
+def test_plain_words_are_no_entities(rules: RulesLabeler, text: str) -> None:
     assert found(rules, text) == []
 
 
@@ -95,7 +95,7 @@ def test_plain_words_are_no_entities(rules: RulesLabeller, text: str) -> None:
     ],
 )
 def test_an_ambiguous_name_counts_with_a_witness(
-    rules: RulesLabeller, text: str, expected: str
+    rules: RulesLabeler, text: str, expected: str
 ) -> None:
     check(rules, text, expected)
 
@@ -115,7 +115,7 @@ def test_an_ambiguous_name_counts_with_a_witness(
         ("the Mac OS X 10.6", "Mac OS X OS; 10.6 VERSION"),
     ],
 )
-def test_versions_are_found_in_context(rules: RulesLabeller, text: str, expected: str) -> None:
+def test_versions_are_found_in_context(rules: RulesLabeler, text: str, expected: str) -> None:
     check(rules, text, expected)
 
 
@@ -130,7 +130,7 @@ def test_versions_are_found_in_context(rules: RulesLabeller, text: str, expected
         "closes #12 and 3.14 is pi",
     ],
 )
-def test_other_numbers_are_no_versions(rules: RulesLabeller, text: str) -> None:
+def test_other_numbers_are_no_versions(rules: RulesLabeler, text: str) -> None:
     assert found(rules, text) == []
 
 
@@ -148,30 +148,30 @@ def test_other_numbers_are_no_versions(rules: RulesLabeller, text: str) -> None:
         ("we sold 503 of 500 items", ""),
     ],
 )
-def test_names_of_errors_are_found(rules: RulesLabeller, text: str, expected: str) -> None:
+def test_names_of_errors_are_found(rules: RulesLabeler, text: str, expected: str) -> None:
     check(rules, text, expected)
 
 
 @pytest.mark.parametrize(
     "text", ["run git commit again", "npm install it", "python -c x", "see HADOOP-12345"]
 )
-def test_commands_and_issue_keys_are_no_software(rules: RulesLabeller, text: str) -> None:
+def test_commands_and_issue_keys_are_no_software(rules: RulesLabeler, text: str) -> None:
     assert found(rules, text) == []
 
 
 def test_types_that_the_dataset_lacks_are_left_out() -> None:
     text = "PostgreSQL on Ubuntu 22.04"
-    labeller = RulesLabeller(load_rules("it5"), types=("OS", "PERSON"))
-    assert found(labeller, text) == [("Ubuntu", "OS")]
+    labeler = RulesLabeler(load_rules("it5"), types=("OS", "PERSON"))
+    assert found(labeler, text) == [("Ubuntu", "OS")]
 
 
-def test_each_span_names_its_rule_and_its_score(rules: RulesLabeller) -> None:
+def test_each_span_names_its_rule_and_its_score(rules: RulesLabeler) -> None:
     [[span]] = rules.label(sentences_of("PostgreSQL"))
     assert span == VotedSpan(0, 1, "SOFTWARE", span.score, "applications")
     assert 0 < span.score <= 1
 
 
-def test_sentences_are_labelled_alike_alone_and_together(rules: RulesLabeller) -> None:
+def test_sentences_are_labelled_alike_alone_and_together(rules: RulesLabeler) -> None:
     texts = ["Go", "PostgreSQL", "", "1.21", "on Linux", "Spring", "Boot 2.0", "plain words"] * 300
     sentences = [Sentence(tuple(text.split()), ("O",) * len(text.split())) for text in texts]
     together = rules.label(sentences)
@@ -179,7 +179,7 @@ def test_sentences_are_labelled_alike_alone_and_together(rules: RulesLabeller) -
     assert rules.label([]) == []
 
 
-def test_a_very_long_word_is_read_in_no_time(rules: RulesLabeller) -> None:
+def test_a_very_long_word_is_read_in_no_time(rules: RulesLabeler) -> None:
     assert rules.label([Sentence(("a." * LONGEST_WORD * 1000,), ("O",))]) == [[]]
 
 
@@ -203,9 +203,9 @@ words = st.lists(
 def test_spans_are_sorted_within_their_sentence_and_do_not_overlap(
     sentences: Sequence[Sequence[str]],
 ) -> None:
-    labeller = _SHARED
+    labeler = _SHARED
     given_sentences = [Sentence(tuple(tokens), ("O",) * len(tokens)) for tokens in sentences]
-    labelled = labeller.label(given_sentences)
+    labelled = labeler.label(given_sentences)
     assert len(labelled) == len(sentences)
     for tokens, spans in zip(sentences, labelled, strict=True):
         ends = [0, *(span.end for span in spans)]
@@ -213,7 +213,7 @@ def test_spans_are_sorted_within_their_sentence_and_do_not_overlap(
         assert all(span.start < span.end <= len(tokens) for span in spans)
 
 
-_SHARED = RulesLabeller(load_rules("it5"))
+_SHARED = RulesLabeler(load_rules("it5"))
 
 OWN = """
 gazetteers:
@@ -233,21 +233,21 @@ def write(folder: Path, rules: str = OWN, names: str = "# ours\nHammer\nClaw ham
 
 
 def test_a_file_of_ones_own_replaces_the_rules(tmp_path: Path) -> None:
-    labeller = RulesLabeller(load_rules(str(write(tmp_path))))
-    assert found(labeller, "Python hammer Hammer Claw hammer") == [
+    labeler = RulesLabeler(load_rules(str(write(tmp_path))))
+    assert found(labeler, "Python hammer Hammer Claw hammer") == [
         ("Hammer", "TOOL"),
         ("Claw hammer", "TOOL"),
     ]
-    assert found(labeller, "part P12 b") == [("P12 b", "PART")]
-    assert found(labeller, "part P12 pieces") == []
-    assert found(labeller, "P12") == []
-    assert found(labeller, "it is 12 km long") == [("12 km long", "SIZE")]
-    assert found(labeller, "it is 12 km") == []
+    assert found(labeler, "part P12 b") == [("P12 b", "PART")]
+    assert found(labeler, "part P12 pieces") == []
+    assert found(labeler, "P12") == []
+    assert found(labeler, "it is 12 km long") == [("12 km long", "SIZE")]
+    assert found(labeler, "it is 12 km") == []
 
 
 def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
     def version(**changes: str) -> str:
-        return RulesLabeller(load_rules(str(write(tmp_path, **changes)))).version
+        return RulesLabeler(load_rules(str(write(tmp_path, **changes)))).version
 
     first = version()
     assert re.fullmatch("[0-9a-f]{64}", first)
@@ -255,7 +255,7 @@ def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
     others = {
         version(names="Hammer\n"),
         version(rules=OWN.replace("0.5", "0.6")),
-        RulesLabeller(load_rules(str(write(tmp_path))), types=("TOOL",)).version,
+        RulesLabeler(load_rules(str(write(tmp_path))), types=("TOOL",)).version,
     }
     assert len(others | {first}) == 4
 
