@@ -99,41 +99,49 @@ _LOG_STARTS_BELOW = _any(
     r"\[\d{1,5}/\d{1,5}\][ ]",
 )
 
-# Phrases of templates for issues, in lower case and without marks at their end.
-_TEMPLATE_PHRASES = _any(
-    r"(?:please )?(?:briefly )?describe (?:the|your) (?:bug|issue|problem|feature(?: request)?"
-    r"|solution you'd like|alternatives you've considered|change)",
+# Headings of templates for issues, in lower case and without marks at their end.
+_OF_BUG = r"(?: (?:of )?(?:the|this|your) (?:behaviou?r|bug|change|error|feature|issue|problem))?"
+_TEMPLATE_HEADINGS = _any(
+    # What to describe
+    rf"(?:please )?(?:briefly )?describe{_OF_BUG}(?: request)?",
+    r"describe (?:the solution you'd like|alternatives you've considered)",
     r"is your feature request related to a problem(?:\? please describe)?",
-    r"(?:(?:the|a|bug|issue|problem|brief|short|detailed|general) ){0,3}"
-    r"(?:description|summary|overview)"
-    r"(?: of (?:the|your) (?:bug|issue|problem|change|feature))?",
-    r"(?:minimal )?(?:steps? to reproduce|how to reproduce|to reproduce|reproduction"
-    r"(?: steps| link)?|repro(?: steps)?|reproduc(?:ible|ing) (?:example|steps|code|test case)"
-    r"|steps)"
-    r"(?: (?:the|this) (?:behaviou?r|issue|bug|problem|error))?",
-    r"(?:the |your |current |actual |expected |desired |observed |possible |suggested )?"
-    r"(?:vs\.? )?(?:behaviou?r|results?|outcome|output|solution|fix|implementation|screenshots?)"
-    r"(?: \((?:optional|if applicable|if any)\))?",
-    r"what (?:happened|happens|did you do|did you expect(?: to (?:see|happen))?"
-    r"|did you see(?: instead)?"
-    r"|is the (?:current|expected|actual|bug|problem)(?: behaviou?r)?|actually happened|went wrong"
-    r"|you expected to happen|version [^\n]{1,40} are you using|should have happened)(?: instead)?",
-    r"how (?:can we|do we|to) reproduce (?:it|this|the (?:issue|bug|problem))[^\n]{0,60}",
-    r"(?:additional|more|other|further|extra|any other|relevant|useful)"
-    r" (?:context|information|info|details|notes?|comments|logs?(?: output)?|data)"
+    rf"(?:(?:the|a|bug|issue|problem|brief|short|detailed|general) ){{0,3}}description{_OF_BUG}",
+    rf"(?:brief |short )?(?:summary|overview){_OF_BUG}",
+    # How to see it
+    rf"(?:minimal )?(?:how |steps? )?to reproduce{_OF_BUG}",
+    r"reproduction(?: steps| link)?|repro(?: steps)?|steps",
+    r"(?:minimal )?reproduc(?:ible|ing) (?:example|steps|code|test case)",
+    r"how (?:can we|do we) reproduce (?:it|this|the (?:issue|bug|problem))[^\n]{0,60}",
+    # What came out
+    r"(?:the |your )?(?:actual |current |desired |expected |observed |possible |suggested )?"
+    r"(?:vs\.? )?(?:behaviou?r|fix|implementation|outcome|output|results?|screenshots?|solution)",
+    r"what (?:did you (?:do|see)|went wrong|should have happened|you expected to happen)"
+    r"(?: instead)?",
+    r"what (?:actually )?happen(?:ed|s)(?: instead)?",
+    r"what did you expect(?: to (?:see|happen))?(?: instead)?",
+    r"what is the (?:actual|bug|current|expected|problem)(?: behaviou?r)?",
+    r"what version [^\n]{1,40} are you using",
+    # What else there is to say
+    r"(?:additional|any other|extra|further|more|other|relevant|useful)"
+    r" (?:comments|context|data|details|info|information|logs?(?: output)?|notes?)"
     r"(?: (?:and|or|&) [^\n]{1,40})?",
-    r"anything else(?: (?:we|you|to) [^\n]{1,40})?",
-    r"(?:log|error|console|debug|stack|relevant log|terminal) ?"
-    r"(?:output|messages?|trace|logs?|files?)s?",
-    r"logs?|screenshots?|context|environment|(?:your|system|test|version|platform|software"
-    r"|debug) (?:environment|information|info|details)|versions?(?: used)?|platform"
-    r"|operating system|os|browser(?: version)?|desktop|smartphone|device|motivation|references?|notes?|details"
-    r"|proposal|problem|issue|bug|bug report|feature request|question|checklist|types? of changes?"
-    r"|how has this been tested|pre-?requisites?|acceptance criteria|tasks?|to-?do|related issues?"
-    r"|alternatives(?: considered)?|workarounds?|impact|severity|frequency|code of conduct"
-    r"|contribution|contact details|searched existing issues|preflight checklist",
+    r"anything else(?: (?:to|we|you) [^\n]{1,40})?",
+    r"(?:relevant )?(?:console|debug|error|log|stack|terminal) ?"
+    r"(?:files?|logs?|messages?|output|trace)",
+    r"(?:debug|platform|software|system|test|version|your)"
+    r" (?:details|environment|info|information)",
+    # Single words
+    r"alternatives(?: considered)?|browser(?: version)?|context|desktop|details|device|environment",
+    r"frequency|impact|logs?|motivation|notes?|operating system|os|platform|problem",
+    r"pre-?requisites?|proposal|references?|related issues?|severity|smartphone",
+    r"tasks?|to-?do|versions?(?: used)?|workarounds?",
+    r"acceptance criteria|bug(?: report)?|checklist|contact details",
+    r"contribution|issue|code of conduct|feature request|how has this been tested",
+    r"preflight checklist|question",
+    r"searched existing issues|types? of changes?",
 )
-_PHRASE = rf"(?i:{_TEMPLATE_PHRASES})[ ]{{0,2}}[?:.!…*_]{{0,4}}"
+_PHRASE = rf"(?i:{_TEMPLATE_HEADINGS})(?: \([^()\n]{{1,80}}\))?[ ]{{0,2}}[?:.!…*_]{{0,4}}"
 _EMOJI = r"(?:[^\w\s#*_`<>\[\](){}|$@\"'\ufffc]{1,4}[ ]{1,2}|:\w{2,30}:[ ]?)?"
 
 # What the boxes of templates assert; a task of the author, `- [ ] Port it to Qt 6`, stays.

@@ -59,7 +59,7 @@ def rules(text: str) -> list[str]:
         ("On Linux 5.4.1, the daemon wrote:\nx", "On Linux 5.4.1, the daemon wrote:\nx", []),
         ("-----Original Message-----\nFrom: Ann\nSent: Monday\nTo: Bob\n\nIt fails.",
          "\nIt fails.", ["mail"]),
-        ("From: Ubuntu\nTo: Debian\nThen it fails.", "From: Ubuntu\nTo: Debian\nThen it fails.", []),
+        ("From: Ubuntu\nTo: Debian\nIt fails.", "From: Ubuntu\nTo: Debian\nIt fails.", []),
         # Tables
         ("a\n\n| x | y |\n|---|:-:|\n| 1 | 2 |\n\nb", "a\n\n\n\nb", ["table"]),
         ("a\n\nx | y\n--- | ---\n1 | 2\n\nb", "a\n\n\n\nb", ["table"]),
@@ -75,6 +75,9 @@ def rules(text: str) -> list[str]:
         ("### Steps to reproduce\n1. Open it", "1. Open it", ["heading"]),
         ("**Describe the bug**\nIt fails.", "It fails.", ["heading"]),
         ("## \U0001f41b Expected Behaviour:\na", "a", ["heading"]),
+        ("## Environment (please complete)\na", "a", ["heading"]),
+        ("#### What did you expect to see instead?\na", "a", ["heading"]),
+        ("__Additional context__\na", "a", ["heading"]),
         ("h2. How to reproduce?\na", "a", ["heading"]),
         ("*Actual Result:*\na", "a", ["heading"]),
         ("**To Reproduce** Start Redis", " Start Redis", ["heading"]),
