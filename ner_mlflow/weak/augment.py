@@ -3,7 +3,6 @@
 import hashlib
 import heapq
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +18,7 @@ from ..data.sentences import TRAIN, VALIDATION, Sentence, Sentences, SentencesBu
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from ..tagging.words import sentences_of
-from .cleaning import Cleaning, clean
+from .cleaning import Cleaning, blank, clean
 from .documents import Document, read_documents, unusable_reason
 from .labelers import ANY_TYPE, Labeler, Votes
 from .near_duplicates import NearDuplicates
@@ -37,8 +36,6 @@ MOST_PIECES = 128
 EXAMPLES = 5
 """Examples that are kept of what each cleaning rule removed."""
 EXAMPLE_CHARACTERS = 120
-
-_NOT_LINE_BREAK = re.compile(r"[^\n]")
 
 
 @dataclass(frozen=True)
@@ -251,7 +248,7 @@ class _Reader:
             if self.counts["documents"] % 10_000 == 0:
                 log.info("weak supervision: read %d documents", self.counts["documents"])
             cleaning = clean(document.text)
-            prose = _blank_out(document.text, cleaning)
+            prose = blank(document.text, cleaning)
             if reason := unusable_reason(document.text, prose):
                 self._findings.add(f"weak_{reason}", TRAIN, document.origin)
             elif not self._duplicates.is_new(prose):
@@ -298,19 +295,6 @@ class _Reader:
             ],
             columns=["rule", "parts", "characters", "examples"],
         )
-
-
-def _blank_out(text: str, cleaning: Cleaning) -> str:
-    """Return the text with blanks for all that cleaning removed, so that offsets stay.
-
-    Line breaks stay too: sentences end at removed blocks, and go on over removed words.
-    """
-    parts = [
-        (start, end, _NOT_LINE_BREAK.sub(" ", text[start:end]))
-        for start, end, _ in cleaning.removed
-    ]
-    parts += [(start, end, text[start:end]) for start, end in cleaning.kept]
-    return "".join(part for *_, part in sorted(parts))
 
 
 class _Ranked(NamedTuple):
