@@ -50,7 +50,8 @@ class WeakLabels:
         union_f1: F1 on validation of each way; empty with a single labeler.
         left_out: the types that are not precise enough, with their precision.
         removed: what cleaning removed, a row for each rule: rule, parts, characters, examples.
-        counts: documents, sentences and candidates, by name.
+        counts: how many documents were read and used, how many sentences they hold, how many of
+            these were labelled, had an entity, and were added.
     """
 
     sentences: Sentences
@@ -162,7 +163,7 @@ def augment(
 
     Of the sentences with an entity, ``weak.ratio`` times as many as train has are chosen, by the
     hash of their words and the seed. So neither the order of the documents nor how they are
-    spread over machines changes the choice.
+    spread over machines changes the choice, and most sentences need not be labelled.
 
     Args:
         corpus: the prepared splits; train sentences count for the ratio, and sentences of any split
@@ -187,19 +188,23 @@ def augment(
     reader = _Reader(config, findings)
     wanted = round(config.ratio * len(corpus[TRAIN]))
     chosen = _Smallest(wanted)
-    counts = {"candidates": 0}
-    for batch in _batches(reader.sentences(), BATCH_SENTENCES):
-        fresh = []
-        for sentence in batch:
+    counts = {"labelled": 0, "with_entity": 0}
+
+    def eligible() -> Iterator[tuple[int, Sentence]]:
+        for sentence in reader.sentences():
             if sentence.tokens in seen:
                 findings.add("weak_sentence_known", TRAIN, sentence.origin)
-            else:
-                fresh.append(sentence)
-        for sentence in union.label(fresh, config.unsure == "mask"):
+            elif chosen.takes(rank := _rank(sentence, config.seed)):
+                yield rank, sentence
+
+    for batch in _batches(eligible(), BATCH_SENTENCES):
+        labelled = union.label([sentence for _, sentence in batch], config.unsure == "mask")
+        counts["labelled"] += len(labelled)
+        for (rank, _), sentence in zip(batch, labelled, strict=True):
             if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
-                counts["candidates"] += 1
-                chosen.add(_rank(sentence, config.seed), sentence)
-    if not counts["candidates"]:
+                counts["with_entity"] += 1
+                chosen.add(rank, sentence)
+    if not counts["with_entity"]:
         raise DataError(
             f"weak_source {config.source!r}: no sentence with an entity among "
             f"{reader.counts['sentences']:,} sentences of {reader.counts['documents']:,} "
@@ -314,18 +319,22 @@ class _Smallest:
         self._ranks: set[int] = set()
         self._added = 0
 
+    def takes(self, rank: int) -> bool:
+        """Return whether a sentence of this rank would be kept now."""
+        if rank in self._ranks or not self._size:
+            return False
+        return len(self._heap) < self._size or -rank > self._heap[0].negative_rank
+
     def add(self, rank: int, sentence: Sentence) -> None:
         self._added += 1
-        if rank in self._ranks or not self._size:
+        if not self.takes(rank):
             return
         item = _Ranked(-rank, self._added, sentence)
         if len(self._heap) < self._size:
             heapq.heappush(self._heap, item)
-        elif item.negative_rank > self._heap[0].negative_rank:
+        else:
             out = heapq.heapreplace(self._heap, item)
             self._ranks.remove(-out.negative_rank)
-        else:
-            return
         self._ranks.add(rank)
 
     def in_order(self) -> list[Sentence]:
@@ -338,7 +347,9 @@ def _rank(sentence: Sentence, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def _batches(sentences: Iterable[Sentence], size: int) -> Iterator[list[Sentence]]:
+def _batches(
+    sentences: Iterator[tuple[int, Sentence]], size: int
+) -> Iterator[list[tuple[int, Sentence]]]:
     rows = iter(sentences)
     while batch := list(islice(rows, size)):
         yield batch

@@ -163,9 +163,9 @@ def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
     run.log_figure("weak_labelers", plot_scores(labels.scores, config.min_precision))
     run.log_table("weak_cleaning", labels.removed)
     log.info(
-        "weak supervision: %d of %d candidate sentences added, from %d documents, by %s",
+        "weak supervision: added %d of %d sentences from %d documents, labelled by %s",
         labels.counts["added"],
-        labels.counts["candidates"],
-        labels.counts["documents"],
+        labels.counts["sentences"],
+        labels.counts["used_documents"],
         labels.union,
     )

@@ -66,6 +66,13 @@ def test_without_teachers_a_batch_has_no_scores(encoder: WordEncoder) -> None:
     assert set(Collator(0)([dataset[0]])) == {"input_ids", "attention_mask", "labels"}
 
 
+def test_words_of_unknown_tag_have_no_label(encoder: WordEncoder) -> None:
+    sentence = Sentence(("use", "Linux", "now"), ("O", "?", "O"))
+    dataset = WindowDataset(encoder, TrainingData([sentence], [], SCHEMA))
+    window, labels = dataset.windows[0], dataset.labels[0]
+    assert labels[window.word_positions].tolist() == [SCHEMA.ids["O"], IGNORED, SCHEMA.ids["O"]]
+
+
 def test_the_batches_cover_all_windows_or_are_left_to_the_trainer(encoder: WordEncoder) -> None:
     sentences = [LONG, SHORT] * 8
     dataset = WindowDataset(encoder, TrainingData(sentences, [], SCHEMA))

@@ -46,6 +46,8 @@ REPEATED = {
     "modeling/distillation.py": frozenset({"train"}),
     "exporting/variants.py": frozenset({"export"}),
     "exporting/bundle.py": frozenset({"train", "export"}),
+    "weak/augment.py": frozenset(),
+    "weak_rules/it5.yaml": frozenset(),
     "sweeping/space.py": frozenset(),
     "prompting/prompts.yaml": frozenset(),
     # How results are found, logged and put together.

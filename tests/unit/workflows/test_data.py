@@ -40,9 +40,7 @@ def test_a_run_of_another_step_holds_no_dataset(finished: Finished) -> None:
 def test_the_cache_key_follows_the_content_of_files_and_the_settings(tmp_path: Path) -> None:
     def key(folder: Path, **settings: object) -> str:
         overrides = {f"data.{name}": value for name, value in settings.items()}
-        return data_cache_key(
-            load_config(overrides={**overrides, "data.dataset": str(folder)}).data
-        )
+        return data_cache_key(load_config(overrides={**overrides, "data.dataset": str(folder)}))
 
     folder = write_corpus(tmp_path / "corpus")
     first = key(folder)
@@ -56,14 +54,14 @@ def test_the_cache_key_follows_the_content_of_files_and_the_settings(tmp_path: P
 @pytest.mark.usefixtures("store")
 def test_splits_are_also_written_in_another_format(tmp_path: Path) -> None:
     settings = {"data.dataset": str(write_corpus(tmp_path / "corpus")), "data.format": "conll"}
-    config = load_config(overrides=settings).data
+    config = load_config(overrides=settings)
     with open_run(Step.DATA, "data") as run:
         prepared = run_data(run, config)
     folder = mlflow.artifacts.download_artifacts(f"runs:/{run.id}/export", dst_path=str(tmp_path))
     assert sorted(path.name for path in Path(folder).iterdir()) == sorted(
         f"{split}.conll" for split in SPLITS
     )
-    reading = read_corpus(config.model_copy(update={"dataset": folder}))
+    reading = read_corpus(config.data.model_copy(update={"dataset": folder}))
     for split in SPLITS:
         assert [(sentence.tokens, sentence.tags) for sentence in reading.corpus[split]] == [
             (sentence.tokens, sentence.tags) for sentence in prepared.dataset.corpus[split]
@@ -73,7 +71,7 @@ def test_splits_are_also_written_in_another_format(tmp_path: Path) -> None:
 def test_the_cache_key_follows_every_file_that_is_read(tmp_path: Path) -> None:
     def key(**settings: object) -> str:
         overrides = {f"data.{name}": value for name, value in settings.items()}
-        return data_cache_key(load_config(overrides=overrides).data)
+        return data_cache_key(load_config(overrides=overrides))
 
     folder = tmp_path / "a, corpus"
     (folder / "train").mkdir(parents=True)
@@ -95,5 +93,5 @@ def test_the_cache_key_follows_every_file_that_is_read(tmp_path: Path) -> None:
 
 
 def test_a_dataset_that_is_not_there_has_a_key_as_well(tmp_path: Path) -> None:
-    config = load_config(overrides={"data.dataset": str(tmp_path / "none.conll")}).data
+    config = load_config(overrides={"data.dataset": str(tmp_path / "none.conll")})
     assert data_cache_key(config) == data_cache_key(config)

@@ -1,0 +1,133 @@
+"""The data step adds weakly labelled sentences to train, logs their proof, and trains on them."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from pipelines import Finished, write_corpus
+
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.config.schema import Config
+from ner_mlflow.errors import ConfigError, TrackingError
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.queries import read_run
+from ner_mlflow.tracking.steps import Step
+from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, run_data
+
+WORDS = ["cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch", "job"]
+
+
+def write_texts(path: Path, count: int = 40) -> Path:
+    rows = [
+        f"The {WORDS[number % 10]} and the {WORDS[number // 10]} fail on Ubuntu {number}.04 now."
+        for number in range(count)
+    ]
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def settings(tmp_path: Path, **weak: object) -> Config:
+    corpus = tmp_path / "corpus"
+    if not corpus.is_dir():
+        write_corpus(corpus)
+        write_texts(tmp_path / "texts.jsonl")
+    values = {"source": str(tmp_path / "texts.jsonl"), "ratio": 0.5, **weak}
+    return load_config(
+        overrides={"data.dataset": str(corpus)}
+        | {f"weak.{name}": value for name, value in values.items()}
+    )
+
+
+def prepare(config: Config) -> TrackedDataset:
+    with open_run(Step.DATA, "data") as run:
+        return run_data(run, config)
+
+
+@pytest.mark.usefixtures("store")
+def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Path) -> None:
+    data = prepare(settings(tmp_path))
+    corpus = data.dataset.corpus
+    assert {split: len(sentences) for split, sentences in corpus.items()} == {
+        "train": 90,
+        "validation": 12,
+        "test": 12,
+    }
+    added = corpus["train"][-1]
+    assert added.document is not None
+    assert added.document.startswith("texts.jsonl:")
+    assert "B-OS" in added.tags
+    run = read_run(data.run_id)
+    assert run.metrics["weak/added"] == run.metrics["changes/train/weak_added"] == 30
+    assert run.metrics["weak/rules/validation/OS/precision"] == 1
+    assert run.metrics["weak/union/validation/VERSION/recall"] == 1
+    assert run.metrics["prepared/train/OS/entities"] == 90
+    table = mlflow.load_table("tables/weak_labelers.json", run_ids=[data.run_id])
+    assert set(table["labeler"]) == {"rules", "union"}
+    names = {item.path for item in mlflow.MlflowClient().list_artifacts(data.run_id)}
+    assert {"weak_labelers.html", "weak_labelers.png", "weak_cleaning.html"} <= names
+    card = mlflow.artifacts.load_text(f"runs:/{data.run_id}/card.html")
+    assert "were labelled weakly and added" in card
+
+
+@pytest.mark.usefixtures("store")
+def test_a_second_gold_corpus_is_scored_too(tmp_path: Path) -> None:
+    target = tmp_path / "target.conll"
+    target.write_text("Ubuntu\tB-OS\nis\tO\nhere\tO\n", encoding="utf-8")
+    data = prepare(settings(tmp_path, gold=str(target)))
+    metrics = read_run(data.run_id).metrics
+    assert metrics["weak/rules/target/OS/recall"] == 1
+    assert metrics["weak/rules/target/OS/coverage"] == 1
+
+
+def test_a_trained_model_can_be_the_teacher(finished: Finished, tmp_path: Path) -> None:
+    texts = write_texts(tmp_path / "texts.jsonl")
+    config = finished.config.model_copy(
+        update={
+            "weak": finished.config.weak.model_copy(
+                update={
+                    "source": str(texts),
+                    "labeler": ("rules", finished.result.train.model_uri),
+                    "confidence": 0.0,
+                    "min_precision": 0.0,
+                }
+            )
+        }
+    )
+    data = prepare(config)
+    metrics = read_run(data.run_id).metrics
+    assert metrics["weak/added"] == 18
+    assert "weak/teacher/validation/coverage" in metrics
+    assert metrics["weak/union/vote/f1"] >= 0
+
+
+def test_the_cache_key_follows_texts_rules_and_settings(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "patterns:\n  any: {type: OS, word: 'Ubuntu'}\n",
+        encoding="utf-8",
+    )
+    keys = [
+        data_cache_key(settings(tmp_path, source="")),
+        data_cache_key(settings(tmp_path)),
+        data_cache_key(settings(tmp_path, ratio=0.6)),
+        data_cache_key(settings(tmp_path, labeler=(str(rules),))),
+    ]
+    rules.write_text("patterns:\n  any: {type: OS, word: 'Debian'}\n", encoding="utf-8")
+    keys.append(data_cache_key(settings(tmp_path, labeler=(str(rules),))))
+    write_texts(tmp_path / "texts.jsonl", 41)
+    keys.append(data_cache_key(settings(tmp_path)))
+    assert len(set(keys)) == len(keys)
+    assert data_cache_key(settings(tmp_path)) == keys[-1]
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("labeler", "error"),
+    [("none.yaml", ConfigError), ("runs:/" + "0" * 32, TrackingError)],
+)
+def test_a_labeler_that_is_not_there_is_refused_by_name(
+    tmp_path: Path, labeler: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=labeler.removeprefix("runs:/")[:9]):
+        prepare(settings(tmp_path, labeler=(labeler,)))
