@@ -2,8 +2,7 @@
 
 import hashlib
 import heapq
-import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -17,25 +16,13 @@ from ..data.prepare import PreparedCorpus
 from ..data.sentences import TRAIN, VALIDATION, Sentence, Sentences, SentencesBuilder
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
-from ..tagging.words import sentences_of
-from .cleaning import Cleaning, blank, clean
-from .documents import Document, read_documents, unusable_reason
 from .labelers import ANY_TYPE, Labeler, Votes
-from .near_duplicates import NearDuplicates
+from .reading import SentenceReader
 from .scoring import GoldSet, choose_union, cross_fitted, score_labelers, types_below
 from .union import Union
 
-log = logging.getLogger(__name__)
-
 BATCH_SENTENCES = 2048
 """Sentences that are labelled at once."""
-LEAST_PIECES = 4
-"""Pieces of a sentence; a shorter one has too little context."""
-MOST_PIECES = 128
-"""Pieces of a sentence; a longer one is hardly prose."""
-EXAMPLES = 5
-"""Examples that are kept of what each cleaning rule removed."""
-EXAMPLE_CHARACTERS = 120
 
 
 @dataclass(frozen=True)
@@ -185,7 +172,7 @@ def augment(
         for sentences in (*corpus.values(), target)
         for sentence in sentences
     }
-    reader = _Reader(config, findings)
+    reader = SentenceReader(config, findings)
     wanted = round(config.ratio * len(corpus[TRAIN]))
     chosen = _Smallest(wanted)
     counts = {"labelled": 0, "with_entity": 0}
@@ -231,75 +218,6 @@ def augment(
         reader.removed(),
         {**reader.counts, **counts, "added": len(sentences)},
     )
-
-
-class _Reader:
-    """Reads documents, and cuts them into sentences without labels."""
-
-    def __init__(self, config: WeakConfig, findings: Findings) -> None:
-        self._config = config
-        self._findings = findings
-        self._duplicates = NearDuplicates()
-        self._parts: dict[str, list[int]] = {}
-        self._examples: dict[str, list[str]] = {}
-        self.counts = {"documents": 0, "used_documents": 0, "sentences": 0}
-
-    def sentences(self) -> Iterator[Sentence]:
-        documents: Iterable[Document] = read_documents(self._config.source, self._findings)
-        if self._config.sample:
-            documents = islice(documents, self._config.sample)
-        for document in documents:
-            self.counts["documents"] += 1
-            if self.counts["documents"] % 10_000 == 0:
-                log.info("weak supervision: read %d documents", self.counts["documents"])
-            cleaning = clean(document.text)
-            prose = blank(document.text, cleaning)
-            if reason := unusable_reason(document.text, prose):
-                self._findings.add(f"weak_{reason}", TRAIN, document.origin)
-            elif not self._duplicates.is_new(prose):
-                self._findings.add("weak_duplicate", TRAIN, document.origin)
-            else:
-                self.counts["used_documents"] += 1
-                self._note_removed(document.text, cleaning)
-                yield from self._cut(document, prose)
-
-    def _note_removed(self, text: str, cleaning: Cleaning) -> None:
-        for start, end, rule in cleaning.removed:
-            totals = self._parts.setdefault(rule, [0, 0])
-            totals[0] += 1
-            totals[1] += end - start
-            examples = self._examples.setdefault(rule, [])
-            if len(examples) < EXAMPLES:
-                examples.append(text[start:end][:EXAMPLE_CHARACTERS])
-
-    def _cut(self, document: Document, prose: str) -> Iterator[Sentence]:
-        for words in sentences_of(prose):
-            self.counts["sentences"] += 1
-            if not LEAST_PIECES <= len(words.texts) <= MOST_PIECES:
-                continue
-            first = words.starts[0]
-            yield Sentence(
-                tuple(words.texts),
-                (OUTSIDE,) * len(words.texts),
-                document.id,
-                f"{document.origin} character {first}",
-                document.text[first : words.ends[-1]],
-                tuple(offset - first for offset in words.starts),
-            )
-
-    def removed(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            [
-                {
-                    "rule": rule,
-                    "parts": parts,
-                    "characters": characters,
-                    "examples": "\n".join(self._examples[rule]),
-                }
-                for rule, (parts, characters) in sorted(self._parts.items())
-            ],
-            columns=["rule", "parts", "characters", "examples"],
-        )
 
 
 class _Ranked(NamedTuple):

@@ -121,7 +121,7 @@ WRONG = [
     ("trian.epochs", 3, r"no setting 'trian.epochs': did you mean train.epochs\?"),
     ("epochs", 3, r"no setting 'epochs': did you mean train.epochs\?"),
     ("train.xyz", 3, "no setting 'train.xyz': give one of train.learning_rate, train.epochs, "),
-    ("", 3, "no setting '': give one of data, model, train, "),
+    ("", 3, "no setting '': give one of data, weak, model, train, "),
     ("train.epochs.more", 3, "no setting 'train.epochs.more'"),
     ("train", 3, "'train' is a section, not a setting.*set one of train.learning_rate"),
     ("export", None, "'export' is a section"),

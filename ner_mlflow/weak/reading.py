@@ -1,0 +1,202 @@
+"""Cut documents into sentences without labels, on all cores, in memory that does not grow.
+
+What depends on one document alone (cleaning, checks, keys of near duplicates, sentences) is
+computed by worker processes, a chunk of documents at a time. What depends on their order (which of
+two duplicates came first) is decided here. So the sentences are the same for any number of workers.
+"""
+
+import logging
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..config.schema import WeakConfig
+from ..cpus import usable_cpus
+from ..data.findings import Findings
+from ..data.sentences import TRAIN, Sentence
+from ..tagging.iob2 import OUTSIDE
+from ..tagging.words import sentences_of
+from .cleaning import Removed, blank, clean
+from .documents import Document, read_documents, unusable_reason
+from .near_duplicates import Keys, NearDuplicates, band_keys
+
+log = logging.getLogger(__name__)
+
+CHUNK_DOCUMENTS = 256
+"""Documents that a worker gets at once."""
+FEW_DOCUMENTS = 2048
+"""As many documents are read before worker processes start, which takes a second."""
+LOGGED_DOCUMENTS = 10_000
+LEAST_PIECES = 4
+"""Pieces of a sentence; a shorter one has too little context."""
+MOST_PIECES = 128
+"""Pieces of a sentence; a longer one is hardly prose."""
+EXAMPLES = 5
+"""Examples that are kept of what each cleaning rule removed."""
+EXAMPLE_CHARACTERS = 120
+
+
+class CutDocument(NamedTuple):
+    """What a document gives on its own.
+
+    Attributes:
+        origin: the place of the document.
+        unusable: why it is of no use, or None; then the rest is empty.
+        keys: the keys by which near duplicates are recognised.
+        removed: what cleaning removed.
+        examples: the beginning of each of these parts.
+        sentence_count: the number of its sentences.
+        sentences: those of a length to learn from.
+    """
+
+    origin: str
+    unusable: str | None
+    keys: Keys | None = None
+    removed: tuple[Removed, ...] = ()
+    examples: tuple[str, ...] = ()
+    sentence_count: int = 0
+    sentences: tuple[Sentence, ...] = ()
+
+
+def cut_document(document: Document) -> CutDocument:
+    """Clean a document and cut it into sentences whose words are pieces, all tagged ``O``."""
+    text = document.text
+    cleaning = clean(text)
+    prose = blank(text, cleaning)
+    if reason := unusable_reason(text, prose):
+        return CutDocument(document.origin, reason)
+    sentences = list(sentences_of(prose))
+    return CutDocument(
+        document.origin,
+        None,
+        band_keys(prose),
+        cleaning.removed,
+        tuple(
+            text[removed.start : removed.end][:EXAMPLE_CHARACTERS] for removed in cleaning.removed
+        ),
+        len(sentences),
+        tuple(
+            Sentence(
+                tuple(words.texts),
+                (OUTSIDE,) * len(words.texts),
+                document.id,
+                f"{document.origin} character {words.starts[0]}",
+                text[words.starts[0] : words.ends[-1]],
+                tuple(start - words.starts[0] for start in words.starts),
+            )
+            for words in sentences
+            if LEAST_PIECES <= len(words.texts) <= MOST_PIECES
+        ),
+    )
+
+
+def _cut_chunk(documents: list[Document]) -> list[CutDocument]:
+    return [cut_document(document) for document in documents]
+
+
+class SentenceReader:
+    """Reads the sentences of ``weak.source``, and counts what it leaves out.
+
+    Attributes:
+        counts: how many documents were read and used, and how many sentences these hold.
+    """
+
+    def __init__(self, config: WeakConfig, findings: Findings, workers: int | None = None) -> None:
+        """
+        Args:
+            config: the source, and how many documents to read.
+            findings: receives what is left out.
+            workers: worker processes; None: one for each core.
+        """
+        self._config = config
+        self._findings = findings
+        self._workers = usable_cpus() if workers is None else workers
+        self._removed: dict[str, _RemovedParts] = {}
+        self.counts = {"documents": 0, "used_documents": 0, "sentences": 0}
+
+    def sentences(self) -> Iterator[Sentence]:
+        """Yield the sentences of documents that repeat no earlier one, in order.
+
+        Raises:
+            DataError: the source cannot be read, or yields no document.
+        """
+        documents: Iterator[Document] = read_documents(self._config.source, self._findings)
+        if self._config.sample:
+            documents = islice(documents, self._config.sample)
+        duplicates = NearDuplicates()
+        for cut in self._cut(documents):
+            self.counts["documents"] += 1
+            if self.counts["documents"] % LOGGED_DOCUMENTS == 0:
+                log.info("weak supervision: read %d documents", self.counts["documents"])
+            if cut.keys is None:
+                self._findings.add(f"weak_{cut.unusable}", TRAIN, cut.origin)
+            elif not duplicates.is_new(cut.keys):
+                self._findings.add("weak_duplicate", TRAIN, cut.origin)
+            else:
+                self.counts["used_documents"] += 1
+                self.counts["sentences"] += cut.sentence_count
+                for removed, example in zip(cut.removed, cut.examples, strict=True):
+                    parts = self._removed.setdefault(removed.rule, _RemovedParts(removed.rule))
+                    parts.add(removed.end - removed.start, example)
+                yield from cut.sentences
+
+    def removed(self) -> pd.DataFrame:
+        """Return what cleaning removed of the used documents.
+
+        Returns:
+            A row for each rule: rule, parts and characters (numbers), examples (one a line).
+        """
+        rows = [self._removed[rule].row() for rule in sorted(self._removed)]
+        return pd.DataFrame(rows, columns=["rule", "parts", "characters", "examples"])
+
+    def _cut(self, documents: Iterator[Document]) -> Iterator[CutDocument]:
+        few = list(islice(documents, FEW_DOCUMENTS))
+        yield from map(cut_document, few)
+        if len(few) < FEW_DOCUMENTS:
+            return
+        if self._workers < 2:
+            yield from map(cut_document, documents)
+            return
+        with ProcessPoolExecutor(
+            self._workers, mp_context=multiprocessing.get_context("spawn")
+        ) as pool:
+            waiting: deque[Future[list[CutDocument]]] = deque()
+            for chunk in _chunks(documents):
+                waiting.append(pool.submit(_cut_chunk, chunk))
+                if len(waiting) > 2 * self._workers:
+                    yield from waiting.popleft().result()
+            yield from chain.from_iterable(future.result() for future in waiting)
+
+
+class _RemovedParts:
+    """What one cleaning rule removed."""
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+        self._parts = self._characters = 0
+        self._examples: list[str] = []
+
+    def add(self, characters: int, example: str) -> None:
+        self._parts += 1
+        self._characters += characters
+        if len(self._examples) < EXAMPLES:
+            self._examples.append(example)
+
+    def row(self) -> dict[str, object]:
+        return {
+            "rule": self._rule,
+            "parts": self._parts,
+            "characters": self._characters,
+            "examples": "\n".join(self._examples),
+        }
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    rows = iter(documents)
+    while chunk := list(islice(rows, CHUNK_DOCUMENTS)):
+        yield chunk
