@@ -2,13 +2,15 @@
 
 Conditions, each with every seed: gold alone; gold oversampled as in the reference study; weak
 labels in the study's share, by rules, by a teacher (the model trained on gold alone with the same
-seed), by both; and both with unsure words as O instead of left out of the loss. Each model is
-scored on validation, on the raw texts of --raw and on the words of --other, which is also the gold
-corpus that decides which types the labelers may vote for. Test data is read only with --test.
+seed), by both; both with unsure words as O instead of left out of the loss; and as many weakly
+labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. Each
+model is scored on validation, on the raw texts of --raw and on the words of --other, which is also
+the gold corpus that decides which types the labelers may vote for. Test data is read only with
+--test.
 
 usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
-    [--only NAME,NAME] [--seeds 13,14,15] [--raw CORPUS] [--apart 'Mozilla/\\d.*'] [--other CORPUS]
-    [--test] [--models FOLDER] [--set KEY=VALUE] ...
+    [--only NAME,NAME] [--seeds 13,14,15] [--teacher-seeds 13,14,15] [--raw CORPUS]
+    [--apart 'Mozilla/\\d.*'] [--other CORPUS] [--test] [--models FOLDER] [--set KEY=VALUE] ...
 """
 
 import argparse
@@ -39,6 +41,8 @@ from ner_mlflow.workflows.weak import open_labelers, target_sentences
 GOLD = "gold"
 TEACHER = "TEACHER"
 """Stands for the folder of the model that was trained on gold alone with the same seed."""
+TEACHERS = "TEACHERS"
+"""Stands for the folders of the models of all seeds of ``--teacher-seeds``."""
 CONDITIONS: dict[str, dict[str, Any]] = {
     GOLD: {},
     "oversampled": {"data.oversample_factor": 1.5, "data.rare_boost": 0.5},
@@ -46,7 +50,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "teacher": {"weak.labeler": (TEACHER,)},
     "rules_teacher": {"weak.labeler": ("rules", TEACHER)},
     "rules_teacher_outside": {"weak.labeler": ("rules", TEACHER), "weak.unsure": "outside"},
-    "rules_teacher_all": {"weak.labeler": ("rules", TEACHER), "weak.ratio": 1.0},
+    "rules_teachers": {"weak.labeler": ("rules", TEACHERS), "weak.ratio": 1.0},
 }
 
 
@@ -60,6 +64,7 @@ def main() -> None:
     parser.add_argument("--presets", default="minilm_full,minilm_lora,granite_full")
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13,14,15")
+    parser.add_argument("--teacher-seeds", default="13,14,15")
     parser.add_argument("--raw", default="")
     parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
     parser.add_argument("--other", default="")
@@ -93,16 +98,20 @@ def run(
 ) -> dict[str, float]:
     """Train one condition with one seed, and return its metrics."""
     teacher = models / f"{preset}-{seed}"
-    settings = {
-        key: tuple(str(teacher) if item == TEACHER else item for item in value)
-        if isinstance(value, tuple)
-        else value
-        for key, value in CONDITIONS[name].items()
-    }
+    settings = dict(CONDITIONS[name])
+    seeds = {TEACHER: [seed], TEACHERS: [int(each) for each in arguments.teacher_seeds.split(",")]}
+    labelers: list[str] = []
+    for labeler in settings.get("weak.labeler", ()):
+        for each in seeds.get(labeler, ()):
+            if not (models / f"{preset}-{each}").is_dir():
+                run(arguments, preset, GOLD, each, models)
+            labelers.append(str(models / f"{preset}-{each}"))
+        if labeler not in seeds:
+            labelers.append(labeler)
+    if labelers:
+        settings["weak.labeler"] = tuple(labelers)
     if "weak.labeler" in settings:
         settings |= {"weak.source": arguments.texts, "weak.gold": arguments.other}
-        if TEACHER in CONDITIONS[name]["weak.labeler"] and not teacher.is_dir():
-            run(arguments, preset, GOLD, seed, models)
     config = load_config(
         preset,
         {

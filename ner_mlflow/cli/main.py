@@ -6,12 +6,13 @@ from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.steps import Step
 from ..workflows.main import run_main
 from .command import command, set_up_logging
-from .options import GivenSettings, option, setting, source_options, split_list
+from .options import GivenSettings, option, setting, source_options, split_list, weak_options
 
 
 @command("main")
 @option("presets", "minilm_full,minilm_lora", "comma-separated presets to train and compare")
 @source_options
+@weak_options
 @setting("epochs", "train.epochs")
 @setting("seed", "train.seed")
 @option("registered_model", "it-ner", "name of the best model in the model registry")
