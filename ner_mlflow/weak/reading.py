@@ -76,9 +76,7 @@ def cut_document(document: Document) -> CutDocument:
         None,
         band_keys(prose),
         cleaning.removed,
-        tuple(
-            text[removed.start : removed.end][:EXAMPLE_CHARACTERS] for removed in cleaning.removed
-        ),
+        tuple(_beginning(text, removed) for removed in cleaning.removed),
         len(sentences),
         tuple(
             Sentence(
@@ -93,6 +91,12 @@ def cut_document(document: Document) -> CutDocument:
             if LEAST_PIECES <= len(words.texts) <= MOST_PIECES
         ),
     )
+
+
+def _beginning(text: str, removed: Removed) -> str:
+    """Return the beginning of a part on one line."""
+    beginning = text[removed.start : min(removed.end, removed.start + EXAMPLE_CHARACTERS)]
+    return " ".join(beginning.split())
 
 
 def _cut_chunk(documents: list[Document]) -> list[CutDocument]:

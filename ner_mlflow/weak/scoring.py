@@ -166,8 +166,10 @@ def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
     """
     sets = list(dict.fromkeys(table["gold"]))
     labelers = list(dict.fromkeys(table["labeler"]))
+    if len(labelers) == 2:  # the union of one labeler is that labeler
+        labelers.remove(UNION)
     types = list(dict.fromkeys(table["type"]))
-    figure = Figure(figsize=(11, 0.8 + 3.2 * len(sets)), layout="constrained")
+    figure = Figure(figsize=(11, 1.2 + 3.2 * len(sets)), layout="constrained")
     axes = figure.subplots(len(sets), 2, squeeze=False, sharey=True)
     width = 0.8 / len(labelers)
     for row, name in enumerate(sets):
@@ -178,14 +180,18 @@ def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
                 positions = np.arange(len(types)) + (number - (len(labelers) - 1) / 2) * width
                 bars = plot.bar(positions, values[measure], width, label=labeler)
                 amounts = values["predicted" if measure == "precision" else "gold_entities"]
-                plot.bar_label(bars, [f"{amount}" for amount in amounts], fontsize=6, rotation=90)
+                if measure == "precision" or number == 0:
+                    texts = [str(amount) for amount in amounts]
+                    plot.bar_label(bars, texts, fontsize=7, padding=2, rotation=90)
             plot.set_xticks(range(len(types)), types)
-            plot.set_ylim(0, 1.15)
-            unit = "spans voted for" if measure == "precision" else "gold entities"
-            plot.set_title(f"{measure.capitalize()} on {name} (n: {unit})", fontsize=10)
+            plot.set_ylim(0, 1.25)
+            unit = "number of spans found" if measure == "precision" else "number of gold entities"
+            plot.set_title(f"{measure.capitalize()} on {name} (above the bars: {unit})", fontsize=9)
             if measure == "precision":
-                plot.axhline(least_precision, color="black", linewidth=0.8, linestyle="--")
-    axes[0, 0].legend(fontsize=8, loc="lower left")
+                line = plot.axhline(least_precision, color="black", linewidth=0.8, linestyle="--")
+                line.set_label("least precision of a type that is used")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
     return figure
 
 

@@ -1,21 +1,23 @@
 """Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..config.schema import Config, WeakConfig
+from ..data.dataset import PreparedDataset, fingerprint
 from ..data.hub import hub_commit, is_hub_id
 from ..data.label_map import load_label_map
 from ..data.prepare import Preparation
-from ..data.sentences import TRAIN, Sentence, Sentences
+from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
 from ..errors import ModelError
 from ..modeling.loading import open_tagger
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, library_versions, step_fingerprint
+from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
 from ..weak.augment import WeakLabels, augment
@@ -50,15 +52,12 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
     if not weak.source:
         return preparation
     corpus, schema = preparation.corpus, preparation.schema
+    labelers = open_labelers(weak, schema.types, schema.labels)
     labels = augment(
-        corpus,
-        schema.types,
-        weak,
-        open_labelers(weak, schema.types, schema.labels),
-        target_sentences(config),
-        preparation.findings,
+        corpus, schema.types, weak, labelers, target_sentences(config), preparation.findings
     )
-    _log(run, labels, weak)
+    _log(run, labels, weak, {labeler.name: labeler.version for labeler in labelers})
+    _log_dataset(run, labels, schema, config.data.dataset)
     train = Sentences.of([*corpus[TRAIN], *labels.sentences])
     return replace(preparation, corpus={**corpus, TRAIN: train})
 
@@ -153,19 +152,42 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
     return [f"{file.name} {file_sha256(file)}" for file in files]
 
 
-def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
+def _log(run: Run, labels: WeakLabels, config: WeakConfig, versions: Mapping[str, str]) -> None:
+    entities = {
+        tag[2:]: count for tag, count in labels.sentences.count_tags().items() if tag[:2] == "B-"
+    }
     run.log_metrics(
         {f"weak/{name}": float(count) for name, count in labels.counts.items()}
+        | {f"weak/added/{type_}/entities": float(count) for type_, count in entities.items()}
         | {f"weak/union/{name}/f1": value for name, value in labels.union_f1.items()}
         | score_metrics(labels.scores)
     )
     run.log_table("weak_labelers", labels.scores)
     run.log_figure("weak_labelers", plot_scores(labels.scores, config.min_precision))
     run.log_table("weak_cleaning", labels.removed)
+    run.log_yaml(
+        "weak_labelers",
+        {
+            "labelers": dict(versions),
+            "union": labels.union,
+            "left_out_types": {type_: round(p, 4) for type_, p in labels.left_out.items()},
+            "entities_added": entities,
+        },
+    )
     log.info(
         "weak supervision: added %d of %d sentences from %d documents, labelled by %s",
         labels.counts["added"],
         labels.counts["sentences"],
         labels.counts["used_documents"],
         labels.union,
+    )
+
+
+def _log_dataset(run: Run, labels: WeakLabels, schema: LabelSchema, name: str) -> None:
+    """Log the weakly labelled sentences as an input of their own, with their fingerprint."""
+    empty = Sentences.of([])
+    corpus = {TRAIN: labels.sentences, VALIDATION: empty, TEST: empty}
+    digest = fingerprint(corpus, schema)
+    run.log_dataset(
+        PreparedDataset(f"{Path(name).name} weak", corpus, schema, digest), (TRAIN,), run.id
     )

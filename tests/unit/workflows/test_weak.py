@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import yaml
 from pipelines import Finished, write_corpus
 
 from ner_mlflow.config.loading import load_config
@@ -66,6 +67,11 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     assert set(table["labeler"]) == {"rules", "union"}
     names = {item.path for item in mlflow.MlflowClient().list_artifacts(data.run_id)}
     assert {"weak_labelers.html", "weak_labelers.png", "weak_cleaning.html"} <= names
+    made = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{data.run_id}/weak_labelers.yaml"))
+    assert made["entities_added"] == {"OS": 30, "VERSION": 30}
+    assert len(made["labelers"]["rules"]) == 64
+    inputs = mlflow.get_run(data.run_id).inputs.dataset_inputs
+    assert "corpus weak train" in [each.dataset.name for each in inputs]
     card = mlflow.artifacts.load_text(f"runs:/{data.run_id}/card.html")
     assert "were labelled weakly and added" in card
 
