@@ -5,7 +5,8 @@ labels in the study's share, by rules, by a teacher (the model trained on gold a
 seed), by both; both with unsure words as O instead of left out of the loss; and as many weakly
 labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. Each
 model is scored on validation, on the raw texts of --raw and on the words of --other, which is also
-the gold corpus that decides which types the labelers may vote for. Test data is read only with
+the gold corpus that decides which types the labelers may vote for. Documents that repeat a text of --raw,
+exactly or nearly, are left out of TEXTS. Test data is read only with
 --test.
 
 usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
@@ -23,12 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recipes import MEASURED, measure
+from benchmarks.recipes import MEASURED, measure, read_sentences
 from benchmarks.training import train_ours
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
 from ner_mlflow.config.settings import parse_assignments
+from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.prepare import Preparation, prepare
+from ner_mlflow.data.running_text import running_texts
 from ner_mlflow.data.sentences import TEST, TRAIN, Sentences
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.evaluation.scores import score_tagger
@@ -36,6 +39,8 @@ from ner_mlflow.logs import show_progress
 from ner_mlflow.modeling.loading import open_tagger
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.weak.augment import augment
+from ner_mlflow.weak.documents import read_documents
+from ner_mlflow.weak.near_duplicates import band_keys
 from ner_mlflow.workflows.weak import open_labelers, target_sentences
 
 GOLD = "gold"
@@ -74,6 +79,8 @@ def main() -> None:
     arguments = parser.parse_args()
     show_progress()
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.raw:
+            arguments.texts = write_others(arguments.texts, arguments.raw, Path(folder))
         models = arguments.models or Path(folder)
         results = [
             summarize(preset, name, [run(arguments, preset, name, seed, models) for seed in seeds])
@@ -91,6 +98,21 @@ def main() -> None:
             }
         )
     )
+
+
+def write_others(texts: str, raw: str, folder: Path) -> str:
+    """Write the documents that repeat no text of a gold corpus to a file; return its path."""
+    repeated = {
+        key
+        for text in running_texts(read_sentences(raw)).texts
+        for key in band_keys(text.text).tolist()
+    }
+    path = folder / "texts.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for document in read_documents(texts, Findings()):
+            if repeated.isdisjoint(band_keys(document.text).tolist()):
+                file.write(json.dumps({"text": document.text}) + "\n")
+    return str(path)
 
 
 def run(
@@ -147,7 +169,7 @@ def augmented(config: Config) -> tuple[Preparation, dict[str, float]]:
         corpus,
         schema.types,
         config.weak,
-        open_labelers(config.weak, schema.types, schema.labels),
+        open_labelers(config, corpus[TRAIN], schema),
         target_sentences(config),
         preparation.findings,
     )

@@ -217,7 +217,8 @@ class WeakConfig(Section):
         ("rules",),
         min_length=1,
         description="what labels the texts: rules (the rules of this package), a YAML file of "
-        "rules, or trained models as teachers (run ids, runs:/ID, models:/NAME@ALIAS or folders); "
+        "rules, trained models as teachers (run ids, runs:/ID, models:/NAME@ALIAS or folders), or "
+        "prompt (the language model of the section prompt, asked by the first of its prompts); "
         "several are combined as validation says",
     )
     min_precision: Share = Field(

@@ -1,4 +1,4 @@
-"""Label sentences without gold labels: what a labeler is, and the labeler that asks models."""
+"""Label sentences without gold labels: what a labeler is, and the labelers that ask models."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..data.sentences import Sentence
+from ..prompting.baseline import extract_entities
+from ..prompting.client import Complete, Message
 from ..tagging.decoding import Iob2Decoder
 from ..tagging.iob2 import Entity, to_entities
 from ..tagging.tagger import Tagger
@@ -111,3 +113,54 @@ class TeacherLabeler:
             if probability < self._confidence and not taken[word]
         ]
         return sorted(votes)
+
+
+class PromptLabeler:
+    """Labels as a language model answers a prompt.
+
+    A sentence is left open if the call fails or the answer is not valid.
+    """
+
+    name = "prompt"
+
+    def __init__(
+        self,
+        version: str,
+        complete: Complete,
+        template: Sequence[Message],
+        examples: Sequence[Sentence],
+        types: Sequence[str],
+        threads: int,
+    ) -> None:
+        """
+        Args:
+            version: the fingerprint of the model, the prompt and what else the answers depend on.
+            complete: makes a call, from several threads.
+            template: the messages of the prompt, with slots.
+            examples: gold sentences for the slot ``examples``.
+            types: the entity types.
+            threads: calls at a time.
+        """
+        self.version = version
+        self._complete = complete
+        self._template = template
+        self._examples = examples
+        self._types = types
+        self._threads = threads
+
+    def label(self, sentences: Sequence[Sentence]) -> list[Votes]:
+        """Return the votes for each sentence."""
+        if not sentences:
+            return []
+        extractions = extract_entities(
+            sentences, self._template, self._examples, self._types, self._complete, self._threads
+        )
+        return [
+            [VotedSpan(0, len(sentence.tokens), ANY_TYPE, 0.0, self.name)]
+            if extraction.problem
+            else [
+                VotedSpan(entity.start, entity.end, entity.type, 1.0, self.name)
+                for entity in to_entities(extraction.tags)
+            ]
+            for sentence, extraction in zip(sentences, extractions, strict=True)
+        ]

@@ -57,7 +57,8 @@ class TrackedDataset:
 def run_data(run: Run, settings: Config) -> TrackedDataset:
     """Prepare a dataset in an open run, with weakly labelled sentences in train if wanted."""
     config = settings.data
-    run.log_config(data=config, weak=settings.weak)
+    asked = {"prompt": settings.prompt} if "prompt" in settings.weak.labeler else {}
+    run.log_config(data=config, weak=settings.weak, **asked)
     key = data_cache_key(settings)
     reading = read_corpus(config)
     preparation = prepare(reading.corpus, config, reading.findings)
@@ -118,7 +119,7 @@ def data_cache_key(settings: Config) -> str:
     if weak.source:
         from .weak import weak_dependencies  # as in run_data
 
-        parts += [weak.model_dump_json(), *weak_dependencies(weak)]
+        parts += [weak.model_dump_json(), *weak_dependencies(settings)]
     return cache_key(parts)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..config.schema import Config, WeakConfig
+from ..config.schema import Config, PromptConfig, WeakConfig
 from ..data.dataset import PreparedDataset, fingerprint
 from ..data.hub import hub_commit, is_hub_id
 from ..data.label_map import load_label_map
@@ -13,15 +13,19 @@ from ..data.prepare import Preparation
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from ..modeling.loading import open_tagger
-from ..paths import find_path
+from ..paths import cache_folder, find_path
+from ..prompting.answer_cache import AnswerCache
+from ..prompting.answers import answer_schema
+from ..prompting.baseline import PROMPTS, choose_examples
+from ..prompting.client import connect_endpoint
 from ..provenance import cache_key, file_sha256, library_versions, step_fingerprint
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
 from ..weak.augment import WeakLabels, augment
-from ..weak.labelers import Labeler, TeacherLabeler
+from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
 
@@ -29,6 +33,8 @@ log = logging.getLogger(__name__)
 
 RULES = {"rules": "it5"}
 """Names of labelers and the rules of this package that they stand for."""
+PROMPT = "prompt"
+"""The name of the labeler that asks a language model."""
 RULES_SUFFIXES = (".yaml", ".yml")
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
@@ -52,7 +58,7 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
     if not weak.source:
         return preparation
     corpus, schema = preparation.corpus, preparation.schema
-    labelers = open_labelers(weak, schema.types, schema.labels)
+    labelers = open_labelers(config, corpus[TRAIN], schema)
     labels = augment(
         corpus, schema.types, weak, labelers, target_sentences(config), preparation.findings
     )
@@ -62,37 +68,68 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
     return replace(preparation, corpus={**corpus, TRAIN: train})
 
 
-def open_labelers(
-    config: WeakConfig, types: Sequence[str], labels: tuple[str, ...]
-) -> list[Labeler]:
+def open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema) -> list[Labeler]:
     """Return the labelers of ``weak.labeler``; all models together are one teacher.
 
     Args:
         config: the settings.
-        types: the entity types of the dataset.
-        labels: its labels, which teachers must have too.
+        train: gold sentences, for the examples in a prompt.
+        schema: the labels of the dataset, which teachers must have too.
 
     Raises:
-        ConfigError: rules cannot be read.
+        ConfigError: rules or a prompt cannot be read.
         ModelError: a teacher is not a usable model, or has other labels.
     """
+    weak = config.weak
     labelers: list[Labeler] = [
-        RulesLabeler(load_rules(name), types) for name in _rules_names(config)
+        RulesLabeler(load_rules(name), schema.types) for name in _rules_names(weak)
     ]
-    teachers = _find_teachers(config)
+    teachers = _find_teachers(weak)
     taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
     for teacher, tagger in zip(teachers, taggers, strict=True):
-        if tagger.labels != labels:
+        if tagger.labels != schema.labels:
             raise ModelError(
                 f"weak_labeler {teacher.address} has the labels {', '.join(tagger.labels)}, "
-                f"not {', '.join(labels)}: give another"
+                f"not {', '.join(schema.labels)}: give another"
             )
     if taggers:
         version = cache_key(
-            [library_versions(), config.confidence, *(teacher.fingerprint for teacher in teachers)]
+            [library_versions(), weak.confidence, *(teacher.fingerprint for teacher in teachers)]
         )
-        labelers.append(TeacherLabeler(TEACHER, version, taggers, config.confidence))
+        labelers.append(TeacherLabeler(TEACHER, version, taggers, weak.confidence))
+    if PROMPT in weak.labeler:
+        labelers.append(_prompt_labeler(config.prompt, train, schema))
     return labelers
+
+
+def _prompt_labeler(
+    config: PromptConfig, train: Sequence[Sentence], schema: LabelSchema
+) -> PromptLabeler:
+    """Return a labeler that asks with the first of ``prompt.prompts``, and keeps the answers."""
+    name = config.prompts[0]
+    if name not in PROMPTS:
+        raise ConfigError(
+            f"prompt.prompts {name!r}: weak_labeler={PROMPT} asks with the first of them, which "
+            f"must be one of {', '.join(PROMPTS)}"
+        )
+    folder = cache_folder() / "answers"
+    folder.mkdir(parents=True, exist_ok=True)
+    complete = AnswerCache(
+        connect_endpoint(config, answer_schema(schema.types)),
+        folder / "answers.db",
+        _answer_settings(config),
+    )
+    examples = choose_examples(train, schema.types, config.examples, config.seed)
+    version = cache_key([_answer_settings(config), PROMPTS[name], [e.tokens for e in examples]])
+    return PromptLabeler(
+        version, complete, PROMPTS[name], examples, schema.types, config.concurrency
+    )
+
+
+def _answer_settings(config: PromptConfig) -> str:
+    """Return what a language model's answer depends on besides the messages."""
+    names = {"base_url", "model", "json_schema", "temperature", "max_tokens", "seed"}
+    return config.model_dump_json(include=names)
 
 
 def target_sentences(config: Config) -> list[Sentence]:
@@ -108,12 +145,13 @@ def target_sentences(config: Config) -> list[Sentence]:
     ]
 
 
-def weak_dependencies(config: WeakConfig) -> list[str]:
+def weak_dependencies(settings: Config) -> list[str]:
     """Return what weak labels depend on besides the settings, as parts of a cache key.
 
     These are the code, the content of the texts and of the second gold corpus or the commits of hub
     datasets, the rules, and the models.
     """
+    config = settings.weak
     hub_ids = [name for name in (config.source, config.gold) if name and is_hub_id(name)]
     return [
         step_fingerprint(__file__),
@@ -121,6 +159,7 @@ def weak_dependencies(config: WeakConfig) -> list[str]:
         *_file_hashes([*_paths(config.source), *_paths(config.gold)]),
         *(load_rules(name).fingerprint for name in _rules_names(config)),
         *(teacher.fingerprint for teacher in _find_teachers(config)),
+        *([settings.prompt.model_dump_json()] if PROMPT in config.labeler else []),
     ]
 
 
@@ -130,7 +169,7 @@ def _rules_names(config: WeakConfig) -> list[str]:
 
 
 def _find_teachers(config: WeakConfig) -> list[FoundModel]:
-    return [find_model(name) for name in config.labeler if not _are_rules(name)]
+    return [find_model(name) for name in config.labeler if name != PROMPT and not _are_rules(name)]
 
 
 def _are_rules(name: str) -> bool:

@@ -6,10 +6,11 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
+from llm_server import LlmServer, Request, Response
 from pipelines import Finished, write_corpus
 
 from ner_mlflow.config.loading import load_config
-from ner_mlflow.config.schema import Config
+from ner_mlflow.config.schema import Config, PromptConfig
 from ner_mlflow.errors import ConfigError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
@@ -105,6 +106,29 @@ def test_a_trained_model_can_be_the_teacher(finished: Finished, tmp_path: Path) 
     assert metrics["weak/added"] == 18
     assert "weak/teacher/validation/coverage" in metrics
     assert metrics["weak/union/vote/f1"] >= 0
+
+
+@pytest.mark.usefixtures("store")
+def test_a_language_model_can_label_and_is_asked_once(tmp_path: Path) -> None:
+    def answer(request: Request, number: int) -> Response:
+        if number % 10 == 9:
+            return Response("no idea")
+        words = request["messages"][-1]["content"].split("Sentence:")[-1].split()
+        entities = [{"text": word, "type": "OS"} for word in words if word == "Ubuntu"]
+        return Response(json.dumps({"entities": entities[:1]}))
+
+    with LlmServer(answer) as server:
+        config = settings(tmp_path, labeler=("prompt",)).model_copy(
+            update={"prompt": PromptConfig(base_url=server.base_url, prompts=("zero_shot",))}
+        )
+        data = prepare(config)
+        asked = len(server.requests)
+        again = prepare(config)
+        assert len(server.requests) == asked
+    metrics = read_run(data.run_id).metrics
+    assert metrics["weak/prompt/validation/OS/precision"] == 1
+    assert metrics["weak/added/OS/entities"] > 20
+    assert again.dataset == data.dataset
 
 
 def test_the_cache_key_follows_texts_rules_and_settings(tmp_path: Path) -> None:
