@@ -5,9 +5,8 @@ labels in the study's share, by rules, by a teacher (the model trained on gold a
 seed), by both; both with unsure words as O instead of left out of the loss; and as many weakly
 labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. Each
 model is scored on validation, on the raw texts of --raw and on the words of --other, which is also
-the gold corpus that decides which types the labelers may vote for. Documents that repeat a text of --raw,
-exactly or nearly, are left out of TEXTS. Test data is read only with
---test.
+the gold corpus that decides which types the labelers may vote for. Documents that hold a text of
+--raw are left out of TEXTS. Test data is read only with --test.
 
 usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
     [--only NAME,NAME] [--seeds 13,14,15] [--teacher-seeds 13,14,15] [--raw CORPUS]
@@ -40,7 +39,6 @@ from ner_mlflow.modeling.loading import open_tagger
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.weak.augment import augment
 from ner_mlflow.weak.documents import read_documents
-from ner_mlflow.weak.near_duplicates import band_keys
 from ner_mlflow.workflows.weak import open_labelers, target_sentences
 
 GOLD = "gold"
@@ -48,6 +46,7 @@ TEACHER = "TEACHER"
 """Stands for the folder of the model that was trained on gold alone with the same seed."""
 TEACHERS = "TEACHERS"
 """Stands for the folders of the models of all seeds of ``--teacher-seeds``."""
+EXCERPT_CHARACTERS = 60
 CONDITIONS: dict[str, dict[str, Any]] = {
     GOLD: {},
     "oversampled": {"data.oversample_factor": 1.5, "data.rare_boost": 0.5},
@@ -101,16 +100,17 @@ def main() -> None:
 
 
 def write_others(texts: str, raw: str, folder: Path) -> str:
-    """Write the documents that repeat no text of a gold corpus to a file; return its path."""
-    repeated = {
-        key
-        for text in running_texts(read_sentences(raw)).texts
-        for key in band_keys(text.text).tolist()
-    }
+    """Write the documents that hold no text of a gold corpus to a file; return its path.
+
+    A document holds a text if the middle of the text is in it, whatever white space is between.
+    """
+    gold = [" ".join(text.text.split()) for text in running_texts(read_sentences(raw)).texts]
+    middles = [text[len(text) // 2 :][:EXCERPT_CHARACTERS] for text in gold]
     path = folder / "texts.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for document in read_documents(texts, Findings()):
-            if repeated.isdisjoint(band_keys(document.text).tolist()):
+            text = " ".join(document.text.split())
+            if not any(middle in text for middle in middles):
                 file.write(json.dumps({"text": document.text}) + "\n")
     return str(path)
 
