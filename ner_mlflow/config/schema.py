@@ -239,6 +239,12 @@ class WeakConfig(Section):
         description="words that may belong to an entity or not: mask leaves them out of the loss, "
         "outside makes their tag O",
     )
+    engine: Literal["local", "spark"] = Field(
+        "local",
+        description="where documents are cleaned and cut: local uses all cores of this machine, "
+        "spark a cluster; the sentences are the same",
+    )
+    spark_master: SparkMaster = "local[*]"
     seed: Seed = Field(13, description="seed of the choice of sentences")
 
 

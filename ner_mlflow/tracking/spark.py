@@ -1,10 +1,11 @@
-"""Spark sessions, and a registered model as a column function on a cluster."""
+"""Spark sessions, a registered model as a column function, and chunks of work on a cluster."""
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import mlflow
 
@@ -13,9 +14,13 @@ from ..private_names import hadoop_path
 from ..redaction import one_line
 from ..tagging.pyfunc import AS_JSON
 
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
 ENTITIES_TYPE = "array<struct<text:string,label:string,start:bigint,end:bigint,score:double>>"
 READERS = {"jsonl": "json", "parquet": "parquet"}
 """File format -> Spark's name of it."""
+WAVE_CHUNKS = 4
+"""Chunks for each of the cluster's cores that are sent at once."""
 _PYTHON_ERROR = re.compile(
     r"^(?!java\.|org\.apache\.|py4j\.)((?:\w+\.)*\w*(?:Error|Exception): .+)$", re.MULTILINE
 )
@@ -57,6 +62,38 @@ def spark_session(
         yield session
     finally:
         session.stop()
+
+
+def map_on_spark(
+    chunks: Iterator[Chunk], master: str, name: str, function: Callable[[Chunk], Result]
+) -> Iterator[Result]:
+    """Yield what a function returns for each chunk, in order, computed on a cluster.
+
+    The driver reads the chunks and holds a wave of them at a time. Spark computes a chunk again if
+    its worker is lost. The Pythons of the cluster's machines need this package.
+
+    Args:
+        chunks: the chunks; they and the results must be picklable.
+        master: the cluster's master.
+        name: the name of the application.
+        function: of a module that the cluster's Pythons can import.
+
+    Raises:
+        ConfigError: see :func:`spark_session`.
+        DataError: the cluster failed.
+    """
+    with spark_session(master, name) as spark:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        context = spark.sparkContext
+        try:
+            while wave := list(islice(chunks, WAVE_CHUNKS * context.defaultParallelism)):
+                yield from context.parallelize(wave, len(wave)).map(function).collect()
+        except (PySparkException, Py4JError) as error:
+            raise DataError(
+                f"Spark at {master} failed: {_cause(error)}: look into the logs of its workers"
+            ) from error
 
 
 def predict_on_spark(

@@ -17,7 +17,7 @@ from ..data.sentences import TRAIN, VALIDATION, Sentence, Sentences, SentencesBu
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from .labelers import ANY_TYPE, Labeler, Votes
-from .reading import SentenceReader
+from .reading import CutChunks, SentenceReader, cut_on_all_cores
 from .scoring import GoldSet, choose_union, cross_fitted, score_labelers, types_below
 from .union import Union
 
@@ -145,6 +145,7 @@ def augment(
     labelers: Sequence[Labeler],
     target: Sequence[Sentence],
     findings: Findings,
+    cut_chunks: CutChunks = cut_on_all_cores,
 ) -> WeakLabels:
     """Label documents, and return the sentences to add to train.
 
@@ -160,6 +161,7 @@ def augment(
         labelers: one or more.
         target: the sentences of ``weak.gold``, in words; empty: none.
         findings: receives what was left out.
+        cut_chunks: cuts documents, here or elsewhere.
 
     Raises:
         DataError: the documents cannot be read, or no sentence with an entity is found.
@@ -172,7 +174,7 @@ def augment(
         for sentences in (*corpus.values(), target)
         for sentence in sentences
     }
-    reader = SentenceReader(config, findings)
+    reader = SentenceReader(config, findings, cut_chunks)
     wanted = round(config.ratio * len(corpus[TRAIN]))
     chosen = _Smallest(wanted)
     counts = {"labelled": 0, "with_entity": 0}

@@ -1,14 +1,15 @@
-"""Cut documents into sentences without labels, on all cores, in memory that does not grow.
+"""Cut documents into sentences without labels, in parallel, in memory that does not grow.
 
 What depends on one document alone (cleaning, checks, keys of near duplicates, sentences) is
-computed by worker processes, a chunk of documents at a time. What depends on their order (which of
-two duplicates came first) is decided here. So the sentences are the same for any number of workers.
+computed by worker processes or a cluster, a chunk of documents at a time. What depends on their
+order (which of two duplicates came first) is decided here. So the sentences are the same wherever
+documents are cut.
 """
 
 import logging
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain, islice
 from typing import NamedTuple
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 
 CHUNK_DOCUMENTS = 256
 """Documents that a worker gets at once."""
-FEW_DOCUMENTS = 2048
-"""As many documents are read before worker processes start, which takes a second."""
+FEW_CHUNKS = 8
+"""As many chunks are cut before worker processes start, which takes a second."""
 LOGGED_DOCUMENTS = 10_000
 LEAST_PIECES = 4
 """Pieces of a sentence; a shorter one has too little context."""
@@ -99,8 +100,38 @@ def _beginning(text: str, removed: Removed) -> str:
     return " ".join(beginning.split())
 
 
-def _cut_chunk(documents: list[Document]) -> list[CutDocument]:
+def cut_chunk(documents: list[Document]) -> list[CutDocument]:
+    """Cut each document of a chunk."""
     return [cut_document(document) for document in documents]
+
+
+CutChunks = Callable[[Iterator[list[Document]]], Iterator[list[CutDocument]]]
+"""Chunks of documents -> :func:`cut_chunk` of each, in their order, computed anywhere."""
+
+
+def cut_on_all_cores(
+    chunks: Iterator[list[Document]], workers: int | None = None
+) -> Iterator[list[CutDocument]]:
+    """Yield what :func:`cut_chunk` returns for each chunk, computed by worker processes.
+
+    Args:
+        chunks: the chunks; few are held at a time.
+        workers: worker processes, which start after :data:`FEW_CHUNKS`; None: one for each core. A
+            single one is this process.
+    """
+    workers = usable_cpus() if workers is None else workers
+    yield from map(cut_chunk, chunks if workers < 2 else islice(chunks, FEW_CHUNKS))
+    first = next(chunks, None)
+    if first is None:
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: deque[Future[list[CutDocument]]] = deque()
+        for chunk in chain([first], chunks):
+            waiting.append(pool.submit(cut_chunk, chunk))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        yield from (future.result() for future in waiting)
 
 
 class SentenceReader:
@@ -110,16 +141,18 @@ class SentenceReader:
         counts: how many documents were read and used, and how many sentences these hold.
     """
 
-    def __init__(self, config: WeakConfig, findings: Findings, workers: int | None = None) -> None:
+    def __init__(
+        self, config: WeakConfig, findings: Findings, cut_chunks: CutChunks = cut_on_all_cores
+    ) -> None:
         """
         Args:
             config: the source, and how many documents to read.
             findings: receives what is left out.
-            workers: worker processes; None: one for each core.
+            cut_chunks: cuts documents, here or elsewhere.
         """
         self._config = config
         self._findings = findings
-        self._workers = usable_cpus() if workers is None else workers
+        self._cut_chunks = cut_chunks
         self._removed: dict[str, _RemovedParts] = {}
         self.counts = {"documents": 0, "used_documents": 0, "sentences": 0}
 
@@ -133,7 +166,7 @@ class SentenceReader:
         if self._config.sample:
             documents = islice(documents, self._config.sample)
         duplicates = NearDuplicates()
-        for cut in self._cut(documents):
+        for cut in chain.from_iterable(self._cut_chunks(_chunks(documents))):
             self.counts["documents"] += 1
             if self.counts["documents"] % LOGGED_DOCUMENTS == 0:
                 log.info("weak supervision: read %d documents", self.counts["documents"])
@@ -157,24 +190,6 @@ class SentenceReader:
         """
         rows = [self._removed[rule].row() for rule in sorted(self._removed)]
         return pd.DataFrame(rows, columns=["rule", "parts", "characters", "examples"])
-
-    def _cut(self, documents: Iterator[Document]) -> Iterator[CutDocument]:
-        few = list(islice(documents, FEW_DOCUMENTS))
-        yield from map(cut_document, few)
-        if len(few) < FEW_DOCUMENTS:
-            return
-        if self._workers < 2:
-            yield from map(cut_document, documents)
-            return
-        with ProcessPoolExecutor(
-            self._workers, mp_context=multiprocessing.get_context("spawn")
-        ) as pool:
-            waiting: deque[Future[list[CutDocument]]] = deque()
-            for chunk in _chunks(documents):
-                waiting.append(pool.submit(_cut_chunk, chunk))
-                if len(waiting) > 2 * self._workers:
-                    yield from waiting.popleft().result()
-            yield from chain.from_iterable(future.result() for future in waiting)
 
 
 class _RemovedParts:

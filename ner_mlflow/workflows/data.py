@@ -119,7 +119,8 @@ def data_cache_key(settings: Config) -> str:
     if weak.source:
         from .weak import weak_dependencies  # as in run_data
 
-        parts += [weak.model_dump_json(), *weak_dependencies(settings)]
+        where = {"engine", "spark_master"}  # the sentences are the same wherever they are cut
+        parts += [weak.model_dump_json(exclude=where), *weak_dependencies(settings)]
     return cache_key(parts)
 
 

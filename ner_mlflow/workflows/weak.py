@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..config.schema import Config, PromptConfig, WeakConfig
@@ -24,8 +25,10 @@ from ..provenance import cache_key, file_sha256, library_versions, step_fingerpr
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
+from ..tracking.spark import map_on_spark
 from ..weak.augment import WeakLabels, augment
 from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
+from ..weak.reading import CutChunks, cut_chunk, cut_on_all_cores
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
 
@@ -59,8 +62,19 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
         return preparation
     corpus, schema = preparation.corpus, preparation.schema
     labelers = open_labelers(config, corpus[TRAIN], schema)
+    cut_chunks: CutChunks = cut_on_all_cores
+    if weak.engine == "spark":
+        cut_chunks = partial(
+            map_on_spark, master=weak.spark_master, name="ner_mlflow data", function=cut_chunk
+        )
     labels = augment(
-        corpus, schema.types, weak, labelers, target_sentences(config), preparation.findings
+        corpus,
+        schema.types,
+        weak,
+        labelers,
+        target_sentences(config),
+        preparation.findings,
+        cut_chunks,
     )
     _log(run, labels, weak, {labeler.name: labeler.version for labeler in labelers})
     _log_dataset(run, labels, schema, config.data.dataset)

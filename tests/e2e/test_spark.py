@@ -25,6 +25,7 @@ from conftest import (
     runs,
     user_environment,
 )
+from pipelines import write_corpus
 
 from ner_mlflow.paths import CACHE_VARIABLE
 
@@ -343,3 +344,59 @@ def test_a_cluster_that_does_not_answer_ends_in_one_line(tiny_preset: Path, tmp_
         .splitlines()[-1]
         .startswith(f"error: spark_master '{master}' gives no session")
     )
+
+
+def working_executors(tmp_path: Path) -> list[psutil.Process]:
+    """Return the executors of the workers in this folder that have started Python."""
+    return [
+        process
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if (process.info["cwd"] or "").startswith(str(tmp_path / "worker-"))
+        and "java" in (process.info["cmdline"] or [""])[0]
+        and process.children()
+    ]
+
+
+def write_texts(path: Path, count: int) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            text = (
+                f"Since build {number} the job number {number * 7} fails on Ubuntu {number}.04 "
+                f"with error {number * 13}.\n```\nrun {number}\n```\nPlease look at it soon."
+            )
+            file.write(f"{json.dumps({'text': text if number % 9 else 'ok'})}\n" * (1 + number % 2))
+    return path
+
+
+@pytest.mark.slow
+def test_a_cluster_labels_weakly_as_this_machine_does_even_if_a_worker_is_killed(
+    cluster: str, tmp_path: Path
+) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    corpus, texts = write_corpus(tmp_path / "corpus"), write_texts(tmp_path / "texts.jsonl", 20_000)
+    arguments = ["--dataset", str(corpus), "--weak_source", str(texts), "--weak_sample", "0"]
+    alone = entry_point(store, "data", *arguments)
+    assert alone.returncode == 0, alone.stderr
+    command = [sys.executable, "-m", "entrypoints.data", *arguments]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--weak.engine", "spark", "--weak.spark_master", cluster],
+            cwd=ROOT,
+            env=user_environment(store, **here(tmp_path)),
+            stdout=log,
+            stderr=log,
+        )
+    deadline = time.monotonic() + 120
+    while not (executors := working_executors(tmp_path)):
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.05)
+    executors[0].kill()
+    assert process.wait(300) == 0, (tmp_path / "log").read_text()
+    first, second = runs(store, "data")
+    fingerprints = {run.data.tags["ner.dataset_fingerprint"] for run in (first, second)}
+    assert len(fingerprints) == 1
+    assert "Lost executor" in (tmp_path / "log").read_text()
+    for name in ("weak/added", "weak/sentences", "changes/train/weak_duplicate"):
+        assert first.data.metrics[name] == second.data.metrics[name] > 0
+    assert_no_run_is_running(store)

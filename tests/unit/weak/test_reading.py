@@ -1,6 +1,7 @@
 """Documents are cut into the same sentences on one core and on several."""
 
 import json
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ from ner_mlflow.config.schema import WeakConfig
 from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.weak import reading
-from ner_mlflow.weak.reading import SentenceReader
+from ner_mlflow.weak.reading import SentenceReader, cut_on_all_cores
 
 WORDS = [*("cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch")]
 
@@ -29,14 +30,15 @@ def write(path: Path, count: int) -> str:
 
 def read(source: str, workers: int, **settings: int) -> tuple[list[Sentence], SentenceReader, str]:
     findings = Findings()
-    reader = SentenceReader(WeakConfig(source=source, **settings), findings, workers)
+    cut_chunks = partial(cut_on_all_cores, workers=workers)
+    reader = SentenceReader(WeakConfig(source=source, **settings), findings, cut_chunks)
     return list(reader.sentences()), reader, "\n".join(map(str, findings))
 
 
 def test_workers_change_neither_sentences_nor_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "FEW_DOCUMENTS", 10)
+    monkeypatch.setattr(reading, "FEW_CHUNKS", 2)
     monkeypatch.setattr(reading, "CHUNK_DOCUMENTS", 16)
     source = write(tmp_path / "texts.jsonl", 200)
     alone, one, found = read(source, 1)
