@@ -170,7 +170,7 @@ def augmented(config: Config) -> tuple[Preparation, dict[str, float]]:
         schema.types,
         config.weak,
         open_labelers(config, corpus[TRAIN], schema),
-        target_sentences(config),
+        target_sentences(config, preparation.findings),
         preparation.findings,
     )
     corpus[TRAIN] = Sentences.of([*corpus[TRAIN], *labels.sentences])

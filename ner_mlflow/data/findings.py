@@ -91,6 +91,14 @@ class Findings:
         if len(places) < SHOWN and (shown := f"{place} {detail}".strip()):
             places.append(shown)
 
+    def include(self, others: "Findings", split: str) -> None:
+        """Add the findings of another corpus under one split, with their places."""
+        for other in others:
+            key = (other.kind, split)
+            self._counts[key] += other.count
+            places = self._places.setdefault(key, [])
+            places += other.places[: SHOWN - len(places)]
+
     def __iter__(self) -> Iterator[Finding]:
         """Yield the findings in the order of the table, then of the splits."""
         order = {kind: index for index, kind in enumerate(finding_kinds())}

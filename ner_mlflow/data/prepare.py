@@ -64,7 +64,7 @@ def prepare(corpus: Corpus, config: DataConfig, findings: Findings | None = None
     findings = findings or Findings()
     table = load_label_map(config.label_map)
     tables = {split: Sentences.of(sentences) for split, sentences in corpus.items()}
-    _check_tags(tables, table, config, findings)
+    check_tags(tables, table, config, findings)
     source = {split: sentences.rename_tags(table.relabel) for split, sentences in tables.items()}
     schema = LabelSchema(table.target_types or tuple(_types(source.values())))
     if unusable := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
@@ -128,9 +128,15 @@ def _types(tables: Iterable[Sentences]) -> set[str]:
     }
 
 
-def _check_tags(
+def check_tags(
     corpus: PreparedCorpus, table: LabelMap, config: DataConfig, findings: Findings
 ) -> None:
+    """Count the tags that a label map does not know, with their places.
+
+    Raises:
+        DataError: there are such tags, and the settings make them errors; or the map holds tags
+            instead of types.
+    """
     if tags := table.tags_among(_types(corpus.values())):
         raise DataError(
             f"label map {table.places.get(tags[0], table.name)}: {tags[0]!r} is a tag, but a table "

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from ..data.sentences import Sentence
-from ..tagging.iob2 import OUTSIDE, to_entities
+from ..tagging.iob2 import OUTSIDE, UNSURE, to_entities
 from .answers import LocatedMentions, locate_mentions, parse_answer, render_answer
 from .client import CallError, Complete, Completion, Message
 
@@ -62,10 +62,11 @@ def choose_examples(
     """Return random training sentences as a prompt's examples.
 
     Types take turns, and every fourth example holds no entity. Sentences of more than ``longest``
-    words are used only if all are that long.
+    words are used only if all are that long, and those with words of unknown tag never.
     """
     random = Random(seed)
-    pool = [sentence for sentence in train if len(sentence.tokens) <= longest] or list(train)
+    train = [sentence for sentence in train if UNSURE not in sentence.tags]
+    pool = [sentence for sentence in train if len(sentence.tokens) <= longest] or train
     pool = random.sample(pool, len(pool))
     by_type = {
         type_: [s for s in pool if any(entity.type == type_ for entity in to_entities(s.tags))]

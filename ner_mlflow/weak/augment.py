@@ -3,8 +3,9 @@
 import hashlib
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from math import isnan
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,7 +14,7 @@ from ..config.schema import WeakConfig
 from ..data.findings import Findings
 from ..data.pieces import cut_sentence
 from ..data.prepare import PreparedCorpus
-from ..data.sentences import TRAIN, VALIDATION, Sentence, Sentences, SentencesBuilder
+from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences, SentencesBuilder
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from .labelers import ANY_TYPE, Labeler, Votes
@@ -21,6 +22,8 @@ from .reading import CutChunks, SentenceReader, cut_on_all_cores
 from .scoring import GoldSet, choose_union, cross_fitted, score_labelers, types_below
 from .union import Union
 
+RUN_PIECES = 13
+"""Pieces in a row that a weak sentence may not share with a held-out one."""
 BATCH_SENTENCES = 2048
 """Sentences that are labelled at once."""
 
@@ -67,7 +70,7 @@ class LabelerUnion:
             types: the entity types of the dataset.
             validation: gold sentences to fit and to choose the union, in words.
             target: gold sentences of the domain where the model will be used, in words; they are
-                scored, and if there are any they decide which types are left out.
+                scored, and decide which of the types that they hold are left out.
             least_precision: types with less precision are left out.
         """
         self._labelers = labelers
@@ -87,7 +90,7 @@ class LabelerUnion:
             gold = self._ask("target", target)
             tables.append(score_labelers(gold, names, self._combine(gold), types))
         self.scores = pd.concat(tables, ignore_index=True)
-        self.left_out = types_below(tables[-1], least_precision)
+        self.left_out = types_below(tables, types, least_precision)
 
     @property
     def name(self) -> str:
@@ -101,7 +104,8 @@ class LabelerUnion:
             sentences: their words are pieces.
             keep_unsure: words that may hold an entity or not are ``?``; else they are ``O``.
         """
-        votes = [labeler.label(sentences) for labeler in self._labelers]
+        alone = _apart(sentences)
+        votes = [labeler.label(alone) for labeler in self._labelers]
         spans = self._combine(GoldSet("", sentences, votes))
         unsure = UNSURE if keep_unsure else OUTSIDE
         labelled = []
@@ -130,12 +134,18 @@ class LabelerUnion:
 
     def _ask(self, name: str, sentences: Sequence[Sentence]) -> GoldSet:
         pieces = [cut_sentence(sentence) for sentence in sentences]
-        return GoldSet(name, pieces, [labeler.label(pieces) for labeler in self._labelers])
+        alone = _apart(pieces)
+        return GoldSet(name, pieces, [labeler.label(alone) for labeler in self._labelers])
 
     def _combine(self, gold: GoldSet) -> list[Votes]:
         if self.union is None:
             return list(gold.votes[0])
         return self.union.combine(gold.votes, gold.lengths)
+
+
+def _apart(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Return the sentences with a document each: teachers see only some of their neighbours."""
+    return [replace(sentence, document=str(row)) for row, sentence in enumerate(sentences)]
 
 
 def augment(
@@ -168,20 +178,22 @@ def augment(
     """
     union = LabelerUnion(labelers, types, corpus[VALIDATION], target, config.min_precision)
     for type_, value in union.left_out.items():
-        findings.add("weak_type_left_out", TRAIN, type_, f"precision {value:.3f}")
-    seen = {
-        cut_sentence(sentence).tokens
-        for sentences in (*corpus.values(), target)
-        for sentence in sentences
-    }
+        reason = "never found in gold" if isnan(value) else f"precision {value:.3f}"
+        findings.add("weak_type_left_out", TRAIN, type_, reason)
+    known = _KnownTexts(corpus[TRAIN], [*corpus[VALIDATION], *corpus[TEST], *target])
     reader = SentenceReader(config, findings, cut_chunks)
     wanted = round(config.ratio * len(corpus[TRAIN]))
+    if not wanted:
+        raise DataError(
+            f"weak_ratio {config.ratio}: of {len(corpus[TRAIN])} train sentences that is less than "
+            "one sentence: give a larger ratio"
+        )
     chosen = _Smallest(wanted)
     counts = {"labelled": 0, "with_entity": 0}
 
     def eligible() -> Iterator[tuple[int, Sentence]]:
         for sentence in reader.sentences():
-            if sentence.tokens in seen:
+            if sentence.tokens in known:
                 findings.add("weak_sentence_known", TRAIN, sentence.origin)
             elif chosen.takes(rank := _rank(sentence, config.seed)):
                 yield rank, sentence
@@ -220,6 +232,28 @@ def augment(
         reader.removed(),
         {**reader.counts, **counts, "added": len(sentences)},
     )
+
+
+class _KnownTexts:
+    """The sentences of the gold corpora, which must not be added.
+
+    Held-out texts may be cut into other sentences than weak ones. So a weak sentence is known too
+    if it shares :data:`RUN_PIECES` pieces in a row with a held-out one.
+    """
+
+    def __init__(self, train: Sequence[Sentence], held_out: Sequence[Sentence]) -> None:
+        pieces = [cut_sentence(sentence).tokens for sentence in held_out]
+        self._sentences = {*pieces, *(cut_sentence(sentence).tokens for sentence in train)}
+        self._runs = {run for tokens in pieces for run in _runs(tokens)}
+
+    def __contains__(self, tokens: tuple[str, ...]) -> bool:
+        return tokens in self._sentences or any(run in self._runs for run in _runs(tokens))
+
+
+def _runs(tokens: Sequence[str]) -> Iterator[int]:
+    """Yield the hash of each run of pieces."""
+    for start in range(len(tokens) - RUN_PIECES + 1):
+        yield hash(tuple(tokens[start : start + RUN_PIECES]))
 
 
 class _Ranked(NamedTuple):

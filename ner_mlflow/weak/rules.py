@@ -126,14 +126,16 @@ class RulesLabeler:
     stands first in the file. A rule of type ``O`` keeps its words free of others.
     """
 
-    name = "rules"
-
-    def __init__(self, rules: Rules, types: Collection[str] | None = None) -> None:
+    def __init__(
+        self, rules: Rules, types: Collection[str] | None = None, name: str = "rules"
+    ) -> None:
         """
         Args:
             rules: from :func:`load_rules`.
             types: the types of the dataset; spans of other types are left out. None keeps all.
+            name: the name in tables and metrics.
         """
+        self.name = name
         self._types = rules.types if types is None else rules.types & frozenset(types)
         parts = (rules.fingerprint, *sorted(self._types), Path(__file__).read_text("utf-8"))
         self.version = hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -20,6 +20,8 @@ TOTAL = "all"
 """The name of all types together."""
 FOLDS = 2
 """Parts of gold; a union is scored on each part after it was fitted on the others."""
+BLOCKS = 20
+"""Blocks of neighbouring sentences that stay in one part where gold has no documents."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,12 @@ def choose_union(gold: GoldSet, types: Sequence[str]) -> tuple[Union, Mapping[st
 def cross_fitted(union: Union, gold: GoldSet) -> list[Votes]:
     """Return the union's spans of each gold sentence, after it was fitted on other sentences.
 
-    Sentences of one document are in one of the :data:`FOLDS` parts. The union is left as it was
-    fitted last.
+    Sentences of one document are in one of the :data:`FOLDS` parts; without documents, or with a
+    single one, neighbouring sentences are. The union is left as it was fitted last.
     """
-    documents = [
-        sentence.document if sentence.document is not None else f"\0{row // 50}"
-        for row, sentence in enumerate(gold.sentences)
-    ]
+    documents: list[object] = [sentence.document for sentence in gold.sentences]
+    if len({*documents}) < FOLDS or None in documents:
+        documents = [row * BLOCKS // len(documents) for row in range(len(documents))]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(documents))}
     folds = np.array([numbers[name] for name in documents]) % FOLDS
     spans: list[Votes] = [[] for _ in gold.sentences]
@@ -195,14 +196,33 @@ def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
     return figure
 
 
-def types_below(table: pd.DataFrame, least_precision: float) -> dict[str, float]:
-    """Return the types whose union is less precise, with their precision.
+def types_below(
+    tables: Sequence[pd.DataFrame], types: Sequence[str], least_precision: float
+) -> dict[str, float]:
+    """Return the types that the union finds less precisely, with their precision.
 
-    A type that the union never votes for is left out of the result: there is nothing to refuse.
+    A type is judged by the last gold set that holds entities of it and in which the union votes for
+    it. A type without such a set is not proven: its precision is NaN, and it is below any other
+    limit than 0.
+
+    Args:
+        tables: those of :func:`score_labelers`, one for each gold set.
+        types: the entity types.
+        least_precision: the limit.
     """
-    union = table[(table["labeler"] == UNION) & (table["type"] != TOTAL) & (table["predicted"] > 0)]
-    below = union[union["precision"] < least_precision]
-    return dict(zip(below["type"], below["precision"], strict=True))
+    below = {}
+    for type_ in types:
+        precision_ = float("nan")
+        for table in tables:
+            ((voted, gold, value),) = table.loc[
+                (table["labeler"] == UNION) & (table["type"] == type_),
+                ["predicted", "gold_entities", "precision"],
+            ].itertuples(index=False)
+            if voted and gold:
+                precision_ = float(value)
+        if least_precision and not precision_ >= least_precision:
+            below[type_] = precision_
+    return below
 
 
 def _counts(gold: GoldSet, votes: Sequence[Votes], types: Sequence[str]) -> NDArray[np.int64]:

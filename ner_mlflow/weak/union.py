@@ -23,6 +23,8 @@ AGREES, DIFFERS, OPEN, SILENT = "agrees", "differs", "open", "silent"
 it does not know; nothing."""
 SMOOTHING = 1.0
 """Added to each count, so that what gold never shows is unlikely and not impossible."""
+PRIOR_SPANS = 4
+"""Spans that naive Bayes counts for, beside those of gold with the same opinions."""
 KEEP = 0.5
 """Least probability of a span in the union."""
 
@@ -54,9 +56,11 @@ class Union(Protocol):
 class WeightedVote:
     """Each labeler's opinion of a span counts as much as gold says it should.
 
-    The probability of a proposed span is that of naive Bayes: the share of right spans of its type
-    on gold, times how much more often each labeler's opinion (agrees, differs, open, silent) was
-    heard of right spans than of wrong ones. Of spans that overlap the most probable one stays.
+    Of each proposed span a labeler has an opinion: it agrees, differs, is open or silent. The
+    probability of a span is the share of right ones among the spans of gold of its type with the
+    same opinions. Where gold has few of them, naive Bayes decides: the share of right spans of the
+    type, times how much more often each opinion was heard of right spans than of wrong ones. Of
+    spans that overlap the most probable one stays. All words of the others stay open.
     """
 
     name = "vote"
@@ -66,6 +70,7 @@ class WeightedVote:
         self._wrong: Counter[str] = Counter()
         self._opinions: Counter[tuple[int, str, bool]] = Counter()
         self._outcomes: Counter[bool] = Counter()
+        self._alike: Counter[tuple[str, tuple[str, ...], bool]] = Counter()
 
     def fit(self, votes: Sequence[Sequence[Votes]], gold: Sequence[Sentence]) -> None:
         """Learn from gold sentences; see :meth:`Union.fit`."""
@@ -77,7 +82,9 @@ class WeightedVote:
                 right = span in entities
                 (self._right if right else self._wrong)[span.type] += 1
                 self._outcomes[right] += 1
-                for labeler, opinion in enumerate(_opinions(span, of_row)):
+                opinions = _opinions(span, of_row)
+                self._alike[span.type, opinions, right] += 1
+                for labeler, opinion in enumerate(opinions):
                     self._opinions[labeler, opinion, right] += 1
 
     def combine(self, votes: Sequence[Sequence[Votes]], lengths: Sequence[int]) -> list[Votes]:
@@ -105,16 +112,19 @@ class WeightedVote:
             span: a span that one of the labelers votes for.
             votes: each labeler's votes for the sentence.
         """
+        opinions = _opinions(span, votes)
         right, wrong = self._right[span.type], self._wrong[span.type]
         odds = log((right + SMOOTHING) / (wrong + SMOOTHING))
-        for labeler, opinion in enumerate(_opinions(span, votes)):
+        for labeler, opinion in enumerate(opinions):
             shares = [
                 (self._opinions[labeler, opinion, outcome] + SMOOTHING)
                 / (self._outcomes[outcome] + 4 * SMOOTHING)
                 for outcome in (True, False)
             ]
             odds += log(shares[0] / shares[1])
-        return 1 / (1 + exp(-odds))
+        prior = 1 / (1 + exp(-odds))
+        right, wrong = (self._alike[span.type, opinions, outcome] for outcome in (True, False))
+        return (right + PRIOR_SPANS * prior) / (right + wrong + PRIOR_SPANS)
 
 
 class TokenHmm:
@@ -230,7 +240,7 @@ def _proposed(votes: Sequence[Votes]) -> list[Entity]:
     return sorted({vote.entity for of_one in votes for vote in of_one if vote.type != ANY_TYPE})
 
 
-def _opinions(span: Entity, votes: Sequence[Votes]) -> list[str]:
+def _opinions(span: Entity, votes: Sequence[Votes]) -> tuple[str, ...]:
     """Return what each labeler says of a proposed span."""
     opinions = []
     for of_one in votes:
@@ -241,18 +251,17 @@ def _opinions(span: Entity, votes: Sequence[Votes]) -> list[str]:
             opinions.append(DIFFERS)
         else:
             opinions.append(OPEN if near else SILENT)
-    return opinions
+    return tuple(opinions)
 
 
 def _open_words(votes: Sequence[Votes], spans: Votes) -> Votes:
-    """Return the words outside of the spans that a labeler leaves open, each as a span."""
+    """Return the words outside of the spans that a labeler votes for or leaves open.
+
+    Each is a span of :data:`ANY_TYPE`.
+    """
     taken = {word for span in spans for word in range(span.start, span.end)}
     words = {
-        word: vote
-        for of_one in votes
-        for vote in of_one
-        if vote.type == ANY_TYPE
-        for word in range(vote.start, vote.end)
+        word: vote for of_one in votes for vote in of_one for word in range(vote.start, vote.end)
     }
     return [
         VotedSpan(word, word + 1, ANY_TYPE, vote.score, vote.rule)

@@ -15,13 +15,14 @@ from ..data.hub import hub_commit, is_hub_id
 from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
-from ..data.sentences import SPLITS
+from ..data.sentences import SPLITS, TRAIN
 from ..data.sources import SAMPLE, read_corpus
 from ..data.split_files import corpus_paths, files_read, find_split_files
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..errors import DataError
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
+from ..tagging.iob2 import UNSURE
 from ..tracking.queries import download
 from ..tracking.records import DataRecord, DatasetFields
 from ..tracking.run import Run, temporary_folder
@@ -69,6 +70,9 @@ def run_data(run: Run, settings: Config) -> TrackedDataset:
     digest = fingerprint(preparation.corpus, preparation.schema)
     name = _short_name(config.dataset)
     dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
+    if config.format != "none":
+        unsure = preparation.corpus[TRAIN].count_tags().get(UNSURE, 0)
+        preparation.findings.add("weak_words_exported", TRAIN, count=unsure)
     table = statistics(preparation)
     run.log_metrics(statistics_metrics(table))
     findings = preparation.findings
@@ -112,7 +116,7 @@ def data_cache_key(settings: Config) -> str:
     config, weak = settings.data, settings.weak
     tables = (config.label_map, str(LABEL_MAPS / f"{config.label_map}.yaml"), config.tag_names)
     files = [path for path in map(find_path, tables) if path and path.is_file()]
-    hashes = [f"{file.name} {file_sha256(file)}" for file in files] + _hashes(config)
+    hashes = [f"{file.name} {file_sha256(file)}" for file in files] + corpus_hashes(config)
     commit = hub_commit(config.dataset, config.revision)
     code = step_fingerprint(__file__)
     parts = [Step.DATA, code, config.model_dump_json(), commit, *hashes]
@@ -124,8 +128,11 @@ def data_cache_key(settings: Config) -> str:
     return cache_key(parts)
 
 
-def _hashes(config: DataConfig) -> list[str]:
-    """Return the split, relative name and hash of each file that is read, and what is left out."""
+def corpus_hashes(config: DataConfig) -> list[str]:
+    """Return the split, relative name and hash of each file that is read, and what is left out.
+
+    A hub dataset and the sample have no files.
+    """
     if config.dataset == SAMPLE or is_hub_id(config.dataset):
         return []
     findings = Findings()

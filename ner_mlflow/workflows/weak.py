@@ -6,22 +6,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..config.schema import Config, PromptConfig, WeakConfig
+from ..config.schema import Config, DataConfig, PromptConfig, WeakConfig
 from ..data.dataset import PreparedDataset, fingerprint
+from ..data.findings import Findings
 from ..data.hub import hub_commit, is_hub_id
 from ..data.label_map import load_label_map
-from ..data.prepare import Preparation
+from ..data.prepare import Preparation, check_tags
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
 from ..errors import ConfigError, ModelError
 from ..modeling.loading import open_tagger
-from ..paths import cache_folder, find_path
+from ..paths import cache_folder
 from ..prompting.answer_cache import AnswerCache
 from ..prompting.answers import answer_schema
 from ..prompting.baseline import PROMPTS, choose_examples
 from ..prompting.client import connect_endpoint
 from ..provenance import cache_key, file_sha256, library_versions, step_fingerprint
+from ..tagging.iob2 import UNSURE
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
@@ -31,6 +33,7 @@ from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
 from ..weak.reading import CutChunks, cut_chunk, cut_on_all_cores
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
+from .data import corpus_hashes
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ RULES = {"rules": "it5"}
 PROMPT = "prompt"
 """The name of the labeler that asks a language model."""
 RULES_SUFFIXES = (".yaml", ".yml")
+TARGET = "weak_gold"
+"""What findings of ``weak.gold`` concern, in place of a split."""
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
 BATCH_SUBWORDS = 4096
@@ -72,7 +77,7 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
         schema.types,
         weak,
         labelers,
-        target_sentences(config),
+        target_sentences(config, preparation.findings),
         preparation.findings,
         cut_chunks,
     )
@@ -95,9 +100,17 @@ def open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema
         ModelError: a teacher is not a usable model, or has other labels.
     """
     weak = config.weak
-    labelers: list[Labeler] = [
-        RulesLabeler(load_rules(name), schema.types) for name in _rules_names(weak)
-    ]
+    labelers: list[Labeler] = []
+    for name in filter(_are_rules, weak.labeler):
+        rules = load_rules(RULES.get(name, name))
+        if not rules.types & set(schema.types):
+            raise ConfigError(
+                f"weak_labeler {name!r} finds {', '.join(sorted(rules.types))}, but the dataset "
+                f"has {', '.join(schema.types)}: give rules for these types"
+            )
+        labelers.append(
+            RulesLabeler(rules, schema.types, name if name in RULES else Path(name).stem)
+        )
     teachers = _find_teachers(weak)
     taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
     for teacher, tagger in zip(teachers, taggers, strict=True):
@@ -113,6 +126,12 @@ def open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema
         labelers.append(TeacherLabeler(TEACHER, version, taggers, weak.confidence))
     if PROMPT in weak.labeler:
         labelers.append(_prompt_labeler(config.prompt, train, schema))
+    names = [labeler.name for labeler in labelers]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(
+            f"weak_labeler {', '.join(weak.labeler)}: two are named {repeated!r}: give each once, "
+            "and rename a file"
+        )
     return labelers
 
 
@@ -146,17 +165,35 @@ def _answer_settings(config: PromptConfig) -> str:
     return config.model_dump_json(include=names)
 
 
-def target_sentences(config: Config) -> list[Sentence]:
-    """Return the sentences of all splits of ``weak.gold``, relabelled as the dataset's are."""
+def target_sentences(config: Config, findings: Findings) -> list[Sentence]:
+    """Return the sentences of all splits of ``weak.gold``, relabelled as the dataset's are.
+
+    Args:
+        config: the settings; those of ``data`` say how the corpus is read.
+        findings: receives what was left out or changed.
+
+    Raises:
+        DataError: the corpus cannot be read, or holds types that the label map does not know.
+    """
     if not config.weak.gold:
         return []
-    source = config.data.model_copy(update={"dataset": config.weak.gold, "splits": ()})
+    source = _gold_config(config)
     table = load_label_map(source.label_map)
+    reading = read_corpus(source)
+    corpus = {split: Sentences.of(sentences) for split, sentences in reading.corpus.items()}
+    check_tags(corpus, table, source, reading.findings)
+    findings.include(reading.findings, TARGET)
     return [
         sentence
-        for sentences in read_corpus(source).corpus.values()
-        for sentence in Sentences.of(sentences).rename_tags(table.relabel)
+        for sentences in corpus.values()
+        for sentence in sentences.rename_tags(table.relabel)
     ]
+
+
+def _gold_config(config: Config) -> DataConfig:
+    """Return how ``weak.gold`` is read: as the dataset, but its own files and revision."""
+    own = {"dataset": config.weak.gold, "splits": (), "revision": "main"}
+    return config.data.model_copy(update=own)
 
 
 def weak_dependencies(settings: Config) -> list[str]:
@@ -170,16 +207,15 @@ def weak_dependencies(settings: Config) -> list[str]:
     return [
         step_fingerprint(__file__),
         *(str(hub_commit(hub_id, "main")) for hub_id in hub_ids),
-        *_file_hashes([*_paths(config.source), *_paths(config.gold)]),
-        *(load_rules(name).fingerprint for name in _rules_names(config)),
+        *_file_hashes(config.source),
+        *(corpus_hashes(_gold_config(settings)) if config.gold else []),
+        *(
+            load_rules(RULES.get(name, name)).fingerprint
+            for name in filter(_are_rules, config.labeler)
+        ),
         *(teacher.fingerprint for teacher in _find_teachers(config)),
         *([settings.prompt.model_dump_json()] if PROMPT in config.labeler else []),
     ]
-
-
-def _rules_names(config: WeakConfig) -> list[str]:
-    """Return the names or files of the rules among the labelers."""
-    return [RULES.get(name, name) for name in config.labeler if _are_rules(name)]
 
 
 def _find_teachers(config: WeakConfig) -> list[FoundModel]:
@@ -190,19 +226,16 @@ def _are_rules(name: str) -> bool:
     return name in RULES or name.endswith(RULES_SUFFIXES)
 
 
-def _paths(dataset: str) -> list[Path]:
-    return [] if not dataset or is_hub_id(dataset) else list(corpus_paths(dataset))
-
-
-def _file_hashes(paths: Sequence[Path]) -> list[str]:
-    files = [
-        file
-        for path in paths
-        if find_path(str(path))
+def _file_hashes(source: str) -> list[str]:
+    """Return the name and hash of each file of ``weak.source``; a hub dataset has none."""
+    if is_hub_id(source):
+        return []
+    return [
+        f"{file.name} {file_sha256(file)}"
+        for path in corpus_paths(source, "weak_source")
         for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
         if file.is_file()
     ]
-    return [f"{file.name} {file_sha256(file)}" for file in files]
 
 
 def _log(run: Run, labels: WeakLabels, config: WeakConfig, versions: Mapping[str, str]) -> None:
@@ -211,6 +244,7 @@ def _log(run: Run, labels: WeakLabels, config: WeakConfig, versions: Mapping[str
     }
     run.log_metrics(
         {f"weak/{name}": float(count) for name, count in labels.counts.items()}
+        | {"weak/added/unsure_words": float(labels.sentences.count_tags().get(UNSURE, 0))}
         | {f"weak/added/{type_}/entities": float(count) for type_, count in entities.items()}
         | {f"weak/union/{name}/f1": value for name, value in labels.union_f1.items()}
         | score_metrics(labels.scores)

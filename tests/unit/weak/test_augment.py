@@ -134,6 +134,28 @@ def test_sentences_of_the_gold_corpora_are_not_added_again(tmp_path: Path) -> No
     assert findings.count("weak_sentences_missing") == 38
 
 
+def test_held_out_texts_are_known_however_they_are_cut(tmp_path: Path) -> None:
+    text = "the cache of Redis on host seven is slow since we changed the batch size"
+    words = text.split()
+    held_out = Sentence((*words, "and", "more"), ("O",) * (len(words) + 2))
+    findings = Findings()
+    rows = [f"{text} yesterday.", *texts(2)]
+    labels = run(write(tmp_path, rows), target=[held_out], findings=findings, ratio=1)
+    assert (len(labels.sentences), findings.count("weak_sentence_known")) == (2, 1)
+
+
+def test_a_type_that_gold_does_not_hold_is_left_out(tmp_path: Path) -> None:
+    findings = Findings()
+    labeler = Dictionary({"nginx": "SOFTWARE", "Redis": "SOFTWARE", "days": "TIME"})
+    config = WeakConfig(source=write(tmp_path, texts(3)), ratio=1)
+    labels = augment(CORPUS, (*TYPES, "TIME"), config, [labeler], [], findings)
+    assert {tag for sentence in labels.sentences for tag in sentence.tags} == {
+        *("O", UNSURE, "B-SOFTWARE")
+    }
+    (left_out,) = [finding for finding in findings if finding.kind == "weak_type_left_out"]
+    assert left_out.places == ("OS never found in gold", "TIME never found in gold")
+
+
 def test_documents_that_repeat_another_one_are_counted(tmp_path: Path) -> None:
     findings = Findings()
     rows = [text for text in texts(5) for _ in range(3)]
@@ -142,12 +164,14 @@ def test_documents_that_repeat_another_one_are_counted(tmp_path: Path) -> None:
 
 
 def test_types_that_the_target_domain_does_not_confirm_are_left_out(tmp_path: Path) -> None:
-    target = [Sentence(("We", "like", "Redis", "here", "."), ("O",) * 5)] * 3
+    wrong = Sentence(("We", "like", "Redis", "here", "."), ("O",) * 5)
+    right = Sentence(("We", "like", "nginx", "here", "."), ("O", "O", "B-SOFTWARE", "O", "O"))
+    target = [wrong, wrong, wrong, right]
     findings = Findings()
     with pytest.raises(DataError, match="no sentence with an entity among 20 sentences of 10"):
         run(write(tmp_path, texts(10)), target=target, findings=findings)
     (left_out,) = [finding for finding in findings if finding.kind == "weak_type_left_out"]
-    assert left_out.places == ("SOFTWARE precision 0.000",)
+    assert left_out.places == ("SOFTWARE precision 0.250",)
     assert len(run(write(tmp_path, texts(10)), target=target, min_precision=0.0).sentences) == 10
 
 
@@ -155,7 +179,7 @@ def test_types_that_the_target_domain_does_not_confirm_are_left_out(tmp_path: Pa
 def test_words_that_a_labeler_leaves_open_are_masked_or_outside(
     tmp_path: Path, unsure: str, tag: str
 ) -> None:
-    labeler = Dictionary({"Redis": "SOFTWARE", "days": ANY_TYPE})
+    labeler = Dictionary({"nginx": "SOFTWARE", "Redis": "SOFTWARE", "days": ANY_TYPE})
     sentences = run(write(tmp_path, texts(3)), [labeler], unsure=unsure, ratio=1).sentences
     assert {
         dict(zip(sentence.tokens, sentence.tags, strict=True))["days"] for sentence in sentences

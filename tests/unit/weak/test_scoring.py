@@ -1,5 +1,9 @@
 """Labelers are scored against gold, and the better union is chosen."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isnan
+
 import pandas as pd
 import pytest
 
@@ -64,8 +68,21 @@ def test_metrics_leave_out_scores_of_nothing() -> None:
 def test_types_that_are_found_too_imprecisely_are_named() -> None:
     gold = gold_set()
     table = scores_of(gold, gold.votes[1])  # as if the union were the eager labeler
-    assert types_below(table, 0.5) == {"B": 0.0}
-    assert types_below(table, 0.0) == {}
+    (unproven,) = types_below([table], TYPES, 0.5).items()
+    assert unproven[0] == "B"
+    assert isnan(unproven[1])  # gold holds no B
+    assert types_below([table], TYPES, 0.0) == {}
+
+
+def test_the_target_domain_judges_the_types_that_it_holds() -> None:
+    gold = gold_set()
+    validation = scores_of(gold, gold.votes[0])
+    target = validation.assign(precision=0.4, predicted=10)
+    assert types_below([validation, target], TYPES[:1], 0.5) == {"A": 0.4}
+    silent = validation.assign(precision=0.0, predicted=0)
+    assert types_below([validation, silent], TYPES[:1], 0.5) == {}
+    without = validation.assign(precision=0.0, gold_entities=0)
+    assert types_below([validation, without], TYPES[:1], 0.5) == {}
 
 
 def test_the_union_with_the_best_f1_on_gold_is_chosen_and_fitted() -> None:
@@ -79,10 +96,32 @@ def test_the_union_with_the_best_f1_on_gold_is_chosen_and_fitted() -> None:
     ]
 
 
-def test_a_union_is_scored_on_sentences_that_it_was_not_fitted_on() -> None:
-    gold = gold_set(8)  # two documents: the first is fitted on the second and so on
-    lonely = GoldSet("validation", gold.sentences[:4], [votes[:4] for votes in gold.votes])
-    assert len(cross_fitted(WeightedVote(), lonely)) == 4
+class Spy(WeightedVote):
+    """A union that notes the sizes of what it was fitted on and what it combined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fitted: list[int] = []
+        self.combined: list[int] = []
+
+    def fit(self, _: Sequence[Sequence[Votes]], gold: Sequence[Sentence]) -> None:
+        self.fitted.append(len(gold))
+
+    def combine(self, _: Sequence[Sequence[Votes]], lengths: Sequence[int]) -> list[Votes]:
+        self.combined.append(len(lengths))
+        return [[] for _ in lengths]
+
+
+@pytest.mark.parametrize("document", ["post {}", "one", None])
+def test_a_union_is_scored_on_sentences_that_it_was_not_fitted_on(document: str | None) -> None:
+    gold = gold_set(40)
+    sentences = [
+        replace(sentence, document=document and document.format(number // 4))
+        for number, sentence in enumerate(gold.sentences)
+    ]
+    spy = Spy()
+    cross_fitted(spy, GoldSet("validation", sentences, gold.votes))
+    assert (spy.fitted, spy.combined) == ([20, 20], [20, 20])
 
 
 def test_the_plot_shows_every_labeler_by_type_for_each_gold_set() -> None:

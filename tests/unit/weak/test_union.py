@@ -77,6 +77,29 @@ def test_words_that_a_labeler_leaves_open_stay_open(make: type[Union]) -> None:
     assert [(span.start, span.end) for span in spans if not span.type] == [(5, 6)]
 
 
+def test_words_of_a_span_that_lost_stay_open() -> None:
+    gold, votes = gold_and_votes()
+    union = WeightedVote()
+    union.fit(votes, gold)
+    (spans,) = union.combine([[votes_of(Entity(1, 2, "A"))], [votes_of(Entity(1, 4, "B"))]], [6])
+    assert [(span.start, span.end) for span in spans if not span.type] == [(2, 3), (3, 4)]
+
+
+def test_what_gold_says_of_the_same_opinions_counts_more_than_each_opinion_alone() -> None:
+    """Both labelers are right together and wrong alone, which their opinions alone do not say."""
+    gold, first, second = [], [], []
+    for number in range(200):
+        entity = Entity(1, 2, "A")
+        together, alone = number % 2 == 0, number % 4 == 1
+        gold.append(sentence_of(4, *([entity] if together else [])))
+        first.append(votes_of(entity) if together or alone else [])
+        second.append(votes_of(entity) if together or not alone else [])
+    union = WeightedVote()
+    union.fit([first, second], gold)
+    assert union.probability(entity, [votes_of(entity), votes_of(entity)]) > 0.95
+    assert union.probability(entity, [votes_of(entity), []]) < 0.05
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[Sentence], list[list[Votes]]]:
     """Sentences with gold tags, and votes of two labelers that do not overlap within one."""

@@ -11,7 +11,7 @@ from pipelines import Finished, write_corpus
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config, PromptConfig
-from ner_mlflow.errors import ConfigError, TrackingError
+from ner_mlflow.errors import ConfigError, DataError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.steps import Step
@@ -149,6 +149,59 @@ def test_the_cache_key_follows_texts_rules_and_settings(tmp_path: Path) -> None:
     keys.append(data_cache_key(settings(tmp_path)))
     assert len(set(keys)) == len(keys)
     assert data_cache_key(settings(tmp_path)) == keys[-1]
+
+
+@pytest.mark.usefixtures("store")
+def test_two_files_of_rules_are_two_labelers(tmp_path: Path) -> None:
+    rules = tmp_path / "mine.yaml"
+    rules.write_text("patterns:\n  any: {type: OS, word: 'Ubuntu'}\n", encoding="utf-8")
+    data = prepare(settings(tmp_path, labeler=("rules", str(rules))))
+    metrics = read_run(data.run_id).metrics
+    assert metrics["weak/mine/validation/OS/precision"] == 1
+    assert metrics["weak/union/validation/VERSION/precision"] == 1
+    with pytest.raises(ConfigError, match="two are named 'mine': give each once"):
+        prepare(settings(tmp_path, labeler=(str(rules), str(rules))))
+
+
+@pytest.mark.usefixtures("store")
+def test_rules_for_other_types_are_refused(tmp_path: Path) -> None:
+    rules = tmp_path / "mine.yaml"
+    rules.write_text("patterns:\n  any: {type: CITY, word: 'Rome'}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="finds CITY, but the dataset has ERROR, HARDWARE, OS"):
+        prepare(settings(tmp_path, labeler=(str(rules),)))
+
+
+@pytest.mark.usefixtures("store")
+def test_types_of_the_second_gold_corpus_that_no_one_knows_are_refused(tmp_path: Path) -> None:
+    target = tmp_path / "target.conll"
+    target.write_text("Ubuntu\tB-system\nis\tO\nhere\tO\n", encoding="utf-8")
+    with pytest.raises(DataError, match="does not know: B-system"):
+        prepare(settings(tmp_path, gold=str(target)))
+    config = settings(tmp_path, gold=str(target))
+    data = config.data.model_copy(update={"unknown_tags": "outside"})
+    run_id = prepare(config.model_copy(update={"data": data})).run_id
+    assert read_run(run_id).metrics["changes/weak_gold/unknown_tags"] == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_an_export_counts_the_words_that_it_cannot_tell_from_others(tmp_path: Path) -> None:
+    rules = tmp_path / "mine.yaml"
+    text = "patterns:\n  any: {type: OS, word: 'Ubuntu'}\n  job: {type: ERROR, word: 'fail'}\n"
+    rules.write_text(text, encoding="utf-8")
+    config = settings(tmp_path, labeler=(str(rules),))
+    data = config.data.model_copy(update={"format": "conll"})
+    run_id = prepare(config.model_copy(update={"data": data})).run_id
+    metrics = read_run(run_id).metrics
+    assert metrics["weak/added/unsure_words"] == metrics["changes/train/weak_words_exported"] == 30
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("name", "value"), [("source", "none.jsonl"), ("gold", "none.conll")], ids=["source", "gold"]
+)
+def test_a_path_that_is_not_there_is_named(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(DataError, match=value):
+        prepare(settings(tmp_path, **{name: str(tmp_path / value)}))
 
 
 @pytest.mark.usefixtures("store")
