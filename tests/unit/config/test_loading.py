@@ -58,7 +58,7 @@ def test_every_preset_loads_and_is_named_after_its_adaptation(preset: str) -> No
     config = load_config(preset)
     text = (PRESETS / f"{preset}.yaml").read_text(encoding="utf-8")
     changed = list(keys(yaml.safe_load(text)))
-    assert preset.endswith(config.model.adaptation)
+    assert preset.removesuffix("_weak").endswith(config.model.adaptation)
     assert changed
     assert set(changed) <= set(flatten(config))
 
@@ -66,12 +66,22 @@ def test_every_preset_loads_and_is_named_after_its_adaptation(preset: str) -> No
 def test_the_presets_of_the_study_and_the_embedded_ones_ship() -> None:
     assert preset_names() == [
         "bert_full",
+        "bert_full_weak",
         "bert_lora",
         "distil_full",
         "granite_full",
+        "granite_full_weak",
         "minilm_full",
         "minilm_lora",
+        "minilm_lora_weak",
     ]
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.endswith("_weak")])
+def test_a_weak_preset_differs_from_its_base_in_weak_supervision_alone(preset: str) -> None:
+    weak, base = load_config(preset), load_config(preset.removesuffix("_weak"))
+    assert weak.weak.source
+    assert weak.model_copy(update={"weak": base.weak}) == base
 
 
 def test_the_readme_names_the_shipped_presets() -> None:
@@ -221,7 +231,7 @@ def test_a_preset_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_preset_lists_the_known_ones(preset: str) -> None:
     with pytest.raises(
         ConfigError,
-        match="bert_full, bert_lora, distil_full, granite_full, minilm_full, minilm_lora",
+        match="bert_full, bert_full_weak, bert_lora, distil_full, granite_full, ",
     ) as caught:
         load_config(preset)
     assert repr(preset) in str(caught.value)
