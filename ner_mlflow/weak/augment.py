@@ -120,16 +120,7 @@ class LabelerUnion:
                         f"B-{span.type}",
                         *[f"I-{span.type}"] * (length - 1),
                     ]
-            labelled.append(
-                Sentence(
-                    sentence.tokens,
-                    tuple(tags),
-                    sentence.document,
-                    sentence.origin,
-                    sentence.text,
-                    sentence.starts,
-                )
-            )
+            labelled.append(replace(sentence, tags=tuple(tags)))
         return labelled
 
     def _ask(self, name: str, sentences: Sequence[Sentence]) -> GoldSet:
@@ -160,8 +151,8 @@ def augment(
     """Label documents, and return the sentences to add to train.
 
     Of the sentences with an entity, ``weak.ratio`` times as many as train has are chosen, by the
-    hash of their words and the seed. So neither the order of the documents nor how they are
-    spread over machines changes the choice, and most sentences need not be labelled.
+    hash of their words and the seed. So the order in which sentences come does not change the
+    choice, and most of them need not be labelled.
 
     Args:
         corpus: the prepared splits; train sentences count for the ratio, and sentences of any split
@@ -193,9 +184,12 @@ def augment(
 
     def eligible() -> Iterator[tuple[int, Sentence]]:
         for sentence in reader.sentences():
+            rank = _rank(sentence, config.seed)
+            if not chosen.takes(rank):
+                continue
             if sentence.tokens in known:
                 findings.add("weak_sentence_known", TRAIN, sentence.origin)
-            elif chosen.takes(rank := _rank(sentence, config.seed)):
+            else:
                 yield rank, sentence
 
     for batch in _batches(eligible(), BATCH_SENTENCES):
@@ -271,19 +265,18 @@ class _Smallest:
         self._size = size
         self._heap: list[_Ranked] = []
         self._ranks: set[int] = set()
-        self._added = 0
+        self._seen = 0
 
     def takes(self, rank: int) -> bool:
         """Return whether a sentence of this rank would be kept now."""
-        if rank in self._ranks or not self._size:
-            return False
-        return len(self._heap) < self._size or -rank > self._heap[0].negative_rank
+        is_small = len(self._heap) < self._size or -rank > self._heap[0].negative_rank
+        return is_small and rank not in self._ranks
 
     def add(self, rank: int, sentence: Sentence) -> None:
-        self._added += 1
+        self._seen += 1
         if not self.takes(rank):
             return
-        item = _Ranked(-rank, self._added, sentence)
+        item = _Ranked(-rank, self._seen, sentence)
         if len(self._heap) < self._size:
             heapq.heappush(self._heap, item)
         else:
