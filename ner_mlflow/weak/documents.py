@@ -352,9 +352,8 @@ def _lines(path: Path, findings: Findings) -> Iterator[tuple[int, bytes]]:
     begun: list[bytes] = []
     size = 0
     for block in read_blocks(path):
-        first, *others = block.split(b"\n")
-        for piece in (first, *others):
-            if piece is not first:
+        for index, piece in enumerate(block.split(b"\n")):
+            if index:
                 yield from _line(path, number, begun, size, findings)
                 number, begun, size = number + 1, [], 0
             size += len(piece)

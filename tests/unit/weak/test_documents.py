@@ -16,6 +16,7 @@ from hub_server import HubServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_mlflow.data.files import read_blocks
 from ner_mlflow.data.findings import Findings, finding_kinds
 from ner_mlflow.errors import DataError
 from ner_mlflow.weak import documents
@@ -208,6 +209,24 @@ def test_a_bad_line_is_left_out_and_counted_and_the_others_are_read(
     (finding,) = findings
     assert (finding.kind, finding.count) == (kind, 1)
     assert finding.places[0].startswith(f"{tmp_path}/a.jsonl:2")
+
+
+@pytest.mark.parametrize("start", range(-2, 3))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\n1\n"])
+def test_lines_are_told_apart_wherever_a_block_of_bytes_begins(
+    tmp_path: Path, start: int, end: bytes
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"x" * 1_000_000)
+    size = len(next(read_blocks(path)))
+    first = json.dumps({"text": "a" * (size + start - len(b'{"text": ""}'))}).encode()
+    path.write_bytes(first + end + json_lines({"text": "b"}, {"text": "c"}))
+    found, _ = read(tmp_path)
+    second = 1 + end.count(b"\n")
+    assert [document.text[-1] for document in found] == ["a", "b", "c"]
+    assert [document.id for document in found] == [
+        f"a.jsonl:{number}" for number in (1, second, second + 1)
+    ]
 
 
 def test_a_long_line_is_left_out_and_is_never_held_in_memory(tmp_path: Path) -> None:
