@@ -401,6 +401,23 @@ def test_a_hub_dataset_is_streamed_and_a_gated_one_says_how_to_get_it(tmp_path: 
     assert missing.startswith("weak_source 'acme/missing': the hub gave no such dataset")
 
 
+def test_a_hub_stream_that_breaks_is_an_error_and_not_the_end_of_the_corpus(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "hub/datasets/acme/texts/data"
+    folder.mkdir(parents=True)
+    rows = ({"text": f"text {number}"} for number in range(3))
+    (folder / "train-00000-of-00002.jsonl").write_bytes(json_lines(*rows, {"text": None}))
+    (folder / "train-00001-of-00002.jsonl").write_bytes(b'{"text": "cut\n')
+    with HubServer(tmp_path / "hub") as hub:
+        (message,) = hub_run(hub, tmp_path / "home", "acme/texts")
+    assert message.startswith("weak_source 'acme/texts': the stream of the hub broke after row 3 (")
+    assert message.endswith(
+        "), after 3 documents: run again, set weak_sample=3 to take those, or download its files "
+        "and give their folder"
+    )
+
+
 # Texts of no use
 
 ENGLISH = "After the update Firefox does not start, and the log says that a file is missing."
