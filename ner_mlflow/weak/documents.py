@@ -3,8 +3,8 @@
 A document is a text file, a row with a text, or one event of an issue, such as a comment. Nothing
 that is wrong with a document stops the stream: it is left out and counted with its place, in a
 kind of ``findings.yaml`` that begins with ``weak_``. A broken file costs what stands behind its
-break, but a stream of the hub that breaks is an error, since the next one may go further. Memory is bounded by the longest document that
-is read and, for Parquet, by a row group.
+break, but a stream of the hub that breaks is an error, since the next one may go further. Memory is
+bounded by the longest document that is read and, for Parquet, by a row group.
 """
 
 import json

@@ -1,17 +1,24 @@
-"""Cut documents into sentences without labels, in parallel, in memory that does not grow.
+"""Cut documents into sentences without labels, in parallel, in bounded memory.
 
 What depends on one document alone (cleaning, checks, keys of near duplicates, sentences) is
 computed by worker processes or a cluster, a chunk of documents at a time. What depends on their
 order (which of two duplicates came first) is decided here. So the sentences are the same wherever
-documents are cut.
+documents are cut. Only the keys of near duplicates are kept (:class:`NearDuplicates`).
 """
 
 import logging
 import multiprocessing
+import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -28,8 +35,8 @@ from .near_duplicates import Keys, NearDuplicates, band_keys
 
 log = logging.getLogger(__name__)
 
-CHUNK_DOCUMENTS = 256
-"""Documents that a worker gets at once."""
+CHUNK_DOCUMENTS, CHUNK_CHARACTERS = 256, 1_000_000
+"""Documents that a worker gets at once: so many, or fewer that have so many characters together."""
 FEW_CHUNKS = 8
 """As many chunks are cut before worker processes start, which takes a second."""
 LOGGED_DOCUMENTS = 10_000
@@ -40,6 +47,11 @@ MOST_PIECES = 128
 EXAMPLES = 5
 """Examples that are kept of what each cleaning rule removed."""
 EXAMPLE_CHARACTERS = 120
+BROKEN = (
+    "a worker process ended (a script must make its calls below `if __name__ == '__main__':`; a "
+    "process that is killed often lacks memory)"
+)
+"""Why worker processes no longer cut."""
 
 
 class CutDocument(NamedTuple):
@@ -117,21 +129,80 @@ def cut_on_all_cores(
     Args:
         chunks: the chunks; few are held at a time.
         workers: worker processes, which start after :data:`FEW_CHUNKS`; None: one for each core. A
-            single one is this process.
+            single one is this process. If they cannot start or one is killed, a warning says why
+            and this process goes on alone. They end with this process, however it ends.
     """
     workers = usable_cpus() if workers is None else workers
     yield from map(cut_chunk, chunks if workers < 2 else islice(chunks, FEW_CHUNKS))
-    first = next(chunks, None)
-    if first is None:
+    if workers < 2:
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[Future[list[CutDocument]]] = deque()
-        for chunk in chain([first], chunks):
-            waiting.append(pool.submit(cut_chunk, chunk))
+    pool: _Workers | None = None
+    waiting: deque[Callable[[], list[CutDocument]]] = deque()
+    try:
+        for chunk in chunks:
+            pool = pool or _Workers(workers)
+            waiting.append(pool.begin(chunk))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        yield from (future.result() for future in waiting)
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
+    finally:
+        if pool:
+            pool.close()
+
+
+class _Workers:
+    """Worker processes that cut chunks; without them, this process cuts."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            count, multiprocessing.get_context("spawn"), initializer=_begin_worker
+        )
+        self._work = True
+        # A new process runs the parent's script again, up to its guard.
+        main = sys.modules["__main__"]
+        script = getattr(main, "__file__", None)
+        if main.__spec__ is None and script and not Path(script).exists():
+            self._go_on_alone(f"worker processes cannot read the script {script} again")
+
+    def begin(self, chunk: list[Document]) -> Callable[[], list[CutDocument]]:
+        """Begin to cut a chunk, and return a function that waits for the result."""
+        if self._work:
+            try:
+                return partial(self._result, chunk, self._pool.submit(cut_chunk, chunk))
+            except BrokenProcessPool:
+                self._go_on_alone(BROKEN)
+        return partial(cut_chunk, chunk)
+
+    def close(self) -> None:
+        """End the processes; chunks that were not waited for are not cut."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _result(
+        self, chunk: list[Document], future: Future[list[CutDocument]]
+    ) -> list[CutDocument]:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._go_on_alone(BROKEN)
+            return cut_chunk(chunk)
+
+    def _go_on_alone(self, reason: str) -> None:
+        if self._work:
+            log.warning("weak supervision: %s: this process goes on alone, more slowly", reason)
+        self._work = False
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C this process's parent ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # the main thread waits for work that will not come
 
 
 class SentenceReader:
@@ -216,6 +287,13 @@ class _RemovedParts:
 
 
 def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    rows = iter(documents)
-    while chunk := list(islice(rows, CHUNK_DOCUMENTS)):
+    chunk: list[Document] = []
+    characters = 0
+    for document in documents:
+        chunk.append(document)
+        characters += len(document.text)
+        if len(chunk) >= CHUNK_DOCUMENTS or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk
