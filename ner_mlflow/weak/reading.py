@@ -27,6 +27,7 @@ from ..config.schema import WeakConfig
 from ..cpus import usable_cpus
 from ..data.findings import Findings
 from ..data.sentences import TRAIN, Sentence
+from ..redaction import redact, redact_likely_secrets
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.words import sentences_of
 from .cleaning import Removed, blank, clean
@@ -62,7 +63,7 @@ class CutDocument(NamedTuple):
         unusable: why it is of no use, or None; then the rest is empty.
         keys: the keys by which near duplicates are recognised.
         removed: what cleaning removed.
-        examples: the beginning of each of these parts.
+        examples: the beginning of each of these parts, as written.
         sentence_count: the number of its sentences.
         sentences: those of a length to learn from.
     """
@@ -107,9 +108,8 @@ def cut_document(document: Document) -> CutDocument:
 
 
 def _beginning(text: str, removed: Removed) -> str:
-    """Return the beginning of a part on one line."""
-    beginning = text[removed.start : min(removed.end, removed.start + EXAMPLE_CHARACTERS)]
-    return " ".join(beginning.split())
+    """Return the beginning of a part, with what tells whether it ends within a secret."""
+    return text[removed.start : min(removed.end, removed.start + 2 * EXAMPLE_CHARACTERS)]
 
 
 def cut_chunk(documents: list[Document]) -> list[CutDocument]:
@@ -257,7 +257,8 @@ class SentenceReader:
         """Return what cleaning removed of the used documents.
 
         Returns:
-            A row for each rule: rule, parts and characters (numbers), examples (one a line).
+            A row for each rule: rule, parts and characters (numbers), examples (one a line, with
+            what looks like a secret replaced).
         """
         rows = [self._removed[rule].row() for rule in sorted(self._removed)]
         return pd.DataFrame(rows, columns=["rule", "parts", "characters", "examples"])
@@ -275,7 +276,8 @@ class _RemovedParts:
         self._parts += 1
         self._characters += characters
         if len(self._examples) < EXAMPLES:
-            self._examples.append(example)
+            line = redact_likely_secrets(redact(" ".join(example.split())))
+            self._examples.append(line[:EXAMPLE_CHARACTERS].rstrip())
 
     def row(self) -> dict[str, object]:
         return {

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,27 @@ def test_no_more_documents_are_read_than_asked_for(tmp_path: Path) -> None:
     source = write(tmp_path / "texts.jsonl", 50)
     assert read(source, 1, sample=8)[1].counts["documents"] == 8
     assert read(source, 1, sample=0)[1].counts["documents"] == 50
+
+
+def test_examples_of_what_was_removed_hold_no_secrets(tmp_path: Path) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    lines = [
+        f"AWS_SECRET_ACCESS_KEY={secret}",
+        f"git clone https://me:{'hunter2' * 20}@host/x.git",
+        "password: hunter2",
+        f"echo {secret}",
+        f"{'make all; ' * 11} token=hunter2hunter2",
+    ]
+    with (tmp_path / "a.jsonl").open("w", encoding="utf-8") as file:
+        for number, line in enumerate(lines):
+            text = f"The {WORDS[number]} is slow.\n```\n{line}\n```\nIt fails at {WORDS[-number]}."
+            file.write(json.dumps({"text": text}) + "\n")
+    _, reader, _ = read(str(tmp_path / "a.jsonl"), 1)
+    (examples,) = reader.removed()["examples"]
+    assert len(examples.splitlines()) == len(lines)
+    assert not re.search("hunter|wJal|EXAM", examples)
+    assert "``` AWS_SECRET_ACCESS_KEY=*** ```" in examples
+    assert max(map(len, examples.splitlines())) <= reading.EXAMPLE_CHARACTERS
 
 
 # Worker processes
