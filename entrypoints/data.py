@@ -1,6 +1,6 @@
 """Run the step `data`: MLproject's entry point."""
 
-from ner_mlflow.cli.data import data
-
 if __name__ == "__main__":
+    from ner_mlflow.cli.data import data
+
     data()

@@ -1,6 +1,6 @@
 """Run the step `inspect`: MLproject's entry point."""
 
-from ner_mlflow.cli.inspect import inspect
-
 if __name__ == "__main__":
+    from ner_mlflow.cli.inspect import inspect
+
     inspect()

@@ -1,6 +1,6 @@
 """Run the step `main`: MLproject's entry point."""
 
-from ner_mlflow.cli.main import main
-
 if __name__ == "__main__":
+    from ner_mlflow.cli.main import main
+
     main()

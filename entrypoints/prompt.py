@@ -1,6 +1,6 @@
 """Run the step `prompt`: MLproject's entry point."""
 
-from ner_mlflow.cli.prompt import prompt
-
 if __name__ == "__main__":
+    from ner_mlflow.cli.prompt import prompt
+
     prompt()

@@ -1,6 +1,6 @@
 """Run the step `sweep`: MLproject's entry point."""
 
-from ner_mlflow.cli.sweep import sweep
-
 if __name__ == "__main__":
+    from ner_mlflow.cli.sweep import sweep
+
     sweep()

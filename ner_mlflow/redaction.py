@@ -3,6 +3,8 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -16,6 +18,34 @@ _PASSWORD_IN_TEXT = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>[^\s'\"]+)(?=@
 _PARAMETER = re.compile(
     r"([?&](?:password|passwd|sslpassword|token)=)(?P<secret>[^&\s'\"]+)", re.IGNORECASE
 )
+
+_SECRET_WORD = (
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|authorization|cookie"
+    r"|(?:access|account|api|auth|private|ssh)[_-]?key|(?<![A-Za-z])key|(?<=[a-z])(?-i:Key))"
+)
+"""Words that name a secret; ``key`` stands alone or ends a name, unlike that of ``monkey``."""
+_VALUE = r"(?:(?:basic|bearer|token)\s{1,3})?(?:\"[^\"]*\"?|'[^']*'?|\S+)"
+# Each is linear in the text: repetitions are bounded, or what they take is replaced.
+_LIKELY_SECRETS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # AWS_SECRET_ACCESS_KEY=..., "password": "...", <token>..., tokenId -> ...
+        rf"({_SECRET_WORD}[\w.-]{{0,30}}[\"'`*\])]{{0,3}}\s{{0,3}}(?:[:=]{{1,2}}>?|->|>)\s{{0,3}}){_VALUE}",
+        rf"(--?[\w-]{{0,30}}{_SECRET_WORD}[\w-]{{0,30}}\s{{1,3}}){_VALUE}",  # --password ...
+        r"(\b(?:basic|bearer)\s{1,3})[\w+/.~=-]{8,}",
+        r"((?<![\w-])(?:-u|--user)[\s=]{1,3}[^\s:]{1,64}:)\S+",  # curl -u me:...
+        # Keys of known services, and JSON web tokens
+        r"()\b(?:(?:AKIA|ASIA)\w{12,}|gh[opsur]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
+        r"|hf_\w{16,}|sk-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{20,}|eyJ[\w.-]{16,})",
+        r"()\b[0-9a-f]{32,}\b",
+    )
+)
+"""What looks like a secret; the first group stays."""
+SHORTEST_RANDOM_RUN = 20
+_RUN = re.compile(rf"[A-Za-z0-9+/_=-]{{{SHORTEST_RANDOM_RUN},}}")
+RANDOM_CHANGES = 0.2
+"""Share of neighbours in a run that change between a digit and a letter, or from a small letter to
+a capital one; 0.42 in base64, 0.05 in paths, 0.17 in names such as ``FileNotFoundException``."""
 
 
 def redact_address(address: str) -> str:
@@ -43,6 +73,31 @@ def redact(text: str, *addresses: str) -> str:
     for pattern in (_PASSWORD_IN_TEXT, _PARAMETER):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def redact_likely_secrets(text: str) -> str:
+    """Replace what looks like a secret in a text of unknown people, such as a quoted log.
+
+    These are values after words such as ``password``, ``token`` and
+    ``key``, and long random runs of letters and digits. It is a guess: a short password without
+    such a word stays, and a harmless value may leave. :func:`redact` removes what is known.
+
+    Args:
+        text: any text; the time is linear in its length.
+    """
+    for pattern in _LIKELY_SECRETS:
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return _RUN.sub(lambda run: HIDDEN if _is_random(run[0]) else run[0], text)
+
+
+def _is_random(run: str) -> bool:
+    changes = sum(
+        (a.isalpha() and b.isdigit())
+        or (a.isdigit() and b.isalpha())
+        or (a.islower() and b.isupper())
+        for a, b in pairwise(run)
+    )
+    return changes >= RANDOM_CHANGES * len(run)
 
 
 def one_line(message: object, *addresses: str, limit: int = 300) -> str:

@@ -2,8 +2,9 @@
 
 A document is a text file, a row with a text, or one event of an issue, such as a comment. Nothing
 that is wrong with a document stops the stream: it is left out and counted with its place, in a
-kind of ``findings.yaml`` that begins with ``weak_``. Memory is bounded by the longest document that
-is read and, for Parquet, by a row group.
+kind of ``findings.yaml`` that begins with ``weak_``. A broken file costs what stands behind its
+break, but a stream of the hub that breaks is an error, since the next one may go further. Memory is
+bounded by the longest document that is read and, for Parquet, by a row group.
 """
 
 import json
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import IterableDataset
 
-SETTING = "weak_source"
+SETTING, SAMPLE_SETTING = "weak_source", "weak_sample"
 LONGEST_BYTES = 8_388_608
 """Of a line of JSONL and of a text; a comment on GitHub has at most 65,536 characters."""
 BATCH_ROWS = 256
@@ -82,6 +83,10 @@ class Document(NamedTuple):
     origin: str
 
 
+class _BrokenStreamError(Exception):
+    """A stream of the hub broke before its end."""
+
+
 class _Row(NamedTuple):
     """A row as it was read, or the place of an event, with its name in ids."""
 
@@ -103,17 +108,24 @@ def read_documents(source: str, findings: Findings) -> Iterator[Document]:
         findings: counts what is left out.
 
     Raises:
-        DataError: there is no such source, the hub refuses it, or it yields no document; the
-            message says why.
+        DataError: there is no such source, the hub refuses it, its stream breaks, or it yields no
+            document; the message says why.
     """
     before = {finding.kind: finding.count for finding in findings}
-    is_empty = True
+    count = 0
     rows = _hub_rows(source, findings) if is_hub_id(source) else _file_rows(source, findings)
-    for row in rows:
-        for document in _documents(row, findings):
-            is_empty = False
-            yield document
-    if is_empty:
+    try:
+        for row in rows:
+            for document in _documents(row, findings):
+                count += 1
+                yield document
+    except _BrokenStreamError as error:
+        fewer = f"set {SAMPLE_SETTING}={count} to take those, " if count else ""
+        raise DataError(
+            f"{error}, after {count} documents: run again, {fewer}or download its files and give "
+            "their folder"
+        ) from error
+    if not count:
         reasons = [
             str(finding)
             for finding in findings
@@ -352,9 +364,8 @@ def _lines(path: Path, findings: Findings) -> Iterator[tuple[int, bytes]]:
     begun: list[bytes] = []
     size = 0
     for block in read_blocks(path):
-        first, *others = block.split(b"\n")
-        for piece in (first, *others):
-            if piece is not first:
+        for index, piece in enumerate(block.split(b"\n")):
+            if index:
                 yield from _line(path, number, begun, size, findings)
                 number, begun, size = number + 1, [], 0
             size += len(piece)
@@ -387,7 +398,13 @@ def _decode(content: bytes, origin: str, findings: Findings) -> str | None:
 
 
 def _hub_rows(source: str, findings: Findings) -> Iterator[_Row]:
-    """Yield the rows of a hub dataset's train split; only data files are read, no code is run."""
+    """Yield the rows of a hub dataset's train split; only data files are read, no code is run.
+
+    Raises:
+        DataError: the hub gives no such dataset.
+        _BrokenStreamError: a row after the first cannot be read. A connection that is lost was
+            then tried again by ``datasets``, for more than a minute.
+    """
     explain = partial(explain_hub_error, source, setting=SETTING)
     try:
         rows = iter(_open_hub(source, findings))
@@ -404,9 +421,11 @@ def _hub_rows(source: str, findings: Findings) -> Iterator[_Row]:
         try:
             row = next(rows, None)
         except Exception as error:
-            place = f"{source}, {TRAIN}, after row {number - 1}"
-            findings.add("weak_broken_file", place=place, detail=one_line(explain(error)))
-            return
+            cause = error.__cause__ or error
+            raise _BrokenStreamError(
+                f"{SETTING} {source!r}: the stream of the hub broke after row {number - 1} "
+                f"({type(cause).__name__}: {one_line(cause)})"
+            ) from error
 
 
 def _open_hub(source: str, findings: Findings) -> "IterableDataset":

@@ -7,7 +7,7 @@ earlier one: 0.5: 0.004, 0.6: 0.03, 0.7: 0.20, 0.8: 0.68, 0.9: 0.995, 1: 1.
 
 Why Rensa: a MinHash of 192 permutations took 6 µs for an issue, datasketch's 190 µs. Why no index
 of a library: one of Rensa grows by 1.3 GB and one of datasketch by 5.6 GB for a million documents.
-The keys are kept in a Bloom filter instead, which is allocated once.
+The keys are kept in Bloom filters instead; when one is full, the next one is allocated.
 """
 
 import re
@@ -25,7 +25,7 @@ ROWS: Final = 12
 """Values of the MinHash in a band."""
 SEED: Final = 42
 KEY_BITS: Final = 32
-"""Bits of the filter for each key of a band, at the capacity."""
+"""Bits of a filter for each key of a band when the filter is full."""
 PROBES: Final = 11
 """Bits that a key sets."""
 
@@ -59,25 +59,30 @@ class NearDuplicates:
     A document that repeats an earlier one is a duplicate, whether that one was new or not. So the
     answers follow from the order of the documents and their keys alone.
 
-    The memory is allocated at once: ``BANDS * KEY_BITS / 8`` bytes for each document of the
-    capacity, rounded up to a power of two (64 MiB for a million). A new document is
-    taken for a duplicate by chance with a probability below 1 in 10,000 up to the capacity, and
-    below 1 in 100 up to twice the capacity.
+    The memory is allocated for a number of documents at once: ``BANDS * KEY_BITS / 8`` bytes for
+    each, rounded up to a power of two. When as many have been remembered, as much is added for the
+    next ones: 64 MiB for each 1,048,576 documents by default. Keys that are known already are not
+    remembered again, so that exact repetitions take no memory.
+
+    A new document is taken for a duplicate by chance with a probability below 1 in 40,000 for each
+    such number of documents before it: after five million below 1 in 8,000.
 
     Args:
-        capacity: number of documents.
+        capacity: number of documents to allocate memory for at once.
     """
 
     def __init__(self, capacity: int = 1_000_000) -> None:
-        bits = max(capacity * BANDS * KEY_BITS, 1 << 16)
-        self._shift = np.uint64(64 - (bits - 1).bit_length())
-        # Filled, not only reserved, so that the memory of the process does not grow later.
-        self._filter = np.full(1 << ((bits - 1).bit_length() - 3), 0, dtype=np.uint8)
+        exponent = (max(capacity * BANDS * KEY_BITS, 1 << 16) - 1).bit_length()
+        self._shift = np.uint64(64 - exponent)
+        self._octets = 1 << (exponent - 3)
+        self._most_keys = (1 << exponent) // KEY_BITS
+        self._filters: list[npt.NDArray[np.uint8]] = []
+        self._add_filter()
 
     @property
     def size_bytes(self) -> int:
-        """Memory of the filter."""
-        return self._filter.nbytes
+        """Memory of the filters."""
+        return sum(octets.nbytes for octets in self._filters)
 
     def is_new(self, document: str | Keys) -> bool:
         """Return whether no earlier document was like this one, and remember it.
@@ -88,12 +93,22 @@ class NearDuplicates:
         keys = band_keys(document) if isinstance(document, str) else document
         steps = _mix(keys ^ _FACTORS[0, 0]) | np.uint64(1)
         places = (keys[:, None] + steps[:, None] * _STEPS) >> self._shift
-        places = places.ravel()
         octets = places >> np.uint64(3)
         bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
-        is_set = (self._filter[octets] & bits).astype(bool).reshape(BANDS, PROBES)
-        np.bitwise_or.at(self._filter, octets, bits)
-        return not is_set.all(axis=1).any()
+        is_known = np.zeros(BANDS, dtype=np.bool_)
+        for known in self._filters:
+            is_known |= (known[octets] & bits).astype(np.bool_).all(axis=1)
+        new_keys = BANDS - int(np.count_nonzero(is_known))
+        if self._keys + new_keys > self._most_keys:
+            self._add_filter()
+        np.bitwise_or.at(self._filters[-1], octets[~is_known].ravel(), bits[~is_known].ravel())
+        self._keys += new_keys
+        return new_keys == BANDS
+
+    def _add_filter(self) -> None:
+        # Filled, not only reserved, so that the memory of the process grows here alone.
+        self._filters.append(np.full(self._octets, 0, dtype=np.uint8))
+        self._keys = 0
 
 
 def _mix(keys: Keys) -> Keys:

@@ -1,17 +1,24 @@
-"""Cut documents into sentences without labels, in parallel, in memory that does not grow.
+"""Cut documents into sentences without labels, in parallel, in bounded memory.
 
 What depends on one document alone (cleaning, checks, keys of near duplicates, sentences) is
 computed by worker processes or a cluster, a chunk of documents at a time. What depends on their
 order (which of two duplicates came first) is decided here. So the sentences are the same wherever
-documents are cut.
+documents are cut. Only the keys of near duplicates are kept (:class:`NearDuplicates`).
 """
 
 import logging
 import multiprocessing
+import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -20,6 +27,7 @@ from ..config.schema import WeakConfig
 from ..cpus import usable_cpus
 from ..data.findings import Findings
 from ..data.sentences import TRAIN, Sentence
+from ..redaction import redact, redact_likely_secrets
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.words import sentences_of
 from .cleaning import Removed, blank, clean
@@ -28,8 +36,8 @@ from .near_duplicates import Keys, NearDuplicates, band_keys
 
 log = logging.getLogger(__name__)
 
-CHUNK_DOCUMENTS = 256
-"""Documents that a worker gets at once."""
+CHUNK_DOCUMENTS, CHUNK_CHARACTERS = 256, 1_000_000
+"""Documents that a worker gets at once: so many, or fewer that have so many characters together."""
 FEW_CHUNKS = 8
 """As many chunks are cut before worker processes start, which takes a second."""
 LOGGED_DOCUMENTS = 10_000
@@ -40,6 +48,11 @@ MOST_PIECES = 128
 EXAMPLES = 5
 """Examples that are kept of what each cleaning rule removed."""
 EXAMPLE_CHARACTERS = 120
+BROKEN = (
+    "a worker process ended (a script must make its calls below `if __name__ == '__main__':`; a "
+    "process that is killed often lacks memory)"
+)
+"""Why worker processes no longer cut."""
 
 
 class CutDocument(NamedTuple):
@@ -50,7 +63,7 @@ class CutDocument(NamedTuple):
         unusable: why it is of no use, or None; then the rest is empty.
         keys: the keys by which near duplicates are recognised.
         removed: what cleaning removed.
-        examples: the beginning of each of these parts.
+        examples: the beginning of each of these parts, as written.
         sentence_count: the number of its sentences.
         sentences: those of a length to learn from.
     """
@@ -95,9 +108,8 @@ def cut_document(document: Document) -> CutDocument:
 
 
 def _beginning(text: str, removed: Removed) -> str:
-    """Return the beginning of a part on one line."""
-    beginning = text[removed.start : min(removed.end, removed.start + EXAMPLE_CHARACTERS)]
-    return " ".join(beginning.split())
+    """Return the beginning of a part, with what tells whether it ends within a secret."""
+    return text[removed.start : min(removed.end, removed.start + 2 * EXAMPLE_CHARACTERS)]
 
 
 def cut_chunk(documents: list[Document]) -> list[CutDocument]:
@@ -117,21 +129,80 @@ def cut_on_all_cores(
     Args:
         chunks: the chunks; few are held at a time.
         workers: worker processes, which start after :data:`FEW_CHUNKS`; None: one for each core. A
-            single one is this process.
+            single one is this process. If they cannot start or one is killed, a warning says why
+            and this process goes on alone. They end with this process, however it ends.
     """
     workers = usable_cpus() if workers is None else workers
     yield from map(cut_chunk, chunks if workers < 2 else islice(chunks, FEW_CHUNKS))
-    first = next(chunks, None)
-    if first is None:
+    if workers < 2:
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[Future[list[CutDocument]]] = deque()
-        for chunk in chain([first], chunks):
-            waiting.append(pool.submit(cut_chunk, chunk))
+    pool: _Workers | None = None
+    waiting: deque[Callable[[], list[CutDocument]]] = deque()
+    try:
+        for chunk in chunks:
+            pool = pool or _Workers(workers)
+            waiting.append(pool.begin(chunk))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        yield from (future.result() for future in waiting)
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
+    finally:
+        if pool:
+            pool.close()
+
+
+class _Workers:
+    """Worker processes that cut chunks; without them, this process cuts."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            count, multiprocessing.get_context("spawn"), initializer=_begin_worker
+        )
+        self._work = True
+        # A new process runs the parent's script again, up to its guard.
+        main = sys.modules["__main__"]
+        script = getattr(main, "__file__", None)
+        if main.__spec__ is None and script and not Path(script).exists():
+            self._go_on_alone(f"worker processes cannot read the script {script} again")
+
+    def begin(self, chunk: list[Document]) -> Callable[[], list[CutDocument]]:
+        """Begin to cut a chunk, and return a function that waits for the result."""
+        if self._work:
+            try:
+                return partial(self._result, chunk, self._pool.submit(cut_chunk, chunk))
+            except BrokenProcessPool:
+                self._go_on_alone(BROKEN)
+        return partial(cut_chunk, chunk)
+
+    def close(self) -> None:
+        """End the processes; chunks that were not waited for are not cut."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _result(
+        self, chunk: list[Document], future: Future[list[CutDocument]]
+    ) -> list[CutDocument]:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._go_on_alone(BROKEN)
+            return cut_chunk(chunk)
+
+    def _go_on_alone(self, reason: str) -> None:
+        if self._work:
+            log.warning("weak supervision: %s: this process goes on alone, more slowly", reason)
+        self._work = False
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C this process's parent ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # the main thread waits for work that will not come
 
 
 class SentenceReader:
@@ -186,7 +257,8 @@ class SentenceReader:
         """Return what cleaning removed of the used documents.
 
         Returns:
-            A row for each rule: rule, parts and characters (numbers), examples (one a line).
+            A row for each rule: rule, parts and characters (numbers), examples (one a line, with
+            what looks like a secret replaced).
         """
         rows = [self._removed[rule].row() for rule in sorted(self._removed)]
         return pd.DataFrame(rows, columns=["rule", "parts", "characters", "examples"])
@@ -204,7 +276,8 @@ class _RemovedParts:
         self._parts += 1
         self._characters += characters
         if len(self._examples) < EXAMPLES:
-            self._examples.append(example)
+            line = redact_likely_secrets(redact(" ".join(example.split())))
+            self._examples.append(line[:EXAMPLE_CHARACTERS].rstrip())
 
     def row(self) -> dict[str, object]:
         return {
@@ -216,6 +289,13 @@ class _RemovedParts:
 
 
 def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    rows = iter(documents)
-    while chunk := list(islice(rows, CHUNK_DOCUMENTS)):
+    chunk: list[Document] = []
+    characters = 0
+    for document in documents:
+        chunk.append(document)
+        characters += len(document.text)
+        if len(chunk) >= CHUNK_DOCUMENTS or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk

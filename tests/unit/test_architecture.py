@@ -146,6 +146,20 @@ def test_the_entry_points_stay_thin() -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 6, path
 
 
+def test_worker_processes_import_nothing_through_the_entry_points() -> None:
+    # A spawned process imports the script of its parent under this name.
+    code = (
+        "import pathlib, runpy, sys\n"
+        "for path in pathlib.Path('entrypoints').glob('*.py'):\n"
+        "    runpy.run_path(str(path), run_name='__mp_main__')\n"
+        "print(*(name for name in sys.modules if name.startswith('ner_mlflow')))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert loaded == []
+
+
 def test_commands_send_no_telemetry() -> None:
     # MLflow reports nothing where it sees tests or CI either; a user's shell has neither.
     environment = {

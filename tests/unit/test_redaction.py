@@ -1,10 +1,12 @@
 """Passwords and keys are removed from addresses and texts."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_mlflow.redaction import one_line, redact, redact_address
+from ner_mlflow.redaction import one_line, redact, redact_address, redact_likely_secrets
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,61 @@ def test_secrets_in_environment_variables_are_removed_from_any_text(
         redact("login me/battery, key sk-123456 or 'correct horse'")
         == "login me/***, key *** or '***'"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("export AWS_SECRET_ACCESS_KEY=wJalr/K7 next", "export AWS_SECRET_ACCESS_KEY=*** next"),
+        ("password: hunter2", "password: ***"),
+        ("**Password**: hunter2", "**Password**: ***"),
+        ("Server=x; Password=a,b; Port=1", "Server=x; Password=*** Port=1"),
+        ("{'passwd': 'a b', 'user': 'me'}", "{'passwd': ***, 'user': 'me'}"),
+        ('"apiKey" : "x1", "n": 1', '"apiKey" : ***, "n": 1'),
+        ('secret = "cut off', "secret = ***"),
+        ("<token>abc</token>", "<token>***"),
+        ("config['secret_key'] = 'x'", "config['secret_key'] = ***"),
+        ("Authorization: Bearer abc.def", "Authorization: ***"),
+        ("sent Bearer abcdefgh.ijk", "sent Bearer ***"),
+        ("mysql --password hunter2 -v", "mysql --password *** -v"),
+        ("curl -u me:hunter2 http://x", "curl -u me:*** http://x"),
+        ("id AKIAIOSFODNN7EXAMPLE", "id ***"),
+        ("use ghp_0123456789abcdefABCD", "use ***"),
+        ("d41d8cd98f00b204e9800998ecf8427e ok", "*** ok"),
+        ("a wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY b", "a *** b"),
+    ],
+)
+def test_what_looks_like_a_secret_in_a_quoted_text_is_replaced(text: str, shown: str) -> None:
+    assert redact_likely_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at org.apache.hadoop.FileNotFoundExceptionHandlerFactory.create(Foo.java:12)",
+        "/usr/lib/x86_64-linux-gnu/python3.11/site-packages/numpy/__init__.py",
+        "2021-09-08T00:21:11.596Z ERROR the queue is full: 12 of 12",
+        "monkey: banana, turkey = 3",
+        "the password is wrong, and the key does not turn",
+        "addr 0x7fff5fbff8c0 deadbeef",
+    ],
+)
+def test_logs_and_paths_without_secrets_stay(text: str) -> None:
+    assert redact_likely_secrets(text) == text
+
+
+@given(
+    st.sampled_from(["password: ", "API_KEY=", "APIKEY=", "accessToken -> ", "--secret "]),
+    st.text(st.characters(exclude_categories=["Z", "C"], exclude_characters="\"'"), min_size=1),
+)
+def test_any_value_after_a_word_for_a_secret_is_replaced(words: str, secret: str) -> None:
+    assert redact_likely_secrets(f"run {words}{secret} end") == f"run {words}*** end"
+
+
+@pytest.mark.parametrize(
+    "part", ["key", "key='", 'key="', "-key", "token.", "aA0", "-u ", "-u=", "a:"]
+)
+def test_the_time_to_guess_secrets_is_linear(part: str) -> None:
+    start = time.process_time()
+    redact_likely_secrets(part * (200_000 // len(part)))
+    assert time.process_time() - start < 4

@@ -16,6 +16,7 @@ from hub_server import HubServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_mlflow.data.files import read_blocks
 from ner_mlflow.data.findings import Findings, finding_kinds
 from ner_mlflow.errors import DataError
 from ner_mlflow.weak import documents
@@ -210,6 +211,24 @@ def test_a_bad_line_is_left_out_and_counted_and_the_others_are_read(
     assert finding.places[0].startswith(f"{tmp_path}/a.jsonl:2")
 
 
+@pytest.mark.parametrize("start", range(-2, 3))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\n1\n"])
+def test_lines_are_told_apart_wherever_a_block_of_bytes_begins(
+    tmp_path: Path, start: int, end: bytes
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"x" * 1_000_000)
+    size = len(next(read_blocks(path)))
+    first = json.dumps({"text": "a" * (size + start - len(b'{"text": ""}'))}).encode()
+    path.write_bytes(first + end + json_lines({"text": "b"}, {"text": "c"}))
+    found, _ = read(tmp_path)
+    second = 1 + end.count(b"\n")
+    assert [document.text[-1] for document in found] == ["a", "b", "c"]
+    assert [document.id for document in found] == [
+        f"a.jsonl:{number}" for number in (1, second, second + 1)
+    ]
+
+
 def test_a_long_line_is_left_out_and_is_never_held_in_memory(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as file:
         file.write(b'{"text": "a"}\n{"text": "')
@@ -380,6 +399,23 @@ def test_a_hub_dataset_is_streamed_and_a_gated_one_says_how_to_get_it(tmp_path: 
     assert gated.startswith("weak_source 'acme/gated': its access is gated")
     assert gated.endswith("ask for access on its page, and set HF_TOKEN")
     assert missing.startswith("weak_source 'acme/missing': the hub gave no such dataset")
+
+
+def test_a_hub_stream_that_breaks_is_an_error_and_not_the_end_of_the_corpus(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "hub/datasets/acme/texts/data"
+    folder.mkdir(parents=True)
+    rows = ({"text": f"text {number}"} for number in range(3))
+    (folder / "train-00000-of-00002.jsonl").write_bytes(json_lines(*rows, {"text": None}))
+    (folder / "train-00001-of-00002.jsonl").write_bytes(b'{"text": "cut\n')
+    with HubServer(tmp_path / "hub") as hub:
+        (message,) = hub_run(hub, tmp_path / "home", "acme/texts")
+    assert message.startswith("weak_source 'acme/texts': the stream of the hub broke after row 3 (")
+    assert message.endswith(
+        "), after 3 documents: run again, set weak_sample=3 to take those, or download its files "
+        "and give their folder"
+    )
 
 
 # Texts of no use

@@ -1,4 +1,4 @@
-"""Near duplicates: what counts as a repetition, the same answers everywhere, and fixed memory."""
+"""Near duplicates: what counts as a repetition, the same answers everywhere, and bounded memory."""
 
 import random
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.weak.near_duplicates import BANDS, NearDuplicates, band_keys
+from ner_mlflow.weak.near_duplicates import BANDS, Keys, NearDuplicates, band_keys
 
 CAPACITY = 1_000
 WORDS = [f"word{number}" for number in range(5_000)]
@@ -116,10 +116,37 @@ def test_answers_from_keys_are_those_from_texts_and_repetitions_are_never_new(
         seen.add(text)
 
 
+def random_keys(count: int) -> Keys:
+    return np.random.default_rng(0).integers(0, 2**64, (count, BANDS), dtype=np.uint64)
+
+
 def test_the_memory_is_fixed_and_chance_repetitions_stay_rare_up_to_the_capacity() -> None:
     known = NearDuplicates(CAPACITY * 8)
     size_bytes = known.size_bytes
-    keys = np.random.default_rng(0).integers(0, 2**64, (CAPACITY * 8, BANDS), dtype=np.uint64)
-    assert sum(not known.is_new(row) for row in keys) <= 2
+    assert sum(not known.is_new(row) for row in random_keys(CAPACITY * 8)) <= 2
     assert known.size_bytes == size_bytes
     assert NearDuplicates(1_000_000).size_bytes == 64 * 1024**2
+
+
+def test_beyond_the_capacity_the_memory_grows_and_chance_repetitions_stay_rare() -> None:
+    known = NearDuplicates(CAPACITY)
+    size_bytes = known.size_bytes
+    documents = random_keys(CAPACITY * 16)
+    assert sum(not known.is_new(row) for row in documents) <= 8
+    assert 15 * size_bytes <= known.size_bytes <= 17 * size_bytes
+    assert not any(known.is_new(row) for row in documents[::100])
+
+
+def test_a_document_that_is_repeated_often_takes_no_memory() -> None:
+    known = NearDuplicates(CAPACITY)
+    size_bytes = known.size_bytes
+    keys = band_keys(TEXT)
+    assert sum(known.is_new(keys) for _ in range(CAPACITY * 3)) == 1
+    assert known.size_bytes == size_bytes
+
+
+def test_answers_do_not_depend_on_when_memory_was_added() -> None:
+    small, large = NearDuplicates(1), NearDuplicates(CAPACITY * 8)
+    stream = [prose(seed, words=8) for seed in random.Random(3).choices(range(600), k=900)]
+    assert [small.is_new(text) for text in stream] == [large.is_new(text) for text in stream]
+    assert small.size_bytes > NearDuplicates(1).size_bytes

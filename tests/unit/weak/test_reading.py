@@ -1,6 +1,11 @@
 """Documents are cut into the same sentences on one core and on several."""
 
 import json
+import multiprocessing
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -11,7 +16,8 @@ from ner_mlflow.config.schema import WeakConfig
 from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.weak import reading
-from ner_mlflow.weak.reading import SentenceReader, cut_on_all_cores
+from ner_mlflow.weak.documents import Document
+from ner_mlflow.weak.reading import CutDocument, SentenceReader, cut_chunk, cut_on_all_cores
 
 WORDS = [*("cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch")]
 
@@ -54,3 +60,118 @@ def test_no_more_documents_are_read_than_asked_for(tmp_path: Path) -> None:
     source = write(tmp_path / "texts.jsonl", 50)
     assert read(source, 1, sample=8)[1].counts["documents"] == 8
     assert read(source, 1, sample=0)[1].counts["documents"] == 50
+
+
+def test_examples_of_what_was_removed_hold_no_secrets(tmp_path: Path) -> None:
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    lines = [
+        f"AWS_SECRET_ACCESS_KEY={secret}",
+        f"git clone https://me:{'hunter2' * 20}@host/x.git",
+        "password: hunter2",
+        f"echo {secret}",
+        f"{'make all; ' * 11} token=hunter2hunter2",
+    ]
+    with (tmp_path / "a.jsonl").open("w", encoding="utf-8") as file:
+        for number, line in enumerate(lines):
+            text = f"The {WORDS[number]} is slow.\n```\n{line}\n```\nIt fails at {WORDS[-number]}."
+            file.write(json.dumps({"text": text}) + "\n")
+    _, reader, _ = read(str(tmp_path / "a.jsonl"), 1)
+    (examples,) = reader.removed()["examples"]
+    assert len(examples.splitlines()) == len(lines)
+    assert not re.search("hunter|wJal|EXAM", examples)
+    assert "``` AWS_SECRET_ACCESS_KEY=*** ```" in examples
+    assert max(map(len, examples.splitlines())) <= reading.EXAMPLE_CHARACTERS
+
+
+# Worker processes
+
+CUT = """
+import multiprocessing, time
+from itertools import repeat
+from ner_mlflow.weak import reading
+from ner_mlflow.weak.documents import Document
+
+reading.FEW_CHUNKS = 1
+chunk = [Document("1", "The queue of the worker is slow since Monday.", "a.txt")]
+"""
+COUNT = "print(len(list(reading.cut_on_all_cores(repeat(chunk, 9), 2))))\n"
+
+
+@pytest.mark.parametrize(
+    ("is_file", "reason"),
+    [
+        (True, "a worker process ended (a script must make its calls below `if __name__ == "),
+        (False, "worker processes cannot read the script <stdin> again"),
+    ],
+)
+def test_a_script_that_workers_cannot_import_is_warned_and_goes_on_alone(
+    tmp_path: Path, is_file: bool, reason: str
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CUT + COUNT, encoding="utf-8")
+    with script.open(encoding="utf-8") as content:
+        run = subprocess.run(
+            [sys.executable, str(script) if is_file else "-"],
+            stdin=content,
+            env={"PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert run.stdout == "9\n"
+    assert run.stderr.count("goes on alone") == run.stderr.count(reason) == 1
+    assert "Traceback" not in run.stderr or is_file
+
+
+def test_killed_workers_cost_no_document(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reading, "FEW_CHUNKS", 1)
+    chunks = [[Document(str(i), f"The {WORDS[i]} is slow today.", "a")] for i in range(9)]
+    cutting = cut_on_all_cores(iter(chunks), 2)
+    cut = [next(cutting), next(cutting)]
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    sentences = [document.sentences for (document,) in (*cut, *cutting)]
+    assert sentences == [document.sentences for (document,) in map(cut_chunk, chunks)]
+    assert caplog.text.count("goes on alone") == 1
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    lines = [
+        "cutting = reading.cut_on_all_cores(repeat(chunk), 2)",
+        "for _ in range(4): next(cutting)",
+        "print(len(multiprocessing.active_children()), flush=True)",
+        "time.sleep(99)",
+    ]
+    guarded = "".join(f"    {line}\n" for line in lines)
+    script.write_text(f"{CUT}if __name__ == '__main__':\n{guarded}", encoding="utf-8")
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "2\n"
+        parent.kill()
+        # The workers share its standard output, which ends with the last of them.
+        parent.communicate(timeout=20)
+
+
+def test_a_chunk_is_limited_by_its_characters_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "CHUNK_CHARACTERS", 100)
+    sizes = []
+
+    def cut(chunks: Iterator[list[Document]]) -> Iterator[list[CutDocument]]:
+        for chunk in chunks:
+            sizes.append([len(document.text) for document in chunk])
+            yield cut_chunk(chunk)
+
+    texts = [{"text": "x" * size} for size in (60, 60, 30, 250, 99, 1, 5)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, texts)), encoding="utf-8")
+    list(SentenceReader(WeakConfig(source=str(path)), Findings(), cut).sentences())
+    assert sizes == [[60, 60], [30, 250], [99, 1], [5]]
