@@ -396,7 +396,7 @@ def test_a_cluster_labels_weakly_as_this_machine_does_even_if_a_worker_is_killed
     first, second = runs(store, "data")
     fingerprints = {run.data.tags["ner.dataset_fingerprint"] for run in (first, second)}
     assert len(fingerprints) == 1
-    assert "Lost executor" in (tmp_path / "log").read_text()
+    assert len(list(tmp_path.glob("worker-*/app-*/*"))) == 3  # one executor was replaced
     for name in ("weak/added", "weak/sentences", "changes/train/weak_duplicate"):
         assert first.data.metrics[name] == second.data.metrics[name] > 0
     assert_no_run_is_running(store)
