@@ -17,6 +17,7 @@ usage: python -m benchmarks.recipes DATASET [--recipes benchmarks/recipes.yaml] 
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -30,9 +31,9 @@ from benchmarks.training import train_ours
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.data.label_map import load_label_map
-from ner_mlflow.data.prepare import prepare
+from ner_mlflow.data.prepare import prepare, relabel
 from ner_mlflow.data.running_text import running_texts
-from ner_mlflow.data.sentences import Sentence, Sentences
+from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.evaluation.counts import f1
 from ner_mlflow.evaluation.scores import score_tagger
@@ -142,15 +143,17 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def read_sentences(dataset: str) -> list[Sentence]:
-    """Return the sentences of all splits of a corpus, relabelled as the training's are."""
-    config = load_config(None, {"data.dataset": dataset}).data
-    label_map = load_label_map(config.label_map)
-    corpus = read_corpus(config).corpus
-    return [
-        sentence
-        for sentences in corpus.values()
-        for sentence in Sentences.of(sentences).rename_tags(label_map.relabel)
-    ]
+    """Return the sentences of all splits of a corpus, relabelled as the training's are.
+
+    Types that the label map lacks become ``O``, and are printed.
+    """
+    config = load_config(None, {"data.dataset": dataset, "data.unknown_tags": "outside"}).data
+    reading = read_corpus(config)
+    table = load_label_map(config.label_map)
+    corpus = relabel(reading.corpus, table, config, reading.findings)
+    if reading.findings.count("unknown_tags"):
+        print(*reading.findings, sep="\n", file=sys.stderr)
+    return [sentence for sentences in corpus.values() for sentence in sentences]
 
 
 def select(answer: TextAnswer, apart: re.Pattern[str], is_apart: bool | None) -> TextAnswer:

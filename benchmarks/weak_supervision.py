@@ -31,15 +31,14 @@ from ner_mlflow.config.settings import parse_assignments
 from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.prepare import Preparation, prepare
 from ner_mlflow.data.running_text import running_texts
-from ner_mlflow.data.sentences import TEST, TRAIN, Sentences
+from ner_mlflow.data.sentences import TEST
 from ner_mlflow.data.sources import read_corpus
 from ner_mlflow.evaluation.scores import score_tagger
 from ner_mlflow.logs import show_progress
 from ner_mlflow.modeling.loading import open_tagger
 from ner_mlflow.provenance import git_commit, hardware
-from ner_mlflow.weak.augment import augment
 from ner_mlflow.weak.documents import read_documents
-from ner_mlflow.workflows.weak import open_labelers, target_sentences
+from ner_mlflow.workflows.weak import extend_train, make_weak_labels
 
 GOLD = "gold"
 TEACHER = "TEACHER"
@@ -164,18 +163,9 @@ def augmented(config: Config) -> tuple[Preparation, dict[str, float]]:
     preparation = prepare(read_corpus(config.data).corpus, config.data)
     if not config.weak.source:
         return preparation, {}
-    corpus, schema = preparation.corpus, preparation.schema
-    labels = augment(
-        corpus,
-        schema.types,
-        config.weak,
-        open_labelers(config, corpus[TRAIN], schema),
-        target_sentences(config, preparation.findings),
-        preparation.findings,
-    )
-    corpus[TRAIN] = Sentences.of([*corpus[TRAIN], *labels.sentences])
+    labels = make_weak_labels(preparation, config)
     union = labels.scores[(labels.scores["labeler"] == "union")]
-    return preparation, {
+    return extend_train(preparation, labels), {
         f"weak/{row['gold']}/{row['type']}/{measure}": float(row[measure])
         for row in union.to_dict("records")
         for measure in ("precision", "recall")

@@ -195,6 +195,10 @@ class DataConfig(Section):
     )
 
 
+PROMPT_LABELER = "prompt"
+"""The value of ``weak.labeler`` that asks the language model of the section ``prompt``."""
+
+
 class WeakConfig(Section):
     """Weak supervision: texts without gold labels that `data` labels and adds to train."""
 

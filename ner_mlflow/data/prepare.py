@@ -63,9 +63,7 @@ def prepare(corpus: Corpus, config: DataConfig, findings: Findings | None = None
         )
     findings = findings or Findings()
     table = load_label_map(config.label_map)
-    tables = {split: Sentences.of(sentences) for split, sentences in corpus.items()}
-    check_tags(tables, table, config, findings)
-    source = {split: sentences.rename_tags(table.relabel) for split, sentences in tables.items()}
+    source = relabel(corpus, table, config, findings)
     schema = LabelSchema(table.target_types or tuple(_types(source.values())))
     if unusable := [type_ for type_ in schema.types if not _TYPE.fullmatch(type_)]:
         raise DataError(
@@ -83,6 +81,25 @@ def prepare(corpus: Corpus, config: DataConfig, findings: Findings | None = None
     if rows:
         prepared[TRAIN] = prepared[TRAIN].take([*range(len(prepared[TRAIN])), *rows])
     return Preparation({split: prepared[split] for split in SPLITS}, source, schema, findings)
+
+
+def relabel(
+    corpus: Corpus, table: LabelMap, config: DataConfig, findings: Findings
+) -> PreparedCorpus:
+    """Return a corpus with the target types of a label map.
+
+    Args:
+        corpus: splits in valid IOB2, as read.
+        table: the label map.
+        config: says whether a tag that the table lacks is an error or becomes ``O``.
+        findings: counts such tags, with their places.
+
+    Raises:
+        DataError: there are such tags and they are errors, or the table holds tags, not types.
+    """
+    tables = {split: Sentences.of(sentences) for split, sentences in corpus.items()}
+    _check_tags(tables, table, config, findings)
+    return {split: sentences.rename_tags(table.relabel) for split, sentences in tables.items()}
 
 
 def oversample(sentences: Sequence[Sentence], config: DataConfig, findings: Findings) -> list[int]:
@@ -128,15 +145,9 @@ def _types(tables: Iterable[Sentences]) -> set[str]:
     }
 
 
-def check_tags(
+def _check_tags(
     corpus: PreparedCorpus, table: LabelMap, config: DataConfig, findings: Findings
 ) -> None:
-    """Count the tags that a label map does not know, with their places.
-
-    Raises:
-        DataError: there are such tags, and the settings make them errors; or the map holds tags
-            instead of types.
-    """
     if tags := table.tags_among(_types(corpus.values())):
         raise DataError(
             f"label map {table.places.get(tags[0], table.name)}: {tags[0]!r} is a tag, but a table "

@@ -4,10 +4,9 @@ Teachers predict the labels of the training sentences, and of sentences from unl
 """
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from filelock import FileLock
@@ -17,36 +16,17 @@ from ..config.schema import DistillConfig
 from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
 from ..data.texts import read_texts
-from ..errors import ModelError
 from ..paths import atomic_file, cache_folder
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.decoding import Iob2Decoder, by_sentence
+from ..tagging.ensemble import mean_log_probabilities
 from ..tagging.iob2 import OUTSIDE
-from ..tagging.tagger import Tagger
 from ..tagging.words import split_sentences
 from .cache import TrainingCache
-from .loading import open_tagger
+from .loading import Teacher, open_teachers
 from .objective import Distillation
 
 log = logging.getLogger(__name__)
-
-BATCH_SUBWORDS = 4096
-
-
-class Teacher(Protocol):
-    """A trained model on this disk."""
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder with its ``ner_model.json``."""
-
-    @property
-    def address(self) -> str:
-        """Return its name in error messages."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of its files."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +143,8 @@ def _query(
     teachers: Sequence[Teacher], sentences: Sequence[Sentence], labels: tuple[str, ...]
 ) -> list[NDArray[np.float32]]:
     log.info("querying %d teacher(s) on %d sentences", len(teachers), len(sentences))
-    taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
-    for teacher, tagger in zip(teachers, taggers, strict=True):
-        if tagger.labels != labels:
-            raise ModelError(
-                f"teacher {teacher.address} has the labels {', '.join(tagger.labels)}, "
-                f"not {', '.join(labels)}: give another"
-            )
     return mean_log_probabilities(
-        taggers,
+        open_teachers(teachers, labels),
         [sentence.tokens for sentence in sentences],
         [sentence.document for sentence in sentences],
     )
@@ -200,28 +173,6 @@ def unlabelled_sentences(config: DistillConfig, dataset: PreparedDataset) -> lis
                 if len(sentences) == config.unlabelled_limit:
                     return sentences
     return sentences
-
-
-def mean_log_probabilities(
-    taggers: Sequence[Tagger],
-    sentences: Sequence[Sequence[str]],
-    documents: Sequence[Hashable] | None = None,
-) -> list[NDArray[np.float32]]:
-    """Return the logarithm of the taggers' mean probabilities.
-
-    Args:
-        taggers: models with the same labels.
-        sentences: the pieces of each sentence.
-        documents: the document of each sentence, for models that use context.
-
-    Returns:
-        For each sentence an array of shape (pieces, labels).
-    """
-    by_tagger = [tagger.log_probabilities(sentences, documents) for tagger in taggers]
-    return [
-        np.logaddexp.reduce(scores, axis=0) - np.float32(np.log(len(taggers)))
-        for scores in zip(*by_tagger, strict=True)
-    ]
 
 
 def pseudo_label(

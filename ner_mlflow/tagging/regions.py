@@ -34,9 +34,13 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
 
 
-def _rule(name: str, kind: str, needs: tuple[str, ...], *parts: str) -> Rule:
+def compile_parts(*parts: str) -> re.Pattern[str]:
     """Compile the parts of a pattern; ``^`` and ``$`` match at each line, ``.`` at a line break."""
-    return Rule(name, kind, needs, re.compile("".join(parts), re.MULTILINE | re.DOTALL))
+    return re.compile("".join(parts), re.MULTILINE | re.DOTALL)
+
+
+def _rule(name: str, kind: str, needs: tuple[str, ...], *parts: str) -> Rule:
+    return Rule(name, kind, needs, compile_parts(*parts))
 
 
 _BLANKS = r"[ \t\r]*+"

@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from .labelers import ANY_TYPE, Labeler, Votes
 from .reading import CutChunks, SentenceReader, cut_on_all_cores
-from .scoring import GoldSet, choose_union, cross_fitted, score_labelers, types_below
+from .scoring import GoldSet, choose_union, score_labelers, types_below
 from .union import Union
 
 RUN_PIECES = 13
@@ -35,6 +35,7 @@ class WeakLabels:
     Attributes:
         sentences: the chosen sentences, in the order in which they were read. Their words are
             pieces, and words that may hold an entity or not are tagged ``?``.
+        versions: the version of each labeler, by name.
         scores: the table of :func:`~.scoring.score_labelers` for each gold set.
         union: the name of the way in which the labelers were combined.
         union_f1: F1 on validation of each way; empty with a single labeler.
@@ -45,6 +46,7 @@ class WeakLabels:
     """
 
     sentences: Sentences
+    versions: dict[str, str]
     scores: pd.DataFrame
     union: str
     union_f1: dict[str, float]
@@ -79,13 +81,11 @@ class LabelerUnion:
         gold = self._ask("validation", validation)
         self.union: Union | None = None
         self.union_f1: dict[str, float] = {}
-        fitted: list[Votes] = list(gold.votes[0])
+        spans: Sequence[Votes] = gold.votes[0]
         if len(labelers) > 1:
-            self.union, scores = choose_union(gold, types)
-            self.union_f1 = dict(scores)
-            fitted = cross_fitted(self.union, gold)
-            self.union.fit(gold.votes, gold.sentences)
-        tables = [score_labelers(gold, names, fitted, types)]
+            chosen = choose_union(gold, types)
+            self.union, self.union_f1, spans = chosen.union, dict(chosen.f1), chosen.spans
+        tables = [score_labelers(gold, names, spans, types)]
         if target:
             gold = self._ask("target", target)
             tables.append(score_labelers(gold, names, self._combine(gold), types))
@@ -115,7 +115,7 @@ class LabelerUnion:
                 length = span.end - span.start
                 if span.type == ANY_TYPE or span.type in self.left_out:
                     tags[span.start : span.end] = [unsure] * length
-                elif span.type in self._types:
+                else:
                     tags[span.start : span.end] = [
                         f"B-{span.type}",
                         *[f"I-{span.type}"] * (length - 1),
@@ -219,6 +219,7 @@ def augment(
         builder.append_sentence(sentence)
     return WeakLabels(
         builder.finish(),
+        {labeler.name: labeler.version for labeler in labelers},
         union.scores,
         union.name,
         union.union_f1,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ..tagging.regions import RULES as REGION_RULES
-from ..tagging.regions import find_regions
+from ..tagging.regions import compile_parts, find_regions
 
 COMMENT, CODE_BLOCK, STACK_TRACE, BARE_LINK = "html_comment", "code_block", "stack_trace", "link"
 URL = "url"
@@ -52,8 +52,7 @@ class Rule(NamedTuple):
 
 
 def _rule(name: str, needs: tuple[str, ...], *parts: str) -> Rule:
-    """Compile the parts of a pattern; ``^`` and ``$`` match at each line, ``.`` at a line break."""
-    return Rule(name, needs, re.compile("".join(parts), re.MULTILINE | re.DOTALL))
+    return Rule(name, needs, compile_parts(*parts))
 
 
 def _any(*phrases: str) -> str:
@@ -189,7 +188,7 @@ _BOILERPLATE = _any(
 # `@name`s that notify nobody: annotations, decorators, rules of CSS, tags of comments.
 _NO_MENTIONS = _any(
     r"(?:abstractmethod|author|autowired|bean|before|beforeeach|after|aftereach|beforeclass|afterclass"
-    r"|api|apply|async|async_timeout|cached_property|charset|charset|classmethod|code|component"
+    r"|api|apply|async|async_timeout|cached_property|charset|classmethod|code|component"
     r"|configuration|contextmanager|controller|customelement|data|dataclass|default|deprecated|directive"
     r"|document|enablewebmvc|entity|enum|event|example|experimental|extend|extends|file|font-face"
     r"|fixture|functionalinterface|getmapping|hostbinding|hostlistener|id|ignore|import|include|inject"
@@ -212,9 +211,7 @@ _FENCES = "|".join(
 )
 # A fence within a comment opens no block, and a comment within a block is code: what begins first
 # counts. A comment that is not closed is none.
-_COMMENT_OR_FENCE = re.compile(
-    rf"(?P<x><!--(?:[^<-]++|<(?!!--)|-(?!->))*+-->)|{_FENCES}", re.MULTILINE | re.DOTALL
-)
+_COMMENT_OR_FENCE = compile_parts(rf"(?P<x><!--(?:[^<-]++|<(?!!--)|-(?!->))*+-->)|{_FENCES}")
 _NO_BREAK = re.compile(r"[^\n]")
 _RUN = re.compile(rb"(.)\1*+", re.DOTALL)
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^`\n]{1,300}+\1(?!`)")

@@ -5,10 +5,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..config.schema import PROMPT_LABELER
 from ..data.sentences import Sentence
 from ..prompting.baseline import extract_entities
 from ..prompting.client import Complete, Message
 from ..tagging.decoding import Iob2Decoder
+from ..tagging.ensemble import mean_log_probabilities
 from ..tagging.iob2 import Entity, to_entities
 from ..tagging.tagger import Tagger
 
@@ -82,20 +84,16 @@ class TeacherLabeler:
 
     def label(self, sentences: Sequence[Sentence]) -> list[Votes]:
         """Return the votes for each sentence."""
-        by_tagger = [
-            tagger.log_probabilities(
-                [sentence.tokens for sentence in sentences],
-                [sentence.document for sentence in sentences],
-            )
-            for tagger in self._taggers
-        ]
         labels = self._taggers[0].labels
         decoder = Iob2Decoder(labels)
         votes = []
-        for scores in zip(*by_tagger, strict=True):
-            mean = np.logaddexp.reduce(scores, axis=0) - np.log(len(scores))
-            ids = decoder.decode(mean)
-            probabilities = np.exp(mean[np.arange(len(ids)), ids])
+        for scores in mean_log_probabilities(
+            self._taggers,
+            [sentence.tokens for sentence in sentences],
+            [sentence.document for sentence in sentences],
+        ):
+            ids = decoder.decode(scores)
+            probabilities = np.exp(scores[np.arange(len(ids)), ids])
             votes.append(self._votes([labels[id_] for id_ in ids], probabilities.tolist()))
         return votes
 
@@ -121,7 +119,7 @@ class PromptLabeler:
     A sentence is left open if the call fails or the answer is not valid.
     """
 
-    name = "prompt"
+    name = PROMPT_LABELER
 
     def __init__(
         self,

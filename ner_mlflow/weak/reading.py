@@ -56,7 +56,7 @@ BROKEN = (
 
 
 class CutDocument(NamedTuple):
-    """What a document gives on its own.
+    """What is computed from one document alone.
 
     Attributes:
         origin: the place of the document.
@@ -248,6 +248,8 @@ class SentenceReader:
             else:
                 self.counts["used_documents"] += 1
                 self.counts["sentences"] += cut.sentence_count
+                unfit = cut.sentence_count - len(cut.sentences)
+                self._findings.add("weak_sentence_length", TRAIN, cut.origin, count=unfit)
                 for removed, example in zip(cut.removed, cut.examples, strict=True):
                     parts = self._removed.setdefault(removed.rule, _RemovedParts(removed.rule))
                     parts.add(removed.end - removed.start, example)

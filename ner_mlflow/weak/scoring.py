@@ -52,24 +52,37 @@ class GoldSet:
         )
 
 
-def choose_union(gold: GoldSet, types: Sequence[str]) -> tuple[Union, Mapping[str, float]]:
-    """Return the union with the best F1 on gold, fitted on all of it.
+@dataclass(frozen=True)
+class ChosenUnion:
+    """The union with the best F1 on gold, fitted on all of it.
+
+    Attributes:
+        union: the union.
+        f1: the F1 of each union that was tried, by name.
+        spans: the spans of the chosen one, from :func:`cross_fitted`.
+    """
+
+    union: Union
+    f1: Mapping[str, float]
+    spans: Sequence[Votes]
+
+
+def choose_union(gold: GoldSet, types: Sequence[str]) -> ChosenUnion:
+    """Return the union with the best F1 on gold.
 
     Args:
         gold: the validation sentences; F1 is that of :func:`cross_fitted`.
         types: the entity types.
-
-    Returns:
-        The union, and the F1 of each.
     """
     unions: tuple[Union, ...] = (WeightedVote(), TokenHmm(types))
+    spans = {union.name: cross_fitted(union, gold) for union in unions}
     scores = {
-        union.name: float(f1(_counts(gold, cross_fitted(union, gold), types).sum(axis=(0, 1))))
-        for union in unions
+        name: float(f1(_counts(gold, found, types).sum(axis=(0, 1))))
+        for name, found in spans.items()
     }
     best = max(unions, key=lambda union: scores[union.name])
     best.fit(gold.votes, gold.sentences)
-    return best, scores
+    return ChosenUnion(best, scores, spans[best.name])
 
 
 def cross_fitted(union: Union, gold: GoldSet) -> list[Votes]:
@@ -112,6 +125,7 @@ def score_labelers(
         labeler's different span; of the union's row).
     """
     found = conflicts(gold.votes)
+    conflicting = {TOTAL: sum(found.values()), **found}
     rows = []
     for name, votes in (*zip(names, gold.votes, strict=True), (UNION, union)):
         counts = prepend_total(_counts(gold, votes, types)).sum(axis=0)
@@ -129,11 +143,7 @@ def score_labelers(
                     "predicted": int(counts[index, PREDICTED]),
                     "gold_entities": int(counts[index, GOLD]),
                     "coverage": covered / max(1, len(voted)),
-                    "conflicts": 0
-                    if name != UNION
-                    else sum(found.values())
-                    if type_ == TOTAL
-                    else found.get(type_, 0),
+                    "conflicts": conflicting.get(type_, 0) if name == UNION else 0,
                 }
             )
     return pd.DataFrame(rows)

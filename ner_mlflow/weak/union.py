@@ -66,6 +66,9 @@ class WeightedVote:
     name = "vote"
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self._right: Counter[str] = Counter()
         self._wrong: Counter[str] = Counter()
         self._opinions: Counter[tuple[int, str, bool]] = Counter()
@@ -74,7 +77,7 @@ class WeightedVote:
 
     def fit(self, votes: Sequence[Sequence[Votes]], gold: Sequence[Sentence]) -> None:
         """Learn from gold sentences; see :meth:`Union.fit`."""
-        self.__init__()  # type: ignore[misc]
+        self._forget()
         for row, sentence in enumerate(gold):
             entities = set(to_entities(sentence.tags))
             of_row = [of_labeler[row] for of_labeler in votes]

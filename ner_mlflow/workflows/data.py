@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.schema import Config, DataConfig
+from ..config.schema import PROMPT_LABELER, Config, DataConfig
 from ..data.annotated import annotated_texts
 from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
@@ -55,12 +55,18 @@ class TrackedDataset:
         }
 
 
-def run_data(run: Run, settings: Config) -> TrackedDataset:
-    """Prepare a dataset in an open run, with weakly labelled sentences in train if wanted."""
+def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
+    """Prepare a dataset in an open run, with weakly labelled sentences in train if wanted.
+
+    Args:
+        run: the open run.
+        settings: the settings.
+        key: their :func:`data_cache_key`; empty: it is computed, which reads all sources.
+    """
     config = settings.data
-    asked = {"prompt": settings.prompt} if "prompt" in settings.weak.labeler else {}
+    asked = {"prompt": settings.prompt} if PROMPT_LABELER in settings.weak.labeler else {}
     run.log_config(data=config, weak=settings.weak, **asked)
-    key = data_cache_key(settings)
+    key = key or data_cache_key(settings)
     reading = read_corpus(config)
     preparation = prepare(reading.corpus, config, reading.findings)
     if settings.weak.source:

@@ -67,7 +67,7 @@ class Pipeline:
         run_id = self._reusable(Step.DATA, name, key)
         if run_id is None:
             with self._child(Step.DATA, name) as child:
-                data = run_data(child, config)
+                data = run_data(child, config, key)
         else:
             data = load_data(run_id)
         note_children(self._parent, {name: data.run_id})

@@ -1,22 +1,22 @@
 """Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..config.schema import Config, DataConfig, PromptConfig, WeakConfig
+from ..config.schema import PROMPT_LABELER, Config, DataConfig, PromptConfig, WeakConfig
 from ..data.dataset import PreparedDataset, fingerprint
 from ..data.findings import Findings
 from ..data.hub import hub_commit, is_hub_id
 from ..data.label_map import load_label_map
-from ..data.prepare import Preparation, check_tags
+from ..data.prepare import Preparation, relabel
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
-from ..errors import ConfigError, ModelError
-from ..modeling.loading import open_tagger
+from ..errors import ConfigError
+from ..modeling.loading import open_teachers
 from ..paths import cache_folder
 from ..prompting.answer_cache import AnswerCache
 from ..prompting.answers import answer_schema
@@ -39,14 +39,11 @@ log = logging.getLogger(__name__)
 
 RULES = {"rules": "it5"}
 """Names of labelers and the rules of this package that they stand for."""
-PROMPT = "prompt"
-"""The name of the labeler that asks a language model."""
 RULES_SUFFIXES = (".yaml", ".yml")
 TARGET = "weak_gold"
 """What findings of ``weak.gold`` concern, in place of a split."""
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
-BATCH_SUBWORDS = 4096
 
 
 def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Preparation:
@@ -55,39 +52,54 @@ def add_weak_labels(run: Run, preparation: Preparation, config: Config) -> Prepa
     Args:
         run: the open data run.
         preparation: the prepared gold corpus.
-        config: the settings; without ``weak.source`` nothing changes.
+        config: the settings, with a ``weak.source``.
 
     Raises:
         ConfigError: rules cannot be read.
         DataError: texts, rules or the second gold corpus cannot be read.
         ModelError: a teacher is not a usable model, or has other labels.
     """
-    weak = config.weak
-    if not weak.source:
-        return preparation
-    corpus, schema = preparation.corpus, preparation.schema
-    labelers = open_labelers(config, corpus[TRAIN], schema)
+    labels = make_weak_labels(preparation, config)
+    _log(run, labels, config.weak)
+    _log_dataset(run, labels, preparation.schema, config.data.dataset)
+    return extend_train(preparation, labels)
+
+
+def make_weak_labels(preparation: Preparation, config: Config) -> WeakLabels:
+    """Return the sentences to add to train, and how they came about.
+
+    Args:
+        preparation: the prepared gold corpus; its findings receive what was left out.
+        config: the settings, with a ``weak.source``.
+
+    Raises:
+        ConfigError: see :func:`add_weak_labels`, as are the other errors.
+    """
+    weak, corpus, schema = config.weak, preparation.corpus, preparation.schema
     cut_chunks: CutChunks = cut_on_all_cores
     if weak.engine == "spark":
         cut_chunks = partial(
             map_on_spark, master=weak.spark_master, name="ner_mlflow data", function=cut_chunk
         )
-    labels = augment(
+    return augment(
         corpus,
         schema.types,
         weak,
-        labelers,
-        target_sentences(config, preparation.findings),
+        _open_labelers(config, corpus[TRAIN], schema),
+        _target_sentences(config, preparation.findings),
         preparation.findings,
         cut_chunks,
     )
-    _log(run, labels, weak, {labeler.name: labeler.version for labeler in labelers})
-    _log_dataset(run, labels, schema, config.data.dataset)
+
+
+def extend_train(preparation: Preparation, labels: WeakLabels) -> Preparation:
+    """Return the preparation with the weakly labelled sentences behind those of train."""
+    corpus = preparation.corpus
     train = Sentences.of([*corpus[TRAIN], *labels.sentences])
     return replace(preparation, corpus={**corpus, TRAIN: train})
 
 
-def open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema) -> list[Labeler]:
+def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema) -> list[Labeler]:
     """Return the labelers of ``weak.labeler``; all models together are one teacher.
 
     Args:
@@ -112,19 +124,13 @@ def open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema
             RulesLabeler(rules, schema.types, name if name in RULES else Path(name).stem)
         )
     teachers = _find_teachers(weak)
-    taggers = [open_tagger(teacher.folder, BATCH_SUBWORDS) for teacher in teachers]
-    for teacher, tagger in zip(teachers, taggers, strict=True):
-        if tagger.labels != schema.labels:
-            raise ModelError(
-                f"weak_labeler {teacher.address} has the labels {', '.join(tagger.labels)}, "
-                f"not {', '.join(schema.labels)}: give another"
-            )
-    if taggers:
+    if teachers:
+        taggers = open_teachers(teachers, schema.labels)
         version = cache_key(
             [library_versions(), weak.confidence, *(teacher.fingerprint for teacher in teachers)]
         )
         labelers.append(TeacherLabeler(TEACHER, version, taggers, weak.confidence))
-    if PROMPT in weak.labeler:
+    if PROMPT_LABELER in weak.labeler:
         labelers.append(_prompt_labeler(config.prompt, train, schema))
     names = [labeler.name for labeler in labelers]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -142,8 +148,8 @@ def _prompt_labeler(
     name = config.prompts[0]
     if name not in PROMPTS:
         raise ConfigError(
-            f"prompt.prompts {name!r}: weak_labeler={PROMPT} asks with the first of them, which "
-            f"must be one of {', '.join(PROMPTS)}"
+            f"prompt.prompts {name!r}: weak_labeler={PROMPT_LABELER} asks with the first of them, "
+            f"which must be one of {', '.join(PROMPTS)}"
         )
     folder = cache_folder() / "answers"
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +171,7 @@ def _answer_settings(config: PromptConfig) -> str:
     return config.model_dump_json(include=names)
 
 
-def target_sentences(config: Config, findings: Findings) -> list[Sentence]:
+def _target_sentences(config: Config, findings: Findings) -> list[Sentence]:
     """Return the sentences of all splits of ``weak.gold``, relabelled as the dataset's are.
 
     Args:
@@ -180,14 +186,9 @@ def target_sentences(config: Config, findings: Findings) -> list[Sentence]:
     source = _gold_config(config)
     table = load_label_map(source.label_map)
     reading = read_corpus(source)
-    corpus = {split: Sentences.of(sentences) for split, sentences in reading.corpus.items()}
-    check_tags(corpus, table, source, reading.findings)
+    corpus = relabel(reading.corpus, table, source, reading.findings)
     findings.include(reading.findings, TARGET)
-    return [
-        sentence
-        for sentences in corpus.values()
-        for sentence in sentences.rename_tags(table.relabel)
-    ]
+    return [sentence for sentences in corpus.values() for sentence in sentences]
 
 
 def _gold_config(config: Config) -> DataConfig:
@@ -214,12 +215,16 @@ def weak_dependencies(settings: Config) -> list[str]:
             for name in filter(_are_rules, config.labeler)
         ),
         *(teacher.fingerprint for teacher in _find_teachers(config)),
-        *([settings.prompt.model_dump_json()] if PROMPT in config.labeler else []),
+        *([settings.prompt.model_dump_json()] if PROMPT_LABELER in config.labeler else []),
     ]
 
 
 def _find_teachers(config: WeakConfig) -> list[FoundModel]:
-    return [find_model(name) for name in config.labeler if name != PROMPT and not _are_rules(name)]
+    return [
+        find_model(name)
+        for name in config.labeler
+        if name != PROMPT_LABELER and not _are_rules(name)
+    ]
 
 
 def _are_rules(name: str) -> bool:
@@ -238,13 +243,12 @@ def _file_hashes(source: str) -> list[str]:
     ]
 
 
-def _log(run: Run, labels: WeakLabels, config: WeakConfig, versions: Mapping[str, str]) -> None:
-    entities = {
-        tag[2:]: count for tag, count in labels.sentences.count_tags().items() if tag[:2] == "B-"
-    }
+def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
+    tags = labels.sentences.count_tags()
+    entities = {tag[2:]: count for tag, count in tags.items() if tag.startswith("B-")}
     run.log_metrics(
         {f"weak/{name}": float(count) for name, count in labels.counts.items()}
-        | {"weak/added/unsure_words": float(labels.sentences.count_tags().get(UNSURE, 0))}
+        | {"weak/added/unsure_words": float(tags.get(UNSURE, 0))}
         | {f"weak/added/{type_}/entities": float(count) for type_, count in entities.items()}
         | {f"weak/union/{name}/f1": value for name, value in labels.union_f1.items()}
         | score_metrics(labels.scores)
@@ -255,7 +259,7 @@ def _log(run: Run, labels: WeakLabels, config: WeakConfig, versions: Mapping[str
     run.log_yaml(
         "weak_labelers",
         {
-            "labelers": dict(versions),
+            "labelers": labels.versions,
             "union": labels.union,
             "left_out_types": {type_: round(p, 4) for type_, p in labels.left_out.items()},
             "entities_added": entities,

@@ -1,22 +1,12 @@
 """Words of gold corpora become the pieces that a model reads."""
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from tagged_sentences import SENTENCES
 
 from ner_mlflow.data.pieces import cut_sentence
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.tagging.cutting import to_pieces
-from ner_mlflow.tagging.iob2 import invalid_positions, repair, to_entities
-
-WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
-SENTENCES = st.lists(
-    st.tuples(st.sampled_from(WORDS), st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])),
-    max_size=10,
-).map(
-    lambda rows: Sentence(
-        tuple(word for word, _ in rows), tuple(repair([tag for _, tag in rows])), "post", "f:1"
-    )
-)
+from ner_mlflow.tagging.iob2 import invalid_positions, to_entities
 
 
 def test_words_are_cut_and_the_first_piece_of_an_entity_keeps_its_b() -> None:

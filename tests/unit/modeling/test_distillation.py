@@ -26,7 +26,6 @@ from ner_mlflow.modeling.checkpoint import load_model
 from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.distillation import (
     distillation_targets,
-    mean_log_probabilities,
     pseudo_label,
     unlabelled_sentences,
 )
@@ -35,6 +34,7 @@ from ner_mlflow.modeling.objective import Distillation
 from ner_mlflow.modeling.predict import torch_tagger
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import file_sha256
+from ner_mlflow.tagging.ensemble import mean_log_probabilities
 from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.tagger import Tagger
 

@@ -3,23 +3,13 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tagged_sentences import SENTENCES
 
 from ner_mlflow.config.schema import ModelConfig, TrainConfig
 from ner_mlflow.data.pieces import cut_sentence
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ConfigError
 from ner_mlflow.modeling.training_text import SINGLE_SHARE, join_passages, training_text
-from ner_mlflow.tagging.iob2 import repair
-
-WORDS = ["Redis", "nginx/1.25", "Redis,Nginx", "torch==2.1.0", "(", ")", ".", "n't", "does", "C++"]
-SENTENCES = st.lists(
-    st.tuples(st.sampled_from(WORDS), st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])),
-    max_size=10,
-).map(
-    lambda rows: Sentence(
-        tuple(word for word, _ in rows), tuple(repair([tag for _, tag in rows])), "post", "f:1"
-    )
-)
 
 
 def corpus(count: int) -> list[Sentence]:

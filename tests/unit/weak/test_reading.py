@@ -54,6 +54,16 @@ def test_workers_change_neither_sentences_nor_counts(
     assert two.removed().equals(one.removed())
     assert one.counts == {"documents": 200, "used_documents": 171, "sentences": 342}
     assert "documents that have too few words: 29" in found
+    assert "too short or too long" not in found
+
+
+def test_sentences_of_a_length_that_teaches_nothing_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    text = f"We run the cache on two hosts.\n\nOk then\n\n{'the word ' * 100}"
+    path.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
+    sentences, reader, found = read(str(path), 1)
+    assert (len(sentences), reader.counts["sentences"]) == (1, 3)
+    assert "sentences without labels that are too short or too long to learn from: 2" in found
 
 
 def test_no_more_documents_are_read_than_asked_for(tmp_path: Path) -> None:

@@ -87,9 +87,11 @@ def test_the_target_domain_judges_the_types_that_it_holds() -> None:
 
 def test_the_union_with_the_best_f1_on_gold_is_chosen_and_fitted() -> None:
     gold = gold_set()
-    union, scores = choose_union(gold, TYPES)
+    chosen = choose_union(gold, TYPES)
+    union, scores = chosen.union, chosen.f1
     assert set(scores) == {"vote", "hmm"}
     assert scores[union.name] == max(scores.values()) == 1.0
+    assert [span.entity for span in chosen.spans[0] if span.type] == [Entity(1, 2, "A")]
     assert [span.entity for span in union.combine(gold.votes, gold.lengths)[0]] == [
         Entity(1, 2, "A"),
         *([Entity(2, 3, "")] if union.name == "vote" else []),
