@@ -104,7 +104,7 @@ def run_code(store: str, code: str) -> str:
 def test_main_makes_a_run_for_each_step_of_each_variant_under_one_parent(session: Session) -> None:
     parent = session.runs("main")[0]
     assert parent.info.status == "FINISHED"
-    for step, count in (("data", 1), ("train", 2), ("evaluate", 2), ("export", 2)):
+    for step, count in (("data", 1), ("train", 2), ("evaluate", 4), ("export", 2)):
         children = [
             run
             for run in session.runs(step)
@@ -116,11 +116,12 @@ def test_main_makes_a_run_for_each_step_of_each_variant_under_one_parent(session
 
 def test_main_ends_with_a_comparison_and_the_address_to_open(session: Session) -> None:
     lines = session.main.stdout.splitlines()
-    assert any(line.startswith("test_f1") for line in lines)
-    assert any(
-        line.startswith("registered ") and "models:/it-ner@champion" in line for line in lines
-    )
+    (conclusion,) = [line for line in lines if "has the best validation F1" in line]
+    assert "This is " in conclusion
+    assert "The served file (fp32" in conclusion or "The served file (int8" in conclusion
+    assert "It is registered as models:/it-ner/1 and is the champion" in conclusion
     assert lines[-1].startswith("open next: ")
+    assert "/artifacts/comparison.html" in lines[-1]
     assert {"comparison.html", "provenance.yaml", "config.yaml"} <= session.artifacts(
         session.runs("main")[0]
     )
