@@ -208,7 +208,7 @@ def _type_table(ranked: Sequence[ComparedModel], types: Sequence[str]) -> pd.Dat
             {
                 "entity": type_,
                 "count": int(gold[index]),
-                **{model.name: model.scores.get(f"{type_}/f1", 0.0) for model in ranked},
+                **{model.name: model.scores.get(f"{type_}/f1", np.nan) for model in ranked},
             }
             for index, type_ in enumerate(types)
         ]

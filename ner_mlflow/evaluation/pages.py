@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from ..data.highlights import split_parts, type_colours
 from ..data.sentences import Sentence
 from ..pages import render_page, table_grid
-
-DOTS_PER_INCH = 110
+from ..plotting import DPI
 
 
 @dataclass(frozen=True)
@@ -83,5 +82,5 @@ def render_comparison_page(title: str, sections: Sequence[PageSection]) -> str:
 
 def _png(figure: Figure) -> str:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    figure.savefig(buffer, format="png", dpi=DPI)
     return b64encode(buffer.getvalue()).decode()

@@ -192,7 +192,7 @@ def _ratios(candidate: Measured, champion: Measured) -> tuple[float, float]:
 
 
 def _difference(candidate: NDArray[np.int64], champion: NDArray[np.int64], test: PairedTest) -> str:
-    scores = [float(f1(counts.sum(axis=(0, 1)))) for counts in (candidate, champion)]
+    scores = [float(f1(counts.sum(axis=(0, 1)), 0)) for counts in (candidate, champion)]
     return (
         f"{scores[0]:.4f} against {scores[1]:.4f}: {test.difference:+.4f}, p = {test.p_value:.4f}"
     )
