@@ -4,6 +4,7 @@ A plot is drawn inside :func:`new_plot`, which puts title, note and key above th
 none of them covers data. The width is that of the artifact view of MLflow's UI.
 """
 
+import math
 import re
 import unicodedata
 import warnings
@@ -18,13 +19,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 
@@ -92,12 +94,12 @@ ROW_IN = 0.27
 """Height of a row with a name of one line."""
 LINE_IN = 0.155
 """Height of a further line of text."""
+CHARACTER_IN = 0.6 * TEXT_PT / 72
+"""Width of a character, somewhat more than the average."""
 BANDED_ROWS = 7
 """A panel of so many rows has a band behind every other one."""
 _PLACEHOLDERS = "Last Resort"
 """A font that has a box with a code for every character; matplotlib brings it."""
-_COLUMN_PT = 0.6 * TEXT_PT
-"""Width of a character, somewhat more than the average."""
 _HEAD_PAD_IN, _SIDE_PAD_IN = 0.1, 0.08
 _KEY_HANDLE_IN, _KEY_GAP_IN = 0.36, 0.22
 
@@ -118,11 +120,8 @@ class Series:
 
 def series(index: int) -> Series:
     """Return the look of a series; the first 70 all differ."""
-    turn = index // len(COLOURS)
     return Series(
-        COLOURS[index % len(COLOURS)],
-        MARKERS[(index + turn) % len(MARKERS)],
-        LINES[(index + turn) % len(LINES)],
+        COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], LINES[index % len(LINES)]
     )
 
 
@@ -374,7 +373,7 @@ def _key_rows(texts: Sequence[str], room_in: float) -> list[list[str]]:
     rows: list[list[str]] = []
     used_in = 0.0
     for text in texts:
-        width_in = _KEY_HANDLE_IN + _KEY_GAP_IN + _width(text) * _COLUMN_PT / 72
+        width_in = _KEY_HANDLE_IN + _KEY_GAP_IN + _width(text) * CHARACTER_IN
         if not rows or used_in + width_in > room_in:
             rows.append([])
             used_in = 0.0
@@ -480,7 +479,7 @@ def side_columns(
     for heading, texts in columns.items():
         heading = shown(heading)
         longest = max(map(_width, [*heading.split("\n"), *map(str, texts)]), default=1)
-        right_pt += gap_pt + longest * _COLUMN_PT
+        right_pt += gap_pt + longest * CHARACTER_IN * 72
         place: dict[str, Any] = {
             "xycoords": axes.get_yaxis_transform(),
             "textcoords": "offset points",
@@ -504,13 +503,31 @@ def key_line(look: Series, **more: Any) -> Line2D:
     return Line2D([], [], **{**look.points, **more})
 
 
-def log_axis(axes: Axes, label: str) -> None:
-    """Make the x axis logarithmic, with plain numbers."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.15g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(f"{label} (logarithmic)")
+def log_axis(axis: Axis, low: float, high: float, most_ticks: int = 6) -> tuple[float, float]:
+    """Make an axis logarithmic, with plain numbers, and return its ends.
+
+    Args:
+        axis: ``axes.xaxis`` or ``axes.yaxis``.
+        low: the least value on it, above 0.
+        high: the greatest value.
+        most_ticks: ticks that have room.
+    """
+    pad = (high / low) ** 0.06 if high > low else 1.5
+    ends = low / pad, high * pad
+    decades = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
+    ticks: list[float] = []
+    for steps, stride in ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 4):
+        values = [step * 10.0**decade for decade in decades[::stride] for step in steps]
+        ticks = [value for value in values if ends[0] <= value <= ends[1]]
+        if len(ticks) <= most_ticks:
+            break
+    is_x = isinstance(axis, XAxis)
+    (axis.axes.set_xscale if is_x else axis.axes.set_yscale)("log")
+    (axis.axes.set_xlim if is_x else axis.axes.set_ylim)(*ends)
+    axis.set_major_locator(FixedLocator(ticks or [low]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
+    axis.set_minor_formatter(NullFormatter())
+    return ends
 
 
 def place_labels(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:
@@ -531,7 +548,7 @@ def place_labels(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
     frame = axes.get_window_extent()
     taken = [Bbox.from_bounds(x - 4 * scale, y - 4 * scale, 8 * scale, 8 * scale) for x, y in spots]
     for (x, y), point, text in zip(spots, points, texts, strict=True):
-        width, height = _width(text) * _COLUMN_PT * scale, 1.25 * TEXT_PT * scale
+        width, height = _width(text) * CHARACTER_IN * 72 * scale, 1.25 * TEXT_PT * scale
         for right, up in ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 2.2), (-1, 2.2), (1, -2.2)):
             dx, dy = right * 6 * scale, up * 8 * scale
             left = x + dx - (width if right < 0 else 0)

@@ -93,8 +93,8 @@ def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
             figure.add_key(key_line(look), split)
             columns[split] = [f"{count:,}" for count in of_split]
         if counts.any():
-            log_axis(entities, "entities of a type")
-            entities.set_xlim(0.8, counts.max() * 1.3)
+            log_axis(entities.xaxis, 1, counts.max())
+            entities.set_xlabel("entities of a type (logarithmic)")
         side_columns(entities, rows, columns)
     return figure
 

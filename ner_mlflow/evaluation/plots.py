@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..plotting import (
+    CHARACTER_IN,
     COLOURS,
     INK,
     LINE_IN,
@@ -17,7 +18,6 @@ from ..plotting import (
     ROW_IN,
     SHADES,
     SIGNED,
-    TEXT_PT,
     WIDTH_IN,
     Series,
     draw_intervals,
@@ -48,7 +48,6 @@ TWO_LINES = 15
 NO_SCORE = "no entities: no score"
 _CELL_IN = (0.17, 0.8)
 """Least and greatest size of the cell of a matrix."""
-_CHARACTER_IN = 0.6 * TEXT_PT / 72
 _BAR_IN = 1.1
 """Width of a bar of colours with its labels."""
 
@@ -73,14 +72,14 @@ def plot_confusion(confusion: pd.DataFrame, title: str, unit: str = "counts") ->
     rows = [f"{name} ({total:,.0f})" for name, total in zip(names, sums, strict=True)]
     cell, width = _cell_size(rows, _BAR_IN)
     longest = max(len(line) for name in names for line in name.split("\n"))
-    upright = longest * _CHARACTER_IN > cell
-    has_numbers = len(f"{counts.max():.0f}") * _CHARACTER_IN <= cell
+    upright = longest * CHARACTER_IN > cell
+    has_numbers = len(f"{counts.max():.0f}") * CHARACTER_IN <= cell
     note = explain(
         f"n = {counts.sum():,.0f} {unit}, in brackets those of a gold type",
         "O: outside all entities",
         "numbers: counts; empty: 0" if has_numbers else "",
     )
-    head = longest * _CHARACTER_IN if upright else LINE_IN * 2
+    head = longest * CHARACTER_IN if upright else LINE_IN * 2
     with new_plot(title, note, cell * len(rows) + head + 0.6, width) as figure:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
@@ -299,7 +298,7 @@ def plot_differences(
         p_values[first, other] = p_values[other, first] = row["p_value"]
     rows = [f"{short_name(model)}  {index}" for index, model in enumerate(models, start=1)]
     cell, width = _cell_size(rows, _BAR_IN)
-    has_numbers = cell >= 7 * _CHARACTER_IN
+    has_numbers = cell >= 7 * CHARACTER_IN
     note = explain(
         f"bold: p ≤ {significance_level:g}, paired permutation test"
         if has_numbers
@@ -431,12 +430,13 @@ def plot_tradeoff(
                     look(row),
                     horizontal=False,
                 )
-            axes.set_xlabel(label)
             axes.grid()
-            costs = variants[cost].astype(float)
-            if costs.min() > 0 and costs.max() > 10 * costs.min():
-                log_axis(axes, label)
             axes.margins(0.12)
+            costs = variants[cost].astype(float)
+            is_wide = costs.min() > 0 and costs.max() > 10 * costs.min()
+            axes.set_xlabel(f"{label} (logarithmic)" if is_wide else label)
+            if is_wide:
+                log_axis(axes.xaxis, costs.min(), costs.max())
         panels[0].set_ylabel("validation F1")
         for index, kind in enumerate(kinds):
             figure.add_key(key_line(Series("white", MARKERS[index % len(MARKERS)], "-")), kind)
@@ -481,7 +481,7 @@ def _fold(confusion: pd.DataFrame) -> pd.DataFrame:
 def _cell_size(rows: Sequence[str], beside_in: float) -> tuple[float, float]:
     """Return the width of the cells of a matrix and that of the plot, in inches."""
     longest = max((len(line) for name in rows for line in name.split("\n")), default=0)
-    names_in = longest * _CHARACTER_IN + 0.4
+    names_in = longest * CHARACTER_IN + 0.4
     least, greatest = _CELL_IN
     count = max(len(rows), 1)
     cell = min(max((WIDTH_IN - names_in - beside_in) / count, least), greatest)

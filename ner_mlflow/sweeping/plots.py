@@ -3,27 +3,27 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from ..plotting import (
+    CHARACTER_IN,
     INK,
     VALUES,
     explain,
     key_line,
+    log_axis,
     name_rows,
     new_plot,
     number,
     rows_height_in,
     series,
     short_name,
-    shown,
     side_columns,
 )
 
@@ -56,7 +56,8 @@ def plot_history(
         line = {"marker": "none", "linestyle": "--"}
         figure.add_key(key_line(series(2), **line), "best so far")
         axes.set_xlabel("number of the trial")
-        axes.set_ylabel(f"{shown(objective)} ({'higher' if maximised else 'lower'} is better)")
+        better = "higher" if maximised else "lower"
+        axes.set_ylabel(f"{short_name(objective, 20, 1)} ({better} is better)")
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
         axes.margins(0.05)
         axes.grid()
@@ -102,7 +103,7 @@ def plot_parameters(trials: Sequence[FrozenTrial], keys: Sequence[str], objectiv
     with new_plot(f"{objective} over each parameter", _count(trials), 2.5 * lines) as figure:
         panels = figure.subplots(lines, min(len(keys), PANELS), sharey=True, squeeze=False).ravel()
         for axes, key in zip(panels, keys, strict=False):
-            across = _scale(axes, axes.xaxis, trials, key)
+            across = _scale(axes.xaxis, trials, key, 6.0 / min(len(keys), PANELS))
             axes.plot(across, up, **series(0).points, alpha=0.8, transform=axes.transAxes)
             axes.set_ylim(low - pad, high + pad)
             axes.set_xlabel(short_name(key, 34, 1))
@@ -127,8 +128,8 @@ def plot_plane(trials: Sequence[FrozenTrial], keys: Sequence[str], objective: st
     title = f"{objective} over {keys[0]} and {keys[1]}"
     with new_plot(title, _count(trials), 4.2) as figure:
         axes = figure.subplots()
-        across = _scale(axes, axes.xaxis, trials, keys[0])
-        up = _scale(axes, axes.yaxis, trials, keys[1])
+        across = _scale(axes.xaxis, trials, keys[0], 5.5)
+        up = _scale(axes.yaxis, trials, keys[1], 3.5)
         points = axes.scatter(
             across,
             up,
@@ -141,10 +142,10 @@ def plot_plane(trials: Sequence[FrozenTrial], keys: Sequence[str], objective: st
             clip_on=False,
             zorder=3,
         )
-        axes.set_xlabel(shown(keys[0]))
-        axes.set_ylabel(shown(keys[1]))
+        axes.set_xlabel(short_name(keys[0], 60, 1))
+        axes.set_ylabel(short_name(keys[1], 40, 1))
         axes.grid()
-        figure.colorbar(points, ax=axes, label=shown(objective), pad=0.02, aspect=30)
+        figure.colorbar(points, ax=axes, label=short_name(objective, 40, 1), pad=0.02, aspect=30)
     return figure
 
 
@@ -174,11 +175,11 @@ def plot_front(
                     **look.points,
                 )
                 figure.add_key(key_line(look), text)
-            axes.set_xlabel(shown(objectives[column]))
+            axes.set_xlabel(short_name(objectives[column], 80 // len(panels), 1))
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.margins(0.08)
             axes.grid()
-        panels[0].set_ylabel(shown(objectives[0]))
+        panels[0].set_ylabel(short_name(objectives[0], 40, 1))
     return figure
 
 
@@ -186,34 +187,46 @@ def _count(trials: Sequence[FrozenTrial]) -> str:
     return f"n = {len(trials)} complete trial{'s' * (len(trials) != 1)}"
 
 
-def _scale(axes: Axes, axis: Axis, trials: Sequence[FrozenTrial], key: str) -> NDArray[np.float64]:
+def _scale(
+    axis: Axis, trials: Sequence[FrozenTrial], key: str, length_in: float
+) -> NDArray[np.float64]:
     """Make an axis that of a parameter, and return where each trial is on it, from 0 to 1.
 
     A trial without the parameter is at NaN.
+
+    Args:
+        axis: ``axes.xaxis`` or ``axes.yaxis``.
+        trials: complete trials.
+        key: the parameter.
+        length_in: about the length of the axis.
+
+    Raises:
+        ValueError: no trial has the parameter.
     """
-    distribution = next(trial.distributions[key] for trial in trials if key in trial.distributions)
     chosen = [trial.params.get(key) for trial in trials]
-    is_x = axis is axes.xaxis
-    limit = axes.set_xlim if is_x else axes.set_ylim
+    if all(value is None for value in chosen):
+        raise ValueError(f"no trial has {key}")
+    distribution = next(trial.distributions[key] for trial in trials if key in trial.distributions)
+    is_x = isinstance(axis, XAxis)
+    limit = axis.axes.set_xlim if is_x else axis.axes.set_ylim
+    most_ticks = int(length_in / 0.5)
     if _is_categorical(distribution, chosen):
         names = sorted({str(value) for value in chosen if value is not None})
         numbers = [np.nan if value is None else names.index(str(value)) for value in chosen]
-        axis.set_ticks(range(len(names)), [short_name(name, NAME_COLUMNS) for name in names])
+        labels = [short_name(name, NAME_COLUMNS) for name in names]
+        longest = max(len(line) for label in labels for line in label.split("\n"))
+        is_upright = is_x and longest * len(names) * CHARACTER_IN > length_in
+        axis.set_ticks(range(len(names)), labels, rotation=90 if is_upright else 0)
         low, high = -0.5, len(names) - 0.5
         limit(low, high)
         return (np.array(numbers, dtype=float) - low) / (high - low)
     values = np.array([np.nan if value is None else float(value) for value in chosen])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if getattr(distribution, "log", False):
-        (axes.set_xscale if is_x else axes.set_yscale)("log")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.15g}"))
-        axis.set_minor_formatter(NullFormatter())
-        pad = (high / low) ** 0.05 if high > low else 1.5
-        limit(low / pad, high * pad)
-        shares: NDArray[np.float64] = np.log(values * pad / low) / np.log(high * pad * pad / low)
+        ends = log_axis(axis, low, high, most_ticks)
+        shares: NDArray[np.float64] = np.log(values / ends[0]) / np.log(ends[1] / ends[0])
         return shares
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(MaxNLocator(most_ticks))
     pad = 0.05 * (high - low) or 0.5
     limit(low - pad, high + pad)
     return (values - low + pad) / (high - low + 2 * pad)

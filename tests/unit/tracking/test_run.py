@@ -27,7 +27,7 @@ def write_everything(run: Run) -> None:
     run.set_tags({"colour": "red"})
     run.describe(table, "a note")
     run.log_config(train=load_config().train)
-    run.log_metrics({"f1": 0.5})
+    run.log_metrics({"f1": 0.5, "f1 of nothing": float("nan")})
     run.log_metrics({"loss": 0.25}, step=3)
     run.log_table("table", table)
     run.log_page("page", "<p>page</p>")
@@ -57,6 +57,7 @@ def check_that_all_is_written(run_id: str) -> None:
     assert "a note" in run.data.tags["mlflow.note.content"]
     assert run.data.params["train.epochs"] == "5"
     assert {name: run.data.metrics[name] for name in ("f1", "loss")} == {"f1": 0.5, "loss": 0.25}
+    assert "f1 of nothing" not in run.data.metrics  # a metric that is NaN has no value
     assert [file.path for file in mlflow.MlflowClient().list_artifacts(run_id)] == WRITTEN
     inputs = run.inputs.dataset_inputs
     assert [entry.dataset.name for entry in inputs] == ["tiny train", "tiny test"]
