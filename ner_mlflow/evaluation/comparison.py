@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..pages import markdown_table
+from ..pages import escape_markdown, markdown_table
 from ..tagging.iob2 import OUTSIDE
 from .pages import PageSection, render_comparison_page
 from .plots import plot_differences, plot_intervals, plot_tradeoff
@@ -253,7 +253,7 @@ def _confusion_table(ranked: Sequence[ComparedModel]) -> pd.DataFrame:
 
 
 def _render_markdown(title: str, sections: Sequence[PageSection]) -> str:
-    parts = [f"# {title}"]
+    parts = [f"# {escape_markdown(title)}"]
     for section in sections:
         if section.table is not None:
             parts += [f"## {section.heading}", section.text, markdown_table(section.table)]

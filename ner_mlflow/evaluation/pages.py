@@ -8,7 +8,7 @@ from io import BytesIO
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..data.highlights import split_parts, type_colours
+from ..data.highlights import split_parts, type_styles
 from ..data.sentences import Sentence
 from ..pages import render_page, table_grid
 from ..plotting import DPI
@@ -44,7 +44,7 @@ def render_sentences_page(
     return render_page(
         "sentences.html",
         title=title,
-        colours=type_colours(types),
+        styles=type_styles(types),
         groups=[
             {
                 "heading": heading,

@@ -48,6 +48,8 @@ class _Plot:
     """A plot of a study, interactive by Optuna and as a figure of our own.
 
     Attributes:
+        name: the figure's name.
+        heading: above the interactive plot.
         interactive: Optuna's function; it takes the study and the settings.
         settings: makes the arguments of ``interactive`` from the objectives' names and the keys of
             the parameters.
@@ -57,6 +59,7 @@ class _Plot:
     """
 
     name: str
+    heading: str
     interactive: Callable[..., Any]
     settings: Callable[["_Trials"], dict[str, Any]]
     still: Callable[["_Trials"], Figure]
@@ -95,6 +98,7 @@ def _first_value(trial: FrozenTrial) -> float:
 PLOTS = (
     _Plot(
         "history",
+        "Trials in their order",
         visualization.plot_optimization_history,
         lambda trials: trials.of_first,
         lambda trials: plot_history(
@@ -106,6 +110,7 @@ PLOTS = (
     ),
     _Plot(
         "importance",
+        "Importance of parameters",
         visualization.plot_param_importances,
         lambda trials: trials.of_first,
         lambda trials: plot_importance(
@@ -116,6 +121,7 @@ PLOTS = (
     ),
     _Plot(
         "parameters",
+        "Parameters of each trial",
         visualization.plot_parallel_coordinate,
         lambda trials: trials.of_first,
         lambda trials: plot_parameters(trials.complete, trials.keys, trials.objectives[0]),
@@ -123,6 +129,7 @@ PLOTS = (
     ),
     _Plot(
         "contour",
+        "Two parameters",
         visualization.plot_contour,
         lambda trials: {**trials.of_first, "params": trials.plane},
         lambda trials: plot_plane(trials.complete, trials.plane, trials.objectives[0]),
@@ -130,6 +137,7 @@ PLOTS = (
     ),
     _Plot(
         "pareto_front",
+        "Pareto front of the objectives",
         visualization.plot_pareto_front,
         lambda trials: {
             # Optuna draws two or three objectives; the first ones matter most.
@@ -159,7 +167,7 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
     copy = optuna.create_study(directions=list(study.spec.directions), study_name=study.spec.name)
     copy.add_trials(trial for trial in study.trials() if trial.state.is_finished())
     trials = _Trials(copy, objectives, list(study.spec.space.entries))
-    parts: list[str] = []
+    parts: list[dict[str, str]] = []
     figures: dict[str, Figure] = {}
     for plot in PLOTS if len(trials.complete) >= FEWEST_TRIALS else ():
         if len(objectives) < plot.least_objectives or len(trials.keys) < plot.least_keys:
@@ -172,9 +180,10 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
         except (ValueError, RuntimeError) as error:  # for example if all values are equal
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
-        drawn.update_layout(template={"layout": plotly_layout()})
+        drawn.update_layout(template={"layout": plotly_layout()}, title=None)
         # The first plot brings plotly's script, so that the page needs no network.
-        parts.append(drawn.to_html(full_html=False, include_plotlyjs=not parts))
+        html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
+        parts.append({"heading": plot.heading, "html": html})
     page = render_page("study.html", title=study.spec.name, plots=parts)
     return SweepReport(table, page, figures)
 
