@@ -106,7 +106,8 @@ def test_a_table_without_rows_shows_its_columns() -> None:
 
 
 def test_a_study_page_embeds_plots_and_escapes_the_name() -> None:
-    page = render_page("study.html", title=SCRIPT, plots=["<div id='plot'></div>"])
+    plot = {"heading": SCRIPT, "html": "<div id='plot'></div>"}
+    page = render_page("study.html", title=SCRIPT, plots=[plot])
     assert "<div id='plot'></div>" in page
     assert "<script" not in page
     assert "Too few trials" in render_page("study.html", title="study", plots=[])
