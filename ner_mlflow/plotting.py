@@ -598,6 +598,7 @@ def plotly_layout() -> dict[str, Any]:
         "plot_bgcolor": STYLE["axes.facecolor"],
         "colorscale": {"sequential": SHADES, "diverging": SIGNED},
         "hoverlabel": {"font": {"size": 13}},
+        "margin": {"t": 50, "r": 20, "b": 60, "l": 70},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         "xaxis": axis,
         "yaxis": axis,

@@ -2,12 +2,18 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from conftest import StoreMaker, run_server
 from page_kinds import HOSTILE, TYPES, pages
 from playwright.sync_api import Browser, sync_playwright
+
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.steps import Step
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = (1280, 1440)
@@ -42,6 +48,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+def of_kind(files: dict[str, Path], kind: str) -> list[tuple[str, Path]]:
+    return [(name, path) for name, path in files.items() if name.startswith(kind)]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault_on_any_page(
     browser: Browser, files: dict[str, Path], scheme: str
@@ -50,7 +60,7 @@ def test_axe_finds_no_serious_fault_on_any_page(
 
     axe, faults = Axe(), []
     page = browser.new_page(color_scheme=scheme, viewport={"width": WIDTHS[0], "height": 900})  # type: ignore[arg-type]
-    for name, path in files.items():
+    for name, path in of_kind(files, "plain"):
         page.goto(path.as_uri())
         for fault in axe.run(page).response["violations"]:
             if fault["impact"] in GRAVE:
@@ -64,7 +74,7 @@ def test_no_name_becomes_markup_or_runs(browser: Browser, files: dict[str, Path]
     page = browser.new_page()
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
-    for name, path in files.items():
+    for name, path in of_kind(files, "hostile"):
         page.goto(path.as_uri())
         page.wait_for_timeout(50)
         assert page.evaluate("window.alerted") is None, name
@@ -80,11 +90,40 @@ def test_no_page_is_wider_than_the_window(
     browser: Browser, files: dict[str, Path], width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
-    for name, path in files.items():
+    for name, path in of_kind(files, "hostile"):
         page.goto(path.as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"{name} is {wide} pixels too wide"
     page.close()
+
+
+def test_no_name_becomes_markup_in_the_description_of_a_run(
+    browser: Browser, make_store: StoreMaker, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path)
+    with open_run(Step.EVALUATE, "evaluate") as run:
+        run.describe(pd.DataFrame({name: [name] for name in HOSTILE}))
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--workers",
+        "1",
+    ]
+    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with run_server(command, "/health", tmp_path, store, **quick) as address:
+        page = browser.new_page(viewport={"width": 1440, "height": 1200})
+        page.goto(f"{address}/#/experiments/0/runs/{run.id}")
+        cell = page.locator("td", has_text="javascript").first
+        cell.wait_for(timeout=60_000)
+        shown = page.locator("table", has=cell).first
+        assert shown.locator("td").all_inner_texts() == list(HOSTILE)
+        assert shown.locator("img, a, script").count() == 0
+        assert page.evaluate("window.alerted") is None
+        page.close()
 
 
 def test_pages_are_dark_where_the_reader_prefers_it(
