@@ -1,6 +1,7 @@
 """Render HTML pages from the templates in ``templates/``, and tables as HTML and Markdown."""
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,8 +10,8 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-LAYOUT = ("base.html", "macros.html")
-"""Templates that other templates extend or import.
+LAYOUT = ("base.html", "macros.html", "style.css")
+"""Templates that other templates extend, import or include.
 
 A cache key covers the templates that a module names (:mod:`~ner_mlflow.source_code`). A module that
 renders a page names the page's template; the shared ones are named here, where every such module
@@ -18,6 +19,22 @@ imports from.
 """
 TRANSPOSE_ABOVE = 16
 """Columns. A wider table with no more rows than this is shown transposed."""
+
+_MARKUP = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"&", "&amp;"),
+        (r"<", "&lt;"),
+        (r">", "&gt;"),
+        (r"[\\`*\[\]|~#!]", r"\\\g<0>"),
+        (r"(?<![^\W_])_|_(?![^\W_])", r"\_"),
+        (r"://", "&#58;//"),  # an address becomes a link without any mark around it
+        (r"(?i)\bwww\.", "www&#46;"),
+        (r"(?<!\w)@|@(?=[\w-]+\.)", "&#64;"),
+        (r"\$", "&#36;"),  # a formula on GitHub
+    )
+)
+"""What Markdown would not show as it is, and how it is written so that it does."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +91,33 @@ def table_grid(table: pd.DataFrame) -> Grid:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """Return a table in Markdown, the index left out, floats with three significant digits."""
-    cells = table.map(
-        lambda value: f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", "\\|")
-    )
+    """Return a table in Markdown, the index left out, floats with three significant digits.
+
+    A missing value is an empty cell; names and texts are escaped.
+    """
     rows = [
-        [str(column) for column in cells.columns],
-        ["---"] * len(cells.columns),
-        *cells.to_numpy().tolist(),
+        [escape_markdown(str(column)) for column in table.columns],
+        ["---"] * len(table.columns),
+        *([_markdown_cell(value) for value in row] for row in table.astype(object).to_numpy()),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is, on one line: no markup, no HTML and no link.
+
+    An underscore within a word stays, because Markdown shows it.
+    """
+    text = " ".join(text.split())
+    for pattern, replacement in _MARKUP:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _markdown_cell(value: Any) -> str:
+    if _is_missing(value):
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else escape_markdown(str(value))
 
 
 def _is_number(value: Any) -> bool:

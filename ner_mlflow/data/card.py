@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pages import Grid, render_page
 from .findings import Finding, finding_kinds
-from .highlights import Part, printable, type_colours
+from .highlights import Part, printable, type_styles
 from .inspection import EFFECTS, FileSummary, Inspection, SplitSummary, TypeSummary
 from .sentences import SPLITS
 
@@ -66,7 +66,7 @@ def render_card(inspection: Inspection) -> str:
             }
             for effect, findings in _group(inspection.findings)
         ],
-        colours=type_colours(type_.type for type_ in types),
+        styles=type_styles(type_.type for type_ in types),
         groups=[
             {
                 "split": split,

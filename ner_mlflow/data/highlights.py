@@ -5,8 +5,19 @@ from dataclasses import dataclass
 
 from ..tagging.iob2 import to_entities
 
-PALETTE = ("#fde2e4", "#dbeafe", "#dcfce7", "#fef3c7", "#ede9fe", "#cffafe", "#fce7f3", "#e2e8f0")
-"""Colours behind entities; a ninth type has the colour of the first."""
+PALETTE = (
+    ("#fde2e4", "#6b2737"),
+    ("#dbeafe", "#1e4273"),
+    ("#dcfce7", "#1c5234"),
+    ("#fef3c7", "#5f4a10"),
+    ("#ede9fe", "#4a3585"),
+    ("#cffafe", "#11505c"),
+    ("#fce7f3", "#6f2563"),
+    ("#e2e8f0", "#43505f"),
+)
+"""Colours behind entities, on a light page and on a dark one."""
+LINES = ("none", "solid", "dashed", "dotted", "double")
+"""Lines below entities: a ninth type has the colour of the first, and another line."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,18 @@ def split_parts(tokens: Sequence[str], tags: Sequence[str]) -> list[Part]:
     return parts + [Part(token) for token in tokens[position:]]
 
 
-def type_colours(types: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each type, in their order."""
-    return {type_: PALETTE[index % len(PALETTE)] for index, type_ in enumerate(types)}
+def type_styles(types: Iterable[str]) -> dict[str, str]:
+    """Return a style of CSS for each type, in their order.
+
+    It sets the variables ``--light``, ``--dark`` and ``--line``, which the stylesheet of the pages
+    reads.
+    """
+    styles = {}
+    for index, type_ in enumerate(types):
+        light, dark = PALETTE[index % len(PALETTE)]
+        line = LINES[index // len(PALETTE) % len(LINES)]
+        styles[type_] = f"--light: {light}; --dark: {dark}; --line: {line}"
+    return styles
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..plotting import (
+    explain,
+    key_line,
+    log_axis,
+    name_rows,
+    new_plot,
+    rows_height_in,
+    say,
+    series,
+    short_name,
+    side_columns,
+)
 from ..tagging.iob2 import split_tag
 from ..tagging.label_schema import LabelSchema
 from .prepare import Preparation
@@ -42,30 +54,48 @@ def statistics_metrics(table: pd.DataFrame) -> dict[str, float]:
 
 
 def plot_statistics(table: pd.DataFrame, schema: LabelSchema) -> Figure:
-    """Plot entities by type (left, logarithmic) and sentences (right) of the prepared splits."""
+    """Plot sentences by split, and entities by type and split, of the prepared dataset.
+
+    Args:
+        table: of :func:`statistics`.
+        schema: the types, sorted by their number of entities.
+    """
     prepared = table[table["stage"] == "prepared"]
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    entities, sentences = figure.subplots(1, 2, width_ratios=(3, 1))
-    width = 0.8 / len(prepared)
-    for index, (_, row) in enumerate(prepared.iterrows()):
-        positions = [
-            position + (index - (len(prepared) - 1) / 2) * width
-            for position in range(len(schema.types))
-        ]
-        bars = entities.bar(
-            positions, [row[type_] for type_ in schema.types], width, label=row["split"]
-        )
-        if len(schema.types) <= 10:
-            entities.bar_label(bars, fontsize=7)
-    entities.set_yscale("symlog")
-    entities.set_xticks(
-        range(len(schema.types)), schema.types, rotation=0 if len(schema.types) <= 8 else 90
+    splits = [str(split) for split in prepared["split"]]
+    counts = prepared[list(schema.types)].to_numpy(dtype=int)
+    order = np.argsort(-counts.sum(axis=0), kind="stable")
+    names = [short_name(schema.types[index]) for index in order]
+    heights = [rows_height_in(splits, 1), rows_height_in(names)]
+    sentences_total, entities_total = int(prepared["sentences"].sum()), int(counts.sum())
+    note = explain(
+        f"n = {sentences_total:,} sentences and {entities_total:,} entities",
+        "a type without entities has no point",
     )
-    entities.set_title("Entities by type")
-    entities.legend()
-    bars = sentences.bar(list(prepared["split"]), list(prepared["sentences"]), color="tab:gray")
-    sentences.bar_label(bars, fontsize=8)
-    sentences.set_title("Sentences")
+    title = "Sentences and entities of the prepared dataset"
+    with new_plot(title, note, sum(heights) + 0.3) as figure:
+        sentences, entities = figure.subplots(2, 1, height_ratios=heights)
+        rows = name_rows(sentences, splits)
+        colours = [series(index).colour for index in range(len(splits))]
+        sentences.barh(rows, prepared["sentences"], 0.6, color=colours)
+        sentences.set_xlabel("sentences")
+        sentences.set_xlim(left=0)
+        side_columns(sentences, rows, {"n": [f"{n:,}" for n in prepared["sentences"]]})
+        if not names:
+            say(entities, "There are no types.")
+            return figure
+        rows = name_rows(entities, names)
+        columns = {}
+        for index, split in enumerate(splits):
+            of_split = counts[index, order]
+            look = series(index)
+            known = np.where(of_split, of_split, np.nan)
+            entities.plot(known, rows, **look.points, alpha=0.85)
+            figure.add_key(key_line(look), split)
+            columns[split] = [f"{count:,}" for count in of_split]
+        if counts.any():
+            log_axis(entities.xaxis, 1, counts.max())
+            entities.set_xlabel("entities of a type (logarithmic)")
+        side_columns(entities, rows, columns)
     return figure
 
 

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 from ..tagging.iob2 import to_entities
 from ..tagging.tagger import Tagged
 
+FEW_ENTITIES = 10
+"""A bin with fewer entities says little; plots mark it."""
+_NORMAL_95 = 1.959964
+"""Standard deviations of a normal distribution that hold 95 % of it, to either side."""
+
 
 def span_confidences(
     gold: Sequence[Sequence[str]], predicted: Sequence[Tagged]
@@ -40,8 +45,9 @@ def reliability(
         bins: the number of bins.
 
     Returns:
-        One row for each bin: its edges ``from`` and ``to``, ``entities``, ``mean_confidence`` and
-        ``precision``.
+        One row for each bin: its edges ``from`` and ``to``, ``entities``, ``mean_confidence``,
+        ``precision``, and the ends ``precision_low`` and ``precision_high`` of its 95 % Wilson
+        interval.
     """
     bin_of = np.minimum((confidences * bins).astype(int), bins - 1)
     rows = []
@@ -55,13 +61,15 @@ def reliability(
                     int(inside.sum()),
                     float(confidences[inside].mean()),
                     float(correct[inside].mean()),
+                    *_wilson_interval(float(correct[inside].mean()), int(inside.sum())),
                 )
             )
-    return pd.DataFrame(rows, columns=["from", "to", "entities", "mean_confidence", "precision"])
+    columns = ["from", "to", "entities", "mean_confidence", "precision"]
+    return pd.DataFrame(rows, columns=[*columns, "precision_low", "precision_high"])
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Return the mean distance of confidence from precision over all entities; 0 without any.
+    """Return the mean distance of confidence from precision over all entities; NaN without any.
 
     Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
     AAAI 2015.
@@ -70,6 +78,14 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
         table: returned by :func:`reliability`.
     """
     if table.empty:
-        return 0.0
+        return float("nan")
     distance = (table["mean_confidence"] - table["precision"]).abs()
     return float((distance * table["entities"]).sum() / table["entities"].sum())
+
+
+def _wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, JASA 1927), which holds for small counts too."""
+    square = _NORMAL_95**2 / count
+    centre = share + square / 2
+    reach = _NORMAL_95 * (share * (1 - share) / count + square / (4 * count)) ** 0.5
+    return (centre - reach) / (1 + square), (centre + reach) / (1 + square)

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..pages import markdown_table
+from ..pages import escape_markdown, markdown_table
 from ..tagging.iob2 import OUTSIDE
+from .counts import GOLD
 from .pages import Examples, PageSection, render_comparison_page
 from .plots import plot_differences, plot_intervals, plot_tradeoff
 from .significance import paired_permutation_test
@@ -209,10 +210,12 @@ def compare(
         tables["categories"] = pd.DataFrame(
             [{"model": model.name, **model.categories} for model in ranked]
         )
-    figures = {"intervals": plot_intervals(tables["results"], "F1 and its interval")}
+    sentences, entities = ranked[0].counts.shape[0], int(ranked[0].counts[..., GOLD].sum())
+    note = f"n = {sentences:,} sentences with {entities:,} gold entities"
+    figures = {"intervals": plot_intervals(tables["results"], "F1 and its interval", note=note)}
     if len(ranked) > 1:
         names = [model.name for model in ranked]
-        figures["differences"] = plot_differences(differences, names, SIGNIFICANCE_LEVEL)
+        figures["differences"] = plot_differences(differences, names, SIGNIFICANCE_LEVEL, note)
     if len(seeds := _seed_table(ranked)):
         tables["seeds"] = seeds
     if len(variants):
@@ -305,7 +308,7 @@ def _type_table(ranked: Sequence[ComparedModel], types: Sequence[str]) -> pd.Dat
             {
                 "entity": type_,
                 "count": int(gold[index]),
-                **{model.name: model.scores.get(f"{type_}/f1", 0.0) for model in ranked},
+                **{model.name: model.scores.get(f"{type_}/f1", np.nan) for model in ranked},
             }
             for index, type_ in enumerate(types)
         ]
@@ -350,7 +353,7 @@ def _confusion_table(ranked: Sequence[ComparedModel]) -> pd.DataFrame:
 
 
 def _render_markdown(title: str, lead: str, sections: Sequence[PageSection]) -> str:
-    parts = [f"# {title}", lead]
+    parts = [f"# {escape_markdown(title)}", escape_markdown(lead)]
     for section in sections:
         if section.table is not None:
             parts += [f"## {section.heading}", section.text, markdown_table(section.table)]

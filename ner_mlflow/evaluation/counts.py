@@ -83,7 +83,9 @@ def prepend_total(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def precision(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return precision from counts along the last axis; 0 without any predicted entity.
+    """Return precision from counts along the last axis.
+
+    It is 0 without a predicted entity, and NaN without a gold entity either.
 
     Args:
         counts: shape (..., 3).
@@ -95,7 +97,9 @@ def precision(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.flo
 
 
 def recall(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return recall from counts along the last axis; 0 without any gold entity.
+    """Return recall from counts along the last axis.
+
+    It is 0 without a gold entity, and NaN without a predicted entity either.
 
     Args:
         counts: shape (..., 3).
@@ -108,20 +112,24 @@ def recall(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float6
 
 def f1(
     counts: NDArray[np.int64] | NDArray[np.float32] | NDArray[np.float64],
+    without: float = np.nan,
 ) -> NDArray[np.float64]:
-    """Return F1 from counts along the last axis; 0 without any gold or predicted entity.
+    """Return F1 from counts along the last axis.
 
     Args:
         counts: shape (..., 3).
+        without: the F1 of no gold and no predicted entity. A part of the data has none then; where
+            models are ranked by the F1 of all data, 0 is a number to rank by.
 
     Returns:
         Shape (...).
     """
     total = counts[..., PREDICTED] + counts[..., GOLD]
     scores: NDArray[np.float64] = 2 * counts[..., CORRECT] / np.where(total, total, 1)
-    return scores
+    return np.where(total, scores, without)
 
 
 def _share(counts: NDArray[np.int64] | NDArray[np.float64], column: int) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = counts[..., CORRECT] / np.maximum(counts[..., column], 1)
-    return shares
+    is_empty = (counts[..., PREDICTED] + counts[..., GOLD]) == 0
+    return np.where(is_empty, np.nan, shares)

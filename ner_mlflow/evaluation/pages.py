@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..data.highlights import split_parts, type_colours
+from ..data.highlights import split_parts, type_styles
 from ..data.sentences import Sentence
 from ..pages import render_page, table_grid
-
-DOTS_PER_INCH = 110
+from ..plotting import DPI
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def render_sentences_page(
     return render_page(
         "sentences.html",
         title=title,
-        colours=type_colours(types),
+        styles=type_styles(types),
         groups=[
             {
                 "heading": heading,
@@ -89,7 +88,7 @@ def render_comparison_page(
         "comparison.html",
         title=title,
         lead=lead,
-        colours=type_colours(types),
+        styles=type_styles(types),
         sections=[
             {
                 "name": section.name,
@@ -115,5 +114,5 @@ def _shown(sentence: Sentence, predicted: Sequence[str]) -> dict[str, Any]:
 
 def _png(figure: Figure) -> str:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    figure.savefig(buffer, format="png", dpi=DPI)
     return b64encode(buffer.getvalue()).decode()

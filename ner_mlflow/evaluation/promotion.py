@@ -130,7 +130,7 @@ def judge(
         return _verdict(checks, "")
     test = paired_permutation_test(ours.counts, theirs.counts, config.resamples, config.seed)
     worse = test.difference < 0 and test.p_value <= config.significance_level
-    f1_ours, f1_theirs = (float(f1(one.counts.sum(axis=(0, 1)))) for one in (ours, theirs))
+    f1_ours, f1_theirs = (float(f1(one.counts.sum(axis=(0, 1)), 0)) for one in (ours, theirs))
     compared = f"{f1_ours:.4f} against {f1_theirs:.4f}"
     checks.append(
         Check(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
 from ..data.sentences import Sentence
+from ..plotting import number
 from ..tagging.iob2 import to_entities
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import Tagged
@@ -59,7 +60,8 @@ def evaluate(
 ) -> EvalReport:
     """Score predictions, analyse their errors, and compute intervals and calibration.
 
-    Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ``test/f1_low``, ...
+    Metric names begin with the split: ``test/f1``, ``test/OS/f1``, ``test/f1_low``, ... A type or a
+    slice without gold and predicted entities has no metrics.
 
     Args:
         sentences: with valid gold tags in IOB2.
@@ -82,7 +84,7 @@ def evaluate(
         prepend_total(entity_counts(gold, predicted_tags, schema.types))
     )
     intervals = {
-        "": overall,
+        "": overall.of_all,
         **{
             f"{type_}/": interval
             for type_, interval in zip(schema.types, by_type, strict=True)
@@ -124,7 +126,11 @@ def evaluate(
         "calibration_error": error,
     }
     return EvalReport(
-        metrics={f"{config.split}/{name}": float(value) for name, value in metrics.items()},
+        metrics={
+            f"{config.split}/{name}": float(value)
+            for name, value in metrics.items()
+            if not np.isnan(value)
+        },
         tables={
             "scores": score_table(metrics, schema.types, SCORE_COLUMNS),
             "semeval": semeval,
@@ -154,19 +160,25 @@ def evaluate(
         },
         figures={
             "token_confusion": plot_confusion(
-                by_word, f"Words of {config.split}: gold and predicted type"
+                by_word, f"Words of {config.split}: gold and predicted type", "words"
             ),
             "entity_confusion": plot_confusion(
-                by_entity, f"Entities of {config.split}: gold and predicted type"
+                by_entity, f"Entities of {config.split}: gold and predicted type", "entities"
             ),
             "type_scores": plot_type_scores(
-                scores, schema.types, f"Strict scores by type on {config.split}", intervals
+                scores,
+                schema.types,
+                f"Strict scores by type on {config.split}",
+                intervals,
+                config.confidence_level,
             ),
-            "slices": plot_slices(by_slice, f"Strict F1 on parts of {config.split}"),
+            "slices": plot_slices(
+                by_slice, f"Strict F1 on parts of {config.split}", config.confidence_level
+            ),
             "calibration": plot_reliability(
                 calibration,
                 f"Confidence and precision of entities of {config.split} "
-                f"(calibration error {error:.3f})",
+                f"(calibration error {number(error, 3)})",
             ),
         },
         predictions=pd.DataFrame(

@@ -7,6 +7,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..data.sentences import Sentence
+from ..plotting import (
+    INK,
+    PALE,
+    explain,
+    key_line,
+    name_rows,
+    new_plot,
+    number,
+    rows_height_in,
+    say,
+    series,
+    short_name,
+    side_columns,
+)
 from .counts import entity_counts, f1, prepend_total
 from .perturbations import PERTURBATIONS, Pools, perturb
 from .significance import bootstrap_intervals
@@ -94,31 +108,45 @@ def _score(
     counts = entity_counts([sentence.tags for sentence in sentences], predict(sentences), types)
     interval, *_ = bootstrap_intervals(prepend_total(counts), resamples, confidence, seed)
     return {
-        "f1": float(f1(counts.sum(axis=(0, 1)))),
-        "f1_low": interval.low,
-        "f1_high": interval.high,
+        "f1": float(f1(counts.sum(axis=(0, 1)), 0)),
+        "f1_low": interval.of_all.low,
+        "f1_high": interval.of_all.high,
     }
 
 
-def plot_robustness(table: pd.DataFrame, title: str) -> Figure:
-    """Plot the loss of F1 by kind, one bar for each severity, the most harmful kind first."""
+def plot_robustness(table: pd.DataFrame, title: str, note: str = "") -> Figure:
+    """Plot the loss of F1 by kind, a point for each severity, the most harmful kind on top.
+
+    Args:
+        table: rows of :func:`score_perturbations`.
+        title: the figure's title.
+        note: the number of items that the model was scored on.
+    """
     table = table[table["kind"] != CLEAN]
     order = list(table.groupby("kind")["f1_drop"].max().sort_values(ascending=False).index)
+    names = [short_name(kind) for kind in order]
     severities = sorted(set(table["severity"]))
-    figure = Figure(figsize=(max(6.0, 1.2 * len(order) + 2), 4.5), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / max(len(severities), 1)
-    for position, severity in enumerate(severities):
-        drops = table[table["severity"] == severity].set_index("kind")["f1_drop"].reindex(order)
-        axes.bar(
-            [index + (position - (len(severities) - 1) / 2) * width for index in range(len(order))],
-            drops,
-            width,
-            label=f"severity {severity}",
-        )
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(order)), order, rotation=30, ha="right")
-    axes.set_ylabel("F1 lost")
-    axes.set_title(title)
-    axes.legend()
+    note = explain(note, "F1 of the unchanged sentences minus F1 of the changed ones")
+    with new_plot(title, note, rows_height_in(names)) as figure:
+        axes = figure.subplots()
+        if not order:
+            say(axes, "No kind of perturbation was applied.")
+            return figure
+        rows = name_rows(axes, names)
+        drops = {
+            severity: part.set_index("kind")["f1_drop"].reindex(order)
+            for severity, part in table.groupby("severity")
+        }
+        least = [min(values) for values in zip(*drops.values(), strict=True)]
+        most = [max(values) for values in zip(*drops.values(), strict=True)]
+        axes.hlines(rows, least, most, color=PALE, linewidth=1, zorder=1)
+        axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
+        columns = {}
+        for index, severity in enumerate(severities):
+            axes.plot(drops[severity], rows, **series(index).points)
+            figure.add_key(key_line(series(index)), f"severity {severity}")
+            columns[f"severity {severity}"] = [number(drop, 3) for drop in drops[severity]]
+        axes.set_xlabel("F1 lost (right: worse)")
+        axes.margins(x=0.05)
+        side_columns(axes, rows, columns)
     return figure

@@ -20,8 +20,8 @@ def score(gold: Sequence[Tags], predicted: Sequence[Tags]) -> dict[str, float]:
     """Return strict IOB2 scores: micro precision, recall and F1, overall and by type.
 
     Names are ``f1``, ``precision``, ``recall``, ``support``, ``accuracy`` (over words), ``OS/f1``,
-    ``OS/support``, ... A type is listed if gold or predicted tags hold it. Without any entity the
-    scores are 0.
+    ``OS/support``, ... A type is listed if gold or predicted tags hold it; another one has no
+    scores. Without any entity the scores of all are 0, so that models can be ranked.
 
     Args:
         gold: tags of each sentence.

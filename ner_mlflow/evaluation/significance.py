@@ -1,6 +1,6 @@
 """Test significance: bootstrap intervals of F1, and a paired permutation test of two models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,15 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of F1."""
+    """A confidence interval of F1; both ends are NaN where F1 is."""
 
     low: float
     high: float
+
+    @property
+    def of_all(self) -> "Interval":
+        """The interval of all data: 0 to 0 without any entity, as its F1 is 0."""
+        return Interval(0.0, 0.0) if np.isnan(self.low) else self
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ def bootstrap_intervals(
 
     Each sample draws as many sentences as there are, with replacement (Efron and Tibshirani, "An
     Introduction to the Bootstrap", 1993, chapter 13). Sentences are drawn, not entities, because
-    the entities of one sentence are not independent.
+    the entities of one sentence are not independent. A sample without any entity of a group says
+    nothing about it, and is left out of its interval.
 
     Args:
         counts: shape (sentences, groups, 3), for example from
@@ -55,8 +61,8 @@ def bootstrap_intervals(
     sums = np.concatenate(
         [_draw(random, size, sentences) @ flat for size in _chunks(resamples)]
     ).reshape(resamples, groups, 3)
-    lows, highs = np.quantile(f1(sums), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    return [_interval(of_group[~np.isnan(of_group)], ends) for of_group in f1(sums).T]
 
 
 def paired_permutation_test(
@@ -81,7 +87,7 @@ def paired_permutation_test(
     if first.shape != second.shape or (first[..., 2] != second[..., 2]).any():
         raise ValueError("the two models were not scored on the same sentences")
     first_totals, second_totals = first.sum(axis=1), second.sum(axis=1)
-    observed = float(f1(first_totals.sum(axis=0)) - f1(second_totals.sum(axis=0)))
+    observed = float(f1(first_totals.sum(axis=0), 0) - f1(second_totals.sum(axis=0), 0))
     change = (second_totals - first_totals).astype(np.float32)
     change = change[change.any(axis=1)]  # swapping equal sentences changes nothing
     random = np.random.default_rng(seed)
@@ -90,9 +96,16 @@ def paired_permutation_test(
         shift = (
             random.integers(0, 2, (size, len(change)), dtype=np.int8).astype(np.float32) @ change
         )
-        differences = f1(first_totals.sum(axis=0) + shift) - f1(second_totals.sum(axis=0) - shift)
+        differences = f1(first_totals.sum(axis=0) + shift, 0) - f1(
+            second_totals.sum(axis=0) - shift, 0
+        )
         as_extreme += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
     return PairedTest(observed, as_extreme / (resamples + 1))
+
+
+def _interval(scores: NDArray[np.float64], ends: Sequence[float]) -> Interval:
+    low, high = np.quantile(scores, ends) if len(scores) else (np.nan, np.nan)
+    return Interval(float(low), float(high))
 
 
 def _draw(random: np.random.Generator, samples: int, sentences: int) -> NDArray[np.float32]:

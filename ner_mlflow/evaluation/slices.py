@@ -48,7 +48,10 @@ class SliceCounts:
     counts: NDArray[np.int64]
 
     def table(self, intervals: Sequence[Interval]) -> pd.DataFrame:
-        """Return strict precision, recall and F1 by slice, with the given intervals of F1."""
+        """Return strict precision, recall and F1 by slice, with the given intervals of F1.
+
+        A slice without gold and predicted entities has no scores: they are NaN.
+        """
         sums = self.counts.sum(axis=0)
         return pd.DataFrame(
             {

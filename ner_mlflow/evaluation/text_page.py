@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..data.highlights import printable, type_colours
+from ..data.highlights import printable, type_styles
 from ..pages import render_page
 from ..tagging.iob2 import Entity
 from .text_answers import TextAnswer
@@ -118,7 +118,7 @@ def render_text_page(
         kinds=kinds,
         total=total,
         types=types,
-        colours=type_colours(types),
+        styles=type_styles(types),
         texts=texts,
         shown=f"{len(shown):,} of {_plural(len(answers), 'text')}",
         hidden=_hidden_note(hidden, errors),

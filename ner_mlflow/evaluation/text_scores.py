@@ -63,8 +63,8 @@ def score_texts(
     """Return the scores of answers: micro averages, and those of each type.
 
     Names are ``f1``, ``f1_low``, ``f1_high``, ``precision``, ``recall``, ``overlap_f1``,
-    ``support``, ``OS/f1``, ... A type is listed if gold or predicted entities hold it. Intervals
-    are of strict F1; they draw whole texts.
+    ``support``, ``OS/f1``, ... A type is listed if gold or predicted entities hold it. Without
+    any entity the scores of all are 0. Intervals are of strict F1; they draw whole texts.
 
     Args:
         answers: one or more.
@@ -82,12 +82,12 @@ def score_texts(
         if prefix and not sums[index, [PREDICTED, GOLD]].any():
             continue
         values = {
-            "f1": f1(sums[index]),
-            "f1_low": intervals[index].low,
-            "f1_high": intervals[index].high,
-            "precision": precision(sums[index]),
-            "recall": recall(sums[index]),
-            "overlap_f1": f1(overlap_sums[index]),
+            "f1": f1(sums[index], 0),
+            "f1_low": intervals[index].of_all.low,
+            "f1_high": intervals[index].of_all.high,
+            "precision": np.nan_to_num(precision(sums[index])),
+            "recall": np.nan_to_num(recall(sums[index])),
+            "overlap_f1": f1(overlap_sums[index], 0),
             "support": sums[index, GOLD],
         }
         scores |= {f"{prefix}{name}": float(value) for name, value in values.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..pages import markdown_table
+from ..pages import escape_markdown, markdown_table
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "model_card.md"
 UNKNOWN_LICENSE = "not stated"
@@ -108,6 +108,7 @@ def model_card(facts: ModelFacts) -> ModelCard:
         data,
         template_path=str(TEMPLATE),
         facts=facts,
+        escape=escape_markdown,
         first=first,
         dataset_license=facts.dataset_license or UNKNOWN_LICENSE,
         backbone_license=facts.backbone_license or UNKNOWN_LICENSE,

@@ -133,7 +133,9 @@ def export(
         )
     served = _choose_served(reports, config)
     tables["variants"] = _tabulate(reports, served)
-    return ExportReport(tuple(reports), served, tables, {"tradeoff": _plot_tradeoff(reports)})
+    return ExportReport(
+        tuple(reports), served, tables, {"tradeoff": _plot_tradeoff(reports, len(validation))}
+    )
 
 
 def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.DataFrame:
@@ -187,7 +189,9 @@ def _score_variant(
         [tagged.tags for tagged in predict(tagger, validation)],
     )
     counts = entity_counts(gold, predicted, tagger.spec.types).sum(axis=1, keepdims=True)
-    interval = bootstrap_intervals(counts, config.resamples, CONFIDENCE_LEVEL, config.seed)[0]
+    interval = bootstrap_intervals(counts, config.resamples, CONFIDENCE_LEVEL, config.seed)[
+        0
+    ].of_all
     f1 = score(gold, predicted)["f1"]
     in_text = score_texts(
         answer_texts(EntityRecognizer(tagger), texts.texts),
@@ -220,7 +224,7 @@ def _measure_speed(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
     return len(sentences) / (time.perf_counter() - started)
 
 
-def _plot_tradeoff(reports: Sequence[VariantReport]) -> Figure:
+def _plot_tradeoff(reports: Sequence[VariantReport], sentences: int) -> Figure:
     variants = pd.DataFrame(
         [
             {
@@ -240,7 +244,7 @@ def _plot_tradeoff(reports: Sequence[VariantReport]) -> Figure:
         variants[f"pareto_{cost}"] = pareto_front(
             variants[cost].to_numpy(), variants["validation_f1"].to_numpy()
         )
-    return plot_tradeoff(variants)
+    return plot_tradeoff(variants, CONFIDENCE_LEVEL, f"n = {sentences:,} validation sentences")
 
 
 def max_logit_difference(

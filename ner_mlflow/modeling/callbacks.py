@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ..plotting import explain, key_line, new_plot, say, series
 from .averaging import WeightAverage
 
 log = logging.getLogger(__name__)
@@ -187,22 +189,43 @@ class CheckpointCallback(TrainerCallback):
         control.should_save = True
 
 
+CURVES = {
+    "loss": ("Training loss", "loss"),
+    "eval_f1": ("Validation F1", "F1, 0 to 1"),
+    "learning_rate": ("Learning rate", "learning rate"),
+}
+"""Name in the Trainer's log -> title of the panel, and label of its axis."""
+
+
 def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Return a figure of training loss, validation F1 and learning rate over epochs.
 
     Args:
         history: the Trainer's log history.
     """
-    figure = Figure(figsize=(12, 3.5), layout="constrained")
-    for axes, name, title in zip(
-        figure.subplots(1, 3),
-        ("loss", "eval_f1", "learning_rate"),
-        ("Training loss", "Validation F1", "Learning rate"),
-        strict=True,
-    ):
-        points = [(row["epoch"], row[name]) for row in history if name in row]
-        axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None)
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
-        axes.grid(alpha=0.3)
+    epochs = sum("eval_f1" in row for row in history)
+    best = max((row["eval_f1"] for row in history if "eval_f1" in row), default=None)
+    note = explain(
+        f"n = {epochs} validated epoch{'s' * (epochs != 1)}", f"best F1 {best:.3f}" if best else ""
+    )
+    with new_plot("Training over epochs", note, 2.7) as figure:
+        for axes, (name, (title, label)) in zip(
+            figure.subplots(1, len(CURVES)), CURVES.items(), strict=True
+        ):
+            axes.set_title(title)
+            points = [(row["epoch"], row[name]) for row in history if name in row]
+            if not points:
+                say(axes, "not logged")
+                continue
+            style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(points) < 30 else {}
+            axes.plot(*zip(*points, strict=True), color=series(0).colour, **style)
+            if name == "eval_f1":
+                top = next(point for point in points if point[1] == best)
+                axes.plot(*top, **{**series(2).points, "markersize": 8})
+                figure.add_key(key_line(series(2)), "epoch that is kept")
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(label)
+            axes.margins(x=0.06)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=points[-1][0] >= 1))
+            axes.grid()
     return figure

@@ -1,4 +1,4 @@
-"""Report a study: a table of its trials, and Optuna's plots."""
+"""Report a study: a table of its trials, and plots."""
 
 import logging
 import warnings
@@ -6,17 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna import visualization
+from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from ..pages import render_page
+from ..plotting import plotly_layout
+from .plots import (
+    plot_front,
+    plot_history,
+    plot_importance,
+    plot_parameters,
+    plot_plane,
+)
 from .study import SweepStudy
 from .trial import REASON, RUN, is_lost
 
@@ -39,71 +45,110 @@ SILENT = "its process sent no heartbeat for too long"
 
 @dataclass(frozen=True)
 class _Plot:
-    """One of Optuna's plots, interactive and as a figure.
+    """A plot of a study, interactive by Optuna and as a figure of our own.
 
     Attributes:
-        settings: makes the plot's arguments from the objectives' names and the space's keys.
-        several_objectives: the plot needs more than one objective.
+        name: the figure's name.
+        heading: above the interactive plot.
+        interactive: Optuna's function; it takes the study and the settings.
+        settings: makes the arguments of ``interactive`` from the objectives' names and the keys of
+            the parameters.
+        still: draws the figure.
+        least_objectives: objectives that the plot needs.
+        least_keys: parameters that it needs.
     """
 
     name: str
+    heading: str
     interactive: Callable[..., Any]
-    still: Callable[..., Any]
-    settings: Callable[[Sequence[str], Sequence[str]], dict[str, Any]]
-    several_objectives: bool
+    settings: Callable[["_Trials"], dict[str, Any]]
+    still: Callable[["_Trials"], Figure]
+    least_objectives: int = 1
+    least_keys: int = 0
 
 
-def _of_first(objectives: Sequence[str], _keys: Sequence[str]) -> dict[str, Any]:
-    return {
-        "target": (lambda trial: trial.values[0]) if len(objectives) > 1 else None,
-        "target_name": objectives[0],
-    }
+@dataclass(frozen=True)
+class _Trials:
+    """The finished trials of a study, in memory: Optuna's plots read them many times."""
+
+    study: optuna.Study
+    objectives: Sequence[str]
+    keys: Sequence[str]
+
+    @property
+    def complete(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+    @property
+    def plane(self) -> list[str]:
+        """The two parameters of the contour plot."""
+        return list(CONTOUR if set(CONTOUR) <= set(self.keys) else self.keys[:2])
+
+    @property
+    def of_first(self) -> dict[str, Any]:
+        """The arguments of Optuna's functions for the first objective."""
+        several = len(self.objectives) > 1
+        return {"target": _first_value if several else None, "target_name": self.objectives[0]}
+
+
+def _first_value(trial: FrozenTrial) -> float:
+    return float(trial.values[0])
 
 
 PLOTS = (
     _Plot(
         "history",
+        "Trials in their order",
         visualization.plot_optimization_history,
-        visualization.matplotlib.plot_optimization_history,
-        _of_first,
-        False,
+        lambda trials: trials.of_first,
+        lambda trials: plot_history(
+            trials.complete,
+            trials.objectives[0],
+            trials.study.directions[0],
+            trials.study.study_name,
+        ),
     ),
     _Plot(
         "importance",
+        "Importance of parameters",
         visualization.plot_param_importances,
-        visualization.matplotlib.plot_param_importances,
-        _of_first,
-        False,
+        lambda trials: trials.of_first,
+        lambda trials: plot_importance(
+            get_param_importances(trials.study, target=_first_value),
+            trials.complete,
+            trials.objectives[0],
+        ),
     ),
     _Plot(
-        "parallel_coordinates",
+        "parameters",
+        "Parameters of each trial",
         visualization.plot_parallel_coordinate,
-        visualization.matplotlib.plot_parallel_coordinate,
-        _of_first,
-        False,
+        lambda trials: trials.of_first,
+        lambda trials: plot_parameters(trials.complete, trials.keys, trials.objectives[0]),
+        least_keys=1,
     ),
     _Plot(
         "contour",
+        "Two parameters",
         visualization.plot_contour,
-        visualization.matplotlib.plot_contour,
-        lambda objectives, keys: {
-            **_of_first(objectives, keys),
-            "params": list(CONTOUR if set(CONTOUR) <= set(keys) else keys[:2]),
-        },
-        False,
+        lambda trials: {**trials.of_first, "params": trials.plane},
+        lambda trials: plot_plane(trials.complete, trials.plane, trials.objectives[0]),
+        least_keys=2,
     ),
     _Plot(
         "pareto_front",
+        "Pareto front of the objectives",
         visualization.plot_pareto_front,
-        visualization.matplotlib.plot_pareto_front,
-        lambda objectives, _: {
+        lambda trials: {
             # Optuna draws two or three objectives; the first ones matter most.
-            "targets": (lambda trial: trial.values[:3]) if len(objectives) > 3 else None,
-            "target_names": list(objectives[:3]),
+            "targets": (lambda trial: trial.values[:3]) if len(trials.objectives) > 3 else None,
+            "target_names": list(trials.objectives[:3]),
         },
-        True,
+        lambda trials: plot_front(trials.complete, trials.study.best_trials, trials.objectives),
+        least_objectives=2,
     ),
 )
+"""The plots, in the order of the page."""
 
 
 @dataclass(frozen=True)
@@ -119,30 +164,26 @@ class SweepReport:
 def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
     """Return a study's table and plots; plots that need more trials are left out."""
     table = trials_table(study, objectives)
-    trials = study.trials()
-    complete = sum(trial.state == TrialState.COMPLETE for trial in trials)
-    keys = list(study.spec.space.entries)
-    parts: list[str] = []
-    figures: dict[str, Figure] = {}
-    # Optuna's plots read a study's trials many times, so they get a copy in memory.
     copy = optuna.create_study(directions=list(study.spec.directions), study_name=study.spec.name)
-    copy.add_trials(trial for trial in trials if trial.state.is_finished())
-    for plot in PLOTS if complete >= FEWEST_TRIALS else ():
-        if (plot.several_objectives and len(objectives) == 1) or (
-            plot.name == "contour" and len(keys) < 2
-        ):
+    copy.add_trials(trial for trial in study.trials() if trial.state.is_finished())
+    trials = _Trials(copy, objectives, list(study.spec.space.entries))
+    parts: list[dict[str, str]] = []
+    figures: dict[str, Figure] = {}
+    for plot in PLOTS if len(trials.complete) >= FEWEST_TRIALS else ():
+        if len(objectives) < plot.least_objectives or len(trials.keys) < plot.least_keys:
             continue
-        settings = plot.settings(objectives, keys)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                drawn = plot.interactive(copy, **settings)
-                figures[plot.name] = _still(plot, copy, settings)
+                drawn = plot.interactive(copy, **plot.settings(trials))
+                figures[plot.name] = plot.still(trials)
         except (ValueError, RuntimeError) as error:  # for example if all values are equal
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
+        drawn.update_layout(template={"layout": plotly_layout()}, title=None)
         # The first plot brings plotly's script, so that the page needs no network.
-        parts.append(drawn.to_html(full_html=False, include_plotlyjs=not parts))
+        html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
+        parts.append({"heading": plot.heading, "html": html})
     page = render_page("study.html", title=study.spec.name, plots=parts)
     return SweepReport(table, page, figures)
 
@@ -178,14 +219,3 @@ def _reason(trial: FrozenTrial) -> str:
     if trial.state == TrialState.COMPLETE:
         return ""
     return str(trial.user_attrs.get(REASON, SILENT if is_lost(trial) else ""))
-
-
-def _still(plot: _Plot, study: optuna.Study, settings: dict[str, Any]) -> Figure:
-    with mpl.rc_context({"backend": "agg"}):
-        drawn = plot.still(study, **settings)
-    axes: Any = drawn if isinstance(drawn, Axes) else np.ravel(drawn)[0]
-    figure: Figure = axes.figure
-    plt.close(figure)  # pyplot keeps every figure that is not closed
-    figure.set_size_inches(11, 6)
-    figure.set_layout_engine("tight")
-    return figure

@@ -1,5 +1,6 @@
 """One open run: everything a step logs goes through it, by the run's own id."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
 from ..pages import markdown_table, render_table_page
+from ..plotting import DPI
 from ..redaction import redact
 from .datasets import describe_split
 from .queries import TAG_PREFIX
@@ -40,7 +42,6 @@ NAME_SEPARATOR = " · "
 """Stands between the parts of a run's name."""
 METRICS_PER_REQUEST = 1000
 PARAMS_PER_REQUEST = 100
-FIGURE_DPI = 110
 
 
 class Run:
@@ -146,7 +147,11 @@ class Run:
     def log_metrics(
         self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None
     ) -> None:
-        """Log metrics, in one request; ``model_id`` ties them to a logged model as well."""
+        """Log metrics, in one request; ``model_id`` ties them to a logged model as well.
+
+        A metric that is NaN has no value, and is left out.
+        """
+        metrics = {name: value for name, value in metrics.items() if not math.isnan(value)}
         if self._resumed and step is not None:
             metrics = {
                 name: value for name, value in metrics.items() if step > self._last_step(name)
@@ -196,7 +201,7 @@ class Run:
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Log a plot as ``NAME.png``."""
-        options = {"dpi": FIGURE_DPI}
+        options = {"dpi": DPI}
         self._client.log_figure(self.id, figure, f"{name}.png", save_kwargs=options)
 
     def log_frame(self, name: str, frame: pd.DataFrame) -> None:

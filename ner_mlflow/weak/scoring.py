@@ -10,6 +10,19 @@ from numpy.typing import NDArray
 
 from ..data.sentences import Sentence
 from ..evaluation.counts import GOLD, PREDICTED, f1, precision, prepend_total, recall, type_counts
+from ..plotting import (
+    INK,
+    ROW_IN,
+    explain,
+    key_line,
+    name_rows,
+    new_plot,
+    rows_height_in,
+    score_axis,
+    series,
+    short_name,
+    side_columns,
+)
 from ..tagging.iob2 import to_entities
 from .labelers import ANY_TYPE, Votes
 from .union import TokenHmm, Union, WeightedVote, conflicts
@@ -77,7 +90,7 @@ def choose_union(gold: GoldSet, types: Sequence[str]) -> ChosenUnion:
     unions: tuple[Union, ...] = (WeightedVote(), TokenHmm(types))
     spans = {union.name: cross_fitted(union, gold) for union in unions}
     scores = {
-        name: float(f1(_counts(gold, found, types).sum(axis=(0, 1))))
+        name: float(f1(_counts(gold, found, types).sum(axis=(0, 1)), 0))
         for name, found in spans.items()
     }
     best = max(unions, key=lambda union: scores[union.name])
@@ -171,6 +184,8 @@ def score_metrics(table: pd.DataFrame) -> dict[str, float]:
 def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
     """Plot precision and recall of each labeler by type, a row of plots for each gold set.
 
+    A labeler without a span, and a type without a gold entity, has no point.
+
     Args:
         table: that of :func:`score_labelers`, of one gold set or several.
         least_precision: types below it are left out; a line shows it.
@@ -180,29 +195,39 @@ def plot_scores(table: pd.DataFrame, least_precision: float) -> Figure:
     if len(labelers) == 2:  # the union of one labeler is that labeler
         labelers.remove(UNION)
     types = list(dict.fromkeys(table["type"]))
-    figure = Figure(figsize=(11, 1.2 + 3.2 * len(sets)), layout="constrained")
-    axes = figure.subplots(len(sets), 2, squeeze=False, sharey=True)
-    width = 0.8 / len(labelers)
-    for row, name in enumerate(sets):
-        for column, measure in enumerate(("precision", "recall")):
-            plot = axes[row, column]
-            for number, labeler in enumerate(labelers):
-                values = table[(table["gold"] == name) & (table["labeler"] == labeler)]
-                positions = np.arange(len(types)) + (number - (len(labelers) - 1) / 2) * width
-                bars = plot.bar(positions, values[measure], width, label=labeler)
-                amounts = values["predicted" if measure == "precision" else "gold_entities"]
-                if measure == "precision" or number == 0:
-                    texts = [str(amount) for amount in amounts]
-                    plot.bar_label(bars, texts, fontsize=7, padding=2, rotation=90)
-            plot.set_xticks(range(len(types)), types)
-            plot.set_ylim(0, 1.25)
-            unit = "number of spans found" if measure == "precision" else "number of gold entities"
-            plot.set_title(f"{measure.capitalize()} on {name} (above the bars: {unit})", fontsize=9)
-            if measure == "precision":
-                line = plot.axhline(least_precision, color="black", linewidth=0.8, linestyle="--")
-                line.set_label("least precision of a type that is used")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
+    names = [short_name(type_) for type_ in types]
+    spread = 0.8 / max(len(labelers), 1)
+    scale = max(1.0, len(labelers) * 0.17 / ROW_IN)
+    note = explain(
+        "n: spans found (precision) and gold entities (recall)",
+        "dashed: least precision of a type that is used",
+    )
+    height = scale * rows_height_in(names) + 0.35
+    with new_plot("Labelers against gold, by type", note, height * max(len(sets), 1)) as figure:
+        panels = figure.subplots(max(len(sets), 1), 2, squeeze=False, sharey="row")
+        for row, name in enumerate(sets):
+            for axes, measure, amount in zip(
+                panels[row], ("precision", "recall"), ("predicted", "gold_entities"), strict=True
+            ):
+                rows = np.array(name_rows(axes, names))
+                shown_counts: list[tuple[float, str]] = []
+                for index, labeler in enumerate(labelers):
+                    of_labeler = table[(table["gold"] == name) & (table["labeler"] == labeler)]
+                    of_labeler = of_labeler.set_index("type").reindex(types)
+                    counts = of_labeler[amount].fillna(0).astype(int)
+                    values = of_labeler[measure].where(counts > 0).to_numpy(float)
+                    at = rows + (index - (len(labelers) - 1) / 2) * spread
+                    axes.plot(values, at, **series(index).points)
+                    figure.add_key(key_line(series(index)), labeler)
+                    if measure == "precision":
+                        shown_counts += zip(at, [f"{count:,}" for count in counts], strict=True)
+                    elif index == 0:
+                        shown_counts += zip(rows, [f"{count:,}" for count in counts], strict=True)
+                if measure == "precision":
+                    axes.axvline(least_precision, color=INK, linewidth=0.9, linestyle="--")
+                score_axis(axes, f"{measure} on {name}, 0 to 1")
+                positions = [position for position, _ in shown_counts]
+                side_columns(axes, positions, {"n": [text for _, text in shown_counts]})
     return figure
 
 

@@ -171,9 +171,9 @@ def run_evaluate_several(
     rows = [
         {
             "model": address,
-            **{name: scores[address][name] for name in SHOWN_SCORES},
+            **{name: scores[address].get(name, np.nan) for name in SHOWN_SCORES},
             **text_columns(evaluations[address].record),
-            **{f"{type_}_f1": scores[address].get(f"{type_}/f1", 0.0) for type_ in types},
+            **{f"{type_}_f1": scores[address].get(f"{type_}/f1", np.nan) for type_ in types},
             "p_against_best": p_values.get(address, np.nan),
             "run": evaluations[address].record.run_id,
         }

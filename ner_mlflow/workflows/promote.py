@@ -17,6 +17,7 @@ from ..evaluation.promotion import (
 )
 from ..evaluation.text_scores import strict_counts
 from ..exporting.side_by_side import time_side_by_side
+from ..pages import escape_markdown
 from ..provenance import folder_sizes
 from ..tracking.models import FoundModel, find_model
 from ..tracking.records import ExportRecord, Outcome, PromoteRecord, VersionOrigin
@@ -138,7 +139,7 @@ def run_promote(
     if promotion.moved:
         _move(run, config, version, champion, alias, reason)
     replace(record, outcome=outcome).write(run)
-    run.describe(verdict.table, lead=f"{outcome}: {reason}")
+    run.describe(verdict.table, lead=escape_markdown(f"{outcome}: {reason}"))
     return promotion
 
 

@@ -19,6 +19,7 @@ from ..evaluation.error_analysis import (
 )
 from ..evaluation.pages import Examples
 from ..exporting.side_by_side import SideBySide, time_side_by_side
+from ..pages import escape_markdown
 from ..tagging.iob2 import to_entities
 from ..tracking.lifecycle import run_link
 from ..tracking.queries import download
@@ -99,7 +100,7 @@ def log_comparison(
     run.log_markdown(PAGE, report.markdown(conclusion))
     run.log_metrics(_metrics(models))
     columns = ["model", "f1", "f1_low", "f1_high", "p_against_best"]
-    lead = " ".join(conclusion)
+    lead = escape_markdown(" ".join(conclusion))
     run.describe(report.tables["results"][columns], _links(run, best, models), lead)
 
 
@@ -123,7 +124,7 @@ def _links(run: Run, best: TrainedModel, models: Sequence[TrainedModel]) -> str:
         + " · ".join(
             f"[{text}]({run_link(run.experiment_id, evaluation, file)})"
             for text, file in (
-                (f"errors of {best.name}", "errors.html"),
+                (f"errors of {escape_markdown(best.name)}", "errors.html"),
                 ("confusions", "entity_confusion.png"),
                 ("running text", "texts.html"),
             )
@@ -141,7 +142,7 @@ def _links(run: Run, best: TrainedModel, models: Sequence[TrainedModel]) -> str:
             for step, run_id in runs.items()
             if run_id
         ]
-        lines.append(f"{model.name}: {' · '.join(links)}")
+        lines.append(f"{escape_markdown(model.name)}: {' · '.join(links)}")
     return "\n\n".join(lines)
 
 

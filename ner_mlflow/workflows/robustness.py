@@ -81,7 +81,8 @@ def run_robustness(
     changes = [PERTURBATIONS[str(row["kind"])].changes if row["severity"] else "" for row in rows]
     run.log_table("robustness", table.assign(changes=changes))
     title = f"F1 lost on perturbed sentences, {split} of {dataset.name}"
-    run.log_figure("robustness", plot_robustness(table, title))
+    note = f"n = {len(sentences):,} sentences"
+    run.log_figure("robustness", plot_robustness(table, title, note))
     run.log_table("changes", _examples(sentences, kinds, pools, config))
     run.describe(table)
     return table

@@ -278,7 +278,7 @@ def test_a_sweep_on_a_cluster_loses_no_trial_and_repeats_none(
         "plots.html",
         "best.yaml",
         "history.png",
-        "parallel_coordinates.png",
+        "parameters.png",
     } <= artifacts
 
     again = mlflow_run(

@@ -130,7 +130,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
             assert {"provenance.yaml", "config.yaml", "training_curves.png"} <= artifacts(run)
             assert run.data.tags["ner.model_uri"].startswith("models:/")
             assert run.inputs.dataset_inputs
-    names = {"history", "parallel_coordinates", "contour"} if states["complete"] > 1 else set()
+    names = {"history", "parameters", "contour"} if states["complete"] > 1 else set()
     assert {
         "trials.html",
         "plots.html",

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
-    {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages"}
+    {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages", "plotting"}
     | {"private_names", "start_up", "strict_yaml"},
     {"provenance"},
     {"tagging", "config"},

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import page_kinds
 import pandas as pd
 import pytest
 from jinja2 import Environment, FileSystemLoader, UndefinedError, meta
@@ -11,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, UndefinedError, meta
 from ner_mlflow import pages
 from ner_mlflow.pages import (
     TRANSPOSE_ABOVE,
+    escape_markdown,
     markdown_table,
     render_page,
     render_table_page,
@@ -72,6 +74,8 @@ def test_a_page_is_a_whole_document_with_its_title() -> None:
     assert page.startswith("<!doctype html>")
     assert re.findall("<(?:title|h1)>(.*?)</", page) == ["results", "results"]
     assert '<meta charset="utf-8">' in page
+    assert re.findall("<(header|main)>", page) == ["header", "main"]
+    assert "prefers-color-scheme: dark" in page
     assert page.rstrip().endswith("</html>")
 
 
@@ -106,7 +110,8 @@ def test_a_table_without_rows_shows_its_columns() -> None:
 
 
 def test_a_study_page_embeds_plots_and_escapes_the_name() -> None:
-    page = render_page("study.html", title=SCRIPT, plots=["<div id='plot'></div>"])
+    plot = {"heading": SCRIPT, "html": "<div id='plot'></div>"}
+    page = render_page("study.html", title=SCRIPT, plots=[plot])
     assert "<div id='plot'></div>" in page
     assert "<script" not in page
     assert "Too few trials" in render_page("study.html", title="study", plots=[])
@@ -117,9 +122,56 @@ def test_a_missing_value_is_an_error() -> None:
         render_page("study.html", title="study")
 
 
-def test_a_bar_in_a_name_does_not_break_a_markdown_table() -> None:
-    table = pd.DataFrame({"a": ["x|y"], "b": [0.12345]})
-    assert markdown_table(table).splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | 0.123 |"]
+class ElementParser(HTMLParser):
+    """The elements and attributes of a page that a hostile name would add."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "script" or (tag == "img" and not (values["src"] or "").startswith("data:")):
+            self.found.append(tag)
+        self.found += [name for name in values if name.startswith("on")]
+        self.found += [value for value in values.values() if value and value.startswith("javasc")]
+
+
+def test_no_name_becomes_an_element_of_any_kind_of_page() -> None:
+    for name, page in page_kinds.pages(page_kinds.HOSTILE).items():
+        found = ElementParser(page).found
+        # The page of a study holds Plotly's scripts; a browser checks it (test_accessibility).
+        assert {part for part in found if part != "script" or name != "study"} == set(), name
+
+
+def test_a_markdown_table_has_a_cell_for_each_value_and_none_for_a_missing_one() -> None:
+    table = pd.DataFrame({"a|b": ["x|y", None], "f1": [0.12345, float("nan")], "n": [3, 4]})
+    assert markdown_table(table).splitlines() == [
+        "| a\\|b | f1 | n |",
+        "| --- | --- | --- |",
+        "| x\\|y | 0.123 | 3 |",
+        "|  |  | 4 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("<img src=x onerror=y>", "&lt;img src=x onerror=y&gt;"),
+        ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+        ("**bold** _it_ `code` ~~s~~", "\\*\\*bold\\*\\* \\_it\\_ \\`code\\` \\~\\~s\\~\\~"),
+        ("minilm_full seed 13, p = 0.05", "minilm_full seed 13, p = 0.05"),
+        ("models:/it-ner@champion", "models:/it-ner@champion"),
+        ("https://a.b www.c.d", "https&#58;//a.b www&#46;c.d"),
+        ("@someone a@b.c", "&#64;someone a&#64;b.c"),
+        ("a\\|b & c", "a\\\\\\|b &amp; c"),
+        ("two\n\n# lines", "two \\# lines"),
+        ("$x$", "&#36;x&#36;"),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
 
 
 @pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.glob("*.html")))

@@ -243,7 +243,7 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
         "41 of 349 entities",
     ):
         assert shown in text
-    assert re.search('<mark style="background: #[0-9a-f]+">Anna<sub>PER</sub></mark> left', page)
+    assert re.search('<mark style="--light: #.+?">Anna<sub>PER</sub></mark> left', page)
 
 
 def test_texts_of_a_corpus_are_escaped_on_the_page() -> None:

@@ -1,8 +1,7 @@
 """The table of statistics, counted by hand on a tiny corpus, and its figure."""
 
-import io
-
 import pytest
+from readable_plots import assert_readable, points, rows, side_texts
 
 from ner_mlflow.data.prepare import Preparation
 from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus, Sentence, Sentences
@@ -95,10 +94,25 @@ def test_the_figure_shows_every_type_and_split(count: int) -> None:
     sentence = tagged(*(f"B-{type_}" for type_ in schema.types))
     corpus: Corpus = {TRAIN: [sentence] * 5, VALIDATION: [sentence], TEST: [sentence] * 2}
     figure = plot_statistics(statistics(preparation(corpus, corpus, schema)), schema)
-    entities, sentences = figure.axes
-    assert [label.get_text() for label in entities.get_xticklabels()] == list(schema.types)
-    assert [bar.get_height() for bar in entities.patches] == [5] * count + [1] * count + [2] * count
-    assert [bar.get_height() for bar in sentences.patches] == [5, 1, 2]
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    assert drawn.getvalue().startswith(b"\x89PNG")
+    sentences, entities = figure.axes
+    assert rows(entities) == list(schema.types)
+    assert [[x for x, _ in line] for line in points(entities)] == [
+        [5] * count,
+        [1] * count,
+        [2] * count,
+    ]
+    assert [bar.get_width() for bar in sentences.patches] == [5, 1, 2]
+    assert side_texts(entities) == {
+        TRAIN: ["5"] * count,
+        VALIDATION: ["1"] * count,
+        TEST: ["2"] * count,
+    }
+    assert_readable(figure)
+
+
+def test_a_type_without_entities_has_a_row_and_no_point() -> None:
+    figure = plot_statistics(statistics(PREPARATION), SCHEMA)
+    entities = figure.axes[1]
+    assert rows(entities) == ["OS", "ERROR"]
+    assert [[x for x, _ in line] for line in points(entities)] == [[2], [1], [1]]
+    assert side_texts(entities)[TRAIN] == ["2", "0"]

@@ -32,7 +32,22 @@ def test_calibration_error_is_the_distance_of_confidence_from_precision() -> Non
     table = reliability(confidences, correct, 10)
     assert table["entities"].tolist() == [1, 1, 4]
     assert expected_calibration_error(table) == pytest.approx((4 * 0.2 + 0.15 + 0.75) / 6)
-    assert expected_calibration_error(reliability(np.array([]), np.array([], bool), 10)) == 0.0
+
+
+def test_without_entities_there_is_no_bin_and_no_calibration_error() -> None:
+    table = reliability(np.array([]), np.array([], bool), 10)
+    assert len(table) == 0
+    assert np.isnan(expected_calibration_error(table))
+
+
+def test_the_interval_of_a_bin_is_that_of_wilson_and_wide_for_few_entities() -> None:
+    (few,) = reliability(np.full(4, 0.9), np.ones(4, bool), 1).to_dict("records")
+    assert (few["precision_low"], few["precision_high"]) == pytest.approx((0.5101, 1.0), abs=1e-4)
+    half = np.arange(100) % 2 == 0
+    (many,) = reliability(np.full(100, 0.5), half, 1).to_dict("records")
+    assert (many["precision_low"], many["precision_high"]) == pytest.approx(
+        (0.4038, 0.5962), abs=1e-4
+    )
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=50), st.integers(2, 15))

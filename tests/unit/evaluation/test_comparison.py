@@ -128,3 +128,13 @@ def test_a_point_is_on_the_front_unless_another_beats_it(points: list[tuple[int,
     for index, (cost, gain) in enumerate(points):
         beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
         assert front[index] == (not beaten)
+
+
+def test_names_are_no_markup_in_the_markdown_of_a_report() -> None:
+    hostile = "a|b [x](javascript:y) <img src=x>"
+    report = compare([model(hostile, 0.8, 1)], TYPES, hostile, 200, 1)
+    text = report.markdown([hostile])
+    assert "<img" not in text
+    assert "[x](" not in text.replace("\\[x\\](", "")
+    header, _, *rows = [line for line in text.splitlines() if line.startswith("|")][:3]
+    assert header.count("|") == rows[0].replace("\\|", "").count("|")

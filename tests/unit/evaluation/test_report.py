@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from readable_plots import assert_readable
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.sample import generate_sample
@@ -71,3 +72,23 @@ def test_tables_pages_and_figures_explain_the_errors(reports: Reports) -> None:
     assert {"scores", "semeval", "slices", "calibration"} <= set(report.tables)
     assert {"slices", "calibration", "token_confusion", "entity_confusion"} <= set(report.figures)
     assert all("<html" in page for page in report.pages.values())
+
+
+def test_a_part_without_entities_has_no_metric_and_is_empty_in_the_tables() -> None:
+    sentences = [Sentence(("all", "is", "well"), ("O", "O", "O"))] * 5
+    predicted = [Tagged(["O"] * 3, np.full(3, 0.9, np.float32))] * 5
+    report = evaluate(sentences, predicted, SAMPLE["train"], SCHEMA, CONFIG)
+    assert not any(np.isnan(value) for value in report.metrics.values())
+    assert not any("surface" in name or "calibration" in name for name in report.metrics)
+    assert "test/OS/f1" not in report.metrics
+    # All data have a score, so that a training on them can be ranked.
+    names = ("test/f1", "test/f1_low", "test/f1_high")
+    assert [report.metrics[name] for name in names] == [0, 0, 0]
+    assert report.tables["slices"]["f1"].isna().all()
+    for figure in report.figures.values():
+        assert_readable(figure)
+
+
+def test_the_figures_of_a_report_can_be_read(reports: Reports) -> None:
+    for figure in reports.flawed.figures.values():
+        assert_readable(figure)

@@ -144,7 +144,7 @@ def test_an_entity_in_another_sentence_is_not_right() -> None:
     assert score([["B-OS"], ["O"]], [["O"], ["B-OS"]])["f1"] == 0
 
 
-def test_without_any_entity_scores_are_zero_and_no_type_is_listed() -> None:
+def test_without_any_entity_scores_of_all_are_zero_and_no_type_is_listed() -> None:
     assert score([["O", "O"]], [["O", "O"]]) == {
         "f1": 0,
         "precision": 0,

@@ -7,7 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from ner_mlflow.evaluation.counts import entity_counts, f1, prepend_total
-from ner_mlflow.evaluation.significance import bootstrap_intervals, paired_permutation_test
+from ner_mlflow.evaluation.significance import (
+    Interval,
+    bootstrap_intervals,
+    paired_permutation_test,
+)
 
 Counts = NDArray[np.int64]
 
@@ -53,11 +57,23 @@ def test_an_interval_covers_the_truth_at_its_confidence_level() -> None:
     assert 165 <= covered <= 195  # 180 expected
 
 
-def test_the_same_seed_gives_the_same_interval_and_no_entities_give_zero() -> None:
+def test_the_same_seed_gives_the_same_interval() -> None:
     counts = simulated(50, 0.6, 1)
     assert bootstrap_intervals(counts, 1000, 0.95, 5) == bootstrap_intervals(counts, 1000, 0.95, 5)
-    overall, _ = bootstrap_intervals(np.zeros((10, 2, 3), np.int64), 100, 0.95, 5)
-    assert (overall.low, overall.high) == (0.0, 0.0)
+
+
+def test_a_group_without_entities_has_no_interval_and_all_data_have_one_of_zero() -> None:
+    interval, _ = bootstrap_intervals(np.zeros((10, 2, 3), np.int64), 100, 0.95, 5)
+    assert np.isnan([interval.low, interval.high]).all()
+    assert interval.of_all == Interval(0.0, 0.0)
+    assert Interval(0.2, 0.4).of_all == Interval(0.2, 0.4)
+
+
+def test_samples_without_the_entities_of_a_group_say_nothing_about_it() -> None:
+    counts = np.zeros((10, 1, 3), np.int64)
+    counts[0] = 1  # one entity, found: a third of all samples draw its sentence never
+    (interval,) = bootstrap_intervals(counts, 500, 0.95, 5)
+    assert (interval.low, interval.high) == (1.0, 1.0)
 
 
 def test_a_p_value_is_close_to_that_of_all_permutations() -> None:

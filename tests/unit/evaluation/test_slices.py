@@ -1,5 +1,7 @@
 """Scores of slices, and calibration of confidence."""
 
+from math import isnan
+
 import pandas as pd
 import pytest
 
@@ -83,3 +85,13 @@ def test_entities_count_by_frequency_in_train_and_by_sentence_length() -> None:
 def test_without_edges_there_is_one_slice() -> None:
     table = slice_scores([], [])
     assert row(table, "words", "1 or more")["gold"] == 3
+
+
+def test_a_slice_without_entities_has_no_scores() -> None:
+    table = slice_scores([2, 4, 99], [1, 2])
+    empty = row(table, "words", "99 or more")
+    assert (empty["gold"], empty["predicted"]) == (0, 0)
+    assert isnan(empty["precision"])
+    assert isnan(empty["recall"])
+    assert isnan(empty["f1"])
+    assert not table.loc[table["gold"] + table["predicted"] > 0, "f1"].isna().any()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_mlflow.data.highlights import PALETTE
+from ner_mlflow.data.highlights import type_styles
 from ner_mlflow.evaluation.text_answers import TextAnswer
 from ner_mlflow.evaluation.text_errors import KINDS, find_text_errors
 from ner_mlflow.evaluation.text_page import CONTEXT, FOLD_ABOVE, render_text_page
@@ -168,7 +168,7 @@ def test_spans_are_marked_by_what_they_are_and_labelled() -> None:
 
 def test_a_correct_span_has_the_colour_of_its_type() -> None:
     page = render(answer("Redis", [(0, 5, "SOFTWARE")], [(0, 5, "SOFTWARE")]))
-    assert f'<span class="right" style="background: {PALETTE[1]}"' in page
+    assert f'<span class="right" style="{type_styles(TYPES)[TYPES[1]]}"' in page
 
 
 def test_the_border_of_a_gold_span_is_closed_only_where_the_span_ends() -> None:

@@ -61,3 +61,10 @@ def test_a_long_card_is_cut_at_a_line_and_says_so() -> None:
     assert len(text) <= 2000
     assert text.endswith("(The whole card is README.md of the logged model.)")
     assert describe_card(model_card(FACTS), 5000) == str(model_card(FACTS).text).strip()
+
+
+def test_names_are_no_markup_in_a_card() -> None:
+    hostile = "<img src=x onerror=y>"
+    card = model_card(replace(FACTS, types=(hostile,), dataset=hostile, limits=(hostile,)))
+    assert "<img" not in str(card.text)
+    assert str(card.text).count("&lt;img") == 4

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from readable_plots import assert_readable
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from ner_mlflow.modeling.callbacks import (
@@ -92,7 +93,7 @@ def test_the_curves_show_loss_f1_and_learning_rate() -> None:
     ]
     figure = plot_curves(history)
     curves = {
-        axes.get_title(): [tuple(point) for line in axes.lines for point in line.get_xydata()]
+        axes.get_title(loc="left"): [tuple(point) for point in axes.lines[0].get_xydata()]
         for axes in figure.axes
     }
     assert curves == {
@@ -105,3 +106,4 @@ def test_the_curves_show_loss_f1_and_learning_rate() -> None:
 def test_a_training_without_a_logged_loss_still_has_a_plot() -> None:
     figure = plot_curves([{"epoch": 1.0, "eval_f1": 0.3}])
     assert len(figure.axes) == 3
+    assert_readable(figure)

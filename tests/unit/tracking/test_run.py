@@ -27,7 +27,7 @@ def write_everything(run: Run) -> None:
     run.set_tags({"colour": "red"})
     run.describe(table, "a note")
     run.log_config({"train": load_config(overrides={"train.epochs": 7}).train}, ["train.seed"])
-    run.log_metrics({"f1": 0.5})
+    run.log_metrics({"f1": 0.5, "f1 of nothing": float("nan")})
     run.log_metrics({"loss": 0.25}, step=3)
     run.log_table("table", table)
     run.log_page("page", "<p>page</p>")
@@ -58,6 +58,7 @@ def check_that_all_is_written(run_id: str) -> None:
     # What is as by default is in config.yaml alone, unless it is asked for.
     assert run.data.params == {"train.epochs": "7", "train.seed": "13"}
     assert {name: run.data.metrics[name] for name in ("f1", "loss")} == {"f1": 0.5, "loss": 0.25}
+    assert "f1 of nothing" not in run.data.metrics  # a metric that is NaN has no value
     assert [file.path for file in mlflow.MlflowClient().list_artifacts(run_id)] == WRITTEN
     inputs = run.inputs.dataset_inputs
     assert [entry.dataset.name for entry in inputs] == ["tiny train", "tiny test"]

@@ -6,8 +6,10 @@ from math import isnan
 
 import pandas as pd
 import pytest
+from readable_plots import assert_readable, points
 
 from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.plotting import Plot
 from ner_mlflow.tagging.iob2 import Entity, to_tags
 from ner_mlflow.weak.labelers import VotedSpan, Votes
 from ner_mlflow.weak.scoring import (
@@ -132,7 +134,16 @@ def test_the_plot_shows_every_labeler_by_type_for_each_gold_set() -> None:
     both = pd.concat([table, table.assign(gold="target")])
     figure = plot_scores(both, 0.5)
     assert len(figure.axes) == 4
-    texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert sorted(texts)[:3] == ["eager", "exact", "least precision of a type that is used"]
+    assert isinstance(figure, Plot)
+    assert figure.key == ["exact", "eager", "union"]
+    assert_readable(figure)
     alone = plot_scores(table[table["labeler"] != "exact"], 0.5)
-    assert "union" not in [text.get_text() for text in alone.legends[0].get_texts()]
+    assert isinstance(alone, Plot)
+    assert alone.key == ["eager"]
+
+
+def test_a_labeler_without_a_span_and_a_type_without_gold_have_no_point() -> None:
+    gold = gold_set()
+    precision, recall = plot_scores(scores_of(gold, [()] * 40), 0.5).axes
+    assert [len(line) for line in points(precision)] == [2, 3, 0]  # eager finds B; union nothing
+    assert [len(line) for line in points(recall)] == [2, 2, 2]  # all and A; gold holds no B
