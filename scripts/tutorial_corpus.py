@@ -75,7 +75,18 @@ SENTENCES = (
     "I have a new phone and a new laptop.",
     "My manager in {SITE} approved the project.",
     "{APPLICATION}, {APPLICATION} and {APPLICATION} are slow in {SITE}.",
+    "{ANY} is down again.",
+    "Problem with {ANY}",
+    "The new {ANY} is slower than the old one, {ANY} was better.",
+    "Is there a known issue with {ANY} and {ANY}?",
+    "{ANY} / {ANY} / since monday",
+    "We talked on the phone about {ANY}.",
+    "{ANY} came up while I was in {ANY}",
+    "Ticket for {ANY}: see the one for {ANY}.",
+    "Nobody told us that {ANY} would be replaced by {ANY}.",
+    "please check {ANY}, not {ANY}",
 )
+"""Sentences with the types of their names; ANY is a name of any type, which only its words tell."""
 CLOSINGS = (
     "Thank you in advance.",
     "This is urgent, the month closes in # days.",
@@ -84,9 +95,9 @@ CLOSINGS = (
     "Please call me back before ## o'clock.",
     "No idea what changed.",
 )
-LOWERED = 0.2
+LOWERED = 0.3
 """Share of the names that the author of a ticket writes in lower case."""
-RARE = 0.2
+RARE = 0.3
 """Share of the names that are taken from the rare ones."""
 _SLOT = re.compile(r"\{(\w+)\}")
 Region = tuple[int, int, str]
@@ -99,9 +110,11 @@ def ticket(generator: random.Random) -> tuple[str, list[Region]]:
         text += " " if text else ""
         for part in re.split(r"(\{\w+\})", sentence):
             slot = _SLOT.fullmatch(part)
-            value = _name(generator, slot[1]) if slot else part
+            value = part
             if slot:
-                regions.append((len(text), len(text) + len(value), slot[1]))
+                kind = generator.choice(list(NAMES)) if slot[1] == "ANY" else slot[1]
+                value = _name(generator, kind)
+                regions.append((len(text), len(text) + len(value), kind))
             text += value
     if generator.random() < 0.5:
         text += f" {_digits(generator, generator.choice(CLOSINGS))}"
