@@ -1,5 +1,6 @@
 """The commands of the documentation run as they stand there, from the top of a page to its end."""
 
+import contextlib
 import json
 import os
 import re
@@ -93,7 +94,8 @@ def run_page(page: str, folder: Path, env: dict[str, str]) -> list[Result]:
         try:
             status = process.wait(TIMEOUT_S)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)  # its servers too
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its servers too
     text = (logs / "errors").read_text(encoding="utf-8", errors="replace")
     assert status == 0, f"{page}\n{text[-6000:]}"
     return [

@@ -27,7 +27,7 @@ from documentation import (
 
 from ner_mlflow.cli.console import STEPS, load_command
 from ner_mlflow.config.settings import SECTIONS, SETTINGS
-from scripts import flow_picture, tutorial_corpus
+from scripts import docs_site, flow_picture, tutorial_corpus
 
 BLOCKS = bash_blocks()
 COLUMNS = 100
@@ -316,3 +316,46 @@ def test_the_extra_for_the_site_is_part_of_the_development_requirements() -> Non
     ]
     assert set(extras["docs"]) <= set(extras["dev"])
     assert importlib.util.find_spec("mkdocs")
+
+
+@pytest.mark.parametrize(
+    ("page", "site_page", "text", "expected"),
+    [
+        (
+            "docs/settings.md",
+            "settings.md",
+            "[base](../ner_mlflow/presets/base.yaml)",
+            "[base](repository/ner_mlflow/presets/base.yaml.md)",
+        ),
+        (
+            "docs/experiments/index.md",
+            "experiments/index.md",
+            "[log](../../CHANGELOG.md#added)",
+            "[log](../repository/CHANGELOG.md#added)",
+        ),
+        (
+            "README.md",
+            "repository/README.md",
+            "![flow](docs/images/flow.svg) [page](docs/data.md)",
+            "![flow](../images/flow.svg) [page](../data.md)",
+        ),
+        (
+            "docs/data.md",
+            "data.md",
+            "[a](formats.md) `[b](../README.md)`\n\n```text\n[c](../README.md)\n```\n",
+            "[a](formats.md) `[b](../README.md)`\n\n```text\n[c](../README.md)\n```\n",
+        ),
+    ],
+)
+def test_links_to_files_of_the_repository_become_links_of_the_site(
+    page: str, site_page: str, text: str, expected: str
+) -> None:
+    assert docs_site.relink(text, page, site_page) == expected
+
+
+def test_a_link_to_a_file_that_does_not_exist_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    link = "[gone](../ner_mlflow/gone.py)"
+    assert docs_site.relink(link, "docs/data.md", "data.md") == link
+    assert "docs/data.md links to ../ner_mlflow/gone.py" in caplog.text
