@@ -22,9 +22,13 @@ pytestmark = pytest.mark.slow
 TIMEOUT_S = 3600
 """Time limit of a page."""
 AFTER_MAIN = [page for page, test in RUN_IN_ORDER.items() if "runs_after_main" in test]
-WAIT = """
+SHELL = """
+# The console script, where the package is not installed.
+type ner-mlflow > /dev/null 2>&1 || ner-mlflow() {
+    python -c 'from ner_mlflow.cli.console import main; main()' "$@"
+}
 wait_for_port() {
-    for _ in $(seq 240); do
+    for _ in $(seq 1200); do
         if (: > "/dev/tcp/127.0.0.1/$1") 2> /dev/null; then return 0; fi
         sleep 0.5
     done
@@ -78,7 +82,7 @@ def run_page(page: str, folder: Path, env: dict[str, str]) -> list[Result]:
     logs = folder / ".page"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir()
-    script = WAIT + "".join(
+    script = SHELL + "".join(
         f"echo '+ line {block.line}' >&2\n{{\n{_code(block, logs)}\n}} > {logs}/{number}\n"
         for number, block in enumerate(parts)
     )
@@ -192,10 +196,18 @@ def after_main(tiny_preset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    shutil.copy(folder / "mlflow.db", folder / "after_main.db")
     return folder
 
 
+def reset(folder: Path) -> None:
+    """Forget what another page did: its runs, and the files that it wrote."""
+    shutil.copy(folder / "after_main.db", folder / "mlflow.db")
+    (folder / "tagged.jsonl").unlink(missing_ok=True)
+
+
 def test_the_answers_of_the_served_model_are_those_of_the_page(after_main: Path) -> None:
+    reset(after_main)
     results = run_page("docs/serving.md", after_main, environment(PYTHONPATH=str(after_main)))
     bare, tables, refused, alive = (
         result.output for result in results if "curl" in result.block.text
@@ -216,6 +228,5 @@ def test_the_answers_of_the_served_model_are_those_of_the_page(after_main: Path)
 
 @pytest.mark.parametrize("page", AFTER_MAIN)
 def test_a_page_runs_after_main(page: str, after_main: Path) -> None:
-    for name in ("tagged.jsonl", "to_correct.json"):
-        (after_main / name).unlink(missing_ok=True)
+    reset(after_main)
     run_page(page, after_main, environment(PYTHONPATH=str(after_main)))
