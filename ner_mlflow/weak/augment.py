@@ -18,7 +18,7 @@ from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences, Sente
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from .labelers import ANY_TYPE, Labeler, Votes
-from .reading import CutChunks, SentenceReader, cut_on_all_cores
+from .reading import CutSource, SentenceReader, read_and_cut
 from .scoring import GoldSet, choose_union, score_labelers, types_below
 from .union import Union
 
@@ -41,6 +41,7 @@ class WeakLabels:
         union_f1: F1 on validation of each way; empty with a single labeler.
         left_out: the types that are not precise enough, with their precision.
         removed: what cleaning removed, a row for each rule: rule, parts, characters, examples.
+        skipped: the table of :class:`~.skipped.SkippedDocuments`.
         counts: how many documents were read and used, how many sentences they hold, how many of
             these were labelled, had an entity, and were added.
     """
@@ -52,6 +53,7 @@ class WeakLabels:
     union_f1: dict[str, float]
     left_out: dict[str, float]
     removed: pd.DataFrame
+    skipped: pd.DataFrame
     counts: dict[str, int]
 
 
@@ -146,7 +148,7 @@ def augment(
     labelers: Sequence[Labeler],
     target: Sequence[Sentence],
     findings: Findings,
-    cut_chunks: CutChunks = cut_on_all_cores,
+    cut_source: CutSource = read_and_cut,
 ) -> WeakLabels:
     """Label documents, and return the sentences to add to train.
 
@@ -162,7 +164,7 @@ def augment(
         labelers: one or more.
         target: the sentences of ``weak.gold``, in words; empty: none.
         findings: receives what was left out.
-        cut_chunks: cuts documents, here or elsewhere.
+        cut_source: reads and cuts documents, here or elsewhere.
 
     Raises:
         DataError: the documents cannot be read, or no sentence with an entity is found.
@@ -172,7 +174,7 @@ def augment(
         reason = "never found in gold" if isnan(value) else f"precision {value:.3f}"
         findings.add("weak_type_left_out", TRAIN, type_, reason)
     known = _KnownTexts(corpus[TRAIN], [*corpus[VALIDATION], *corpus[TEST], *target])
-    reader = SentenceReader(config, findings, cut_chunks)
+    reader = SentenceReader(config, findings, cut_source)
     wanted = round(config.ratio * len(corpus[TRAIN]))
     if not wanted:
         raise DataError(
@@ -225,6 +227,7 @@ def augment(
         union.union_f1,
         union.left_out,
         reader.removed(),
+        reader.skipped.table(),
         {**reader.counts, **counts, "added": len(sentences)},
     )
 

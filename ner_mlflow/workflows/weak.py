@@ -30,9 +30,10 @@ from ..tracking.run import Run
 from ..tracking.spark import map_on_spark
 from ..weak.augment import WeakLabels, augment
 from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
-from ..weak.reading import CutChunks, cut_chunk, cut_on_all_cores
+from ..weak.reading import CutSource, cut_chunk, read_and_cut
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
+from ..weak.skipped import LISTED
 from .data import corpus_hashes
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,13 @@ RULES = {"rules": "it5"}
 RULES_SUFFIXES = (".yaml", ".yml")
 TARGET = "weak_gold"
 """What findings of ``weak.gold`` concern, in place of a split."""
+PAGES = {
+    "weak_labelers": "how well each labeler finds the entities of gold sentences",
+    "weak_cleaning": "what cleaning removed from texts, with examples",
+    "weak_skipped": f"the documents without labels that were left out, the first {LISTED} of each "
+    "reason",
+}
+"""Pages of a data run about weak labels: name -> what each shows."""
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
 
@@ -76,11 +84,12 @@ def make_weak_labels(preparation: Preparation, config: Config) -> WeakLabels:
         ConfigError: see :func:`add_weak_labels`, as are the other errors.
     """
     weak, corpus, schema = config.weak, preparation.corpus, preparation.schema
-    cut_chunks: CutChunks = cut_on_all_cores
+    cut_source: CutSource = read_and_cut
     if weak.engine == "spark":
         cut_chunks = partial(
             map_on_spark, master=weak.spark_master, name="ner_mlflow data", function=cut_chunk
         )
+        cut_source = partial(read_and_cut, cut_chunks=cut_chunks)
     return augment(
         corpus,
         schema.types,
@@ -88,7 +97,7 @@ def make_weak_labels(preparation: Preparation, config: Config) -> WeakLabels:
         _open_labelers(config, corpus[TRAIN], schema),
         _target_sentences(config, preparation.findings),
         preparation.findings,
-        cut_chunks,
+        cut_source,
     )
 
 
@@ -256,6 +265,7 @@ def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
     run.log_table("weak_labelers", labels.scores)
     run.log_figure("weak_labelers", plot_scores(labels.scores, config.min_precision))
     run.log_table("weak_cleaning", labels.removed)
+    run.log_table("weak_skipped", labels.skipped)
     run.log_yaml(
         "weak_labelers",
         {

@@ -67,7 +67,8 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     table = mlflow.load_table("tables/weak_labelers.json", run_ids=[data.run_id])
     assert set(table["labeler"]) == {"rules", "union"}
     names = {item.path for item in mlflow.MlflowClient().list_artifacts(data.run_id)}
-    assert {"weak_labelers.html", "weak_labelers.png", "weak_cleaning.html"} <= names
+    pages = {"weak_labelers.html", "weak_cleaning.html", "weak_skipped.html"}
+    assert {"weak_labelers.png", *pages} <= names
     made = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{data.run_id}/weak_labelers.yaml"))
     assert made["entities_added"] == {"OS": 30, "VERSION": 30}
     assert len(made["labelers"]["rules"]) == 64
@@ -75,6 +76,36 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     assert "corpus weak train" in [each.dataset.name for each in inputs]
     card = mlflow.artifacts.load_text(f"runs:/{data.run_id}/card.html")
     assert "were labelled weakly and added" in card
+    assert '<a href="weak_skipped.html">' in card
+
+
+@pytest.mark.usefixtures("store")
+def test_the_card_lists_the_settings_of_weak_supervision_that_were_changed(tmp_path: Path) -> None:
+    run_id = prepare(settings(tmp_path, min_precision=0.4)).run_id
+    card = mlflow.artifacts.load_text(f"runs:/{run_id}/card.html")
+    assert '<th scope="row">weak.min_precision</th><td><code>0.4</code>' in card
+    assert "weak.ratio" in card
+    assert "weak.seed" not in card
+    gold = prepare(settings(tmp_path, source="")).run_id
+    assert "weak." not in mlflow.artifacts.load_text(f"runs:/{gold}/card.html")
+
+
+@pytest.mark.usefixtures("store")
+def test_documents_that_were_left_out_are_a_table_for_people_and_for_programs(
+    tmp_path: Path,
+) -> None:
+    config = settings(tmp_path)
+    texts = tmp_path / "texts.jsonl"
+    lines = texts.read_text(encoding="utf-8") + '{"text": "<b>short</b>"}\n{"text": "cut'
+    texts.write_text(lines, encoding="utf-8")
+    run_id = prepare(config).run_id
+    table = mlflow.load_table("tables/weak_skipped.json", run_ids=[run_id])
+    assert table[["reason", "of", "document", "excerpt"]].to_numpy().tolist() == [
+        ["not_json", 1, "texts.jsonl:42", '{"text": "cut'],
+        ["too_short", 1, "texts.jsonl:41", "<b>short</b>"],
+    ]
+    page = mlflow.artifacts.load_text(f"runs:/{run_id}/weak_skipped.html")
+    assert "&lt;b&gt;short&lt;/b&gt;" in page
 
 
 @pytest.mark.usefixtures("store")
