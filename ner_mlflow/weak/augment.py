@@ -87,7 +87,8 @@ class LabelerUnion:
         if len(labelers) > 1:
             chosen = choose_union(gold, types)
             self.union, self.union_f1, spans = chosen.union, dict(chosen.f1), chosen.spans
-        tables = [score_labelers(gold, names, spans, types)]
+        optimistic = [labeler.name for labeler in labelers if labeler.saw_validation]
+        tables = [score_labelers(gold, names, spans, types, optimistic)]
         if target:
             gold = self._ask("target", target)
             tables.append(score_labelers(gold, names, self._combine(gold), types))

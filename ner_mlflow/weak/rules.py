@@ -128,6 +128,8 @@ class RulesLabeler:
     stands first in the file. A rule of type ``O`` keeps its words free of others.
     """
 
+    saw_validation = False
+
     def __init__(
         self, rules: Rules, types: Collection[str] | None = None, name: str = "rules"
     ) -> None:

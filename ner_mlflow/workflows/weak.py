@@ -105,7 +105,11 @@ def extend_train(preparation: Preparation, labels: WeakLabels) -> Preparation:
     """Return the preparation with the weakly labelled sentences behind those of train."""
     corpus = preparation.corpus
     train = Sentences.of([*corpus[TRAIN], *labels.sentences])
-    return replace(preparation, corpus={**corpus, TRAIN: train})
+    return replace(
+        preparation,
+        corpus={**corpus, TRAIN: train},
+        weak_sentences=preparation.weak_sentences + len(labels.sentences),
+    )
 
 
 def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema) -> list[Labeler]:

@@ -15,7 +15,7 @@ from ner_mlflow.errors import ConfigError, DataError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.steps import Step
-from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, run_data
+from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, load_data, run_data
 
 WORDS = ["cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch", "job"]
 
@@ -61,6 +61,9 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     assert "B-OS" in added.tags
     run = read_run(data.run_id)
     assert run.metrics["weak/added"] == run.metrics["changes/train/weak_added"] == 30
+    loaded = load_data(data.run_id).dataset
+    assert (len(loaded.gold_train), len(loaded.weak_train)) == (60, 30)
+    assert loaded.weak_train[-1] == added
     assert run.metrics["weak/rules/validation/OS/precision"] == 1
     assert run.metrics["weak/union/validation/VERSION/recall"] == 1
     assert run.metrics["prepared/train/OS/entities"] == 90
@@ -135,6 +138,10 @@ def test_a_trained_model_can_be_the_teacher(finished: Finished, tmp_path: Path) 
     data = prepare(config)
     metrics = read_run(data.run_id).metrics
     assert metrics["weak/added"] == 18
+    table = mlflow.load_table("tables/weak_labelers.json", run_ids=[data.run_id])
+    optimistic = table["note"].str.startswith("optimistic")
+    assert set(table[optimistic]["labeler"]) == {"teacher", "union"}
+    assert set(table[~optimistic]["labeler"]) == {"rules"}
     assert "weak/teacher/validation/coverage" in metrics
     assert metrics["weak/union/vote/f1"] >= 0
 
