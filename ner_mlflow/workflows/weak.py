@@ -1,10 +1,14 @@
 """Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from ..config.schema import PROMPT_LABELER, Config, DataConfig, PromptConfig, WeakConfig
 from ..data.dataset import PreparedDataset, fingerprint
@@ -15,7 +19,7 @@ from ..data.prepare import Preparation, relabel
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..modeling.loading import open_teachers
 from ..paths import cache_folder
 from ..prompting.answer_cache import AnswerCache
@@ -27,13 +31,16 @@ from ..tagging.iob2 import UNSURE
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
-from ..tracking.spark import map_on_spark
+from ..tracking.spark import check_output, existing_output, map_on_spark, spark_session
+from ..tracking.spark_texts import SESSION_SETTINGS, SparkSource, list_files, write_on_spark
 from ..weak.augment import WeakLabels, augment
+from ..weak.documents import has_scheme
 from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
+from ..weak.labelled import labelled_table, write_labelled
 from ..weak.reading import CutSource, cut_chunk, read_and_cut
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
-from ..weak.skipped import LISTED
+from ..weak.skipped import LISTED, Notice
 from .data import corpus_hashes
 
 log = logging.getLogger(__name__)
@@ -84,21 +91,50 @@ def make_weak_labels(preparation: Preparation, config: Config) -> WeakLabels:
         ConfigError: see :func:`add_weak_labels`, as are the other errors.
     """
     weak, corpus, schema = config.weak, preparation.corpus, preparation.schema
-    cut_source: CutSource = read_and_cut
-    if weak.engine == "spark":
-        cut_chunks = partial(
-            map_on_spark, master=weak.spark_master, name="ner_mlflow data", function=cut_chunk
+    labelers = _open_labelers(config, corpus[TRAIN], schema)
+    target = _target_sentences(config, preparation.findings)
+    with _open_engine(weak) as (cut_source, write):
+        labels = augment(
+            corpus, schema.types, weak, labelers, target, preparation.findings, cut_source
         )
-        cut_source = partial(read_and_cut, cut_chunks=cut_chunks)
-    return augment(
-        corpus,
-        schema.types,
-        weak,
-        _open_labelers(config, corpus[TRAIN], schema),
-        _target_sentences(config, preparation.findings),
-        preparation.findings,
-        cut_source,
-    )
+        if weak.output:
+            write(labelled_table(labels.sentences))
+            log.info("weak supervision: wrote the labelled sentences to %s", weak.output)
+    return labels
+
+
+@contextmanager
+def _open_engine(config: WeakConfig) -> Iterator[tuple[CutSource, Callable[[pa.Table], None]]]:
+    """Yield what reads and cuts the source, and what writes a table to ``weak.output``.
+
+    Raises:
+        ConfigError: there is no cluster.
+        DataError: ``weak.output`` exists.
+    """
+    output = config.output
+    if config.engine == "local":
+        if output and has_scheme(output):
+            raise DataError(
+                f"weak.output {output!r}: is an address that Spark writes: set weak.engine=spark, "
+                "or give a path"
+            )
+        if output and Path(output).exists():
+            raise existing_output(output)
+        yield read_and_cut, partial(write_labelled, folder=Path(output))
+        return
+    with _open_spark(config) as spark:
+        if output:
+            output = output if has_scheme(output) else f"file:{Path(output).absolute()}"
+            check_output(spark, output)
+        cut_source: CutSource = SparkSource(spark, config.spark_master)
+        if is_hub_id(config.source):  # this machine streams it
+            cut_chunks = partial(map_on_spark, spark=spark, function=cut_chunk)
+            cut_source = partial(read_and_cut, cut_chunks=cut_chunks)
+        yield cut_source, partial(write_on_spark, spark, output=output)
+
+
+def _open_spark(config: WeakConfig) -> AbstractContextManager[Any]:
+    return spark_session(config.spark_master, "ner_mlflow data", SESSION_SETTINGS)
 
 
 def extend_train(preparation: Preparation, labels: WeakLabels) -> Preparation:
@@ -221,7 +257,7 @@ def weak_dependencies(settings: Config) -> list[str]:
     return [
         step_fingerprint(__file__),
         *(str(hub_commit(hub_id, "main")) for hub_id in hub_ids),
-        *_file_hashes(config.source),
+        *_file_hashes(config),
         *(corpus_hashes(_gold_config(settings)) if config.gold else []),
         *(
             load_rules(RULES.get(name, name)).fingerprint
@@ -244,10 +280,21 @@ def _are_rules(name: str) -> bool:
     return name in RULES or name.endswith(RULES_SUFFIXES)
 
 
-def _file_hashes(source: str) -> list[str]:
-    """Return the name and hash of each file of ``weak.source``; a hub dataset has none."""
+def _file_hashes(config: WeakConfig) -> list[str]:
+    """Return the name and hash of each file of ``weak.source``; a hub dataset has none.
+
+    A file at an address of Spark counts by its name, its size, and the time of its last change.
+    """
+    source = config.source
     if is_hub_id(source):
         return []
+    if has_scheme(source) and config.engine == "spark":
+        with _open_spark(config) as spark:
+            return [
+                f"{file.name} {file.size} {file.changed_ms}"
+                for file in list_files(spark, source)
+                if not isinstance(file, Notice)
+            ]
     return [
         f"{file.name} {file_sha256(file)}"
         for path in corpus_paths(source, "weak_source")
