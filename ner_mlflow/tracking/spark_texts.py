@@ -9,11 +9,12 @@ source, however the files were split, and its memory does not grow with the sour
 
 import re
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from pathlib import PurePosixPath
 from posixpath import commonpath
 from typing import Any, NamedTuple
@@ -209,6 +210,13 @@ class _Table:
         return frame.select(address, f.col("content").alias(VALUE))
 
 
+class _FileNotice(NamedTuple):
+    """A notice about a whole file, which follows what its rows give."""
+
+    address: str
+    notice: Notice
+
+
 class SparkSource:
     """A source that Spark reads; calling it cuts the documents, see :data:`~.reading.CutSource`."""
 
@@ -239,20 +247,20 @@ class SparkSource:
         return cause_of(f"Spark at {self._master} failed on {source}")
 
     def _cut(self, config: WeakConfig, skipped: SkippedDocuments) -> Iterator[CutDocument]:
-        files = []
+        files: list[SparkFile] = []
+        notices: list[_FileNotice] = []
         for file in list_files(self._spark, config.source):
             if isinstance(file, Notice):
                 skipped.add(file)
-            elif (
-                file.suffix == ".txt"
-                and file.size > LONGEST_BYTES
-                and not file.address.lower().endswith(GZIP_SUFFIX)
-            ):
-                skipped.add(Notice("weak_too_long", file.origin, id=file.name))
             else:
                 files.append(file)
-        plans, rows = self._number(files, self._tables(files, skipped), skipped)
+        plans, rows, ends = self._number(files, self._tables(files, notices), notices)
+        order = {file.address: index for index, file in enumerate(files)}
+        notices.sort(key=lambda notice: order[notice.address])
+        of_files = deque((ends[address], notice) for address, notice in notices)
         if not rows:
+            for _, notice in of_files:
+                skipped.add(notice)
             raise no_document(config.source, skipped)
         bucket_rows = max(BUCKET_ROWS, -(-rows // MOST_BUCKETS))
         plans = [
@@ -263,30 +271,40 @@ class SparkSource:
             limit = self._sample_limit(plans, config.sample)
             plans = [(replace(plan, limit=limit), table) for plan, table in plans]
         count = 0
-        for items in self._buckets(plans, -(-rows // bucket_rows)):
+        for number, items in self._cut_rows(plans, -(-rows // bucket_rows)):
+            while of_files and of_files[0][0] <= number:
+                skipped.add(of_files.popleft()[1])
             for item in items:
                 if isinstance(item, Notice):
                     skipped.add(item)
                 else:
                     count += 1
                     yield item
+        for _, notice in of_files:
+            skipped.add(notice)
         if not count:
             raise no_document(config.source, skipped)
 
-    def _tables(self, files: Sequence[SparkFile], skipped: SkippedDocuments) -> list[_Table]:
-        """Return the files by what is read alike; broken files of Parquet are left out."""
+    def _tables(self, files: Sequence[SparkFile], notices: list[_FileNotice]) -> list[_Table]:
+        """Return the files by what is read alike; those that cannot be read become notices."""
         of_suffix: dict[str, list[SparkFile]] = defaultdict(list)
         for file in files:
-            of_suffix[file.suffix].append(file)
+            is_plain = not file.address.lower().endswith(GZIP_SUFFIX)
+            if file.suffix == ".txt" and file.size > LONGEST_BYTES and is_plain:
+                notice = Notice("weak_too_long", file.origin, id=file.name)
+                notices.append(_FileNotice(file.address, notice))
+            else:
+                of_suffix[file.suffix].append(file)
         tables = [_Table(suffix, of_suffix[suffix]) for suffix in (".jsonl", ".txt")]
         of_schema: dict[str, tuple[Any, list[SparkFile]]] = {}
         probes = self._probe(of_suffix[".parquet"], self._schema)
         for file, schema in zip(of_suffix[".parquet"], probes, strict=True):
             if isinstance(schema, Exception):
-                skipped.add(_broken(file, schema))
+                notices.append(_broken(file, schema))
             elif not wanted_columns(schema.names):
                 rows = self._spark.read.schema(schema).parquet(_path(file)).count()
-                skipped.add(no_columns(file.name, file.origin, schema.names, rows))
+                notice = no_columns(file.name, file.origin, schema.names, rows)
+                notices.append(_FileNotice(file.address, notice))
             else:
                 of_schema.setdefault(schema.json(), (schema, []))[1].append(file)
         for schema, alike in of_schema.values():
@@ -311,9 +329,14 @@ class SparkSource:
             return list(pool.map(guarded, files))
 
     def _number(
-        self, files: Sequence[SparkFile], tables: Sequence[_Table], skipped: SkippedDocuments
-    ) -> tuple[list[tuple[RowPlan, _Table]], int]:
-        """Count the rows of all files; return how each table is read, and the number of rows."""
+        self, files: Sequence[SparkFile], tables: Sequence[_Table], notices: list[_FileNotice]
+    ) -> tuple[list[tuple[RowPlan, _Table]], int, dict[str, int]]:
+        """Count the rows of all files.
+
+        Returns:
+            How each table is read, the number of all rows, and for each file the number of rows up
+            to its end, by address.
+        """
         counted: list[tuple[_Table, dict[tuple[str, int], int]]] = []
         for table in tables:
             try:
@@ -321,15 +344,16 @@ class SparkSource:
             except Exception as error:
                 if not _BROKEN.search(str(error)):
                     raise
-                counted += [(part, self._count(part)) for part in self._apart(table, skipped)]
+                counted += [(part, self._count(part)) for part in self._apart(table, notices)]
         of_file: dict[str, int] = defaultdict(int)
         for _, parts in counted:
             for (address, _), rows in parts.items():
                 of_file[unquote(address)] += rows
-        firsts, total = {}, 0
+        firsts, ends, total = {}, {}, 0
         for file in files:
             firsts[file.address] = TableFile(file.name, file.origin, total)
             total += of_file[file.address]
+            ends[file.address] = total
         plans = []
         for table, parts in counted:
             addresses = {address: firsts[unquote(address)] for address, _ in parts}
@@ -339,7 +363,7 @@ class SparkSource:
                 before[address, block] = lines[address]
                 lines[address] += parts[address, block]
             plans.append((RowPlan(table.suffix, addresses, before), table))
-        return plans, total
+        return plans, total, ends
 
     def _count(self, table: _Table) -> dict[tuple[str, int], int]:
         """Return the number of rows of each part of each file, which is read to its end."""
@@ -354,16 +378,18 @@ class SparkSource:
         counts = frame.groupBy(FILE, BLOCK).agg(f.count(f.lit(1)), *read).collect()
         return {(address, block): rows for address, block, rows, *_ in counts}
 
-    def _apart(self, table: _Table, skipped: SkippedDocuments) -> list[_Table]:
+    def _apart(self, table: _Table, notices: list[_FileNotice]) -> list[_Table]:
         """Return the files of a table in two: those that can be read, and those that break."""
 
         def read(file: SparkFile) -> None:
             self._count(replace(table, files=[file]))
 
         errors = self._probe(table.files, read)
-        for file, error in zip(table.files, errors, strict=True):
-            if error is not None:
-                skipped.add(_broken(file, error))
+        notices += [
+            _broken(file, error)
+            for file, error in zip(table.files, errors, strict=True)
+            if error is not None
+        ]
         halves = [
             replace(
                 table,
@@ -388,10 +414,10 @@ class SparkSource:
         smallest = np.frombuffer(ranks.treeReduce(partial(_merge, size)), dtype=np.uint64)
         return SmallestRanks(size, smallest).limit
 
-    def _buckets(
+    def _cut_rows(
         self, plans: Sequence[tuple[RowPlan, _Table]], buckets: int
-    ) -> Iterator[Iterator[CutDocument | Notice]]:
-        """Yield the items of each bucket, in the order of the source."""
+    ) -> Iterator[tuple[int, list[CutDocument | Notice]]]:
+        """Yield the number and the items of each row that has some, in the order of the source."""
         from pyspark.sql.functions import col
 
         frames = [
@@ -403,8 +429,8 @@ class SparkSource:
         context = self._spark.sparkContext
         fetches = (partial(context.runJob, rows, iter, [bucket]) for bucket in range(buckets))
         for fetched in in_order(fetches, BUCKETS_AHEAD, context):
-            in_source = sorted(fetched, key=lambda row: row[0])
-            yield (item for _, items in in_source for item in unpack(bytes(items)))
+            for number, items in sorted(fetched, key=itemgetter(0)):
+                yield number, unpack(bytes(items))
 
 
 def write_on_spark(spark: Any, table: pa.Table, output: str) -> None:
@@ -428,10 +454,11 @@ def _path(file: SparkFile) -> str:
     return _GLOB.sub(r"\\\1", file.address)
 
 
-def _broken(file: SparkFile, error: Exception) -> Notice:
+def _broken(file: SparkFile, error: Exception) -> _FileNotice:
     reasons = re.findall(r"(?:Caused by: )?\S*(?:Error|Exception): ([^\n]+)", str(error))
     detail = one_line(reasons[-1] if reasons else error, limit=120)
-    return Notice("weak_broken_file", file.origin, f"({detail})", file.name)
+    notice = Notice("weak_broken_file", file.origin, f"({detail})", file.name)
+    return _FileNotice(file.address, notice)
 
 
 def _map_batches(frame: Any, function: Callable[[Any], Any], types: str) -> Any:

@@ -2,7 +2,8 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import isnan
@@ -195,13 +196,15 @@ def augment(
             else:
                 yield rank, sentence
 
-    for batch in _batches(eligible(), BATCH_SENTENCES):
-        labelled = union.label([sentence for _, sentence in batch], config.unsure == "mask")
-        counts["labelled"] += len(labelled)
-        for (rank, _), sentence in zip(batch, labelled, strict=True):
-            if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
-                counts["with_entity"] += 1
-                chosen.add(rank, sentence)
+    # An error must end the reading before it ends what reads, such as a cluster's session.
+    with closing(_batches(eligible(), BATCH_SENTENCES)) as batches:
+        for batch in batches:
+            labelled = union.label([sentence for _, sentence in batch], config.unsure == "mask")
+            counts["labelled"] += len(labelled)
+            for (rank, _), sentence in zip(batch, labelled, strict=True):
+                if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
+                    counts["with_entity"] += 1
+                    chosen.add(rank, sentence)
     if not counts["with_entity"]:
         raise DataError(
             f"weak_source {config.source!r}: no sentence with an entity among "
@@ -301,7 +304,7 @@ def _rank(sentence: Sentence, seed: int) -> int:
 
 def _batches(
     sentences: Iterator[tuple[int, Sentence]], size: int
-) -> Iterator[list[tuple[int, Sentence]]]:
+) -> Generator[list[tuple[int, Sentence]]]:
     rows = iter(sentences)
     while batch := list(islice(rows, size)):
         yield batch

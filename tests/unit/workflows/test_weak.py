@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import mlflow
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from llm_server import LlmServer, Request, Response
@@ -109,6 +110,20 @@ def test_documents_that_were_left_out_are_a_table_for_people_and_for_programs(
     ]
     page = mlflow.artifacts.load_text(f"runs:/{run_id}/weak_skipped.html")
     assert "&lt;b&gt;short&lt;/b&gt;" in page
+
+
+@pytest.mark.usefixtures("store")
+def test_the_labelled_sentences_are_written_where_other_programs_find_them(tmp_path: Path) -> None:
+    output = tmp_path / "labelled"
+    data = prepare(settings(tmp_path, output=str(output)))
+    rows = pq.read_table(output).to_pylist()
+    added = list(data.dataset.weak_train)
+    assert [tuple(row["tokens"]) for row in rows] == [sentence.tokens for sentence in added]
+    assert [tuple(row["tags"]) for row in rows] == [sentence.tags for sentence in added]
+    with pytest.raises(DataError, match=r"labelled exists: name another, or remove it$"):
+        prepare(settings(tmp_path, output=str(output)))
+    with pytest.raises(DataError, match=r"Spark writes: set weak\.engine=spark"):
+        prepare(settings(tmp_path, output="s3a://bucket/labelled"))
 
 
 @pytest.mark.usefixtures("store")
