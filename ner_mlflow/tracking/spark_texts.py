@@ -42,7 +42,7 @@ from ..weak.documents import (
 )
 from ..weak.reading import CutDocument
 from ..weak.sampling import SmallestRanks
-from ..weak.skipped import Notice, SkippedDocuments
+from ..weak.skipped import Notice, SkippedDocuments, beginning
 from ..weak.table_rows import (
     BLOCK,
     CUT_COLUMNS,
@@ -239,12 +239,8 @@ class SparkSource:
         Raises:
             DataError: the source cannot be read, or yields no document; or the cluster failed.
         """
-        with self.failures(config.source):
+        with cause_of(f"Spark at {self._master} failed on {config.source}"):
             yield from self._cut(config, skipped)
-
-    def failures(self, source: str) -> Any:
-        """Return a context in which an error of Spark becomes a :class:`DataError`."""
-        return cause_of(f"Spark at {self._master} failed on {source}")
 
     def _cut(self, config: WeakConfig, skipped: SkippedDocuments) -> Iterator[CutDocument]:
         files: list[SparkFile] = []
@@ -291,7 +287,8 @@ class SparkSource:
         for file in files:
             is_plain = not file.address.lower().endswith(GZIP_SUFFIX)
             if file.suffix == ".txt" and file.size > LONGEST_BYTES and is_plain:
-                notice = Notice("weak_too_long", file.origin, id=file.name)
+                begin = beginning(self._begin(file).decode("utf-8", "replace"))
+                notice = Notice("weak_too_long", file.origin, "", file.name, begin)
                 notices.append(_FileNotice(file.address, notice))
             else:
                 of_suffix[file.suffix].append(file)
@@ -310,6 +307,14 @@ class SparkSource:
         for schema, alike in of_schema.values():
             tables.append(_Table(".parquet", alike, (schema, wanted_columns(schema.names))))
         return [table for table in tables if table.files]
+
+    def _begin(self, file: SparkFile) -> bytes:
+        path, system = hadoop_path(self._spark, file.address)
+        stream = system.open(path)
+        try:
+            return bytes(stream.readNBytes(SAMPLE_CHARS))
+        finally:
+            stream.close()
 
     def _schema(self, file: SparkFile) -> Any:
         return self._spark.read.parquet(_path(file)).schema

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,13 @@ from ..tagging.iob2 import UNSURE
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
-from ..tracking.spark import check_output, existing_output, map_on_spark, spark_session
+from ..tracking.spark import (
+    cause_of,
+    check_output,
+    existing_output,
+    map_on_spark,
+    spark_session,
+)
 from ..tracking.spark_texts import SESSION_SETTINGS, SparkSource, list_files, write_on_spark
 from ..weak.augment import WeakLabels, augment
 from ..weak.documents import has_scheme
@@ -133,8 +139,14 @@ def _open_engine(config: WeakConfig) -> Iterator[tuple[CutSource, Callable[[pa.T
         yield cut_source, partial(write_on_spark, spark, output=output)
 
 
-def _open_spark(config: WeakConfig) -> AbstractContextManager[Any]:
-    return spark_session(config.spark_master, "ner_mlflow data", SESSION_SETTINGS)
+@contextmanager
+def _open_spark(config: WeakConfig) -> Iterator[Any]:
+    master = config.spark_master
+    with (
+        spark_session(master, "ner_mlflow data", SESSION_SETTINGS) as spark,
+        cause_of(f"Spark at {master} failed"),
+    ):
+        yield spark
 
 
 def extend_train(preparation: Preparation, labels: WeakLabels) -> Preparation:
@@ -288,7 +300,9 @@ def _file_hashes(config: WeakConfig) -> list[str]:
     source = config.source
     if is_hub_id(source):
         return []
-    if has_scheme(source) and config.engine == "spark":
+    if has_scheme(source):
+        if config.engine == "local":  # the step itself refuses it
+            return []
         with _open_spark(config) as spark:
             return [
                 f"{file.name} {file.size} {file.changed_ms}"

@@ -174,7 +174,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
                 str(tmp_path / f"worker-{number}"),
                 address,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while log.read_text().count("Registering worker") < 2:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
