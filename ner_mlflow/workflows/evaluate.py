@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
 from ..data.running_text import STANDIN, running_texts
-from ..data.sentences import TEST, TRAIN
+from ..data.sentences import TEST
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
 from ..evaluation.counts import entity_counts
@@ -83,7 +83,9 @@ def run_evaluate(
     run.log_dataset(dataset, (split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), split)
     predicted = predict(tagger, sentences)
-    report = evaluate(sentences, predicted, dataset.corpus[TRAIN], dataset.schema, config)
+    report = evaluate(
+        sentences, predicted, dataset.gold_train, dataset.schema, config, dataset.weak_train
+    )
     run.log_metrics(report.metrics, model_id=model.model_id)
     run.log_frame(PREDICTIONS, report.predictions)
     log_report(run, report)

@@ -39,7 +39,7 @@ OWNERS = {
     "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
     "onnx": ("ner_mlflow/exporting/",),
     "onnxruntime": ("ner_mlflow/exporting/", "ner_mlflow/tagging/"),
-    "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
+    "pyspark": tuple(f"ner_mlflow/tracking/spark{part}.py" for part in ("", "_study", "_texts")),
     "peft": ("ner_mlflow/modeling/",),
     "spacy": ("ner_mlflow/data/formats/spacy.py",),
     "ahocorasick_rs": ("ner_mlflow/weak/rules.py",),
