@@ -1,0 +1,5 @@
+"""The pages of the showcase.
+
+Streamlit runs each file as a script, so these files import by absolute names, and show their page
+only where they are run.
+"""
