@@ -16,7 +16,7 @@ import click
 from ..errors import ConfigError, NerError
 from ..tracking.adoption import RUN_VARIABLE, adopted_run
 from ..tracking.lifecycle import connect, open_run
-from ..tracking.overview import QUICK, store_uri
+from ..tracking.overview import ENVIRONMENT, store_uri
 from ..tracking.steps import Step
 from .command import command, set_up_logging
 from .options import GivenSettings, option
@@ -73,7 +73,7 @@ def _serve(host: str, port: int) -> None:
 @contextmanager
 def _server(host: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the pages in a process of their own, and end it with the block."""
-    environment = {**QUICK, **os.environ, "MLFLOW_TRACKING_URI": store_uri()}
+    environment = {**ENVIRONMENT, **os.environ, "MLFLOW_TRACKING_URI": store_uri()}
     environment.pop(RUN_VARIABLE, None)
     # Its input stays open as long as this process lives. In a session of its own it does not get
     # the terminal's Ctrl-C, so that this process alone ends it.

@@ -13,8 +13,8 @@ from pathlib import Path
 from .style import THEME
 
 APP = Path(__file__).with_name("app.py")
-NEEDED = ("annotations", "charts", "explorer", "markup", "standing", "store")
-"""Modules of this folder, which import all libraries of the pages."""
+NEEDED = (".annotations", ".charts", ".explorer", "..tracking.models", "..workflows.evaluate")
+"""Modules that import all libraries of the pages."""
 LOOPBACK = ("127.0.0.1", "localhost")
 OPTIONS = {
     "server.headless": "true",
@@ -23,7 +23,9 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "type",
+    "runner.magicEnabled": "false",
     "logger.hideWelcomeMessage": "true",
+    "logger.level": "warning",
     **THEME,
 }
 """Options of Streamlit's server; the size of uploads is in MB."""
@@ -32,7 +34,7 @@ OPTIONS = {
 def main(host: str, port: str) -> None:
     """Serve until the process is ended, or the one that started it."""
     for name in NEEDED:
-        import_module(f".{name}", __package__)
+        import_module(name, __package__)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from streamlit.web.cli import main as streamlit
 

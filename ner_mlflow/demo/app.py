@@ -8,10 +8,11 @@ from ner_mlflow.demo import store
 from ner_mlflow.demo.markup import fill, plain, show
 from ner_mlflow.demo.style import STYLESHEET
 from ner_mlflow.errors import NerError
-from ner_mlflow.tracking.overview import give_up_soon
+from ner_mlflow.tracking.overview import set_up_reading
 from ner_mlflow.tracking.queries import store_address
 
 VIEWS = Path(__file__).parent / "views"
+# File in ``views/`` and path of the address -> title.
 PAGES = {
     "verdict": "Verdict",
     "compare": "Compare",
@@ -19,13 +20,12 @@ PAGES = {
     "trial": "Try it",
     "provenance": "Data and provenance",
 }
-"""File in ``views/`` and path of the address -> title."""
 
 
 def main() -> None:
     """Show the page that the address names, or why it cannot be shown."""
     st.set_page_config(page_title="ner-mlflow", layout="wide", menu_items={})
-    give_up_soon()
+    set_up_reading()
     st.html(f"<style>{STYLESHEET}</style>")
     page = st.navigation(
         [

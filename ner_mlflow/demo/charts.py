@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from .markup import label
 from .standing import Score, Scored, Variant, date, on_front
-from .style import ACCENT, AXIS, ERROR_SCALE, LAYOUT, QUIET, SCALE, SERIES
+from .style import ACCENT, AXIS, ERROR_SCALE, LAYOUT, QUIET, SCALE, SERIES, ink
 
 ROW_PX = 34
 """Height of a row in charts that have a row for each model or type."""
@@ -20,22 +20,25 @@ NAME_LIMIT = 42
 
 def interval_chart(names: Sequence[str], scores: Sequence[Score], strong: int = -1) -> go.Figure:
     """Draw F1 with its interval, a row for each name; ``strong`` is the row to stress."""
-    colours = [ACCENT if index == strong or strong < 0 else QUIET for index in range(len(names))]
     figure = _figure(height=ROW_PX * len(names) + 70)
-    figure.add_trace(
-        go.Scatter(
-            x=[score.f1 for score in scores],
-            y=list(range(len(names))),
-            mode="markers+text",
-            marker={"size": 11, "color": colours},
-            error_x=_error(scores),
-            text=[f"  {score.f1:.3f}" for score in scores],
-            textposition="top center",
-            customdata=[label(name, 200) for name in names],
-            hovertext=[str(score) for score in scores],
-            hovertemplate="%{customdata}<br>F1 %{hovertext}<extra></extra>",
+    for colour, is_strong in ((ACCENT, True), (QUIET, False)):
+        shown = [row for row in range(len(names)) if (strong in (-1, row)) == is_strong]
+        mine = [scores[row] for row in shown]
+        figure.add_trace(
+            go.Scatter(
+                x=[score.f1 for score in mine],
+                y=shown,
+                mode="markers+text",
+                marker={"size": 11, "color": colour},
+                error_x={**_error(mine), "color": colour},
+                text=[f"{score.f1:.3f}" for score in mine],
+                textposition="top center",
+                cliponaxis=False,
+                customdata=[[label(names[row], 200), str(scores[row])] for row in shown],
+                hovertemplate="%{customdata[0]}<br>F1 %{customdata[1]}<extra></extra>",
+                showlegend=False,
+            )
         )
-    )
     _rows(figure, names)
     return figure
 
@@ -92,6 +95,7 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
         )
     )
     models = list(dict.fromkeys(file.model for file in files))
+    symbols = {name: i % 8 for i, name in enumerate(dict.fromkeys(f.variant for f in files))}
     for index, model in enumerate(models):
         mine = [position for position, file in enumerate(files) if file.model == model]
         figure.add_trace(
@@ -100,12 +104,12 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
                 x=[costs[p] for p in mine],
                 y=[gains[p] for p in mine],
                 mode="markers+text",
-                text=[label(files[p].variant, 20) for p in mine],
-                textposition="top center",
+                text=[f" {label(files[p].variant, 20)}" if front[p] else "" for p in mine],
+                textposition="top right",
                 marker={
                     "size": [15 if front[p] else 10 for p in mine],
                     "color": SERIES[index % len(SERIES)],
-                    "symbol": index % 8,
+                    "symbol": [symbols[files[p].variant] for p in mine],
                     "opacity": [1.0 if front[p] else 0.6 for p in mine],
                 },
                 error_y=_error([files[p].score for p in mine]),
@@ -172,14 +176,23 @@ def confusion_chart(matrix: pd.DataFrame) -> go.Figure:
             )
         )
     cells = [(row, column) for row in range(size) for column in range(size)]
+    places = {"x": [column for _, column in cells], "y": [row for row, _ in cells]}
     figure.add_trace(
         go.Scatter(
-            x=[column for _, column in cells],
-            y=[row for row, _ in cells],
-            mode="markers+text",
+            **places,
+            mode="text",
             text=[f"{int(counts[cell])}" if counts[cell] else "·" for cell in cells],
-            marker={"size": CELL_PX - 12, "opacity": 0, "symbol": "square"},
-            selected={"marker": {"opacity": 0}},
+            textfont={"color": ink(), "size": 14},
+            unselected={"textfont": {"color": ink()}},
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            **places,
+            mode="markers",
+            marker={"size": CELL_PX - 8, "opacity": 0, "symbol": "square", "color": ink()},
+            selected={"marker": {"opacity": 0.15}},
             unselected={"marker": {"opacity": 0}},
             customdata=[[row, column] for row, column in cells],
             hovertext=[
@@ -199,20 +212,19 @@ def confusion_chart(matrix: pd.DataFrame) -> go.Figure:
 
 def robustness_chart(table: pd.DataFrame) -> go.Figure:
     """Draw the F1 of each perturbation by severity; the dashed line is the clean F1."""
-    clean = [float(f1) for f1 in table.loc[table["severity"] == 0, "f1"]]
+    clean = table.loc[table["severity"] == 0, "f1"].to_numpy(dtype=float)
     rows = table[table["severity"] > 0]
     worst = rows.groupby("kind")["f1"].min().sort_values()
     kinds = [str(kind) for kind in worst.index]
     severities = sorted({int(severity) for severity in rows["severity"]})
     figure = _figure(height=ROW_PX * len(kinds) + 100)
     for severity in severities:
-        mine = rows[rows["severity"] == severity].set_index("kind")
-        scores = [
-            Score(float(mine.loc[kind, "f1"]), *(float(mine.loc[kind, e]) for e in _ENDS))
-            for kind in kinds
-            if kind in mine.index
-        ]
-        shown = [position for position, kind in enumerate(kinds) if kind in mine.index]
+        mine = {
+            str(row["kind"]): Score(row["f1"], row["f1_low"], row["f1_high"])
+            for row in rows[rows["severity"] == severity].to_dict("records")
+        }
+        shown = [position for position, kind in enumerate(kinds) if kind in mine]
+        scores = [mine[kinds[position]] for position in shown]
         figure.add_trace(
             go.Scatter(
                 name=f"severity {severity}",
@@ -231,20 +243,19 @@ def robustness_chart(table: pd.DataFrame) -> go.Figure:
                 ),
             )
         )
-    if clean:
+    if len(clean):
         figure.add_vline(x=clean[0], line_dash="dash", line_color=QUIET)
     _rows(figure, [kind.replace("_", " ") for kind in kinds])
     return figure
 
 
-_ENDS = ("f1_low", "f1_high")
-
-
 def _figure(height: int) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(**LAYOUT, height=height)
-    figure.update_xaxes(**AXIS)
-    figure.update_yaxes(**AXIS)
+    figure, colour = go.Figure(), ink()
+    figure.update_layout(**{**LAYOUT, "font": {**LAYOUT["font"], "color": colour}}, height=height)
+    axis = {**AXIS, "tickfont": {"color": colour}, "title_font_color": colour}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_layout(legend_font_color=colour)
     return figure
 
 
@@ -256,8 +267,8 @@ def _rows(figure: go.Figure, names: Sequence[str]) -> None:
         range=[len(names) - 0.4, -0.7],
         title_text="",
     )
-    figure.update_xaxes(title_text="F1", range=[0, 1.02], tickformat=".1f")
-    figure.update_layout(showlegend=len(figure.data) > 1)
+    figure.update_xaxes(title_text="F1", range=[-0.02, 1.03], tickformat=".1f")
+    figure.update_layout(showlegend=sum(bool(trace.name) for trace in figure.data) > 1)
 
 
 def _error(scores: Sequence[Score]) -> dict[str, Any]:
@@ -281,7 +292,7 @@ def _cost(value: float, cost: str) -> str:
 def counts_chart(counts: Mapping[str, Mapping[str, float]]) -> go.Figure:
     """Draw numbers of entities by type (rows) and split (colours)."""
     types = list(dict.fromkeys(type_ for of_split in counts.values() for type_ in of_split))
-    figure = _figure(height=ROW_PX * len(types) + 90)
+    figure = _figure(height=22 * len(counts) * len(types) + 100)
     for index, (split, of_split) in enumerate(counts.items()):
         values = [of_split.get(type_, 0) for type_ in types]
         figure.add_trace(
@@ -293,6 +304,8 @@ def counts_chart(counts: Mapping[str, Mapping[str, float]]) -> go.Figure:
                 marker={"color": SERIES[index % len(SERIES)]},
                 text=[f"{value:,.0f}" for value in values],
                 textposition="outside",
+                textfont={"size": 12},
+                constraintext="none",
                 cliponaxis=False,
                 hovertemplate=f"{label(split)}: %{{x:,}}<extra></extra>",
             )

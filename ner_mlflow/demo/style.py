@@ -7,13 +7,21 @@ from the colour of its text, or left to Streamlit's theme of charts.
 from collections.abc import Sequence
 from typing import Any
 
+import streamlit as st
+
 SERIES = ("#3b7dd8", "#d98324", "#2a9d78", "#a868c8", "#c8553d", "#3aa6b9", "#b8a12b", "#8a8f98")
 """Colours of series and of entity types; a ninth has the colour of the first."""
 ACCENT = SERIES[0]
 GOOD, BAD, QUIET = "#2a9d78", "#c8553d", "#8a8f98"
-SCALE = ((0.0, "rgba(59,125,216,0.04)"), (0.25, "rgba(59,125,216,0.35)"), (1.0, "#3b7dd8"))
+SCALE = ((0.0, "rgba(59,125,216,0.05)"), (1.0, "rgba(59,125,216,0.6)"))
 """Colours of the shares in a matrix, from 0 to 1."""
-ERROR_SCALE = ((0.0, "rgba(200,85,61,0.04)"), (0.25, "rgba(200,85,61,0.35)"), (1.0, "#c8553d"))
+ERROR_SCALE = (
+    (0.0, "rgba(200,85,61,0.04)"),
+    (0.25, "rgba(200,85,61,0.35)"),
+    (1.0, "rgba(200,85,61,0.7)"),
+)
+INKS = {"light": "#1c2430", "dark": "#e6e9ee"}
+"""Colour of text, by the theme of the page."""
 GRID = "rgba(128,128,128,0.18)"
 LAYOUT: dict[str, Any] = {
     "font": {"size": 14},
@@ -37,10 +45,10 @@ THEME = {
     "theme.baseRadius": "small",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f5f6f8",
-    "theme.light.textColor": "#1c2430",
+    "theme.light.textColor": INKS["light"],
     "theme.dark.backgroundColor": "#14181f",
     "theme.dark.secondaryBackgroundColor": "#1d232d",
-    "theme.dark.textColor": "#e6e9ee",
+    "theme.dark.textColor": INKS["dark"],
 }
 """Options of Streamlit's server."""
 STYLESHEET = (
@@ -87,6 +95,7 @@ STYLESHEET = (
 .ner-case { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent);
   padding: .7rem 0 .6rem }
 .ner-row { display: grid; grid-template-columns: 5.2rem 1fr; gap: .6rem; line-height: 1.95 }
+.ner-what { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; font-size: .92rem }
 .ner-row > :first-child { font-size: .85rem;
   color: color-mix(in srgb, currentColor 72%, transparent) }
 .ner-code { font-size: .95rem; padding: .8rem 1rem; border-radius: .4rem; white-space: pre-wrap;
@@ -97,6 +106,11 @@ STYLESHEET = (
     .replace("GOOD", GOOD)
     .replace("BAD", BAD)
 )
+
+
+def ink() -> str:
+    """Return the colour of text on the page that is shown."""
+    return INKS.get(st.context.theme.type or "", INKS["light"])
 
 
 def hues_of(names: Sequence[str]) -> dict[str, str]:

@@ -35,8 +35,14 @@ MOST_MODELS = 100
 MOST_VERSIONS = 200
 ANSWER_S = 5
 """Seconds in which a tracking server has to answer."""
-QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Environment variables with which MLflow gives up on a dead server after seconds, not minutes."""
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""Variables with which MLflow gives up on a dead server after seconds, not minutes, and is quiet.
+
+What the user set stays."""
 _STORE_ERRORS = (MlflowException, requests.RequestException, SQLAlchemyError, OSError)
 
 
@@ -91,9 +97,9 @@ def store_uri() -> str:
     return str(mlflow.get_tracking_uri())
 
 
-def give_up_soon() -> None:
-    """Let MLflow give up soon on a server that is gone, unless the user set it otherwise."""
-    for name, value in QUICK.items():
+def set_up_reading() -> None:
+    """Set the variables of :data:`ENVIRONMENT` that the user did not set."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 

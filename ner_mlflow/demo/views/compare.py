@@ -1,5 +1,7 @@
 """Compare: models side by side on the same sentences, against their cost, and over time."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from ner_mlflow.demo import store
@@ -18,12 +20,12 @@ from ner_mlflow.demo.style import CHART_CONFIG
 from ner_mlflow.evaluation.comparison import SIGNIFICANCE_LEVEL
 from ner_mlflow.tracking.steps import Step
 
+# Evaluations that are read, the latest ones.
 SEARCHED = 200
-"""Evaluations that are read, the latest ones."""
+# Models that are shown, the best ones.
 SHOWN = 12
-"""Models that are shown, the best ones."""
+# Models whose types are shown at first.
 TYPE_MODELS = 4
-"""Models whose types are shown at first."""
 SEARCHED_EXPORTS = 40
 
 
@@ -167,12 +169,22 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
             files.setdefault(f"{run.tags.get('model')} {file.variant}", file)
     if not files:
         return
+    shown = list(files.values())
+    models = {file.run.tags.get("model", file.run.id): file for file in shown}
+    names = distinct(
+        [file.model for file in models.values()], [file.run.id for file in models.values()]
+    )
+    by_model = dict(zip(models, names, strict=True))
+    shown = [
+        replace(file, model=by_model[file.run.tags.get("model", file.run.id)]) for file in shown
+    ]
     show(
         section(
             "F1 against cost",
-            "Each point is an exported file, measured by its export on validation. Larger points "
-            "are on the Pareto front: no other file is both better and cheaper. Latencies of "
-            "different exports were not measured side by side; compare measures them so.",
+            "Each point is an exported file, measured by its export on validation; colours are "
+            "models, shapes are variants. Larger points are on the Pareto front: no other file is "
+            "both better and cheaper. Latencies of different exports were not measured side by "
+            "side; the step compare measures them so.",
         )
     )
     cost = st.segmented_control(
@@ -185,7 +197,7 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
         label_visibility="collapsed",
     )
     st.plotly_chart(
-        tradeoff_chart(list(files.values()), cost or "latency_ms"),
+        tradeoff_chart(shown, cost or "latency_ms"),
         config=CHART_CONFIG,
         key="compare_tradeoff",
         alt="F1 of exported files against their cost",

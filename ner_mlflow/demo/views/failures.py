@@ -9,6 +9,7 @@ from ner_mlflow.config.schema import EvaluateConfig
 from ner_mlflow.data.highlights import split_parts
 from ner_mlflow.data.sentences import TRAIN
 from ner_mlflow.demo import store
+from ner_mlflow.demo.champions import judged_version, scores_of
 from ner_mlflow.demo.charts import confusion_chart, robustness_chart
 from ner_mlflow.demo.explorer import (
     ANY,
@@ -45,20 +46,22 @@ from ner_mlflow.evaluation.slices import Criterion
 from ner_mlflow.tagging.iob2 import OUTSIDE
 from ner_mlflow.tracking.steps import Step
 
+# Evaluations to choose from, the latest ones.
 SEARCHED = 60
-"""Evaluations to choose from, the latest ones."""
-PAGE = 8
-"""Sentences on a page of the explorer."""
+# Registered models whose evaluations come first.
+MODELS = 3
+# Sentences on a page of the explorer.
+PAGE = 6
 GOLD, PREDICTED, CATEGORY = "failures_gold", "failures_predicted", "failures_category"
 BY, PART, NUMBER, MATRIX = "failures_by", "failures_part", "failures_page", "failures_matrix"
+# How the filters name the tag ``O``.
 NOTHING = "(nothing)"
-"""How the filters name the tag ``O``."""
 
 
 def main() -> None:
     """Show the page."""
     runs = store.find_runs(Step.EVALUATE, limit=SEARCHED).runs
-    evaluations = latest_of_each(one for run in runs if (one := scored(run)))
+    evaluations = latest_of_each([*champions(), *(one for run in runs if (one := scored(run)))])
     if not evaluations:
         show(heading("No errors to show yet", "No model was evaluated in this store. Run:"))
         show(commands(("ner-mlflow evaluate",)))
@@ -76,6 +79,12 @@ def main() -> None:
     show_explorer(cases, types, slices)
     show_slices(cases, slices)
     show_robustness(chosen)
+
+
+def champions() -> list[Scored]:
+    """Return the scores that the registered models are judged by, which are shown first."""
+    versions = [judged_version(model) for model in store.models()[:MODELS]]
+    return [scores for version in versions if version and (scores := scores_of(version))]
 
 
 def choose(evaluations: list[Scored]) -> Scored:
@@ -217,35 +226,29 @@ def choose_filter(types: list[str], slices: dict[str, Criterion]) -> Filter:
 def render(found: Found, hues: dict[str, str]) -> Markup:
     """Return a sentence with its gold and its predicted entities, and what is wrong."""
     case = found.case
+    outcomes = [
+        fill(
+            "<span>{chip} {text}</span>",
+            chip=chip(outcome.category, "good" if outcome.correct else "bad"),
+            text=describe(case, outcome),
+        )
+        for outcome in found.outcomes
+    ]
+    origin = case.origin or f"sentence {case.index + 1}"
+    outcomes.append(fill('<span class="ner-note">{origin}</span>', origin=origin))
     rows = [
         ("gold", sentence(split_parts(case.sentence.tokens, case.sentence.tags), hues)),
         ("predicted", sentence(split_parts(case.sentence.tokens, case.predicted), hues)),
-        (
-            "what",
-            join(
-                (
-                    fill(
-                        "{chip} {text}",
-                        chip=chip(outcome.category, "good" if outcome.correct else "bad"),
-                        text=describe(case, outcome),
-                    )
-                    for outcome in found.outcomes
-                ),
-                "<br>",
-            ),
-        ),
+        ("what", fill('<span class="ner-what">{text}</span>', text=join(outcomes))),
     ]
-    origin = case.origin or f"sentence {case.index + 1}"
     return fill(
-        '<div class="ner-case">{rows}<div class="ner-row"><span>where</span>'
-        '<span class="ner-note">{origin}</span></div></div>',
+        '<div class="ner-case">{rows}</div>',
         rows=join(
             fill(
                 '<div class="ner-row"><span>{name}</span><span>{text}</span></div>', name=n, text=t
             )
             for n, t in rows
         ),
-        origin=origin,
     )
 
 
@@ -261,8 +264,9 @@ def show_slices(cases: list[Case], slices: dict[str, Criterion]) -> None:
         )
     )
     rows = [
-        (by, part, f"{gold:,}", f"{wrong:,}", f"{1 - wrong / gold:.0%}" if gold else "–")
+        (by, part, f"{gold:,}", f"{wrong:,}", f"{1 - wrong / gold:.0%}")
         for by, part, gold, wrong in slice_rows(cases, slices)
+        if gold
     ]
     show(table(("by", "slice", "gold", "wrong", "found"), rows, numeric=3))
 

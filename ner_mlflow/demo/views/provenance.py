@@ -24,8 +24,6 @@ from ner_mlflow.demo.markup import (
     sentence,
     show,
     table,
-    tile,
-    tiles,
     type_hues,
 )
 from ner_mlflow.demo.standing import date, differing
@@ -33,10 +31,10 @@ from ner_mlflow.demo.style import CHART_CONFIG
 from ner_mlflow.tracking.queries import RunSummary
 from ner_mlflow.tracking.steps import Step
 
+# Datasets and trainings to choose from, the latest ones.
 SEARCHED = 50
-"""Datasets and trainings to choose from, the latest ones."""
+# Sentences on a page.
 PAGE = 8
-"""Sentences on a page."""
 CHANGES = "changes/"
 PROVENANCE_TAGS = {
     "git_commit": "Commit",
@@ -198,7 +196,7 @@ def show_origin(data_run: RunSummary) -> None:
     """Show commit, libraries and settings of the dataset, or of a training on it."""
     show(section("Where results come from", "Settings are shown where they differ from the base."))
     trainings = store.find_runs(Step.TRAIN, limit=SEARCHED, data_run=data_run.id).runs
-    runs = [data_run, *trainings]
+    runs = [*trainings, data_run]
     by_id = {run.id: run for run in runs}
     column, _ = st.columns([2, 3])
     chosen = column.selectbox(
@@ -208,19 +206,10 @@ def show_origin(data_run: RunSummary) -> None:
         key="provenance_run",
     )
     run = by_id[chosen]
-    commit = run.tags.get("git_commit", "")
-    show(
-        tiles(
-            [
-                tile("Commit", commit[:10] or "unknown", "with changes" * ("dirty" in commit)),
-                tile("Started", date(run.started_ms), "UTC"),
-                tile("Status", run.status.lower(), run.id),
-            ]
-        )
-    )
     facts, settings = st.columns([2, 3], gap="large")
     with facts:
-        rows = [
+        rows = [("Run", run.id), ("Status", run.status.lower())]
+        rows += [
             (title, run.tags[name]) for name, title in PROVENANCE_TAGS.items() if run.tags.get(name)
         ]
         show(table(("fact", ""), rows))

@@ -37,12 +37,12 @@ from ner_mlflow.tagging.recognizer import TextEntity
 from ner_mlflow.tracking.flavors import EXAMPLE
 from ner_mlflow.tracking.steps import Step
 
+# Versions of a registered model to choose from, the latest ones.
 MOST_VERSIONS = 20
-"""Versions of a registered model to choose from, the latest ones."""
+# Exports whose files are to choose from, the latest ones.
 MOST_EXPORTS = 10
-"""Exports whose files are to choose from, the latest ones."""
+# Texts of a file that are shown; the downloads hold all.
 SHOWN_TEXTS = 10
-"""Texts of a file that are shown; the downloads hold all."""
 NONE = ""
 KEPT, TEXT = "trial_kept", "trial_text"
 

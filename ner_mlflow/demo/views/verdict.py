@@ -4,6 +4,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from ner_mlflow.demo import store
+from ner_mlflow.demo.champions import judged_version, scores_of, served_variant
 from ner_mlflow.demo.charts import interval_chart
 from ner_mlflow.demo.markup import (
     bold,
@@ -26,8 +27,6 @@ from ner_mlflow.demo.standing import (
     alias_of,
     date,
     promotion,
-    scored,
-    variants,
 )
 from ner_mlflow.demo.style import CHART_CONFIG
 from ner_mlflow.tracking.overview import ModelSummary, VersionSummary
@@ -72,8 +71,8 @@ def show_model(model: ModelSummary) -> None:
         return
     alias = alias_of(model)
     holder = model.aliases.get(alias, "")
-    version = next((v for v in versions if v.version == holder), versions[0])
-    scores, of_file = scores_of(version)
+    version = judged_version(model) or versions[0]
+    scores = scores_of(version)
     served = served_variant(version)
     decisions = [
         decision
@@ -84,7 +83,7 @@ def show_model(model: ModelSummary) -> None:
     show(
         heading(
             verdict_title(version, alias if is_champion else ""),
-            verdict_sentence(scores, of_file),
+            verdict_sentence(scores),
             f"{model.name} · {len(versions)} version{'s' * (len(versions) != 1)}",
         )
     )
@@ -120,11 +119,11 @@ def verdict_title(version: VersionSummary, alias: str) -> str:
     return f"{version.name} version {version.version} is the latest; no version has an alias"
 
 
-def verdict_sentence(scores: Scored | None, of_file: bool) -> Markup:
+def verdict_sentence(scores: Scored | None) -> Markup:
     """Return one plain sentence about the quality of a version."""
     if scores is None:
         return fill("No evaluation of this version is in the store: run ner-mlflow evaluate.")
-    what = "The file it serves" if of_file else "The model it was exported from"
+    what = "The file it serves" if scores.is_file else "The model it was exported from"
     parts = [
         fill(
             "{what} finds entities with {f1}{interval} on {split} of {dataset}",
@@ -143,7 +142,7 @@ def verdict_sentence(scores: Scored | None, of_file: bool) -> Markup:
                 f1=f"{scores.weakest.score.f1:.3f}",
             )
         )
-    note = "" if of_file else " The served file itself was not scored on this split."
+    note = "" if scores.is_file else " The served file itself was not scored on this split."
     return fill("{parts}.{note}", parts=join(parts, "; "), note=note)
 
 
@@ -244,33 +243,6 @@ def show_versions(versions: list[VersionSummary], model: ModelSummary) -> None:
             for version in versions[:50]
         ]
         show(table(("version", "aliases", "preset", "variant", "registered, UTC"), rows))
-
-
-def scores_of(version: VersionSummary) -> tuple[Scored | None, bool]:
-    """Return the scores of a version, and whether they are of the file that it serves.
-
-    A version's tag names the evaluation. Without one, an evaluation of the version's own address
-    counts, or else of the model that it was exported from.
-    """
-    run = store.find_run(version.origin.evaluate_run)
-    found = scored(run) if run else None
-    if found is None or not found.is_file:
-        for address in (version.address, version.source):
-            runs = store.find_runs(Step.EVALUATE, limit=5, model=address).runs
-            direct = next(filter(None, map(scored, runs)), None)
-            if direct:
-                return direct, True
-    if found is None and version.origin.model:
-        runs = store.find_runs(Step.EVALUATE, limit=5, model=version.origin.model).runs
-        found = next(filter(None, map(scored, runs)), None)
-    return found, bool(found and found.is_file)
-
-
-def served_variant(version: VersionSummary) -> Variant | None:
-    """Return the exported file of a version as its export measured it."""
-    run = store.find_run(version.origin.export_run)
-    files = variants(run) if run else []
-    return next((file for file in files if file.variant == version.origin.variant), None)
 
 
 def short_address(address: str) -> str:
