@@ -18,8 +18,9 @@ from .tracking.registry import check_not_promoted_alias
 from .tracking.steps import Step
 from .workflows.data import TrackedDataset, load_data, run_data
 from .workflows.evaluate import run_evaluate
-from .workflows.export import register_export, run_export
+from .workflows.export import run_export
 from .workflows.inputs import LATEST, find_data_of_model
+from .workflows.register import evaluate_served, register_served
 
 Settings = Mapping[str, Any]
 """Values by dotted key, such as ``{"train.epochs": 3}``; docs/settings.md lists the keys."""
@@ -142,7 +143,8 @@ def export(
         dataset = _data(data) if data else find_data_of_model(run, config, local, LATEST)
         record = run_export(run, config.export, local, dataset)
         if registered_model:
-            register_export(record, registered_model, alias, config.export)
+            served = evaluate_served(run, record, config.evaluate, dataset)
+            register_served(run, record, served, dataset, registered_model, alias, config.export)
     return record
 
 

@@ -3,11 +3,13 @@
 import click
 
 from ..pages import markdown_table
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from ..workflows.compare import run_compare
+from ..workflows.report import PAGE
 from .command import command, set_up_logging
 from .options import GivenSettings, option, preset_option, setting, split_list
+from .runs import open_step
 
 COLUMNS = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]
 """Columns of the results that are printed."""
@@ -29,8 +31,9 @@ def compare(runs: str, preset: str, given: GivenSettings) -> None:
     against cost.
     """
     set_up_logging()
-    with open_run(Step.COMPARE, f"compare {runs}") as run:
+    with open_step(Step.COMPARE, given, preset) as run:
         config = given.resolve(preset)
-        report = run_compare(run, config.evaluate, config.export, split_list(runs, "runs"))
-        click.echo(f"\n{markdown_table(report.tables['results'][COLUMNS])}\n")
-        click.echo(f"open next: {ui_address(run, 'comparison.html')}")
+        comparison = run_compare(run, config.evaluate, config.export, split_list(runs, "runs"))
+        click.echo(f"\n{markdown_table(comparison.report.tables['results'][COLUMNS])}\n")
+        click.echo(f"{' '.join(comparison.conclusion)}\n")
+        click.echo(f"open next: {ui_address(run, f'{PAGE}.html')}")

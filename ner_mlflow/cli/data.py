@@ -2,11 +2,12 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
 from .options import GivenSettings, preset_option, setting, source_options, weak_options
+from .runs import open_step
 
 
 @command("data")
@@ -27,7 +28,7 @@ def data(preset: str, given: GivenSettings) -> None:
     With weak_source, texts without labels are labelled by rules and models, and added to train.
     """
     set_up_logging()
-    with open_run(Step.DATA, f"data {given.text('data.dataset') or preset}") as run:
+    with open_step(Step.DATA, given, preset) as run:
         config = given.resolve(preset)
         prepared = run_data(run, config)
         click.echo(

@@ -2,12 +2,13 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from ..workflows.evaluate import F1_LOST, run_evaluate, run_evaluate_several
 from ..workflows.inputs import find_data_of_model, find_trained
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting, split_list
+from .runs import open_step
 
 
 @command("evaluate")
@@ -27,7 +28,7 @@ def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> No
     slices and calibration; of several models also the differences between each two.
     """
     set_up_logging()
-    with open_run(Step.EVALUATE, f"evaluate {model}") as run:
+    with open_step(Step.EVALUATE, given, preset) as run:
         config = given.resolve(preset)
         models = [find_trained(run, config, address) for address in split_list(model, "model")]
         data = find_data_of_model(run, config, models[0], data_run)

@@ -2,14 +2,16 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.models import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
-from ..workflows.export import register_export, run_export
+from ..workflows.export import run_export
 from ..workflows.inputs import find_data_of_model, find_trained
+from ..workflows.register import evaluate_served, register_served
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option
+from .runs import open_step
 
 
 @command("export")
@@ -36,7 +38,7 @@ def export(
     size and latency, and registers the variant to serve.
     """
     set_up_logging()
-    with open_run(Step.EXPORT, f"export {model}") as run:
+    with open_step(Step.EXPORT, given, preset) as run:
         config = given.resolve(preset)
         if registered_model:
             check_registered_name(registered_model, alias)
@@ -46,7 +48,10 @@ def export(
         exported = run_export(run, config.export, trained, data)
         click.echo(f"exported {exported.model_uri} ({exported.served_variant}) in run {run.id}")
         if registered_model:
-            version = register_export(exported, registered_model, alias or None, config.export)
+            served = evaluate_served(run, exported, config.evaluate, data)
+            version = register_served(
+                run, exported, served, data, registered_model, alias or None, config.export
+            )
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")

@@ -2,11 +2,16 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from ..workflows.main import run_main
+from ..workflows.report import PAGE
 from .command import command, set_up_logging
 from .options import GivenSettings, option, setting, source_options, split_list, weak_options
+from .runs import open_step
+
+COLUMNS = ["model", "validation_f1", "f1", "f1_low", "f1_high", "p_against_best"]
+"""Columns of the results that are printed."""
 
 
 @command("main")
@@ -29,23 +34,11 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
     by validation F1. Steps that did not change are reused.
     """
     set_up_logging()
-    with open_run(Step.MAIN, "main") as run:
-        comparison = run_main(
+    with open_step(Step.MAIN, given, presets.partition(",")[0] or None) as run:
+        result = run_main(
             run, split_list(presets, "presets"), given.values(), registered_model, alias
         )
-        table = (
-            comparison.table.drop(columns="train_run")
-            .set_index("preset")
-            .map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
-        )
-        click.echo(f"\n{table.T.to_string()}\n\n{comparison.note}\n")
-        version = f"models:/{registered_model}/{comparison.version}"
-        registered = f"registered {comparison.best.name} as {version}"
-        if comparison.not_promoted:
-            click.echo(registered)
-            click.echo(
-                f"{registered_model}@{alias} stays with its version: {comparison.not_promoted}"
-            )
-        else:
-            click.echo(f"{registered}, models:/{registered_model}@{alias}")
-        click.echo(f"open next: {ui_address(run, 'comparison.html')}")
+        table = result.report.tables["results"][COLUMNS].set_index("model")
+        click.echo(f"\n{table.to_string(float_format=lambda value: f'{value:.4f}')}\n")
+        click.echo(f"{' '.join(result.conclusion)}\n")
+        click.echo(f"open next: {ui_address(run, f'{PAGE}.html')}")

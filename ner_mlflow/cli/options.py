@@ -82,7 +82,7 @@ class GivenSettings:
             values[key], sources[key] = value, source
         return values
 
-    def resolve(self, preset: str) -> Config:
+    def resolve(self, preset: str | None) -> Config:
         """Resolve the configuration: defaults, preset, command line.
 
         Raises:

@@ -1,15 +1,14 @@
 """Tag a whole corpus with a registered model."""
 
-from pathlib import Path
-
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.models import find_model
 from ..tracking.steps import Step
 from ..workflows.predict import run_predict
 from .command import command, set_up_logging
 from .options import GivenSettings, option, preset_option, setting
+from .runs import open_step
 
 
 @command("predict")
@@ -46,7 +45,7 @@ def predict(
         raise click.UsageError(
             "--input and --output are needed: give a file with texts, and a file to write"
         )
-    with open_run(Step.PREDICT, f"predict {Path(input).name}") as run:
+    with open_step(Step.PREDICT, given, preset) as run:
         config = given.resolve(preset)
         metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(

@@ -2,12 +2,17 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..errors import ModelError
+from ..tracking.lifecycle import ui_address
 from ..tracking.models import check_registered_name
+from ..tracking.records import Outcome
 from ..tracking.steps import Step
 from ..workflows.promote import run_promote, run_rollback
 from .command import command, set_up_logging
 from .options import GivenSettings, flag, option, preset_option, setting
+from .runs import open_step
+
+FORCE_HINT = "to promote it all the same: force='the reason why'"
 
 
 @command("promote")
@@ -39,8 +44,8 @@ def promote(
     version is proven and not worse.
     """
     set_up_logging()
-    name = f"promote {registered_model} {'rollback' if rollback else candidate}"
-    with open_run(Step.PROMOTE, name) as run:
+    refused = ""
+    with open_step(Step.PROMOTE, given, preset) as run:
         config = given.resolve(preset)
         check_registered_name(registered_model, alias)
         aliased = f"{registered_model}@{alias}"
@@ -54,14 +59,16 @@ def promote(
             )
         else:
             promotion = run_promote(run, config, registered_model, candidate, alias, dry_run, force)
-            verdict, address = promotion.verdict, promotion.version.address
-            click.echo(verdict.table.to_string(index=False))
-            would = "would be promoted" if promotion.allowed else "would not be promoted"
-            click.echo(
-                f"{address} is {aliased} now"
-                if promotion.moved
-                else f"nothing changed: {address} {would}"
-            )
-            forced = f"forced ({force}), although " if force and not verdict.passed else ""
-            click.echo(f"why: {forced}{verdict.reason}")
+            address = promotion.version.address
+            click.echo(promotion.verdict.table.to_string(index=False))
+            if promotion.moved:
+                click.echo(f"{address} is {aliased} now: {promotion.reason}")
+            elif promotion.outcome == Outcome.DRY_RUN:
+                would = "would be promoted" if promotion.allowed else "would be refused"
+                click.echo(f"nothing changed: {address} {would}: {promotion.reason}")
+            else:
+                refused = f"{address} does not become {aliased}, refused: {promotion.reason}"
         click.echo(f"open next: {ui_address(run)}")
+    if refused:
+        # Outside: the run itself did its work, and ends FINISHED.
+        raise ModelError(f"{refused}; {FORCE_HINT}")

@@ -2,13 +2,14 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.models import find_model
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data
 from ..workflows.prompt import run_prompt
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
+from .runs import open_step
 
 
 @command("prompt")
@@ -33,7 +34,7 @@ def prompt(against: str, data_run: str, preset: str, given: GivenSettings) -> No
     the entities of its answers, and scores them like those of any model.
     """
     set_up_logging()
-    with open_run(Step.PROMPT, "prompt") as run:
+    with open_step(Step.PROMPT, given, preset) as run:
         config = given.resolve(preset)
         model = None if against == "none" else find_model(against)
         data = find_data(run, config, data_run)

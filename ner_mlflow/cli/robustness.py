@@ -2,12 +2,13 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data_of_model, find_trained
 from ..workflows.robustness import run_robustness
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
+from .runs import open_step
 
 
 @command("robustness")
@@ -29,7 +30,7 @@ def robustness(model: str, data_run: str, preset: str, given: GivenSettings) -> 
     entities) while labels stay with their words, and logs the loss by kind and severity.
     """
     set_up_logging()
-    with open_run(Step.ROBUSTNESS, f"robustness {model}") as run:
+    with open_step(Step.ROBUSTNESS, given, preset) as run:
         config = given.resolve(preset)
         trained = find_trained(run, config, model)
         data = find_data_of_model(run, config, trained, data_run)

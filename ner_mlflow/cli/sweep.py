@@ -2,13 +2,14 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.records import note_preset
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data
 from ..workflows.sweep import join_sweep, run_sweep
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
+from .runs import open_step
 
 
 @command("sweep")
@@ -53,9 +54,7 @@ def sweep(
     set_up_logging()
     config = given.resolve(preset)
     joins = join != "none"
-    with open_run(
-        Step.SWEEP_JOIN if joins else Step.SWEEP, f"join {join}" if joins else f"sweep {preset}"
-    ) as run:
+    with open_step(Step.SWEEP_JOIN if joins else Step.SWEEP, given, preset) as run:
         if joins:
             finished = join_sweep(run, config, join, set_up_logging)
             click.echo(f"{finished} trials of study {join} are finished")

@@ -2,13 +2,14 @@
 
 import click
 
-from ..tracking.lifecycle import open_run, ui_address
+from ..tracking.lifecycle import ui_address
 from ..tracking.records import note_preset
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data
 from ..workflows.train import interrupted_inputs, interrupted_run, run_train
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
+from .runs import open_step
 
 
 @command("train")
@@ -32,7 +33,7 @@ def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None
     set_up_logging()
     with (
         interrupted_run(resume) as interrupted,
-        open_run(Step.TRAIN, f"train {preset}", interrupted) as run,
+        open_step(Step.TRAIN, given, preset, interrupted) as run,
     ):
         if interrupted:
             click.echo(f"resuming run {interrupted}")

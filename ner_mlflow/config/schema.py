@@ -97,6 +97,11 @@ class DataConfig(Section):
         "owner/name:config), a folder, a file, or several of these paths separated by commas",
     )
     revision: str = Field("main", description="git revision of a dataset from the hub")
+    license: str = Field(
+        "",
+        description="licence of the corpus, for the cards of models made from it; empty: as the "
+        "card of a hub dataset names it",
+    )
     splits: tuple[str, ...] = Field(
         (),
         description="assigns files, or splits of a hub dataset, to splits, as NAME=SPLIT, such as "

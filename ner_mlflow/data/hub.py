@@ -121,6 +121,25 @@ def hub_commit(dataset: str, revision: str) -> str | None:
     return commit
 
 
+def hub_license(dataset: str, revision: str) -> str:
+    """Return the licence that the card of a hub dataset names.
+
+    Empty if it names none, if ``dataset`` is not a hub id, or if the hub cannot be reached.
+    """
+    if not is_hub_id(dataset):
+        return ""
+    from huggingface_hub import HfApi  # as in hub_commit
+
+    try:
+        info = HfApi().dataset_info(
+            dataset.partition(":")[0], revision=revision, timeout=HUB_TIMEOUT_S
+        )
+    except Exception:  # as in hub_commit
+        return ""
+    named = info.card_data.get("license") if info.card_data else None
+    return ", ".join(named) if isinstance(named, list) else str(named or "")
+
+
 def read_hub(config: DataConfig, findings: Findings) -> Iterator[tuple[str, str, Iterator[Record]]]:
     """Yield the split, the first part of its places and the records of each split of a dataset.
 

@@ -17,7 +17,7 @@ from .sample import generate_sample
 from .schemes import to_iob2
 from .sentences import Sentences, SentencesBuilder
 from .spans import cut_text, tag_words
-from .split_files import SplitFile, find_split_files
+from .split_files import SplitFile, corpus_paths, find_split_files
 
 SAMPLE = "sample"
 LONG_SENTENCE_WORDS = 500
@@ -37,6 +37,17 @@ class Reading:
     corpus: Mapping[str, Sentences]
     findings: Findings
     files: tuple[SplitFile, ...] = ()
+
+
+def dataset_name(dataset: str) -> str:
+    """Return the short name of a dataset: of its first file or folder, or its hub id.
+
+    Raises:
+        DataError: there is no such file or folder.
+    """
+    if dataset == SAMPLE or is_hub_id(dataset):
+        return dataset
+    return corpus_paths(dataset)[0].name
 
 
 def read_corpus(config: DataConfig) -> Reading:

@@ -11,13 +11,37 @@ from numpy.typing import NDArray
 
 from ..pages import markdown_table
 from ..tagging.iob2 import OUTSIDE
-from .pages import PageSection, render_comparison_page
+from .pages import Examples, PageSection, render_comparison_page
 from .plots import plot_differences, plot_intervals, plot_tradeoff
 from .significance import paired_permutation_test
 
 SIGNIFICANCE_LEVEL = 0.05
 """Differences with this p-value or a smaller one are marked."""
 CONFUSIONS_SHOWN = 4
+VALIDATION_F1 = "validation_f1"
+"""The fact of a model by which the best one is chosen."""
+
+
+@dataclass(frozen=True)
+class ServedFile:
+    """The exported file that serves a model.
+
+    Attributes:
+        variant: its variant, such as ``int8``.
+        size_mb: the size of all files, in MB.
+        scores: of the file itself, on the split of the comparison (``f1``, ``f1_low``, ...); empty
+            if it was not scored.
+        f1_lost: F1 of the PyTorch model minus F1 of the file on that split; NaN without scores.
+        text_kind: the kind of running text that was scored too; empty: none.
+        text_scores: of the file, in running text.
+    """
+
+    variant: str
+    size_mb: float
+    scores: Mapping[str, float]
+    f1_lost: float = float("nan")
+    text_kind: str = ""
+    text_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,9 @@ class ComparedModel:
             ``raw_f1_low`` and so on, or ``standin_f1``; empty if it was not scored.
         variants: one row for each exported file, with ``variant``, ``size_mb``, ``latency_p50_ms``,
             ``validation_f1`` and its ``_low`` and ``_high``, and others.
+        categories: outcomes by category, see
+            :data:`~ner_mlflow.evaluation.error_analysis.CATEGORIES`.
+        served: the file that serves it; None if it was not exported.
     """
 
     name: str
@@ -46,16 +73,58 @@ class ComparedModel:
     confusion: pd.DataFrame
     text_scores: Mapping[str, float] = field(default_factory=dict)
     variants: pd.DataFrame = field(default_factory=pd.DataFrame)
+    categories: Mapping[str, int] = field(default_factory=dict)
+    served: ServedFile | None = None
 
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """Tables and figures by name, and one page of all: HTML with figures, Markdown without."""
+    """A comparison: the models, the best F1 first, and tables and figures by name."""
 
+    title: str
+    models: tuple[ComparedModel, ...]
+    types: tuple[str, ...]
     tables: dict[str, pd.DataFrame]
     figures: dict[str, Figure]
-    html: str
-    markdown: str
+
+    @property
+    def best(self) -> ComparedModel:
+        """The model with the best validation F1, or if that is unknown the best F1."""
+        return max(self.models, key=lambda model: float(model.facts.get(VALIDATION_F1, -1.0)))
+
+    def p_value(self, model: ComparedModel, other: ComparedModel) -> float:
+        """Return the p-value of the difference between two of the models."""
+        pair = {model.name, other.name}
+        rows = self.tables["differences"].to_dict("records")
+        return next(float(row["p_value"]) for row in rows if {row["model"], row["other"]} == pair)
+
+    def html(self, conclusion: Sequence[str] = (), examples: Examples | None = None) -> str:
+        """Return the report as a page with its figures.
+
+        Args:
+            conclusion: sentences that stand on top.
+            examples: sentences to show with their errors.
+        """
+        return render_comparison_page(
+            self.title, " ".join(conclusion), self._sections(), self.types, examples
+        )
+
+    def markdown(self, conclusion: Sequence[str] = ()) -> str:
+        """Return the report in Markdown, without its figures."""
+        return _render_markdown(self.title, " ".join(conclusion), self._sections())
+
+    def _sections(self) -> list[PageSection]:
+        return [
+            PageSection(
+                section.name,
+                section.heading,
+                section.text,
+                self.tables.get(section.name),
+                self.figures.get(section.name),
+            )
+            for section in SECTIONS
+            if section.name in self.tables or section.name in self.figures
+        ]
 
 
 @dataclass(frozen=True)
@@ -76,7 +145,19 @@ SECTIONS = (
         "results",
     ),
     _Section("", "", "intervals"),
+    _Section(
+        "Served files",
+        "The file that serves each model, scored itself on the same sentences. f1_lost is the F1 "
+        "of the PyTorch model minus that of the file.",
+        "served",
+    ),
     _Section("F1 by type", "", "types"),
+    _Section(
+        "Errors",
+        "Entities that are correct, that have a wrong boundary, a wrong type or both, that are "
+        "missed, and answers where there is no entity (spurious).",
+        "categories",
+    ),
     _Section(
         "Seeds", "Mean and standard deviation of models that differ only in their seed.", "seeds"
     ),
@@ -121,12 +202,16 @@ def compare(
         "differences": differences,
         "confusions": _confusion_table(ranked),
     }
-    figures = {
-        "intervals": plot_intervals(tables["results"], "F1 and its interval"),
-        "differences": plot_differences(
-            differences, [model.name for model in ranked], SIGNIFICANCE_LEVEL
-        ),
-    }
+    if any(model.served for model in ranked):
+        tables["served"] = _served_table(ranked)
+    if any(model.categories for model in ranked):
+        tables["categories"] = pd.DataFrame(
+            [{"model": model.name, **model.categories} for model in ranked]
+        )
+    figures = {"intervals": plot_intervals(tables["results"], "F1 and its interval")}
+    if len(ranked) > 1:
+        names = [model.name for model in ranked]
+        figures["differences"] = plot_differences(differences, names, SIGNIFICANCE_LEVEL)
     if len(seeds := _seed_table(ranked)):
         tables["seeds"] = seeds
     if len(variants):
@@ -137,20 +222,7 @@ def compare(
             )
         tables["variants"] = variants
         figures["tradeoff"] = plot_tradeoff(variants)
-    sections = [
-        PageSection(
-            section.name,
-            section.heading,
-            section.text,
-            tables.get(section.name),
-            figures.get(section.name),
-        )
-        for section in SECTIONS
-        if section.name in tables or section.name in figures
-    ]
-    return ComparisonReport(
-        tables, figures, render_comparison_page(title, sections), _render_markdown(title, sections)
-    )
+    return ComparisonReport(title, tuple(ranked), tuple(types), tables, figures)
 
 
 def pairwise_differences(
@@ -198,6 +270,30 @@ def _result_table(ranked: Sequence[ComparedModel], differences: pd.DataFrame) ->
         in_text = {name: model.text_scores.get(name, float("nan")) for name in text_columns}
         marked = {"p_against_best": p_value, "beaten": "*" if p_value <= SIGNIFICANCE_LEVEL else ""}
         rows.append({"model": model.name, **scores, **in_text, **marked, **model.facts})
+    return pd.DataFrame(rows)
+
+
+def _served_table(ranked: Sequence[ComparedModel]) -> pd.DataFrame:
+    missing = float("nan")
+    rows = []
+    for model in ranked:
+        if (served := model.served) is None:
+            continue
+        names = ("f1", "f1_low", "f1_high")
+        rows.append(
+            {
+                "model": model.name,
+                "file": served.variant,
+                "size_mb": served.size_mb,
+                **{name: served.scores.get(name, missing) for name in names},
+                "f1_lost": served.f1_lost,
+                **{
+                    f"{served.text_kind}_{name}": served.text_scores[name]
+                    for name in names
+                    if name in served.text_scores
+                },
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -252,8 +348,8 @@ def _confusion_table(ranked: Sequence[ComparedModel]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "gold", "predicted", "words"])
 
 
-def _render_markdown(title: str, sections: Sequence[PageSection]) -> str:
-    parts = [f"# {title}"]
+def _render_markdown(title: str, lead: str, sections: Sequence[PageSection]) -> str:
+    parts = [f"# {title}", lead]
     for section in sections:
         if section.table is not None:
             parts += [f"## {section.heading}", section.text, markdown_table(section.table)]

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -24,6 +25,15 @@ class PageSection:
     text: str
     table: pd.DataFrame | None
     figure: Figure | None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sentences with gold tags, the tags that a model predicts for each, and a heading."""
+
+    heading: str
+    sentences: Sequence[Sentence]
+    predicted: Sequence[Sequence[str]]
 
 
 def render_sentences_page(
@@ -49,25 +59,37 @@ def render_sentences_page(
         groups=[
             {
                 "heading": heading,
-                "sentences": [
-                    {
-                        "origin": sentences[index].origin,
-                        "gold": split_parts(sentences[index].tokens, sentences[index].tags),
-                        "predicted": split_parts(sentences[index].tokens, predicted[index]),
-                    }
-                    for index in indices
-                ],
+                "sentences": [_shown(sentences[index], predicted[index]) for index in indices],
             }
             for heading, indices in groups.items()
         ],
     )
 
 
-def render_comparison_page(title: str, sections: Sequence[PageSection]) -> str:
-    """Return a page of sections; figures are embedded as PNG."""
+def render_comparison_page(
+    title: str,
+    lead: str,
+    sections: Sequence[PageSection],
+    types: Sequence[str],
+    examples: Examples | None,
+) -> str:
+    """Return a page of sections; figures are embedded as PNG.
+
+    Args:
+        title: the page's title.
+        lead: the paragraph on top; empty: none.
+        sections: the sections, in order.
+        types: entity types, in the order of the legend of the examples.
+        examples: sentences to show last; None: none.
+    """
+    shown = []
+    if examples:
+        shown = [_shown(*pair) for pair in zip(examples.sentences, examples.predicted, strict=True)]
     return render_page(
         "comparison.html",
         title=title,
+        lead=lead,
+        colours=type_colours(types),
         sections=[
             {
                 "name": section.name,
@@ -78,7 +100,17 @@ def render_comparison_page(title: str, sections: Sequence[PageSection]) -> str:
             }
             for section in sections
         ],
+        heading=examples.heading if examples else "",
+        examples=shown,
     )
+
+
+def _shown(sentence: Sentence, predicted: Sequence[str]) -> dict[str, Any]:
+    return {
+        "origin": sentence.origin,
+        "gold": split_parts(sentence.tokens, sentence.tags),
+        "predicted": split_parts(sentence.tokens, predicted),
+    }
 
 
 def _png(figure: Figure) -> str:

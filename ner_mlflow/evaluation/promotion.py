@@ -54,11 +54,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Check:
-    """A condition, whether it holds, and the evidence."""
+    """A condition, whether it holds, the evidence, and what to say if it does not hold."""
 
     condition: str
     passed: bool
     evidence: str
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,12 @@ def judge(
             not candidate.proof_failures,
             "; ".join(candidate.proof_failures)
             or "the registered files are those that were proven",
+            "; ".join(candidate.proof_failures),
         )
     ]
     if champion is None:
         checks.append(Check("there is no champion yet", True, "nothing to compare with"))
-        return _verdict(checks, "the first")
+        return _verdict(checks, "there was none before")
     fingerprints = [
         contender.dataset_fingerprint[:12] or f"unknown of {contender.name}"
         for contender in (candidate, champion)
@@ -120,6 +122,7 @@ def judge(
             "both were made from one dataset",
             candidate.shares_dataset_with(champion),
             " and ".join(fingerprints),
+            f"it was made from another dataset ({' and '.join(fingerprints)})",
         )
     )
     ours, theirs = candidate.measured, champion.measured
@@ -127,29 +130,34 @@ def judge(
         return _verdict(checks, "")
     test = paired_permutation_test(ours.counts, theirs.counts, config.resamples, config.seed)
     worse = test.difference < 0 and test.p_value <= config.significance_level
+    f1_ours, f1_theirs = (float(f1(one.counts.sum(axis=(0, 1)))) for one in (ours, theirs))
+    compared = f"{f1_ours:.4f} against {f1_theirs:.4f}"
     checks.append(
         Check(
             "F1 is not significantly worse",
             not worse,
-            f"on {scored_on} {_difference(ours.counts, theirs.counts, test)}",
+            f"on {scored_on} {compared}: {test.difference:+.4f}, p = {test.p_value:.4f}",
+            f"F1 is significantly lower on {scored_on}, {compared}, p {test.p_value:.4f}",
         )
     )
     reasons = _reasons(ours, theirs, test.difference, config, scored_on)
+    shortfall = f"on {scored_on} {_shortfall(ours, theirs, test, config)}"
     checks.append(
         Check(
             "it is better, or as good and faster or smaller",
             bool(reasons),
-            "; ".join(reasons) or f"on {scored_on} {_shortfall(ours, theirs, test, config)}",
+            "; ".join(reasons) or shortfall,
+            # A lower F1 says it all.
+            "" if worse else f"it is no improvement: {shortfall}",
         )
     )
     return _verdict(checks, "; ".join(reasons))
 
 
 def _verdict(checks: Sequence[Check], reason: str) -> Verdict:
-    failed = [
-        f"not so: {check.condition} ({check.evidence})" for check in checks if not check.passed
-    ]
-    return Verdict(tuple(checks), not failed, "; ".join(failed) or reason)
+    passed = all(check.passed for check in checks)
+    failures = [check.failure for check in checks if not check.passed and check.failure]
+    return Verdict(tuple(checks), passed, reason if passed else "; ".join(failures))
 
 
 def _reasons(
@@ -188,11 +196,4 @@ def _ratios(candidate: Measured, champion: Measured) -> tuple[float, float]:
     return (
         candidate.latency_p50_ms / champion.latency_p50_ms,
         candidate.size_bytes / champion.size_bytes,
-    )
-
-
-def _difference(candidate: NDArray[np.int64], champion: NDArray[np.int64], test: PairedTest) -> str:
-    scores = [float(f1(counts.sum(axis=(0, 1)))) for counts in (candidate, champion)]
-    return (
-        f"{scores[0]:.4f} against {scores[1]:.4f}: {test.difference:+.4f}, p = {test.p_value:.4f}"
     )

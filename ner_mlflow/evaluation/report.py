@@ -171,6 +171,9 @@ def evaluate(
         },
         predictions=pd.DataFrame(
             {
+                "sentence": range(len(sentences)),
+                "document": [sentence.document or "" for sentence in sentences],
+                "origin": [sentence.origin for sentence in sentences],
                 "tokens": [list(sentence.tokens) for sentence in sentences],
                 "gold": [list(tags) for tags in gold],
                 "predicted": predicted_tags,

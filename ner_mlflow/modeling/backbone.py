@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import yaml
-from huggingface_hub import snapshot_download
+from huggingface_hub import ModelCard, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from ..errors import ModelError
@@ -15,8 +15,10 @@ from ..redaction import one_line
 
 TABLE = Path(__file__).with_name("backbones.yaml")
 WEIGHTS = "model.safetensors"
-HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-"""Files to download from a hub: configuration, safetensors, vocabularies; no pickles or code."""
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
+"""Files to download from a hub: configuration, safetensors, vocabularies and the model card; no
+pickles or code."""
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Backbone:
         revision: the version of its package, the commit of its hub repository, or ``local``.
         folder: its files.
         weights_sha256: the SHA-256 (hex) of its first safetensors file.
+        license: its licence as its model card names it; empty if it names none.
     """
 
     name: str
     revision: str
     folder: Path
     weights_sha256: str
+    license: str = ""
 
 
 def resolve_backbone(name: str, revision: str = "main") -> Backbone:
@@ -72,7 +76,17 @@ def resolve_backbone(name: str, revision: str = "main") -> Backbone:
             f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: "
             f"reinstall {table[name]['package']}"
         )
-    return Backbone(name, revision, folder, digest)
+    license_ = str(table[name]["license"]) if name in table else _card_license(folder)
+    return Backbone(name, revision, folder, digest, license_)
+
+
+def _card_license(folder: Path) -> str:
+    """Return the licence that the model card in a folder names, empty without one."""
+    path = folder / CARD
+    try:
+        return str(ModelCard.load(path).data.license or "") if path.is_file() else ""
+    except (ValueError, OSError, yaml.YAMLError):  # a card may hold anything
+        return ""
 
 
 def _package_folder(name: str, package: str, folder: str) -> Path:

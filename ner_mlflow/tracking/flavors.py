@@ -5,6 +5,7 @@ therefore depend on it, but not on the rest of tracking.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,11 @@ class LoggedModel:
 
     id: str
     uri: str
+
+
+def model_name(*parts: str) -> str:
+    """Return the name of a logged model: its parts that are not empty, as MLflow takes names."""
+    return re.sub(r"[/:.%\"'\s]+", "_", "-".join(filter(None, parts)))
 
 
 def log_trained_model(run_id: str, folder: Path, name: str) -> LoggedModel:

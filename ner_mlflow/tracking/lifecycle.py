@@ -18,16 +18,25 @@ from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
-from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, store_address
+from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .run import Run
 from .steps import Step
 
 log = logging.getLogger(__name__)
 
+EXPERIMENT_VARIABLES = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
 ERROR_TAG = "error"
 ERROR_LIMIT = 4900
 """Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
 SERVER_TIMEOUT_S = 5
+PRIMARY_METRIC = "test/f1"
+"""The metric that MLflow's UI shows first in the charts of a new experiment."""
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+}
+"""Tags of a new experiment, which MLflow's UI reads."""
 SYSTEM_METRICS_INTERVAL_S = 2
 UI_VIEW = "?workflowType=machine_learning"
 """Without it, MLflow's UI shows an experiment in its view for prompts and traces."""
@@ -60,17 +69,47 @@ def connect() -> None:
         ) from error
 
 
+def choose_experiment(name: str, prefer_latest: bool = False) -> None:
+    """Choose the experiment of the runs to come, and create it if it does not exist.
+
+    The experiment that `mlflow run` or MLflow's environment variables name is never changed.
+
+    Args:
+        name: the name of the experiment; empty: MLflow's own choice.
+        prefer_latest: take the experiment of the latest run of this package, if there is one.
+
+    Raises:
+        TrackingError: the experiment cannot be used, for example because it was deleted.
+    """
+    connect()
+    if adopted_run() or any(os.environ.get(variable) for variable in EXPERIMENT_VARIABLES):
+        return
+    try:
+        if prefer_latest and (latest := latest_experiment()):
+            mlflow.set_experiment(experiment_id=latest)
+        elif name:
+            is_new = mlflow.get_experiment_by_name(name) is None
+            experiment = mlflow.set_experiment(name)
+            for key, value in EXPERIMENT_TAGS.items() if is_new else ():
+                mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, key, value)
+    except MlflowException as error:
+        raise TrackingError(
+            f"experiment {name!r} cannot be used ({one_line(error)}): "
+            "name another one in MLFLOW_EXPERIMENT_NAME"
+        ) from error
+
+
 @contextmanager
 def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
     """Open the run of a command and end it with the block.
 
-    The run is the one that `mlflow run` opened, if it did, otherwise a new one in the experiment
-    that MLflow's environment variables name. It ends FINISHED, FAILED (with the message in the
-    tag ``ner.error``) or, on Ctrl-C, KILLED.
+    The run is the one that `mlflow run` opened, if it did, otherwise a new one in the chosen
+    experiment. It ends FINISHED, FAILED (with the message in the tag ``ner.error``) or, on Ctrl-C,
+    KILLED.
 
     Args:
         step: the step that the run is of.
-        name: the name of a new run.
+        name: the name of a new run, until the step knows a better one.
         resume: the id of an interrupted run to resume.
 
     Raises:
@@ -82,18 +121,24 @@ def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
         _hand_over(adopted, resume)
         adopted = None
     named = None if adopted or resume else name
-    with _open(step, name, resumed=resume is not None, run_id=resume, run_name=named) as run:
+    options: dict[str, Any] = {"run_id": resume, "run_name": named}
+    new = adopted is None and resume is None
+    with _open(step, name, resume is not None, may_rename=new, **options) as run:
         if adopted and _RANDOM_NAME.fullmatch(mlflow.get_run(run.id).info.run_name or ""):
-            mlflow.MlflowClient().set_tag(run.id, "mlflow.runName", name)
+            run.may_rename = True
+            run.set_name(name)
         yield run
 
 
 @contextmanager
 def open_child(parent: Run, step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
     """Open a run below another one of this process, new or the interrupted run ``resume``."""
-    named = None if resume else name
-    resumed = resume is not None
-    with _open(step, name, resumed=resumed, run_id=resume, run_name=named, nested=True) as run:
+    options: dict[str, Any] = (
+        {"run_id": resume}
+        if resume
+        else {"run_name": name, "experiment_id": parent.experiment_id, "parent_run_id": parent.id}
+    )
+    with _open(step, name, resumed=resume is not None, nested=True, **options) as run:
         if resume:
             _end_interrupted_parent(resume)
             set_parent(resume, parent.id)
@@ -165,11 +210,16 @@ def end_dead_run(run_id: str, error: str = "", tags: Mapping[str, Any] | None = 
     client.set_terminated(run_id, "KILLED")
 
 
+def run_link(experiment_id: str, run_id: str, artifact: str = "") -> str:
+    """Return the link to a run, or one of its artifacts, on a page of MLflow's UI."""
+    page = f"#/experiments/{experiment_id}/runs/{run_id}"
+    return page + (f"/artifacts/{artifact}{UI_VIEW}" if artifact else UI_VIEW)
+
+
 def ui_address(run: Run, artifact: str = "") -> str:
     """Return how to open a run, or one of its artifacts, in MLflow's UI."""
     uri = mlflow.get_tracking_uri()
-    page = f"#/experiments/{run.experiment_id}/runs/{run.id}"
-    page += f"/artifacts/{artifact}{UI_VIEW}" if artifact else UI_VIEW
+    page = run_link(run.experiment_id, run.id, artifact)
     if urlsplit(uri).scheme in ("http", "https"):
         return f"{redact_address(uri).rstrip('/')}/{page}"
     return f"mlflow ui --backend-store-uri {store_address()}  then  http://127.0.0.1:5000/{page}"
@@ -177,18 +227,23 @@ def ui_address(run: Run, artifact: str = "") -> str:
 
 @contextmanager
 def _open(
-    step: Step, name: str, resumed: bool = False, delay_s: float = 0, **options: Any
+    step: Step,
+    name: str,
+    resumed: bool = False,
+    delay_s: float = 0,
+    may_rename: bool = True,
+    **options: Any,
 ) -> Iterator[Run]:
     interval = str(SYSTEM_METRICS_INTERVAL_S)
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", interval)
     try:
-        started = mlflow.start_run(log_system_metrics=True, **options)
+        started = mlflow.start_run(**options)
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(
             f"no run can be started ({one_line(error)}): "
             f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
         ) from error
-    run = Run(started.info.run_id, started.info.experiment_id, resumed, delay_s)
+    run = Run(started.info.run_id, started.info.experiment_id, resumed, delay_s, may_rename)
     status = "FAILED"
     try:
         run.set_tags({STEP_TAG: step})

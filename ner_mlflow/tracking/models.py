@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,17 @@ from ..provenance import cache_key, file_sha256
 from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
 from .queries import download
-from .records import VersionOrigin, logged_model_uri
+from .records import Lineage, VersionOrigin, lineage_of, logged_model_uri
+from .run import temporary_folder
 
 log = logging.getLogger(__name__)
+
+MODEL_CARD = "README.md"
+"""The file of a logged model that holds its card, as on Hugging Face's hub."""
+DESCRIPTION_LIMIT = 5000
+"""Characters of a version's description that all registries store."""
+CARD_LIMIT = 3500
+"""Characters of a model card in a version's description; promotions add lines."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,12 @@ class FoundModel:
             for path in sorted(self.folder.iterdir())
             if path.is_file()
         )
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """The training that it comes from, as far as its run is known."""
+        of_run = self.address.startswith("runs:/")
+        return lineage_of(self.run_id, self.folder.name if of_run and self.is_onnx else "")
 
     @property
     def is_onnx(self) -> bool:
@@ -73,7 +88,11 @@ def find_model(address: str) -> FoundModel:
 
 
 def register(
-    model_uri: str, name: str, alias: str | None, origin: VersionOrigin, description: str
+    model_uri: str,
+    name: str,
+    alias: str | None,
+    origin: VersionOrigin,
+    describe: Callable[[str], str],
 ) -> str:
     """Give a proven logged model a version in the registry, once, and then the alias.
 
@@ -82,7 +101,8 @@ def register(
         name: the name of the registered model.
         alias: the alias that the version gets; None: none.
         origin: where the model comes from, written as tags of a new version.
-        description: the description of a new version.
+        describe: returns the description of a version by its address. A version that has a
+            description keeps it.
 
     Returns:
         The version.
@@ -96,6 +116,8 @@ def register(
         entry = next((version for version in versions if version.source == model_uri), None)
         if entry is None:
             entry = mlflow.register_model(model_uri, name, tags=origin.tags())
+        if not entry.description:  # also if the process that made it died before
+            description = describe(f"models:/{name}/{entry.version}")
             client.update_model_version(name, entry.version, description=description)
         if alias:
             client.set_registered_model_alias(name, alias, entry.version)
@@ -105,6 +127,19 @@ def register(
             "check the name and the server"
         ) from error
     return str(entry.version)
+
+
+def add_model_card(model_uri: str, text: str) -> None:
+    """Store a model card with a logged model, as ``README.md``.
+
+    Args:
+        model_uri: ``models:/<id>``.
+        text: the card.
+    """
+    with temporary_folder() as folder:
+        path = folder / MODEL_CARD
+        path.write_text(text, encoding="utf-8")
+        mlflow.MlflowClient().log_model_artifact(model_uri.removeprefix("models:/"), str(path))
 
 
 def check_registered_name(name: str, alias: str | None) -> None:

@@ -106,6 +106,18 @@ def latest_run(step: Step, experiment_id: str, preset: str | None = None) -> str
     return _first(_conditions(tags), experiment_id, "DESC")
 
 
+def latest_experiment() -> str | None:
+    """Return the id of the experiment of the last run that this package began in the store."""
+    runs: list[MlflowRun] = mlflow.search_runs(
+        filter_string=f"tags.`{TAG_PREFIX}{STEP_TAG}` LIKE '%'",
+        order_by=["attributes.start_time DESC"],
+        output_format="list",
+        max_results=1,
+        search_all_experiments=True,
+    )
+    return runs[0].info.experiment_id if runs else None
+
+
 def reusable_run(step: Step, cache_key: str, experiment_id: str) -> str | None:
     """Return the id of the first finished run of a step with an equal cache key.
 

@@ -7,8 +7,10 @@ finished earlier.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Any, ClassVar, Self, TypedDict, get_type_hints
 
+from ..config.loading import preset_name
 from ..data.running_text import KINDS
 from ..errors import ModelError, TrackingError
 from ..redaction import one_line
@@ -28,7 +30,8 @@ class Record:
 
     Each field but ``run_id`` and ``metrics`` is a tag of the run; an empty string is not written.
     Runs whose results are equal have an equal ``cache_key``; ``preset`` names the settings that a
-    run began with, see :func:`note_preset`.
+    training began with, see :func:`note_preset`, and ``seed`` is its seed. What is made from a
+    model has those of its training.
     """
 
     STEP: ClassVar[Step]
@@ -37,6 +40,7 @@ class Record:
     run_id: str
     cache_key: str = ""
     preset: str = field(default="", compare=False)
+    seed: str = field(default="", compare=False)
 
     def write(self, run: Run) -> None:
         """Write the record's tags to a run, in one request."""
@@ -96,12 +100,13 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecord(Record):
-    """A prepared dataset: its name, and the fingerprint of its content."""
+    """A prepared dataset: its name, the fingerprint of its content, and its licence if known."""
 
     STEP: ClassVar[Step] = Step.DATA
 
     dataset: str
     dataset_fingerprint: str
+    license: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,14 +120,20 @@ class _OnDataset(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRecord(_OnDataset):
-    """A fitted model; ``model_uri`` is empty where it was not logged."""
+    """A fitted model; ``model_uri`` is empty where it was not logged.
+
+    ``recipe`` is equal for trainings whose settings differ in the seed alone.
+    """
 
     STEP: ClassVar[Step] = Step.TRAIN
 
     model_uri: str = ""
+    recipe: str = ""
+    adaptation: str = ""
     backbone: str = ""
     backbone_revision: str = ""
     backbone_sha256: str = ""
+    backbone_license: str = ""
     precision: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -217,7 +228,7 @@ def variant_metrics(variant: str, metrics: Mapping[str, float]) -> dict[str, flo
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteRecord(Record):
-    """A verdict on a registered version, or a rollback, and whether the alias was moved."""
+    """A verdict on a registered version, or a rollback, and what came of it."""
 
     STEP: ClassVar[Step] = Step.PROMOTE
 
@@ -226,8 +237,18 @@ class PromoteRecord(Record):
     alias: str
     reason: str = ""
     passed: bool = False
-    promoted: bool = False
+    outcome: str = ""
     forced: str = ""
+
+
+class Outcome(StrEnum):
+    """What came of a promotion or a rollback, the tag ``ner.outcome`` of its run."""
+
+    PROMOTED = "promoted"
+    FORCED = "forced"
+    REFUSED = "refused"
+    DRY_RUN = "dry run"
+    ROLLED_BACK = "rolled back"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,6 +348,8 @@ class MainRecord(Record):
 
     STEP: ClassVar[Step] = Step.MAIN
 
+    dataset: str
+    dataset_fingerprint: str
     best_preset: str
     best_train_run: str
     registered_version: str
@@ -420,7 +443,62 @@ def note_children(run: Run, children: Mapping[str, str]) -> None:
 
 def note_preset(run: Run, preset: str) -> None:
     """Note in a run which preset its settings came from."""
-    run.set_tags({"preset": preset})
+    run.preset = preset_name(preset)
+    run.set_tags({"preset": run.preset})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """The training that a model comes from, and the variant of an exported one.
+
+    What is not known is empty.
+    """
+
+    preset: str = ""
+    seed: str = ""
+    variant: str = ""
+
+    @property
+    def label(self) -> str:
+        """A short name of the model, without its seed."""
+        return " ".join(filter(None, (self.preset, self.variant)))
+
+    @property
+    def fields(self) -> "LineageFields":
+        """The fields of a record of what is made from the model."""
+        return {"preset": self.preset, "seed": self.seed}
+
+
+class LineageFields(TypedDict):
+    """The fields of a record that name the training it goes back to."""
+
+    preset: str
+    seed: str
+
+
+def lineage_of(run_id: str | None, variant: str = "") -> Lineage:
+    """Return the lineage of a model that a train or export run made.
+
+    Args:
+        run_id: the id of the run; None: the model comes from no run.
+        variant: the variant of its files; empty: that which the export run serves.
+
+    Raises:
+        TrackingError: there is no such run.
+    """
+    if run_id is None:
+        return Lineage()
+    tags = read_run(run_id).tags
+    return Lineage(
+        preset=tags.get("preset", ""),
+        seed=tags.get("seed", ""),
+        variant=variant or tags.get("served_variant", ""),
+    )
+
+
+def seed_text(seed: str) -> str:
+    """Return a seed as the names of runs show it, empty without one."""
+    return f"seed {seed}" if seed else ""
 
 
 def resume_key(run_id: str) -> str:

@@ -19,7 +19,7 @@ from mlflow.entities import (
     Param,
     RunTag,
 )
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NAME
 
 from ..config.loading import flatten
 from ..config.schema import Section
@@ -36,6 +36,8 @@ TAG_LIMIT = 8000
 """Characters of a tag's value that MLflow stores."""
 CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> MLflow's name for the use that a dataset is put to."""
+NAME_SEPARATOR = " · "
+"""Stands between the parts of a run's name."""
 METRICS_PER_REQUEST = 1000
 PARAMS_PER_REQUEST = 100
 FIGURE_DPI = 110
@@ -49,7 +51,12 @@ class Run:
     """
 
     def __init__(
-        self, run_id: str, experiment_id: str, resumed: bool = False, delay_s: float = 0
+        self,
+        run_id: str,
+        experiment_id: str,
+        resumed: bool = False,
+        delay_s: float = 0,
+        may_rename: bool = True,
     ) -> None:
         """
         Args:
@@ -58,15 +65,20 @@ class Run:
             resumed: the run was interrupted; metrics up to the interruption are not logged again.
             delay_s: seconds that metrics with a step may wait, to be sent in one request. They are
                 sent at the latest when the run ends.
+            may_rename: False keeps the name that the user gave the run.
+
+        ``preset`` is the name of the preset that the run's settings came from, if it is noted.
         """
         self.id = run_id
         self.experiment_id = experiment_id
+        self.preset = ""
         self._client = mlflow.MlflowClient()
         self._status = "FINISHED"
         self._delay_s = delay_s
         self._waiting: list[Metric] = []
         self._sent = time.monotonic()
         self._resumed = resumed
+        self.may_rename = may_rename
         self._last_steps: dict[str, int] = {}
 
     @property
@@ -86,19 +98,41 @@ class Run:
         ]
         self._client.log_batch(self.id, tags=entries)
 
-    def describe(self, table: pd.DataFrame, note: str = "") -> None:
-        """Show a table, and a note below it, on the first page of the run in MLflow's UI."""
-        text = "\n\n".join([markdown_table(table), *([note] if note else [])])
-        self._client.set_tag(self.id, DESCRIPTION_TAG, text)
+    def set_name(self, *parts: str) -> None:
+        """Name the run by the parts that are not empty, unless the user named it."""
+        if self.may_rename:
+            name = NAME_SEPARATOR.join(redact(part) for part in parts if part)
+            self._client.set_tag(self.id, MLFLOW_RUN_NAME, name)
 
-    def log_config(self, **sections: Section) -> None:
-        """Log settings as parameters under dotted keys and as ``config.yaml``.
+    def describe(self, table: pd.DataFrame, note: str = "", lead: str = "") -> None:
+        """Show Markdown on the first page of the run in MLflow's UI.
 
-        The file reruns the step when it is given as ``preset``. Secrets in addresses are hidden.
+        Args:
+            table: shown as a Markdown table.
+            note: Markdown below the table.
+            lead: Markdown above the table.
+        """
+        parts = [lead, markdown_table(table), note]
+        self._client.set_tag(self.id, DESCRIPTION_TAG, "\n\n".join(filter(None, parts)))
+
+    def log_config(self, sections: Mapping[str, Section], always: Sequence[str] = ()) -> None:
+        """Log settings: those that differ from the defaults as parameters, all in ``config.yaml``.
+
+        Parameters have dotted keys. The file reruns the step when it is given as ``preset``.
+        Secrets in addresses are hidden.
+
+        Args:
+            sections: the sections, by name.
+            always: keys of settings that are parameters with their defaults too.
         """
         values: dict[str, Any] = {}
         for name, section in sections.items():
-            values |= flatten(section, name)
+            defaults = flatten(type(section)(), name)
+            values |= {
+                key: value
+                for key, value in flatten(section, name).items()
+                if value != defaults[key] or key in always
+            }
         # A parameter cannot change, and `mlflow run -P train.epochs=3` logs it as it was typed.
         logged = self._client.get_run(self.id).data.params
         params = [

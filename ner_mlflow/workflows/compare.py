@@ -1,48 +1,57 @@
 """The `compare` step: put tracked models side by side in one report."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
 
 from ..config.schema import EvaluateConfig, ExportConfig
-from ..data.sentences import VALIDATION
 from ..errors import TrackingError
-from ..evaluation.comparison import ComparedModel, ComparisonReport, compare
-from ..evaluation.error_analysis import token_confusion
-from ..exporting.side_by_side import time_side_by_side
-from ..tracking.queries import RunSummary, download, finished_runs
-from ..tracking.records import CompareRecord, EvaluateRecord, ExportRecord, TrainRecord
+from ..evaluation.comparison import ComparisonReport
+from ..evaluation.conclusion import conclude
+from ..tracking.queries import RunSummary, finished_runs
+from ..tracking.records import (
+    CompareRecord,
+    EvaluateRecord,
+    ExportRecord,
+    TrainRecord,
+    seed_text,
+)
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import load_data
-from .evaluate import load_predictions, prediction_counts, text_columns
+from .report import TrainedModel, log_comparison, report_on
 
 log = logging.getLogger(__name__)
 
 ALL = "all"
-SEED = "train.seed"
-RECIPE_SECTIONS = ("model.", "train.", "distill.")
-"""Sections of settings that make a recipe; models of one recipe differ in their seed alone."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A report, and the sentences that say what it comes to."""
+
+    report: ComparisonReport
+    conclusion: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Trained:
-    """A train run, its evaluations on the split that is compared by dataset, and its export."""
+    """A train run, and its export; the evaluations on the split that is compared, by dataset.
+
+    ``evaluations`` are those of the PyTorch model, ``served`` those of the exported one.
+    """
 
     run: RunSummary
     record: TrainRecord
     evaluations: Mapping[str, EvaluateRecord]
     export: ExportRecord | None
+    served: Mapping[str, EvaluateRecord]
 
 
 def run_compare(
     run: Run, config: EvaluateConfig, export_config: ExportConfig, runs: Sequence[str]
-) -> ComparisonReport:
+) -> Comparison:
     """Compare train runs by their evaluations on one dataset, in an open run.
 
     Scores come from the tracking store. Latencies of exported files are measured now, in turns.
@@ -72,31 +81,29 @@ def run_compare(
         log.warning("left out, evaluated on another dataset: %s", ", ".join(others))
     trained = [model for model in trained if fingerprint in model.evaluations]
     data = load_data(latest.data_run)
-    types = data.dataset.schema.types
     names = _names([model.run for model in trained])
-    sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]]
-    latencies = _latencies(trained, sentences, export_config)
     models = [
-        _compared_model(names[model.record.run_id], model, fingerprint, types, latencies)
+        TrainedModel(
+            names[model.record.run_id],
+            model.record,
+            model.evaluations[fingerprint],
+            model.export,
+            model.served.get(fingerprint),
+        )
         for model in trained
     ]
-    run.log_config(evaluate=config)
+    run.log_config({"evaluate": config})
     CompareRecord(
         run_id=run.id,
         dataset=latest.dataset,
         dataset_fingerprint=fingerprint,
         compared_runs=",".join(model.record.run_id for model in trained),
     ).write(run)
-    title = f"{len(models)} models on {split} of {latest.dataset}"
-    report = compare(models, types, title, config.resamples, config.seed)
-    for name, table in report.tables.items():
-        run.log_table(name, table)
-    for name, figure in report.figures.items():
-        run.log_figure(name, figure)
-    run.log_page("comparison", report.html)
-    run.log_markdown("comparison", report.markdown)
-    run.describe(report.tables["results"])
-    return report
+    run.set_name(Step.COMPARE, latest.dataset, f"{len(models)} models")
+    report = report_on(models, data, config, export_config)
+    conclusion = conclude(report, split)
+    log_comparison(run, report, models, conclusion)
+    return Comparison(report, conclusion)
 
 
 def _evaluated_runs(run: Run, split: str, ids: Sequence[str] | None) -> list[_Trained]:
@@ -111,14 +118,16 @@ def _evaluated_runs(run: Run, split: str, ids: Sequence[str] | None) -> list[_Tr
             of_model[evaluation.dataset_fingerprint] = evaluation
     exports: dict[str, ExportRecord] = {}
     for summary in reversed(finished_runs(Step.EXPORT, run.experiment_id)):
-        export = ExportRecord.from_run(summary)
-        exports[export.model] = export
+        exported = ExportRecord.from_run(summary)
+        exports[exported.model] = exported
     trained, missing = [], []
     for summary in finished_runs(Step.TRAIN, run.experiment_id, ids):
         record = TrainRecord.from_run(summary)
         if record.model_uri in evaluations:
             uri = record.model_uri
-            trained.append(_Trained(summary, record, evaluations[uri], exports.get(uri)))
+            export = exports.get(uri)
+            served = evaluations.get(export.model_uri, {}) if export else {}
+            trained.append(_Trained(summary, record, evaluations[uri], export, served))
         else:
             missing.append(summary.id)
     if missing and ids is not None:
@@ -148,7 +157,7 @@ def _common_dataset(trained: Sequence[_Trained]) -> tuple[str, EvaluateRecord]:
 def _names(runs: Sequence[RunSummary]) -> dict[str, str]:
     """Return a name for each run: its preset, then the seed, then the id, as far as needed."""
     names = {run.id: run.tags.get("preset") or run.name for run in runs}
-    seeds = {run.id: f" seed {run.params.get(SEED)}" for run in runs}
+    seeds = {run.id: f" {seed_text(run.tags.get('seed', ''))}" for run in runs}
     ids = {run.id: f" {run.id[:6]}" for run in runs}
     for suffixes in (seeds, ids):
         taken = Counter(names.values())
@@ -156,72 +165,3 @@ def _names(runs: Sequence[RunSummary]) -> dict[str, str]:
             run_id: name + suffixes[run_id] * (taken[name] > 1) for run_id, name in names.items()
         }
     return names
-
-
-def _latencies(
-    trained: Sequence[_Trained], sentences: Sequence[Sequence[str]], config: ExportConfig
-) -> dict[str, float]:
-    """Return the latency of each variant of each export, by the address of its files."""
-    folders: dict[str, Path] = {}
-    for model in trained:
-        for variant in model.export.variants if model.export else ():
-            assert model.export is not None
-            uri = model.export.variant_uri(variant)
-            folders[uri] = download(uri)
-    if not folders:
-        return {}
-    return time_side_by_side(folders, sentences, config.latency_runs, config.latency_warmup_runs)
-
-
-def _compared_model(
-    name: str,
-    model: _Trained,
-    fingerprint: str,
-    types: Sequence[str],
-    latencies: Mapping[str, float],
-) -> ComparedModel:
-    params, metrics = model.run.params, model.record.metrics
-    evaluation = model.evaluations[fingerprint]
-    predictions = load_predictions(evaluation)
-    gold, predicted = (predictions[key].tolist() for key in ("gold", "predicted"))
-    recipe = {
-        key: value
-        for key, value in params.items()
-        if key.startswith(RECIPE_SECTIONS) and key != SEED
-    }
-    missing = float("nan")
-    return ComparedModel(
-        name=name,
-        recipe=json.dumps(recipe, sort_keys=True),
-        facts={
-            "backbone": model.record.backbone,
-            "adaptation": params.get("model.adaptation", ""),
-            "parameters_millions": metrics.get("parameters/total", missing) / 1e6,
-            "trained_millions": metrics.get("parameters/trainable", missing) / 1e6,
-            "train_minutes": metrics.get("train/seconds", missing) / 60,
-            "validation_f1": metrics.get("best_validation/f1", missing),
-        },
-        scores=evaluation.scores,
-        text_scores=text_columns(evaluation),
-        counts=prediction_counts(predictions, types),
-        confusion=token_confusion(gold, predicted, types),
-        variants=_variants(model.export, latencies) if model.export else pd.DataFrame(),
-    )
-
-
-def _variants(export: ExportRecord, latencies: Mapping[str, float]) -> pd.DataFrame:
-    reference = next(iter(latencies.values()))
-    rows = []
-    for variant, metrics in export.variants.items():
-        latency_ms = latencies[export.variant_uri(variant)]
-        f1_names = ("validation_f1", "validation_f1_low", "validation_f1_high")
-        rows.append(
-            {
-                "variant": variant,
-                "size_mb": metrics["size_bytes"] / 1e6,
-                **{name: metrics[name] for name in f1_names},
-                "latency_p50_ms": latency_ms,
-                "latency_ratio": latency_ms / reference,
-            }
-        )
-    return pd.DataFrame(rows)

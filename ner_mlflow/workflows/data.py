@@ -11,12 +11,12 @@ from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
 from ..data.findings import Findings
 from ..data.formats.registry import OUTPUTS
-from ..data.hub import hub_commit, is_hub_id
+from ..data.hub import hub_commit, hub_license, is_hub_id
 from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS, TRAIN
-from ..data.sources import SAMPLE, read_corpus
+from ..data.sources import SAMPLE, dataset_name, read_corpus
 from ..data.split_files import corpus_paths, files_read, find_split_files
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..errors import DataError
@@ -65,7 +65,7 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
     """
     config = settings.data
     asked = {"prompt": settings.prompt} if PROMPT_LABELER in settings.weak.labeler else {}
-    run.log_config(data=config, weak=settings.weak, **asked)
+    run.log_config({"data": config, "weak": settings.weak, **asked})
     key = key or data_cache_key(settings)
     reading = read_corpus(config)
     preparation = prepare(reading.corpus, config, reading.findings)
@@ -74,7 +74,8 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
 
         preparation = add_weak_labels(run, preparation, settings)
     digest = fingerprint(preparation.corpus, preparation.schema)
-    name = _short_name(config.dataset)
+    name = dataset_name(config.dataset)
+    run.set_name(Step.DATA, name)
     dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
     if config.format != "none":
         unsure = preparation.corpus[TRAIN].count_tags().get(UNSURE, 0)
@@ -93,7 +94,13 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
             _write_splits(dataset, folder / EXPORT_FOLDER, config.format)
             run.log_folder(folder / EXPORT_FOLDER, EXPORT_FOLDER)
     run.log_dataset(dataset, SPLITS, run.id)
-    record = DataRecord(run_id=run.id, cache_key=key, dataset=name, dataset_fingerprint=digest)
+    record = DataRecord(
+        run_id=run.id,
+        cache_key=key,
+        dataset=name,
+        dataset_fingerprint=digest,
+        license=config.license or hub_license(config.dataset, config.revision),
+    )
     record.write(run)
     for split in SPLITS:
         log.info("%s: %d sentences", split, len(dataset.corpus[split]))
@@ -163,9 +170,3 @@ def _write_splits(dataset: PreparedDataset, folder: Path, name: str) -> None:
     for split in SPLITS:
         path = folder / f"{split}{output.suffixes[0]}"
         output.write(path, annotated_texts(dataset.corpus[split]))
-
-
-def _short_name(dataset: str) -> str:
-    if dataset == SAMPLE or is_hub_id(dataset):
-        return dataset
-    return corpus_paths(dataset)[0].name

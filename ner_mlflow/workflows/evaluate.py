@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
 from ..data.running_text import STANDIN, running_texts
-from ..data.sentences import TRAIN
+from ..data.sentences import TEST, TRAIN
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
 from ..evaluation.counts import entity_counts
@@ -28,7 +28,7 @@ from ..tagging.tagger import Tagger
 from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, reusable_run
-from ..tracking.records import EvaluateRecord
+from ..tracking.records import EvaluateRecord, seed_text
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset
@@ -69,8 +69,13 @@ def run_evaluate(
         DataError: the dataset has other entity types than the model.
     """
     dataset, split = data.dataset, config.split
-    run.log_config(evaluate=config)
-    record = EvaluateRecord(run_id=run.id, model=model.address, split=split, **data.fields)
+    run.log_config({"evaluate": config})
+    lineage = model.lineage
+    step = Step.EVALUATE if split == TEST else f"{Step.EVALUATE} {split}"
+    run.set_name(lineage.label, step, dataset.name, seed_text(lineage.seed))
+    record = EvaluateRecord(
+        run_id=run.id, model=model.address, split=split, **data.fields, **lineage.fields
+    )
     record.write(run)
     tagger = open_tagger(model.folder, config.batch_subwords)
     check_schema(tagger, data)
@@ -94,6 +99,12 @@ def run_evaluate(
     }
     run.log_metrics(text_metrics, model_id=model.model_id)
     _log_texts(run, answers, scores, dataset.schema.types, texts.kind, config.shown_texts)
+    if model.run_id and not model.is_onnx:
+        # Beside the settings of the training, so that MLflow can plot one against the other.
+        shown = {f"{split}/f1": report.metrics[f"{split}/f1"]} | {
+            name: value for name, value in text_metrics.items() if name == f"{texts.kind}/f1"
+        }
+        Run(model.run_id, run.experiment_id).log_metrics(shown)
     key = evaluate_cache_key(config, model, data)
     record = replace(record, cache_key=key, metrics={**report.metrics, **text_metrics})
     record.write(run)
@@ -145,8 +156,9 @@ def run_evaluate_several(
         One row a model, the best F1 first: the scores, and the p-value of the difference from the
         best.
     """
-    run.log_config(evaluate=config)
+    run.log_config({"evaluate": config})
     run.set_tags({**data.fields})
+    run.set_name(Step.EVALUATE, data.dataset.name, f"{len(models)} models")
     types = data.dataset.schema.types
     evaluations = {model.address: evaluate_once(run, config, model, data) for model in models}
     scores = {address: evaluation.record.scores for address, evaluation in evaluations.items()}
@@ -184,7 +196,7 @@ def evaluate_once(
     if run_id:
         log.info("%s: run %s scored it before", model.address, run_id)
         return load_evaluation(EvaluateRecord.read(run_id))
-    with open_child(run, Step.EVALUATE, f"evaluate {model.address}") as child:
+    with open_child(run, Step.EVALUATE, Step.EVALUATE) as child:
         return run_evaluate(child, config, model, data)
 
 

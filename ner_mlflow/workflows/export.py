@@ -1,7 +1,6 @@
 """The `export` step: write a fitted model as proven ONNX files and log the one to serve."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config.schema import ExportConfig
@@ -16,9 +15,15 @@ from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer, load_tagger
-from ..tracking.flavors import EXAMPLE, log_onnx_model, log_served_model
-from ..tracking.models import FoundModel, register
-from ..tracking.records import ONNX_FOLDER, ExportRecord, VersionOrigin, dataset_of, variant_metrics
+from ..tracking.flavors import EXAMPLE, log_onnx_model, log_served_model, model_name
+from ..tracking.models import FoundModel
+from ..tracking.records import (
+    ONNX_FOLDER,
+    ExportRecord,
+    dataset_of,
+    seed_text,
+    variant_metrics,
+)
 from ..tracking.run import Run, temporary_folder
 from ..tracking.steps import Step
 from .data import TrackedDataset
@@ -49,8 +54,11 @@ def run_export(
     _check_trained_on(model, data)
     dataset = data.dataset
     train, validation = dataset.corpus[TRAIN], dataset.corpus[VALIDATION]
-    run.log_config(export=config)
-    record = ExportRecord(run_id=run.id, model=model.address, **data.fields)
+    run.log_config({"export": config})
+    lineage = model.lineage
+    seed = seed_text(lineage.seed)
+    run.set_name(lineage.label, Step.EXPORT, dataset.name, seed)
+    record = ExportRecord(run_id=run.id, model=model.address, **data.fields, **lineage.fields)
     record.write(run)
     run.log_dataset(dataset, (VALIDATION,), data.run_id)
     checkpoint = load_model(model.folder)
@@ -75,8 +83,10 @@ def run_export(
             "dataset_fingerprint": dataset.fingerprint,
         }
         bundle = write_code_bundle(folder / "code")
-        logged = log_served_model(run.id, served.folder, bundle, "served_model", golden, metadata)
-        onnx_model = log_onnx_model(run.id, read_onnx(served.folder), served.folder, "onnx_model")
+        name = model_name(lineage.preset, dataset.name, seed, served.name)
+        logged = log_served_model(run.id, served.folder, bundle, name, golden, metadata)
+        graph = read_onnx(served.folder)
+        onnx_model = log_onnx_model(run.id, graph, served.folder, model_name(name, "onnx"))
         fingerprint = FoundModel(served.folder, logged.uri).fingerprint
     record = replace(
         record,
@@ -90,50 +100,6 @@ def run_export(
     record.write(run)
     log.info("served variant: %s", served.name)
     return record
-
-
-def register_export(
-    export: ExportRecord, name: str, alias: str | None, config: ExportConfig
-) -> str:
-    """Register the served model of an export; give it the alias, if there is one.
-
-    A loss from given words to running text beyond ``config.served_loss_limit`` is logged and
-    becomes part of the description.
-
-    Returns:
-        The version.
-    """
-    variant, model = export.served_variant, export.model
-    origin = VersionOrigin(variant=variant, export_run=export.run_id, model=model)
-    metrics, kind = export.served_metrics, export.text_kind
-    in_words, in_text = (
-        {name: metrics[f"{prefix}_{name}"] for name in ("f1", "f1_low", "f1_high")}
-        for prefix in (VALIDATION, f"{VALIDATION}_{kind}")
-    )
-    parts = [
-        f"Exported from {model} as {variant}.",
-        describe_scores(VALIDATION, in_words, kind, in_text),
-        warning_of_loss(export, config),
-    ]
-    return register(export.model_uri, name, alias, origin, " ".join(filter(None, parts)))
-
-
-def describe_scores(
-    split: str, in_words: Mapping[str, float], kind: str, in_text: Mapping[str, float]
-) -> str:
-    """Return a sentence with F1 on given words and in running text, each with its interval.
-
-    Args:
-        split: the split of both.
-        in_words: ``f1``, ``f1_low`` and ``f1_high`` on given words.
-        kind: the kind of running text.
-        in_text: the same scores in running text.
-    """
-    shown = [
-        f"{scores['f1']:.4f} ({scores['f1_low']:.4f} to {scores['f1_high']:.4f})"
-        for scores in (in_words, in_text)
-    ]
-    return f"On {split}: F1 {shown[0]} on given words, {shown[1]} in {TEXT_NAMES[kind]}."
 
 
 def warning_of_loss(export: ExportRecord, config: ExportConfig) -> str:

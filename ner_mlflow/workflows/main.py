@@ -5,19 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from ..config.loading import load_config, preset_name
 from ..config.schema import Config
 from ..errors import ConfigError
+from ..evaluation.comparison import ComparisonReport
+from ..evaluation.conclusion import Registration, conclude
 from ..tracking.lifecycle import open_child
 from ..tracking.models import check_registered_name
 from ..tracking.records import MainRecord
 from ..tracking.registry import alias_holder
 from ..tracking.run import Run
 from ..tracking.steps import Step
-from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
+from .pipeline import Pipeline, PresetResult, best_result
 from .promote import try_promote
+from .register import register_served
+from .report import log_comparison, report_on
 from .train import find_inputs
 
 log = logging.getLogger(__name__)
@@ -27,15 +29,13 @@ log = logging.getLogger(__name__)
 class MainResult:
     """The result of the main job.
 
-    ``table`` has one row a preset and ``note`` explains its latencies; ``version`` is that of the
-    registered model. ``not_promoted`` is the reason why it did not get the alias, empty if it did.
+    ``report`` compares the presets, and ``conclusion`` says in sentences what it comes to.
     """
 
-    table: pd.DataFrame
-    note: str
+    report: ComparisonReport
+    conclusion: tuple[str, ...]
     best: PresetResult
-    version: str
-    not_promoted: str
+    registration: Registration
 
 
 def run_main(
@@ -56,7 +56,7 @@ def run_main(
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
     # Found first: a missing backbone or teacher is reported before any training.
     inputs = {name: find_inputs(config) for name, config in configs.items()}
-    run.log_config(**configs)
+    run.log_config(configs)
     results = []
     for number, (name, config) in enumerate(configs.items(), start=1):
         log.info("— preset %d of %d: %s —", number, len(configs), name)
@@ -66,37 +66,44 @@ def run_main(
         results.append(pipeline.evaluate_and_export(config, train, data))
     best = best_result(results)
     config = configs[best.name]
-    comparison = compare_results(results, data, config.export)
-    run.log_table("comparison", comparison.table)
-    run.describe(comparison.table.drop(columns=["train_run"]), comparison.note)
-    scores = {**best.train.metrics, **best.evaluate.metrics}
-    prefixes = ("best_validation/", f"{best.evaluate.split}/", f"{best.evaluate.text_kind}/")
+    run.set_name(Step.MAIN, data.dataset.name, ", ".join(configs))
+    report = report_on(results, data, config.evaluate, config.export)
+    version = register_served(
+        run, best.export, best.served, data, registered_model, None, config.export
+    )
+    has_alias, reason = _promote(run, config, registered_model, version, alias)
+    address = f"models:/{registered_model}/{version}"
+    registration = Registration(address, alias, has_alias, reason)
+    split = best.served.split
+    conclusion = conclude(report, split, registration)
+    log_comparison(run, report, results, conclusion)
+    kind = best.served.text_kind
     run.log_metrics(
         {
-            name: value
-            for name, value in scores.items()
-            if name.startswith(prefixes) and name.endswith("/f1")
+            "best_validation/f1": best.train.validation_f1,
+            f"{split}/f1": best.served.scores["f1"],
+            f"{kind}/f1": best.served.text_scores["f1"],
         }
     )
-    version = register_result(best, registered_model, None, config.export)
-    not_promoted = _promote(run, config, registered_model, version, alias)
     MainRecord(
         run_id=run.id,
+        dataset=data.dataset.name,
+        dataset_fingerprint=data.dataset.fingerprint,
         best_preset=best.name,
         best_train_run=best.train.run_id,
-        registered_version=f"models:/{registered_model}/{version}",
+        registered_version=address,
     ).write(run)
-    return MainResult(comparison.table, comparison.note, best, version, not_promoted)
+    return MainResult(report, conclusion, best, registration)
 
 
-def _promote(run: Run, config: Config, name: str, version: str, alias: str) -> str:
+def _promote(run: Run, config: Config, name: str, version: str, alias: str) -> tuple[bool, str]:
     """Give a version the alias if no version has it, or if it may replace the one that has it.
 
     Returns:
-        The reason why it did not get the alias, empty if it has it.
+        Whether it has the alias, and the reason.
     """
     holder = alias_holder(name, alias)
     if holder and holder.version == version:
-        return ""
-    with open_child(run, Step.PROMOTE, f"promote {name}/{version}") as child:
+        return True, "it was registered by an earlier run"
+    with open_child(run, Step.PROMOTE, Step.PROMOTE) as child:
         return try_promote(child, config, name, version, alias)

@@ -53,7 +53,7 @@ def run_predict(
             f"model {model.address} is not exported: run export on it, "
             "and give the registered model"
         )
-    run.log_config(predict=config)
+    run.log_config({"predict": config})
     PredictRecord(
         run_id=run.id,
         model=model.address,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..config.schema import Config, EvaluateConfig
 from ..data.running_text import RAW, text_kind
 from ..data.sentences import VALIDATION
-from ..errors import ModelError, TrackingError
+from ..errors import TrackingError
 from ..evaluation.promotion import (
     GIVEN_WORDS,
     RAW_TEXTS,
@@ -19,7 +19,7 @@ from ..evaluation.text_scores import strict_counts
 from ..exporting.side_by_side import time_side_by_side
 from ..provenance import folder_sizes
 from ..tracking.models import FoundModel, find_model
-from ..tracking.records import ExportRecord, PromoteRecord, VersionOrigin
+from ..tracking.records import ExportRecord, Outcome, PromoteRecord, VersionOrigin
 from ..tracking.registry import (
     AliasMovedError,
     RegisteredVersion,
@@ -32,6 +32,7 @@ from ..tracking.registry import (
     user_of,
 )
 from ..tracking.run import Run
+from ..tracking.steps import Step
 from .data import TrackedDataset, load_data
 from .evaluate import evaluate_once, prediction_counts
 
@@ -40,22 +41,33 @@ log = logging.getLogger(__name__)
 WARMUP_RUNS = 10
 NO_VERSION = "none"
 """The champion in a record where no version has the alias yet."""
-FORCE_HINT = "to promote it all the same: force='the reason why'"
 
 
 @dataclass(frozen=True)
 class Promotion:
     """The outcome of a promotion.
 
-    ``allowed`` is true if ``version`` may have the alias, by the verdict or by force; ``moved`` is
-    true if it was given the alias.
+    ``allowed`` is true if ``version`` may have the alias, by the verdict or by force. ``reason`` is
+    one line: why the version has the alias, would have it, or was refused.
     """
 
     version: RegisteredVersion
     champion: RegisteredVersion | None
     verdict: Verdict
-    allowed: bool
-    moved: bool
+    outcome: Outcome
+    reason: str
+
+    @property
+    def allowed(self) -> bool:
+        """True if the version may have the alias, by the verdict or by force."""
+        return self.outcome in (Outcome.PROMOTED, Outcome.FORCED) or (
+            self.outcome == Outcome.DRY_RUN and self.verdict.passed
+        )
+
+    @property
+    def moved(self) -> bool:
+        """True if the version was given the alias."""
+        return self.outcome in (Outcome.PROMOTED, Outcome.FORCED)
 
 
 @dataclass(frozen=True)
@@ -86,12 +98,15 @@ def run_promote(
         dry_run: only report the verdict.
         force: a reason to move the alias whatever the verdict is; empty: none.
 
+    Returns:
+        What came of it; a candidate that may not be promoted, and is not forced, is refused.
+
     Raises:
         TrackingError: there is no such version, or somebody else moved the alias meanwhile.
-        ModelError: the candidate may not be promoted, and is not forced.
     """
     version, champion = find_version(name, candidate), alias_holder(name, alias)
-    run.log_config(evaluate=_evaluate_config(config), promote=config.promote)
+    run.set_name(Step.PROMOTE, f"{name}/{version.version}", alias)
+    run.log_config({"evaluate": _evaluate_config(config), "promote": config.promote})
     record = PromoteRecord(
         run_id=run.id,
         candidate=version.address,
@@ -104,37 +119,44 @@ def run_promote(
         raise TrackingError(f"{version.address} is {name}@{alias} already: name another candidate")
     verdict = _verdict(run, config, version, champion)
     run.log_table("promotion", verdict.table)
-    run.describe(verdict.table)
     for check in verdict.checks:
         answer = "yes" if check.passed else "no"
         log.info("%s: %s (%s)", check.condition, answer, check.evidence)
-    record = replace(record, passed=verdict.passed, reason=verdict.reason)
+    reason = verdict.reason
+    if force and not verdict.passed:
+        reason = f"forced ({force}), although {reason}"
+    if dry_run:
+        outcome = Outcome.DRY_RUN
+    elif verdict.passed:
+        outcome = Outcome.PROMOTED
+    else:
+        outcome = Outcome.FORCED if force else Outcome.REFUSED
+    # Before the alias moves: whoever reads the run then knows why.
+    record = replace(record, passed=verdict.passed, reason=reason)
     record.write(run)
-    allowed = verdict.passed or bool(force)
-    if allowed and not dry_run:
-        reason = verdict.reason
-        if not verdict.passed:
-            reason = f"forced ({force}), although {verdict.reason}"
+    promotion = Promotion(version, champion, verdict, outcome, reason)
+    if promotion.moved:
         _move(run, config, version, champion, alias, reason)
-        replace(record, promoted=True).write(run)
-    elif not dry_run:
-        raise ModelError(
-            f"{version.address} does not become {name}@{alias}, {verdict.reason}; {FORCE_HINT}"
-        )
-    return Promotion(version, champion, verdict, allowed, allowed and not dry_run)
+    replace(record, outcome=outcome).write(run)
+    run.describe(verdict.table, lead=f"{outcome}: {reason}")
+    return promotion
 
 
-def try_promote(run: Run, config: Config, name: str, candidate: str, alias: str) -> str:
-    """Run :func:`run_promote`; a refused candidate, or a lost race, is not an error.
+def try_promote(
+    run: Run, config: Config, name: str, candidate: str, alias: str
+) -> tuple[bool, str]:
+    """Run :func:`run_promote`; a lost race is not an error.
 
     Returns:
-        The reason why the candidate was not promoted, empty if it was.
+        Whether the candidate was promoted, and the reason.
     """
     try:
-        run_promote(run, config, name, candidate, alias)
-    except (ModelError, AliasMovedError) as error:
-        return str(error)
-    return ""
+        promotion = run_promote(run, config, name, candidate, alias)
+    except AliasMovedError as error:
+        run.set_tags({"outcome": Outcome.REFUSED, "reason": str(error)})
+        return False, str(error)
+    reason = promotion.reason if promotion.moved else f"{promotion.outcome}: {promotion.reason}"
+    return promotion.moved, reason
 
 
 def run_rollback(
@@ -151,6 +173,7 @@ def run_rollback(
             f"{name}@{alias}: no champion before this one is known, so there is nothing to roll "
             "back to: promote a version with force='the reason why'"
         )
+    run.set_name(Step.PROMOTE, f"{name}/{previous.version}", alias, "rollback")
     record = PromoteRecord(
         run_id=run.id,
         candidate=previous.address,
@@ -170,7 +193,8 @@ def run_rollback(
         move_alias(alias, previous, champion, tags, note, timeout_s, back=True)
         rolled_back = {"rolled_back_at": when, "rolled_back_by": user}
         set_version_tags(champion, {**rolled_back, "rolled_back_reason": reason})
-        replace(record, promoted=True).write(run)
+    outcome = Outcome.DRY_RUN if dry_run else Outcome.ROLLED_BACK
+    replace(record, outcome=outcome).write(run)
     return Rollback(champion, previous)
 
 

@@ -75,7 +75,7 @@ def run_prompt(
             )
     dataset, split = data.dataset, evaluation.split
     types = dataset.schema.types
-    run.log_config(prompt=config, evaluate=evaluation)
+    run.log_config({"prompt": config, "evaluate": evaluation})
     record = PromptRecord(run_id=run.id, endpoint=config.base_url, **data.fields)
     record.write(run)
     sentences = choose_subset(dataset.corpus[split], config.sentences, config.seed)

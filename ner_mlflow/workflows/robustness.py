@@ -43,7 +43,7 @@ def run_robustness(
             f"robustness.kinds {', '.join(unknown)}: no such perturbation: "
             f"give some of {', '.join(PERTURBATIONS)}"
         )
-    run.log_config(robustness=config, evaluate=evaluation)
+    run.log_config({"robustness": config, "evaluate": evaluation})
     dataset, split = data.dataset, evaluation.split
     RobustnessRecord(run_id=run.id, model=model.address, **data.fields).write(run)
     tagger = open_tagger(model.folder, evaluation.batch_subwords)

@@ -15,6 +15,7 @@ import pandas as pd
 from ..config.loading import override
 from ..config.schema import Config
 from ..errors import ConfigError, ModelError, TrackingError
+from ..evaluation.conclusion import conclude
 from ..logs import show_progress
 from ..paths import training_folder
 from ..provenance import cache_key
@@ -35,7 +36,9 @@ from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
 from ..tracking.spark_study import SparkStudy
 from .data import TrackedDataset
-from .pipeline import Pipeline, PresetResult, best_result, compare_results, register_result
+from .pipeline import Pipeline, PresetResult, best_result
+from .register import register_served
+from .report import report_on
 from .train import find_inputs, training_dependencies
 from .trials import MEASURES, SweepJob, make_trials, trial_config
 
@@ -150,11 +153,22 @@ def run_sweep(
         ]
         version = ""
         if finals:
-            comparison = compare_results(finals, data, config.export)
-            run.log_table("final", comparison.table)
+            comparison = report_on(finals, data, config.evaluate, config.export)
             _log_spread(run, finals)
             best_final = best_result(finals)
-            version = register_result(best_final, registered_model, alias, config.export)
+            version = register_served(
+                run,
+                best_final.export,
+                best_final.served,
+                data,
+                registered_model,
+                alias,
+                config.export,
+            )
+            run.log_table("final", comparison.tables["results"])
+            run.log_page(
+                "comparison", comparison.html(conclude(comparison, best_final.served.split))
+            )
             record = replace(
                 record,
                 best_train_run=best_final.train.run_id,
@@ -192,7 +206,7 @@ def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = show_progres
             f"join {name!r}: no sweep has begun a study of that name in {shown}: check both"
         )
     job = SweepJob.from_json(name, description, config)
-    run.log_config(sweep=job.config.sweep.model_copy(update={"storage": shown}))
+    run.log_config({"sweep": job.config.sweep.model_copy(update={"storage": shown})})
     JoinRecord(run_id=run.id, study=name, sweep_run=job.parent, data_run=job.data_run).write(run)
     study = ProcessStudy(job.spec)
     study.join(TrialWork(make_trials, job, description, _deadline(config), set_up))
@@ -252,12 +266,14 @@ def _study_key(config: Config, space: Space, data: TrackedDataset, experiment_id
 def _log_inputs(run: Run, config: Config, job: SweepJob) -> None:
     storage = redact_address(config.sweep.storage)
     run.log_config(
-        model=config.model,
-        train=config.train,
-        distill=config.distill,
-        evaluate=config.evaluate,
-        export=config.export,
-        sweep=config.sweep.model_copy(update={"storage": storage}),
+        {
+            "model": config.model,
+            "train": config.train,
+            "distill": config.distill,
+            "evaluate": config.evaluate,
+            "export": config.export,
+            "sweep": config.sweep.model_copy(update={"storage": storage}),
+        }
     )
     entries = {
         key: entry.model_dump(mode="json", exclude_none=True)

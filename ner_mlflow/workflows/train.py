@@ -27,17 +27,27 @@ from ..modeling.parallel import fit_in_processes
 from ..modeling.training_text import training_text
 from ..paths import CACHE_VARIABLE, find_path, training_folder
 from ..provenance import cache_key, file_sha256, folder_sizes, library_versions, step_fingerprint
-from ..tracking.flavors import LoggedModel, log_trained_model
+from ..tracking.flavors import LoggedModel, log_trained_model, model_name
 from ..tracking.lifecycle import connect
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, interrupted_runs
-from ..tracking.records import TrainRecord, resume_key
+from ..tracking.records import TrainRecord, resume_key, seed_text
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, load_data
 from .distillation import find_teachers
 
 log = logging.getLogger(__name__)
+
+SHOWN_SETTINGS = (
+    *("model.backbone", "model.adaptation", "train.learning_rate", "train.epochs"),
+    *("train.batch_size", "train.seed"),
+)
+"""Settings that are parameters of each train run, to filter and plot runs by."""
+LORA = "lora"
+LORA_SETTINGS = ("model.lora_rank", "model.lora_alpha_ratio")
+"""Further ones, if adapters are trained."""
+RECIPE_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -108,9 +118,24 @@ def run_train(
             f"run {run.id} started with other code, libraries, settings or data: "
             "train again, without resuming"
         )
-    record = TrainRecord(run_id=run.id, cache_key=key, **data.fields)
+    seed = str(config.train.seed)
+    adaptation = config.model.adaptation
+    record = TrainRecord(
+        run_id=run.id,
+        cache_key=key,
+        preset=run.preset,
+        seed=seed,
+        recipe=_recipe(config),
+        adaptation=adaptation,
+        **data.fields,
+    )
     record.write(run)
-    run.log_config(model=config.model, train=config.train, distill=config.distill)
+    label = run.preset or f"{inputs.backbone.name} {adaptation}"
+    run.set_name(label, Step.TRAIN, dataset.name, seed_text(seed))
+    run.log_config(
+        {"model": config.model, "train": config.train, "distill": config.distill},
+        (*SHOWN_SETTINGS, *(LORA_SETTINGS if adaptation == LORA else ())),
+    )
     _check_splits(data)
     run.log_dataset(dataset, (TRAIN, VALIDATION), data.run_id)
     train = training_text(dataset.corpus[TRAIN], dataset.schema.types, config.model, config.train)
@@ -142,7 +167,8 @@ def run_train(
             if hooks.can_end_training or not has_checkpoint(folder):
                 shutil.rmtree(folder)
             raise
-        logged = _log_result(run, result, log_model)
+        name = model_name(label, dataset.name, seed_text(seed))
+        logged = _log_result(run, result, name if log_model else "")
         metrics = {**result.metrics, **_sizes(result)}
         if measure:
             metrics |= measure(result.model_folder)
@@ -154,11 +180,19 @@ def run_train(
         backbone=inputs.backbone.name,
         backbone_revision=inputs.backbone.revision,
         backbone_sha256=inputs.backbone.weights_sha256,
+        backbone_license=inputs.backbone.license,
         precision=resolve_precision(config.train.precision),
         metrics=metrics,
     )
     record.write(run)
     return record
+
+
+def _recipe(config: Config) -> str:
+    """Return a short hash of the settings of a training without its seed."""
+    sections = (config.model, config.train, config.distill)
+    settings = [section.model_dump_json(exclude={"seed"}) for section in sections]
+    return cache_key(settings)[:RECIPE_DIGITS]
 
 
 def _check_splits(data: TrackedDataset) -> None:
@@ -186,13 +220,13 @@ def _log_to(run: Run, hooks: TrainingHooks) -> OnLog:
     return on_log
 
 
-def _log_result(run: Run, result: TrainResult, log_model: bool) -> LoggedModel | None:
-    """Log the adapters, the figures and, if wanted, the model."""
+def _log_result(run: Run, result: TrainResult, name: str) -> LoggedModel | None:
+    """Log the adapters, the figures and, unless ``name`` is empty, the model under this name."""
     if result.adapter_folder:
         run.log_folder(result.adapter_folder, "adapter")
     for name, figure in result.figures.items():
         run.log_figure(name, figure)
-    return log_trained_model(run.id, result.model_folder, "model") if log_model else None
+    return log_trained_model(run.id, result.model_folder, name) if name else None
 
 
 def _sizes(result: TrainResult) -> dict[str, float]:

@@ -77,10 +77,12 @@ def test_the_report_ranks_models_and_marks_those_that_are_significantly_worse() 
     low, high = report.figures["tradeoff"].axes[0].get_ylim()
     assert low <= variants["validation_f1_low"].min()
     assert high >= variants["validation_f1_high"].max()
-    assert report.html.count("<img") == 3
-    assert report.markdown.splitlines()[6].startswith("| model | f1 | f1_low |")
-    assert report.markdown.splitlines()[8].startswith("| best | 0.")
-    assert "## Dominant confusions" in report.markdown
+    assert report.html().count("<img") == 3
+    lines = report.markdown(["The verdict."]).splitlines()
+    assert lines[2] == "The verdict."
+    assert lines[8].startswith("| model | f1 | f1_low |")
+    assert lines[10].startswith("| best | 0.")
+    assert "## Dominant confusions" in lines
 
 
 def test_f1_in_running_text_stands_beside_f1_on_given_words() -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ner_mlflow.data.highlights import PALETTE
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.pages import (
+    Examples,
     PageSection,
     render_comparison_page,
     render_sentences_page,
@@ -106,13 +107,18 @@ def test_a_comparison_shows_headings_tables_and_embedded_figures() -> None:
     table = pd.DataFrame({"model": ["<b>", "c"], "f1": [0.5, float("nan")]})
     page = render_comparison_page(
         "a < b",
+        "c < d",
         [
             PageSection("results", "Results", "p <= 0.05", table, None),
             PageSection("intervals", "", "", None, figure),
         ],
+        ("OS",),
+        Examples("Worst", [Sentence(("<i>",), ("B-OS",), origin="a:1")], [["O"]]),
     )
     assert "<h1>a &lt; b</h1>" in page
-    assert re.findall("<h2>(.*?)</h2>", page) == ["Results"]
+    assert re.findall("<h2>(.*?)</h2>", page) == ["Results", "Worst"]
+    assert '<p class="lead">c &lt; d</p>' in page
+    assert "&lt;i&gt;<sub>OS</sub>" in page
     assert '<p class="note">p &lt;= 0.05</p>' in page
     assert re.findall("<td.*?>(.*?)</td>", page) == ["&lt;b&gt;", "0.5", "c", ""]
     ((name, png),) = re.findall('<img alt="(.*?)" src="data:image/png;base64,(.*?)">', page)

@@ -26,7 +26,7 @@ def write_everything(run: Run) -> None:
     table = pd.DataFrame({"a": [1.5], "b": ["x"]})
     run.set_tags({"colour": "red"})
     run.describe(table, "a note")
-    run.log_config(train=load_config().train)
+    run.log_config({"train": load_config(overrides={"train.epochs": 7}).train}, ["train.seed"])
     run.log_metrics({"f1": 0.5})
     run.log_metrics({"loss": 0.25}, step=3)
     run.log_table("table", table)
@@ -55,7 +55,8 @@ def check_that_all_is_written(run_id: str) -> None:
     run = mlflow.get_run(run_id)
     assert run.data.tags["ner.colour"] == "red"
     assert "a note" in run.data.tags["mlflow.note.content"]
-    assert run.data.params["train.epochs"] == "5"
+    # What is as by default is in config.yaml alone, unless it is asked for.
+    assert run.data.params == {"train.epochs": "7", "train.seed": "13"}
     assert {name: run.data.metrics[name] for name in ("f1", "loss")} == {"f1": 0.5, "loss": 0.25}
     assert [file.path for file in mlflow.MlflowClient().list_artifacts(run_id)] == WRITTEN
     inputs = run.inputs.dataset_inputs
@@ -82,6 +83,20 @@ def test_a_run_writes_to_itself_from_another_thread(store: str) -> None:
     assert len(mlflow.search_runs(["0"], output_format="list")) == 1
 
 
+def test_a_run_that_the_user_named_keeps_its_name(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for given in ("mine", "nervous-fox-12"):
+        with mlflow.start_run(run_name=given) as started:
+            pass
+        monkeypatch.setenv("MLFLOW_RUN_ID", started.info.run_id)
+        with open_run(Step.TRAIN, "train") as run:
+            run.set_name("minilm_full", "train", "", "seed 13")
+        names.append(mlflow.get_run(run.id).info.run_name)
+    assert names == ["mine", "minilm_full · train · seed 13"]
+
+
 def test_metrics_may_wait_and_are_sent_when_the_run_ends(store: str) -> None:
     with open_run(Step.MAIN, "run") as opened:
         run = Run(opened.id, opened.experiment_id, delay_s=3600)
@@ -98,7 +113,7 @@ def test_secrets_do_not_reach_the_store(store: str, monkeypatch: pytest.MonkeyPa
     config = load_config(overrides={"prompt.base_url": "https://me:hunter2@host/v1"})
     with open_run(Step.MAIN, "run") as run:
         run.set_tags({"endpoint": config.prompt.base_url, "key": "sk-123456"})
-        run.log_config(prompt=config.prompt)
+        run.log_config({"prompt": config.prompt})
     summary = read_run(run.id)
     assert summary.tags["endpoint"] == summary.params["prompt.base_url"] == "https://me:***@host/v1"
     assert summary.tags["key"] == "***"

@@ -14,7 +14,7 @@ from ner_mlflow.workflows.compare import ALL, run_compare
 def test_all_evaluated_runs_are_compared(finished: Finished) -> None:
     config = finished.config
     with open_run(Step.COMPARE, "compare") as run:
-        report = run_compare(run, config.evaluate, config.export, [ALL])
+        report = run_compare(run, config.evaluate, config.export, [ALL]).report
     (row,) = report.tables["results"].to_dict("records")
     assert row["model"] == "small"
     assert row["f1"] == pytest.approx(finished.result.evaluate.scores["f1"])

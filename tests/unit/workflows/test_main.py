@@ -23,10 +23,11 @@ def test_finished_steps_are_reused_and_the_first_version_gets_the_alias(
     for _ in range(2):  # again, nothing is left to do
         with open_run(Step.MAIN, "main") as run:
             result = run_main(run, [str(finished.preset)], {}, "main", "champion")
-        assert result.version == "1"
-        assert result.not_promoted == ""
+        assert result.registration.address == "models:/main/1"
+        assert result.registration.has_alias
+        assert result.conclusion[0].startswith("small was trained: test F1 ")
         assert result.best.train == finished.result.train
-        assert result.table["preset"].tolist() == ["small"]
+        assert result.report.tables["results"]["model"].tolist() == ["small"]
     assert len(finished_runs(Step.TRAIN, "0")) == trainings
     holder = alias_holder("main", "champion")
     assert holder is not None

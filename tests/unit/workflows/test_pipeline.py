@@ -1,7 +1,5 @@
 """Steps run once below their parent, and are reused, compared and registered by their records."""
 
-import mlflow
-import pytest
 from pipelines import Finished
 
 from ner_mlflow.config.loading import load_config
@@ -12,15 +10,9 @@ from ner_mlflow.tracking.records import (
     EvaluateRecord,
     ExportRecord,
     TrainRecord,
-    VersionOrigin,
 )
 from ner_mlflow.tracking.steps import Step
-from ner_mlflow.workflows.pipeline import (
-    Pipeline,
-    best_result,
-    compare_results,
-    register_result,
-)
+from ner_mlflow.workflows.pipeline import Pipeline
 from ner_mlflow.workflows.train import find_inputs
 
 STEPS = (Step.DATA, Step.TRAIN, Step.EVALUATE, Step.EXPORT)
@@ -39,11 +31,20 @@ def test_each_step_is_a_child_run_whose_record_is_returned(finished: Finished) -
     assert DataRecord.read(finished.data.run_id).dataset_fingerprint == (
         finished.data.dataset.fingerprint
     )
-    children = [finished.data.run_id]
-    children += [record.run_id for record in (result.train, result.evaluate, result.export)]
+    assert EvaluateRecord.read(result.served.run_id) == result.served
+    records = (result.train, result.evaluate, result.export, result.served)
+    children = [finished.data.run_id, *(record.run_id for record in records)]
     assert {read_run(run_id).parent for run_id in children} == {finished.parent}
     tags = read_run(finished.parent).tags
-    assert [tags[f"child.{step} small"] for step in STEPS[1:]] == children[1:]
+    assert [tags[f"child.{step} small"] for step in STEPS[1:]] == children[1:-1]
+    assert tags["child.evaluate fp32 small"] == result.served.run_id
+    assert [read_run(run_id).name for run_id in children] == [
+        "data · corpus",
+        "small · train · corpus · seed 13",
+        "small · evaluate · corpus · seed 13",
+        "small · export · corpus · seed 13",
+        "small fp32 · evaluate · corpus · seed 13",
+    ]
     assert result.types == ("OS", "VERSION")
 
 
@@ -72,51 +73,9 @@ def test_a_changed_setting_repeats_the_step_that_depends_on_it(finished: Finishe
         data = pipeline.prepare(config)
         trained = pipeline.train(config, data, find_inputs(config))
         result = pipeline.evaluate_and_export(config, trained, data)
-    assert counts() == {**before, Step.EVALUATE: before[Step.EVALUATE] + 1}
+    assert counts() == {**before, Step.EVALUATE: before[Step.EVALUATE] + 2}
     assert result.evaluate.run_id != finished.result.evaluate.run_id
     assert read_run(result.evaluate.run_id).parent == parent.id
-    assert read_run(result.evaluate.run_id).tags["preset"] == "changed"
+    # What is made from a model has the preset of its training.
+    assert read_run(result.evaluate.run_id).tags["preset"] == "small"
     assert result.evaluate.scores["f1"] == finished.result.evaluate.scores["f1"]
-
-
-def test_results_are_compared_in_one_table(finished: Finished) -> None:
-    result = finished.result
-    results = compare_results([result], finished.data, finished.config.export)
-    (row,) = results.table.to_dict("records")
-    assert row["preset"] == "small"
-    assert row["best"] == "*"
-    assert row["validation_f1"] == result.train.validation_f1
-    assert row["test_f1"] == result.evaluate.scores["f1"]
-    assert row["standin_f1"] == result.evaluate.text_scores["f1"]
-    assert {"OS_f1", "VERSION_f1"} <= row.keys()
-    assert row["served"] == "fp32"
-    assert row["size_mb"] == row["fp32_size_mb"] > 0
-    # The served file is the reference of all ratios.
-    assert row["fp32_latency_ratio"] == row["latency_ratio"] == 1.0
-    assert row["latency_p50_ms"] == row["fp32_latency_p50_ms"] > 0
-    assert row["train_run"] == result.train.run_id
-    assert "latency_ratio is over fp32 of small" in results.note
-    assert best_result([result]) is result
-
-
-def test_the_served_model_of_a_result_is_registered_with_its_origin(finished: Finished) -> None:
-    assert register_result(finished.result, "pipeline", "candidate", finished.config.export) == "1"
-    version = mlflow.MlflowClient().get_model_version_by_alias("pipeline", "candidate")
-    assert VersionOrigin.from_tags(version.tags) == VersionOrigin(
-        preset="small",
-        variant="fp32",
-        train_run=finished.result.train.run_id,
-        evaluate_run=finished.result.evaluate.run_id,
-        export_run=finished.result.export.run_id,
-    )
-    assert version.description.startswith("small, fp32: F1 ")
-    in_text = finished.result.evaluate.text_scores["f1"]
-    assert f"on given words, {in_text:.4f} (" in version.description
-    assert "in a stand-in for running text (words joined)." in version.description
-    (entities,) = mlflow.pyfunc.load_model("models:/pipeline@candidate").predict(
-        ["I use Ubuntu 7.04 train"]
-    )
-    assert {entity["label"] for entity in entities} <= {"OS", "VERSION"}
-    assert finished.result.train.validation_f1 == pytest.approx(
-        finished.result.export.variants["fp32"]["validation_f1"]
-    )

@@ -7,20 +7,25 @@ import pytest
 from pipelines import Finished
 
 from ner_mlflow.config.schema import Config
-from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.errors import TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.records import PromoteRecord, VersionOrigin
 from ner_mlflow.tracking.registry import alias_holder
 from ner_mlflow.tracking.steps import Step
-from ner_mlflow.workflows.pipeline import register_result
 from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, try_promote
+from ner_mlflow.workflows.register import register_served
 
 
 @pytest.fixture
 def name(finished: Finished, request: pytest.FixtureRequest) -> str:
     """The name of a registered model with two versions of the same files."""
     name: str = request.node.name
-    register_result(finished.result, name, None, finished.config.export)
+    result = finished.result
+    with open_run(Step.EXPORT, "export") as run:
+        register_served(
+            run, result.export, result.served, finished.data, name, None, finished.config.export
+        )
     client = mlflow.MlflowClient()
     first = client.get_model_version(name, "1")
     client.create_model_version(name, first.source, tags=first.tags)
@@ -60,13 +65,15 @@ def test_an_equal_version_does_not_replace_the_champion_without_force(
     name: str, config: Config
 ) -> None:
     promote(config, name, "1")
-    with pytest.raises(ModelError, match=r"does not become .*; to promote it all the same: force="):
-        promote(config, name, "2")
     with open_run(Step.PROMOTE, "promote") as run:
-        assert "does not become" in try_promote(run, config, name, "2", "champion")
+        moved, reason = try_promote(run, config, name, "2", "champion")
+    assert not moved
+    assert reason.startswith("refused: it is no improvement: on given words F1 +0.0000; required")
+    # A refusal is a result, not a crash.
+    assert read_run(run.id).status == "FINISHED"
     record = PromoteRecord.read(run.id)
-    assert "on given words" in record.reason
-    assert (record.passed, record.promoted) == (False, False)
+    assert (record.passed, record.outcome) == (False, "refused")
+    assert f"refused: {record.reason}" == reason
     assert holder_of(name) == "1"
     assert promote(config, name, "2", force="a reason").moved
     tags = mlflow.MlflowClient().get_model_version(name, "2").tags
@@ -90,8 +97,9 @@ def test_a_version_without_a_tracked_proof_is_not_promoted(
         finished.result.export.model_uri,
         tags=replace(VersionOrigin(), preset="small").tags(),
     )
-    with pytest.raises(ModelError, match="no export run of models:/unproven/1 is tracked"):
-        promote(config, "unproven", "1")
+    refused = promote(config, "unproven", "1")
+    assert not refused.moved
+    assert refused.reason == "no export run of models:/unproven/1 is tracked"
 
 
 def test_there_is_no_rollback_without_an_earlier_champion(name: str, config: Config) -> None:
