@@ -1,17 +1,16 @@
 """Stores for the tests of the showcase: one of real steps, and one full of markup."""
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+from streamlit.testing.v1 import AppTest
 
 import ner_mlflow
 from ner_mlflow.config.loading import load_config
-from ner_mlflow.errors import ModelError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.records import EvaluateRecord, TrainRecord, VersionOrigin
 from ner_mlflow.tracking.run import Run
@@ -21,6 +20,8 @@ from ner_mlflow.workflows.robustness import run_robustness
 
 MODEL = "ding-ner"
 """Name of the registered model."""
+OpenPage = Callable[[str], AppTest]
+"""A function that opens a page by the name of its file."""
 TYPES = ("Gerät", "Zahl")
 """Types that no part of the package knows."""
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> **bold** [x](javascript:alert(3))"
@@ -73,7 +74,7 @@ def build_store(store: str, folder: Path, backbone: Path) -> Showcase:
             alias="candidate",
             settings={f"export.{name}": value for name, value in settings["export"].items()},
         )
-        with suppress(ModelError), open_run(Step.PROMOTE, "promote") as run:
+        with open_run(Step.PROMOTE, "promote") as run:
             run_promote(run, config, MODEL, "candidate", "champion")
     with open_run(Step.ROBUSTNESS, "robustness") as run:
         model = ner_mlflow.api.find_model(exported.model_uri)
@@ -111,7 +112,7 @@ def build_hostile_store() -> None:
                 "champion": EVIL,
                 "alias": "champion",
                 "reason": EVIL,
-                "promoted": "true",
+                "outcome": "promoted",
                 "passed": "true",
             }
         )
@@ -136,3 +137,11 @@ def _write_corpus(folder: Path) -> Path:
         ]
         (folder / f"{split}.conll").write_text("\n".join(lines), encoding="utf-8")
     return folder
+
+
+def text_of(app: AppTest) -> str:
+    """Return all HTML and Markdown of a page."""
+    parts = [element.proto.body for element in app.get("html")]
+    for kind in ("markdown", "error", "warning"):
+        parts += [element.value for element in app.get(kind)]
+    return "\n".join(parts)

@@ -25,7 +25,7 @@ def scores_of(version: VersionSummary) -> Scored | None:
     """
     run = store.find_run(version.origin.evaluate_run)
     tagged = scored(run) if run else None
-    if tagged and tagged.is_file:
+    if tagged and (tagged.is_file or tagged.record.model == version.source):
         return tagged
     return (
         _evaluation_of(version.address)

@@ -14,7 +14,7 @@ from ..errors import TrackingError
 from ..evaluation.comparison import pareto_front
 from ..tracking.overview import ModelSummary, VersionSummary
 from ..tracking.queries import RunSummary
-from ..tracking.records import EvaluateRecord, ExportRecord, PromoteRecord
+from ..tracking.records import EvaluateRecord, ExportRecord, Outcome, PromoteRecord
 
 CHAMPION = "champion"
 """The alias whose version a model is shown with first."""
@@ -23,9 +23,10 @@ NOT_TYPES = ("semeval/", "surface/")
 LATENCIES = ("latency/real/p50_ms", "latency/p50_ms")
 """Names of a variant's median latency, the best first."""
 TEXT_KINDS = {RAW: "raw text", "standin": "running text (words joined)"}
+_KINDS = {Outcome.PROMOTED: "good", Outcome.FORCED: "good", Outcome.REFUSED: "bad", "failed": "bad"}
+_UNDECIDED = {"RUNNING": "running", "KILLED": "stopped"}
 _VARIANT = re.compile(r"runs:/[0-9a-f]+/onnx/(?P<variant>[^/]+)")
 _VERSION = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/]+)")
-_LOGGED = re.compile(r"m-[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Scored:
     @property
     def is_file(self) -> bool:
         """Whether an exported file was scored, not the model that it was made from."""
-        return bool(_VARIANT.match(self.record.model) or _version_of(self.record.model))
+        return bool(self.record.variant or _VARIANT.match(self.record.model))
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,7 @@ class Promotion:
     @property
     def kind(self) -> str:
         """``good`` if the candidate got the alias, ``bad`` if it was refused, else empty."""
-        return {"promoted": "good", "forced": "good", "refused": "bad", "failed": "bad"}.get(
-            self.outcome, ""
-        )
+        return _KINDS.get(self.outcome, "")
 
 
 def scored(run: RunSummary) -> Scored | None:
@@ -161,29 +160,28 @@ def scored(run: RunSummary) -> Scored | None:
 
 
 def model_name(run: RunSummary, address: str) -> str:
-    """Return a short name of the model at an address that a run worked on."""
-    version = _version_of(address)
-    if version:
-        return version
+    """Return a short name of the model at an address that a run worked on, without its seed."""
     match = _VARIANT.match(address)
-    seed = run.tags.get("seed", "")
-    parts = [
-        run.tags.get("preset", ""),
-        match["variant"] if match else "",
-        f"seed {seed}" if seed else "",
-    ]
-    if parts[0]:
-        return " ".join(filter(None, parts))
-    return run.name or address
+    variant = run.tags.get("variant", "") or (match["variant"] if match else "")
+    name = " ".join(filter(None, (run.tags.get("preset", ""), variant)))
+    return name or _version_of(address) or run.name or address
 
 
-def distinct(names: Sequence[str], ids: Sequence[str]) -> list[str]:
-    """Return names of which no two are equal; equal ones get the start of their run's id."""
-    counts = Counter(names)
-    return [
-        name if counts[name] == 1 else f"{name} · {id_[:6]}"
-        for name, id_ in zip(names, ids, strict=True)
-    ]
+def distinct(runs: Sequence[RunSummary], names: Sequence[str]) -> list[str]:
+    """Return names of which no two are equal.
+
+    Equal ones get the seed of their training, and if that does not help the start of their run's
+    id.
+    """
+    seeds = [f"seed {run.tags['seed']}" if run.tags.get("seed") else "" for run in runs]
+    found = list(names)
+    for extras in (seeds, [run.id[:6] for run in runs]):
+        counts, wanted = Counter(found), list(extras)
+        found = [
+            f"{name} · {extra}" if counts[name] > 1 and extra else name
+            for name, extra in zip(found, wanted, strict=True)
+        ]
+    return found
 
 
 def latest_of_each(all_scored: Iterable[Scored]) -> list[Scored]:
@@ -248,10 +246,8 @@ def promotion(run: RunSummary) -> Promotion | None:
         record = PromoteRecord.from_run(run)
     except TrackingError:
         return None
-    outcome = run.tags.get("outcome", "") or _outcome(run, record)
+    outcome = record.outcome or _UNDECIDED.get(run.status, "failed")
     reason = record.reason or run.tags.get("error", "")
-    if record.forced and not record.passed:
-        reason = f"forced ({record.forced}), although {reason}"
     return Promotion(
         run.started_ms,
         record.candidate,
@@ -301,13 +297,3 @@ def _version_of(address: str) -> str:
     if match:
         return f"{match['name']} version {match['version']}"
     return ""
-
-
-def _outcome(run: RunSummary, record: PromoteRecord) -> str:
-    if record.promoted:
-        return "promoted" if record.passed or not record.forced else "forced"
-    if run.status == "RUNNING":
-        return "running"
-    if run.status == "FINISHED":
-        return "dry run"
-    return "refused" if record.reason and not record.passed else "failed"

@@ -11,11 +11,12 @@ import streamlit as st
 
 from ..config.schema import EvaluateConfig
 from ..data.dataset import PreparedDataset
-from ..errors import NerError
+from ..errors import ModelError, NerError
 from ..evaluation.counts import entity_counts
 from ..evaluation.significance import PairedTest, paired_permutation_test
 from ..tagging.iob2 import split_tag
 from ..tagging.recognizer import EntityRecognizer, load_tagger
+from ..tagging.tagger import TaggerSpec
 from ..tracking import overview
 from ..tracking.models import find_model
 from ..tracking.overview import ModelSummary, RunPage, VersionSummary, store_uri
@@ -183,13 +184,14 @@ def _dataset(store: str, data_run: str) -> PreparedDataset | None:  # noqa: ARG0
 
 @st.cache_resource(ttl=LONG_S, max_entries=4, show_spinner="Loading the model")
 def _recognizer(store: str, address: str) -> EntityRecognizer:  # noqa: ARG001
-    return EntityRecognizer(load_tagger(find_model(address).folder))
+    model = find_model(address)
+    if not model.is_onnx:
+        raise ModelError(f"model {address} is not exported: run ner-mlflow export --model {address}")
+    return EntityRecognizer(load_tagger(model.folder))
 
 
 @st.cache_data(ttl=LONG_S, max_entries=50, show_spinner=False)
 def _model_types(store: str, address: str) -> tuple[str, ...]:  # noqa: ARG001
-    from ..tagging.tagger import TaggerSpec
-
     return TaggerSpec.load(find_model(address).folder).types
 
 

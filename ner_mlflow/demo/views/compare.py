@@ -40,7 +40,7 @@ def main() -> None:
     group = choose_group(evaluations)
     of_group = [one for one in evaluations if one.group == group]
     ranked = sorted(latest_of_each(of_group), key=lambda one: -one.score.f1)[:SHOWN]
-    names = distinct([one.name for one in ranked], [one.run.id for one in ranked])
+    names = distinct([one.run for one in ranked], [one.name for one in ranked])
     show_lead(ranked, names, group)
     show_scores(ranked, names)
     show_types(ranked, names)
@@ -172,7 +172,7 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
     shown = list(files.values())
     models = {file.run.tags.get("model", file.run.id): file for file in shown}
     names = distinct(
-        [file.model for file in models.values()], [file.run.id for file in models.values()]
+        [file.run for file in models.values()], [file.model for file in models.values()]
     )
     by_model = dict(zip(models, names, strict=True))
     shown = [

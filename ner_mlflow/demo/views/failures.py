@@ -90,8 +90,8 @@ def champions() -> list[Scored]:
 def choose(evaluations: list[Scored]) -> Scored:
     """Let the user choose an evaluation."""
     names = distinct(
+        [one.run for one in evaluations],
         [f"{one.name}, {one.record.split} of {one.record.dataset}" for one in evaluations],
-        [one.run.id for one in evaluations],
     )
     by_id = {one.run.id: (one, name) for one, name in zip(evaluations, names, strict=True)}
     column, _ = st.columns([2, 3])

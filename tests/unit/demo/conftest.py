@@ -1,13 +1,12 @@
 """A store of real runs for the tests of the pages, and the pages as Streamlit runs them."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
 import streamlit as st
 from conftest import StoreMaker
-from showcases import Showcase, build_store
+from showcases import OpenPage, Showcase, build_store
 from streamlit.testing.v1 import AppTest
 
 import ner_mlflow.demo
@@ -15,7 +14,6 @@ from ner_mlflow.demo.app import PAGES, VIEWS
 from ner_mlflow.paths import CACHE_VARIABLE
 
 APP = Path(ner_mlflow.demo.__file__).with_name("app.py")
-OpenPage = Callable[[str], AppTest]
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +49,3 @@ def open_page() -> OpenPage:
         return app
 
     return open_
-
-
-def text_of(app: AppTest) -> str:
-    """Return all HTML and Markdown of a page."""
-    parts = [element.proto.body for element in app.get("html")]
-    parts += [
-        element.value for kind in ("markdown", "error", "warning") for element in app.get(kind)
-    ]
-    return "\n".join(parts)

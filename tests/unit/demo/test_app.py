@@ -5,10 +5,9 @@ import json
 
 import mlflow
 import pytest
-from showcases import EVIL, MODEL, Showcase, build_hostile_store
+from showcases import EVIL, MODEL, OpenPage, Showcase, build_hostile_store, text_of
 from streamlit.testing.v1 import AppTest
 
-from .conftest import OpenPage, text_of
 from ner_mlflow.demo.app import PAGES
 from ner_mlflow.redaction import HIDDEN
 
