@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 import ner_mlflow
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.records import EvaluateRecord, TrainRecord, VersionOrigin
 from ner_mlflow.tracking.run import Run
 from ner_mlflow.tracking.steps import Step
@@ -30,7 +32,7 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> **bold** [x](javas
 
 @dataclass(frozen=True)
 class Showcase:
-    """A store of real steps: two trainings, of which the first is the champion."""
+    """A store of real steps: two trainings, the first a good one and the champion."""
 
     store: str
     data_run: str
@@ -41,7 +43,7 @@ class Showcase:
 def build_store(store: str, folder: Path, backbone: Path) -> Showcase:
     """Fill an empty store: data, two models, their scores, exports and promotions, robustness."""
     corpus = _write_corpus(folder / "corpus")
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "data": {"label_map": "keep"},
         "model": {"backbone": str(backbone), "max_length": 32},
         "train": {"learning_rate": 5e-3, "batch_size": 8},
@@ -62,22 +64,25 @@ def build_store(store: str, folder: Path, backbone: Path) -> Showcase:
     preset = folder / "klein.yaml"
     preset.write_text(json.dumps(settings), encoding="utf-8")
     config = load_config(str(preset))
+    of_steps = {
+        f"{section}.{name}": value
+        for section in ("evaluate", "export")
+        for name, value in settings[section].items()
+    }
     data = ner_mlflow.prepare(str(corpus), preset=str(preset))
     trained, evaluated = [], []
-    for epochs in (6, 1):
-        record = ner_mlflow.train(data, preset=str(preset), settings={"train.epochs": epochs})
+    for epochs, rate in ((6, 5e-3), (1, 1e-5)):
+        how = {"train.epochs": epochs, "train.learning_rate": rate}
+        record = ner_mlflow.train(data, preset=str(preset), settings=how)
         trained.append(record)
-        evaluated.append(ner_mlflow.evaluate(record, settings={"evaluate.resamples": 100}))
+        evaluated.append(ner_mlflow.evaluate(record, settings=of_steps))
         exported = ner_mlflow.export(
-            record,
-            registered_model=MODEL,
-            alias="candidate",
-            settings={f"export.{name}": value for name, value in settings["export"].items()},
+            record, registered_model=MODEL, alias="candidate", settings=of_steps
         )
         with open_run(Step.PROMOTE, "promote") as run:
             run_promote(run, config, MODEL, "candidate", "champion")
     with open_run(Step.ROBUSTNESS, "robustness") as run:
-        model = ner_mlflow.api.find_model(exported.model_uri)
+        model = find_model(exported.model_uri)
         run_robustness(run, config.robustness, config.evaluate, model, data)
     return Showcase(store, data.run_id, tuple(trained), tuple(evaluated))
 

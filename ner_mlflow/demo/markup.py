@@ -37,7 +37,7 @@ def show(markup: Markup) -> None:
 
 def plain(text: object) -> str:
     """Return Markdown that Streamlit shows as the very text, on one line."""
-    return _PUNCTUATION.sub(r"\\\1", " ".join(printable(str(text)).split()))
+    return _PUNCTUATION.sub(r"\\\1", printable(" ".join(str(text).split())))
 
 
 def label(text: object, limit: int = 60) -> str:

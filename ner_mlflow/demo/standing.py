@@ -12,6 +12,7 @@ import numpy as np
 from ..data.running_text import RAW
 from ..errors import TrackingError
 from ..evaluation.comparison import pareto_front
+from ..evaluation.conclusion import FEWEST_ENTITIES
 from ..tracking.overview import ModelSummary, VersionSummary
 from ..tracking.queries import RunSummary
 from ..tracking.records import EvaluateRecord, ExportRecord, Outcome, PromoteRecord
@@ -79,9 +80,9 @@ class Scored:
 
     @property
     def weakest(self) -> TypeScore | None:
-        """The type with gold entities whose F1 is lowest."""
-        known = [type_ for type_ in self.types if type_.support]
-        return min(known, key=lambda type_: type_.score.f1, default=None)
+        """The type whose F1 is lowest; None where fewer than two have enough gold entities."""
+        known = [type_ for type_ in self.types if type_.support >= FEWEST_ENTITIES]
+        return min(known, key=lambda type_: type_.score.f1) if len(known) > 1 else None
 
     @property
     def group(self) -> tuple[str, str, str]:

@@ -186,7 +186,9 @@ def _dataset(store: str, data_run: str) -> PreparedDataset | None:  # noqa: ARG0
 def _recognizer(store: str, address: str) -> EntityRecognizer:  # noqa: ARG001
     model = find_model(address)
     if not model.is_onnx:
-        raise ModelError(f"model {address} is not exported: run ner-mlflow export --model {address}")
+        raise ModelError(
+            f"model {address} is not exported: run ner-mlflow export --model {address}"
+        )
     return EntityRecognizer(load_tagger(model.folder))
 
 

@@ -77,9 +77,9 @@ def test_two_models_differ_in_spans_and_types_but_not_in_confidence() -> None:
     assert found.only_second == (UBUNTU._replace(label="HW"),)
 
 
-def row(text: str = "", label: str = "OS", start: object = None, end: object = None) -> Mapping[
-    str, Any
-]:
+def row(
+    text: str = "", label: str = "OS", start: object = None, end: object = None
+) -> Mapping[str, Any]:
     return {"text": text, "label": label, "start": start, "end": end}
 
 

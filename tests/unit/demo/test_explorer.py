@@ -59,7 +59,7 @@ def found(**wanted: str) -> list[str]:
         ({"predicted": OUTSIDE}, ["c: SW “Redis”"]),
         ({"category": "boundary"}, ["b: OS “Windows 11” as OS “Windows”"]),
         ({"category": "correct"}, ["a: SW “Redis”"]),
-        ({"gold": "SW", "category": ANY}, ["a: SW “Redis”", "c: SW “Redis”"]),
+        ({"gold": "SW", "category": ANY}, ["c: SW “Redis”", "a: SW “Redis”"]),
         ({"by": "surface", "part": "seen"}, ["c: SW “Redis”"]),
         ({"by": "train count", "part": "1", "category": ERRORS}, ["c: SW “Redis”"]),
     ],

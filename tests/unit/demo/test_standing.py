@@ -33,15 +33,15 @@ EVALUATE = RunSummary(
         "test/f1": 0.8,
         "test/f1_low": 0.7,
         "test/f1_high": 0.9,
-        "test/support": 12,
+        "test/support": 122,
         "test/Gerät/f1": 0.9,
-        "test/Gerät/support": 8,
+        "test/Gerät/support": 80,
         "test/a b/f1": 0.5,
         "test/a b/f1_low": 0.2,
         "test/a b/f1_high": 0.6,
-        "test/a b/support": 4,
+        "test/a b/support": 40,
         "test/nie/f1": 0.0,
-        "test/nie/support": 0,
+        "test/nie/support": 2,
         "test/semeval/strict/f1": 0.8,
         "test/surface/seen/f1": 1.0,
         "raw/f1": 0.75,
@@ -59,7 +59,7 @@ def test_an_evaluation_has_the_types_of_its_dataset_and_a_weakest_one() -> None:
     assert [type_.type for type_ in found.types] == ["Gerät", "a b", "nie"]
     assert str(found.score) == "0.800 (0.700–0.900)"
     assert found.weakest is not None
-    assert (found.weakest.type, found.weakest.support) == ("a b", 4)
+    assert (found.weakest.type, found.weakest.support) == ("a b", 40)
     assert found.text_score is not None
     assert (str(found.text_score), found.text_score.interval) == ("0.750", "")
     assert found.group == ("dinge", "f", "test")

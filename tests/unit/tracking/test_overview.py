@@ -36,10 +36,13 @@ def names(step: Step, **tags: str) -> list[str]:
     return [run.name for run in find_runs(step, tags).runs]
 
 
-def test_runs_are_found_by_step_and_tags_in_every_experiment(store: str) -> None:
+def test_runs_are_found_by_step_and_tags_in_every_experiment(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_run(Step.EVALUATE, "first", model="models:/m-1")
     make_run(Step.TRAIN, "other step", model="models:/m-1")
-    mlflow.set_experiment("another")
+    mlflow.create_experiment("another")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
     make_run(Step.EVALUATE, "second", model="models:/m-2")
     assert names(Step.EVALUATE) == ["second", "first"]
     assert names(Step.EVALUATE, model="models:/m-1") == ["first"]
