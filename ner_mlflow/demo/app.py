@@ -11,7 +11,7 @@ from ner_mlflow.errors import NerError
 from ner_mlflow.tracking.overview import set_up_reading
 from ner_mlflow.tracking.queries import store_address
 
-VIEWS = Path(__file__).parent / "views"
+VIEWS = Path(__file__).resolve().parent / "views"
 # File in ``views/`` and path of the address -> title.
 PAGES = {
     "verdict": "Verdict",

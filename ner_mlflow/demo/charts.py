@@ -206,7 +206,9 @@ def confusion_chart(matrix: pd.DataFrame) -> go.Figure:
     ticks = {"tickvals": list(range(size)), "ticktext": [label(n, 18) for n in names]}
     figure.update_xaxes(title_text="predicted", side="top", showgrid=False, **ticks)
     figure.update_yaxes(title_text="gold", autorange="reversed", showgrid=False, **ticks)
-    figure.update_layout(hoverdistance=-1, clickmode="event+select", dragmode=False)
+    figure.update_layout(
+        hoverdistance=-1, clickmode="event+select", dragmode=False, showlegend=False
+    )
     return figure
 
 
