@@ -57,7 +57,7 @@ def read_run(run_id: str) -> RunSummary:
         TrackingError: there is no such run.
     """
     try:
-        return _summary(mlflow.get_run(run_id))
+        return summarize(mlflow.get_run(run_id))
     except MlflowException as error:
         message = f"run {run_id!r} is not in {store_address()}: give the id of a run there"
         raise TrackingError(message) from error
@@ -171,7 +171,7 @@ def _search(
         search_all_experiments=experiment_ids is None,
         **options,
     )
-    return [_summary(run) for run in runs]
+    return [summarize(run) for run in runs]
 
 
 def _first(condition: str, experiment_id: str, order: str) -> str | None:
@@ -179,7 +179,8 @@ def _first(condition: str, experiment_id: str, order: str) -> str | None:
     return runs[0].id if runs else None
 
 
-def _summary(run: MlflowRun) -> RunSummary:
+def summarize(run: MlflowRun) -> RunSummary:
+    """Return what a run of MLflow's holds for this package."""
     return RunSummary(
         id=run.info.run_id,
         experiment_id=run.info.experiment_id,

@@ -74,7 +74,12 @@ def run_evaluate(
     step = Step.EVALUATE if split == TEST else f"{Step.EVALUATE} {split}"
     run.set_name(lineage.label, step, dataset.name, seed_text(lineage.seed))
     record = EvaluateRecord(
-        run_id=run.id, model=model.address, split=split, **data.fields, **lineage.fields
+        run_id=run.id,
+        model=model.address,
+        split=split,
+        variant=lineage.variant,
+        **data.fields,
+        **lineage.fields,
     )
     record.write(run)
     tagger = open_tagger(model.folder, config.batch_subwords)
