@@ -91,7 +91,11 @@ class ComparisonReport:
     @property
     def best(self) -> ComparedModel:
         """The model with the best validation F1, or if that is unknown the best F1."""
-        return max(self.models, key=lambda model: float(model.facts.get(VALIDATION_F1, -1.0)))
+        unknown = float("nan")
+        return max(
+            self.models,
+            key=lambda model: np.nan_to_num(float(model.facts.get(VALIDATION_F1, unknown)), nan=-1),
+        )
 
     def p_value(self, model: ComparedModel, other: ComparedModel) -> float:
         """Return the p-value of the difference between two of the models."""
@@ -115,16 +119,18 @@ class ComparisonReport:
         return _render_markdown(self.title, " ".join(conclusion), self._sections())
 
     def _sections(self) -> list[PageSection]:
+        # A table without rows has nothing to say, as that of differences of a single model.
+        tables = {name: table for name, table in self.tables.items() if len(table)}
         return [
             PageSection(
                 section.name,
                 section.heading,
                 section.text,
-                self.tables.get(section.name),
+                tables.get(section.name),
                 self.figures.get(section.name),
             )
             for section in SECTIONS
-            if section.name in self.tables or section.name in self.figures
+            if section.name in tables or section.name in self.figures
         ]
 
 

@@ -93,6 +93,21 @@ def test_f1_in_running_text_stands_beside_f1_on_given_words() -> None:
     assert "raw_f1" not in compare([model("b", 0.6, 2)], TYPES, "words", 200, 1).tables["results"]
 
 
+def test_the_best_model_is_chosen_by_validation_and_a_lone_one_has_no_differences() -> None:
+    scored = [
+        replace(model(name, recall, 1), facts={"validation_f1": validation_f1})
+        for name, recall, validation_f1 in (
+            ("first on test", 0.9, float("nan")),
+            ("chosen", 0.7, 0.8),
+            ("last", 0.6, 0.7),
+        )
+    ]
+    assert compare(scored, TYPES, "three", 200, 1).best.name == "chosen"
+    alone = compare(scored[:1], TYPES, "one", 200, 1)
+    assert alone.best.name == "first on test"
+    assert "Differences" not in alone.html()
+
+
 def test_models_of_one_recipe_are_averaged_over_seeds() -> None:
     models = [
         model("a seed 1", 0.8, 1, recipe="a"),
