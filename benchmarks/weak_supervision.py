@@ -38,6 +38,7 @@ from ner_mlflow.logs import show_progress
 from ner_mlflow.modeling.loading import open_tagger
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.weak.documents import read_documents
+from ner_mlflow.weak.skipped import SkippedDocuments
 from ner_mlflow.workflows.weak import extend_train, make_weak_labels
 
 GOLD = "gold"
@@ -107,7 +108,7 @@ def write_others(texts: str, raw: str, folder: Path) -> str:
     middles = [text[len(text) // 2 :][:EXCERPT_CHARACTERS] for text in gold]
     path = folder / "texts.jsonl"
     with path.open("w", encoding="utf-8") as file:
-        for document in read_documents(texts, Findings()):
+        for document in read_documents(texts, SkippedDocuments(Findings())):
             text = " ".join(document.text.split())
             if not any(middle in text for middle in middles):
                 file.write(json.dumps({"text": document.text}) + "\n")

@@ -4,6 +4,7 @@
 version of the library breaks it.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -42,3 +43,22 @@ def hadoop_path(session: Any, address: str) -> tuple[Any, Any]:
     """
     path = session._jvm.org.apache.hadoop.fs.Path(address)
     return path, path.getFileSystem(session._jsc.hadoopConfiguration())
+
+
+def hadoop_files(session: Any, address: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the file at an address, or the files of a folder and its sub-folders, in any order.
+
+    Each comes as its address, its size in bytes, and when it was changed, in milliseconds of Unix
+    time. There are none if there is nothing at the address.
+
+    Args:
+        session: as that of :func:`hadoop_path`.
+        address: likewise.
+    """
+    path, files = hadoop_path(session, address)
+    if not files.exists(path):
+        return
+    found = files.listFiles(path, True)
+    while found.hasNext():
+        status = found.next()
+        yield status.getPath().toString(), status.getLen(), status.getModificationTime()

@@ -153,6 +153,8 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
     return {
         **inherited,
         "MLFLOW_TRACKING_URI": store,
+        # One experiment, whether `mlflow run` opens the run or the command does.
+        "MLFLOW_EXPERIMENT_ID": "0",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **more,

@@ -2,7 +2,7 @@
 
 ``HubServer(root)`` serves the folders ``root/datasets/OWNER/NAME`` and ``root/models/OWNER/NAME``
 as repositories with one branch, ``main``, and one commit, whose sha is a hash of the content. Each
-request reads the folder anew. The server implements the read-only part of the hub's HTTP protocol;
+request reads the folder anew. The server implements a part of the hub's HTTP protocol;
 KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
 
 - ``GET /api/KIND/ID`` and ``GET /api/KIND/ID/revision/REV``: the sha and the list of files;
@@ -10,18 +10,22 @@ KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
   ``POST /api/KIND/ID/paths-info/REV``: files and folders with their size and git blob id;
 - ``HEAD`` and ``GET`` of ``/datasets/ID/resolve/REV/PATH`` (datasets) and ``/ID/resolve/REV/PATH``
   (models): a file, with ``ETag``, ``X-Repo-Commit`` and ``Content-Length``; a ``Range`` of bytes is
-  honoured.
+  honoured;
+- ``POST /api/repos/create``, ``POST /api/validate-yaml``, ``POST /api/models/ID/preupload/main``
+  and ``POST /api/models/ID/commit/main``: a client with a token creates a repository and commits
+  files, all of them within the request.
 
 ``X-Error-Code`` names what is missing: ``RepoNotFound`` (401 without a token, 404 with one),
 ``RevisionNotFound`` and ``EntryNotFound`` (404), ``GatedRepo`` (401 without a token, 403 with one)
 for the files of a gated repository. Every other address answers 404. Not implemented: pages of a
-listing (there is always one), redirects to a storage network, Xet, private repositories, uploads
-and the dataset viewer.
+listing (there is always one), redirects to a storage network, LFS, Xet, private repositories and
+the dataset viewer.
 
 The libraries read their settings when they are imported, so only processes that were started with
 ``HubServer.environment`` use this server.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -40,6 +44,9 @@ _API = re.compile(
 )
 _RESOLVE = re.compile(
     r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<call>resolve)/(?P<rev>[^/]+)/(?P<path>.+)"
+)
+_UPLOAD = re.compile(
+    r"/api/(?P<kind>models)/(?P<id>[^/]+/[^/]+)/(?P<call>preupload|commit)/(?P<rev>[^/]+)"
 )
 _REPOSITORY_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -171,10 +178,44 @@ class _Handler(BaseHTTPRequestHandler):
             {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"},
         )
 
+    def _upload(self, address: str, body: str) -> bool:
+        """Answer a request that creates or changes a repository; return whether it is one."""
+        match = _UPLOAD.fullmatch(address)
+        if match is None and address not in ("/api/repos/create", "/api/validate-yaml"):
+            return False
+        if "Authorization" not in self.headers:
+            self._send_error(401, "Invalid username or password.")
+        elif address == "/api/validate-yaml":
+            self._send_json({"errors": [], "warnings": []})
+        elif match is None:
+            created = json.loads(body)
+            id_ = "/".join(filter(None, (created.get("organization"), created["name"])))
+            (self.server.root / "models" / id_).mkdir(parents=True, exist_ok=True)
+            self._send_json({"url": f"{self.server.url}/{id_}", "id": id_})
+        elif match["call"] == "preupload":
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            modes = [
+                {"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths
+            ]
+            self._send_json({"files": modes})
+        else:
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    path = self.server.root / "models" / match["id"] / line["value"]["path"]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(base64.b64decode(line["value"]["content"]))
+            repository = self.server.repository("models", match["id"])
+            assert repository is not None
+            address = f"{self.server.url}/{match['id']}/commit/{repository.sha}"
+            self._send_json({"success": True, "commitOid": repository.sha, "commitUrl": address})
+        return True
+
     def do_GET(self) -> None:
         address, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         self.server.requests.append((self.command, address))
+        if self.command == "POST" and self._upload(address, body):
+            return None
         match = _API.fullmatch(address) or _RESOLVE.fullmatch(address)
         if match is None or (self.command == "POST") != (match["call"] == "paths-info"):
             return self._send_error(404, "Not Found")

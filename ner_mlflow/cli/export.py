@@ -2,13 +2,14 @@
 
 import click
 
+from ..exporting.hub_folder import check_hub_folder
 from ..tracking.lifecycle import ui_address
 from ..tracking.models import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
 from ..workflows.export import run_export
 from ..workflows.inputs import find_data_of_model, find_trained
-from ..workflows.register import evaluate_served, register_served
+from ..workflows.register import evaluate_served, register_served, write_to_hub
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option
 from .runs import open_step
@@ -23,12 +24,25 @@ from .runs import open_step
 @data_run_option
 @option("registered_model", "it-ner", "name in the model registry; empty: register nothing")
 @option("alias", "candidate", "alias of the new version; empty: none")
+@option(
+    "hub_folder",
+    "",
+    "new folder to write the served model and its card to, as a hub repository; empty: none",
+)
+@option(
+    "push",
+    "",
+    "hub repository, OWNER/NAME, to upload the served model and its card to; it is created as "
+    "private, with the token of HF_TOKEN; empty: none",
+)
 @preset_option("minilm_full")
 def export(
     model: str,
     data_run: str,
     registered_model: str,
     alias: str,
+    hub_folder: str,
+    push: str,
     preset: str,
     given: GivenSettings,
 ) -> None:
@@ -40,6 +54,7 @@ def export(
     set_up_logging()
     with open_step(Step.EXPORT, given, preset) as run:
         config = given.resolve(preset)
+        check_hub_folder(hub_folder, push)
         if registered_model:
             check_registered_name(registered_model, alias)
             check_not_promoted_alias(registered_model, alias)
@@ -47,8 +62,9 @@ def export(
         data = find_data_of_model(run, config, trained, data_run)
         exported = run_export(run, config.export, trained, data)
         click.echo(f"exported {exported.model_uri} ({exported.served_variant}) in run {run.id}")
-        if registered_model:
+        if registered_model or hub_folder or push:
             served = evaluate_served(run, exported, config.evaluate, data)
+        if registered_model:
             version = register_served(
                 run, exported, served, data, registered_model, alias or None, config.export
             )
@@ -56,4 +72,7 @@ def export(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")
             )
+        if hub_folder or push:
+            written = write_to_hub(run, exported, served, data, config.export, hub_folder, push)
+            click.echo(f"written for a hub: {written}")
         click.echo(f"open next: {ui_address(run)}")

@@ -12,8 +12,6 @@ from .command import command, set_up_logging
 from .options import GivenSettings, flag, option, preset_option, setting
 from .runs import open_step
 
-FORCE_HINT = "to promote it all the same: force='the reason why'"
-
 
 @command("promote")
 @option("registered_model", "it-ner", "name in the model registry")
@@ -44,7 +42,7 @@ def promote(
     version is proven and not worse.
     """
     set_up_logging()
-    refused = ""
+    refused = None
     with open_step(Step.PROMOTE, given, preset) as run:
         config = given.resolve(preset)
         check_registered_name(registered_model, alias)
@@ -67,8 +65,11 @@ def promote(
                 would = "would be promoted" if promotion.allowed else "would be refused"
                 click.echo(f"nothing changed: {address} {would}: {promotion.reason}")
             else:
-                refused = f"{address} does not become {aliased}, refused: {promotion.reason}"
+                refused = promotion
         click.echo(f"open next: {ui_address(run)}")
     if refused:
         # Outside: the run itself did its work, and ends FINISHED.
-        raise ModelError(f"{refused}; {FORCE_HINT}")
+        raise ModelError(
+            f"{refused.version.address} does not become {registered_model}@{alias}, refused: "
+            f"{refused.reason}; to promote it all the same: force='the reason why'"
+        )

@@ -30,10 +30,11 @@ def open_step(
     Raises:
         TrackingError: the tracking store cannot be used.
     """
+    experiment_id = None
     if resume is None:
         is_named = step in _MAKE_DATASETS or bool(given.text("data.dataset"))
-        choose_experiment(_experiment_name(given, preset), prefer_latest=not is_named)
-    with open_run(step, str(step), resume) as run:
+        experiment_id = choose_experiment(_experiment_name(given, preset), not is_named)
+    with open_run(step, str(step), resume, experiment_id) as run:
         yield run
 
 

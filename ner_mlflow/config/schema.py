@@ -211,10 +211,14 @@ class WeakConfig(Section):
         "",
         description="texts to label: a hub id (owner/name or owner/name:config), a folder or a "
         "file of .jsonl, .jsonl.gz, .parquet or .txt, or several of these paths separated by "
-        "commas; empty: none, train is gold alone",
+        "commas; with weak.engine=spark also addresses such as hdfs://, s3a:// and file:; empty: "
+        "none, train is gold alone",
     )
     sample: Documents = Field(
-        100_000, ge=0, description="largest number of documents read, the first ones; 0: all"
+        100_000,
+        ge=0,
+        description="largest number of documents taken, at random by weak.seed; 0: all. Files are "
+        "read whole for that, and a table of the hub only as far as needed, in a shuffled order",
     )
     ratio: Ratio = Field(
         0.3,
@@ -250,11 +254,17 @@ class WeakConfig(Section):
     )
     engine: Literal["local", "spark"] = Field(
         "local",
-        description="where documents are cleaned and cut: local uses all cores of this machine, "
-        "spark a cluster; the sentences are the same",
+        description="where documents are read, cleaned and cut: local uses all cores of this "
+        "machine, spark a cluster; the sentences are the same",
     )
     spark_master: SparkMaster = "local[*]"
-    seed: Seed = Field(13, description="seed of the choice of sentences")
+    output: str = Field(
+        "",
+        description="folder for the labelled sentences as Parquet, for other programs: a path, or "
+        "with weak.engine=spark an address on any file system that Spark knows; it must not "
+        "exist; empty: none",
+    )
+    seed: Seed = Field(13, description="seed of the choice of documents and sentences")
 
 
 RegionPolicy = Literal["tag", "errors_only", "skip"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..errors import DataError
 from ..paths import atomic_folder
 from ..redaction import one_line
 from ..tagging.label_schema import LabelSchema
-from .sentences import BATCH_SENTENCES, SPLITS, Corpus, Sentence, Sentences, SentencesBuilder
+from .sentences import BATCH_SENTENCES, SPLITS, TRAIN, Corpus, Sentence, Sentences, SentencesBuilder
 
 FORMAT = 2
 """Version of the layout; raise it with every change, so that old datasets are refused."""
@@ -34,13 +35,35 @@ COLUMNS = pa.schema(
 class PreparedDataset:
     """A corpus in three splits, with its label schema.
 
-    ``fingerprint`` is the SHA-256 (hex) of labels, splits, tokens, tags and documents, in order.
+    Attributes:
+        name: its name.
+        corpus: the splits.
+        schema: the labels.
+        fingerprint: the SHA-256 (hex) of labels, splits, tokens, tags and documents, in order.
+        weak_sentences: how many of the last sentences of train were labelled weakly.
     """
 
     name: str
     corpus: Corpus
     schema: LabelSchema
     fingerprint: str
+    weak_sentences: int = 0
+
+    @property
+    def gold_train(self) -> Sequence[Sentence]:
+        """The sentences of train that people labelled."""
+        return self._train_parts[0]
+
+    @property
+    def weak_train(self) -> Sequence[Sentence]:
+        """The sentences of train that were labelled weakly."""
+        return self._train_parts[1]
+
+    @property
+    def _train_parts(self) -> tuple[Sequence[Sentence], Sequence[Sentence]]:
+        train = self.corpus[TRAIN]
+        gold = len(train) - self.weak_sentences
+        return train[:gold], train[gold:]
 
 
 def fingerprint(corpus: Corpus, schema: LabelSchema) -> str:
@@ -64,6 +87,8 @@ def save_dataset(dataset: PreparedDataset, folder: Path) -> None:
         "fingerprint": dataset.fingerprint,
         "types": dataset.schema.types,
     }
+    if dataset.weak_sentences:
+        schema["weak_sentences"] = dataset.weak_sentences
     with atomic_folder(folder) as part:
         for split in SPLITS:
             rows = map(_row, dataset.corpus[split])
@@ -88,10 +113,11 @@ def load_dataset(folder: Path) -> PreparedDataset:
             raise DataError(
                 f"{path}: format {version!r}, this version reads {FORMAT}: run the data step again"
             )
-        name, expected, schema = (
+        name, expected, schema, weak = (
             values["name"],
             values["fingerprint"],
             LabelSchema(tuple(values["types"])),
+            int(values.get("weak_sentences", 0)),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
@@ -112,7 +138,7 @@ def load_dataset(folder: Path) -> PreparedDataset:
             f"{folder}: fingerprint {actual[:12]} of the content is not that in {SCHEMA_FILE} "
             f"({expected[:12]}): run the data step again"
         )
-    return PreparedDataset(name, corpus, schema, actual)
+    return PreparedDataset(name, corpus, schema, actual, weak)
 
 
 def _load_split(path: Path) -> Sentences:

@@ -5,8 +5,8 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from io import BufferedReader
-from pathlib import Path
+from io import BufferedReader, BytesIO
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 import pyarrow as pa
@@ -25,23 +25,27 @@ WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16; that of UTF-32 begins with one of them or with NUL bytes."""
 
 
-def suffix_of(path: Path) -> str:
+def suffix_of(path: PurePath) -> str:
     """Return the suffix of a file's name in lower case, without ``.gz``."""
-    name = Path(path.name.lower())
+    name = PurePath(path.name.lower())
     return name.with_suffix("").suffix if name.suffix == GZIP_SUFFIX else name.suffix
 
 
-def read_blocks(path: Path) -> Iterator[bytes]:
+def read_blocks(path: Path, content: bytes | None = None) -> Iterator[bytes]:
     """Yield the bytes of a text file in blocks, without a byte order mark.
 
     The file is gzipped if its name ends in ``.gz`` or its content begins so.
+
+    Args:
+        path: the file.
+        content: its bytes, if they were read already.
 
     Raises:
         DataError: the file cannot be read, is UTF-16, or is a broken archive.
     """
     line = 1
     try:
-        with _open(path) as file:
+        with _open(path, content) as file:
             block = file.read1(BLOCK_BYTES)
             if block.startswith(WIDE_MARKS) or _is_wide(block):
                 raise DataError(f"{path}: is UTF-16: convert the file to UTF-8")
@@ -200,7 +204,11 @@ def _parse_json(line: str, origin: str) -> Any:
         raise DataError(f"{origin}: not JSON ({error}): write one object a line") from error
 
 
-def _open(path: Path) -> BufferedReader:
+def _open(path: Path, content: bytes | None) -> BufferedReader:
+    if content is not None:
+        held = BytesIO(content)
+        is_archive = path.suffix.lower() == GZIP_SUFFIX or content.startswith(GZIP_MAGIC)
+        return cast("BufferedReader", gzip.open(held) if is_archive else held)
     if path.suffix.lower() != GZIP_SUFFIX:
         file = path.open("rb")
         if file.peek(2)[:2] != GZIP_MAGIC:

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from ..config.schema import DataConfig
+from ..config.schema import DataConfig, WeakConfig
 from ..config.settings import SETTINGS
 from ..errors import ConfigError, DataError, NerError
 from ..paths import find_path
+from ..redaction import redact
 from ..tagging.iob2 import OUTSIDE
 from .findings import Finding, Findings, finding_kinds
 from .formats.heads import read_head
@@ -136,6 +138,7 @@ class Inspection:
         findings: what was left out, changed or noted, in this order.
         settings: settings that differ from their defaults: name -> value as on the command line.
         fingerprint: the fingerprint of the prepared dataset; empty if it was not prepared.
+        pages: pages beside that of the corpus: name -> what each shows.
         sentences: sentences to show, of the prepared corpus if there is one.
         error: why the corpus is refused, with the way out; empty if it is not.
         command: the command that trains on the corpus; empty if there is none.
@@ -154,6 +157,7 @@ class Inspection:
     findings: tuple[Finding, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    pages: Mapping[str, str] = field(default_factory=dict)
     sentences: tuple[ShownSentence, ...] = ()
     error: str = ""
     command: str = ""
@@ -202,7 +206,12 @@ def inspect_corpus(config: DataConfig) -> Inspection:
 
 
 def describe(
-    reading: Reading, preparation: Preparation | None, config: DataConfig, fingerprint: str = ""
+    reading: Reading,
+    preparation: Preparation | None,
+    config: DataConfig,
+    fingerprint: str = "",
+    weak: WeakConfig | None = None,
+    pages: Mapping[str, str] = MappingProxyType({}),
 ) -> Inspection:
     """Describe a corpus that was read.
 
@@ -211,6 +220,8 @@ def describe(
         preparation: the same corpus, prepared; None if it was not.
         config: the settings of both.
         fingerprint: the fingerprint of the prepared dataset.
+        weak: how train gained weakly labelled sentences; None: it did not.
+        pages: other pages that belong to the corpus: name -> what each shows.
     """
     findings = preparation.findings if preparation else reading.findings
     surveys = {split: Survey(rows, config.seed) for split, rows in reading.corpus.items()}
@@ -234,8 +245,9 @@ def describe(
         fits=fit_label_maps([type_.type for type_ in types], config),
         label_map=config.label_map,
         findings=_by_effect(findings),
-        settings=changed_settings(config),
+        settings=changed_settings(config) | (_changed_weak_settings(weak) if weak else {}),
         fingerprint=fingerprint,
+        pages=pages,
         sentences=choose_sentences(shown, prepared or surveys, config.seed),
     )
 
@@ -305,6 +317,17 @@ def changed_settings(config: DataConfig, base: DataConfig | None = None) -> dict
         name: SETTINGS[f"data.{name}"].to_text(value)
         for name, value in values.items()
         if value != others[name]
+    }
+
+
+def _changed_weak_settings(config: WeakConfig) -> dict[str, str]:
+    """Return the settings of ``weak`` that differ from the defaults, as ``weak.NAME`` and text."""
+    values = config.model_dump(mode="json")
+    defaults = WeakConfig().model_dump(mode="json")
+    return {
+        f"weak.{name}": redact(SETTINGS[f"weak.{name}"].to_text(value))
+        for name, value in values.items()
+        if value != defaults[name]
     }
 
 

@@ -34,12 +34,14 @@ class Preparation:
         source: the corpus after relabelling, with the splits of the source.
         schema: the label schema.
         findings: what reading and preparation left out, changed or noted.
+        weak_sentences: how many of the last sentences of train were labelled weakly.
     """
 
     corpus: PreparedCorpus
     source: PreparedCorpus
     schema: LabelSchema
     findings: Findings = field(default_factory=Findings)
+    weak_sentences: int = 0
 
 
 def prepare(corpus: Corpus, config: DataConfig, findings: Findings | None = None) -> Preparation:

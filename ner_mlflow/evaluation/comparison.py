@@ -169,8 +169,9 @@ SECTIONS = (
     ),
     _Section(
         "Sizes and latencies",
-        "One row for each exported file. F1 is on validation, measured with the file itself; "
-        "latency is of one sentence.",
+        "One row for each exported file. F1 is on validation, measured with the file itself. "
+        "Latency is of one sentence, all files in turns; other_load is the share of the machine "
+        "that other processes used meanwhile.",
         "variants",
     ),
     _Section("Trade-offs", "The line joins the files on the Pareto front.", "tradeoff"),

@@ -57,6 +57,7 @@ def evaluate(
     train: Sequence[Sentence],
     schema: LabelSchema,
     config: EvaluateConfig,
+    weak_train: Sequence[Sentence] = (),
 ) -> EvalReport:
     """Score predictions, analyse their errors, and compute intervals and calibration.
 
@@ -66,9 +67,10 @@ def evaluate(
     Args:
         sentences: with valid gold tags in IOB2.
         predicted: valid IOB2 tags and probabilities of each sentence.
-        train: the training sentences, to distinguish seen from unseen entities.
+        train: the gold sentences of train, to distinguish seen from unseen entities.
         schema: the labels.
         config: the split's name, resamples, and sizes of tables.
+        weak_train: the weakly labelled sentences of train.
     """
     gold = [sentence.tags for sentence in sentences]
     predicted_tags = [tagged.tags for tagged in predicted]
@@ -100,6 +102,7 @@ def evaluate(
         sentences,
         predicted_tags,
         train_surfaces(train),
+        train_surfaces(weak_train),
         config.length_edges,
         config.frequency_edges,
     )

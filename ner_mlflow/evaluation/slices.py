@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,8 +15,9 @@ from ..tagging.iob2 import Entity, to_entities
 from .counts import GOLD, PREDICTED, f1, group_counts, precision, recall
 from .significance import Interval
 
+WEAKLY_SEEN = "seen in weak labels only"
 Surfaces = Counter[tuple[str, str]]
-"""(Lower-cased words, type) -> number of such entities in train."""
+"""(Lower-cased words, type) -> number of such entities in sentences of train."""
 
 
 def surface(sentence: Sentence, entity: Entity) -> str:
@@ -25,7 +26,7 @@ def surface(sentence: Sentence, entity: Entity) -> str:
 
 
 def train_surfaces(train: Iterable[Sentence]) -> Surfaces:
-    """Count the entities of train by words and type."""
+    """Count the entities of sentences by words and type."""
     return Counter(
         (surface(sentence, entity), entity.type)
         for sentence in train
@@ -68,27 +69,40 @@ class SliceCounts:
         )
 
 
-def count_slices(
+SliceOf = Callable[[int, Entity], str]
+"""(Index of a sentence, an entity of it) -> the name of the entity's slice."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion that divides entities into slices: their names in order, and whose is which."""
+
+    names: list[str]
+    slice_of: SliceOf
+
+
+def criteria(
     sentences: Sequence[Sentence],
-    predicted: Sequence[Sequence[str]],
     surfaces: Surfaces,
+    weak_surfaces: Surfaces,
     length_edges: Sequence[int],
     frequency_edges: Sequence[int],
-) -> SliceCounts:
-    """Count entities by slice; gold and predicted entities each count in their own slice.
+) -> dict[str, Criterion]:
+    """Return the criteria by name.
 
-    Criteria are ``words`` (length of the sentence), ``surface`` (``seen`` in train under its type,
-    ``seen as another type``, or ``unseen``) and ``train count`` (frequency in train under its
-    type).
+    They are ``words`` (length of the sentence), ``surface`` (``seen`` in gold train under its type,
+    ``seen as another type``, or ``unseen``) and ``train count`` (frequency in gold train under its
+    type). A surface that only weak labels name is neither seen nor unseen: it has a slice of its
+    own, which exists only where there are weak labels.
 
     Args:
-        sentences: with gold tags.
-        predicted: tags of each sentence.
-        surfaces: returned by :func:`train_surfaces`.
+        sentences: the sentences that hold the entities.
+        surfaces: those of gold train, from :func:`train_surfaces`.
+        weak_surfaces: those of the weakly labelled sentences of train; empty: there are none.
         length_edges: lengths at which a new slice begins, in words, ascending.
         frequency_edges: counts in train at which a new slice begins, ascending.
     """
-    train_texts = {text for text, _ in surfaces}
+    train_texts, weak_texts = ({text for text, _ in each} for each in (surfaces, weak_surfaces))
     lengths, frequencies = _ranges(1, length_edges), _ranges(0, frequency_edges)
 
     def length(index: int, _: Entity) -> str:
@@ -101,6 +115,8 @@ def count_slices(
             if (text, entity.type) in surfaces
             else "seen as another type"
             if text in train_texts
+            else WEAKLY_SEEN
+            if text in weak_texts
             else "unseen"
         )
 
@@ -111,18 +127,43 @@ def count_slices(
             )
         ]
 
+    weak_names = [WEAKLY_SEEN] if weak_surfaces else []
+    return {
+        "words": Criterion(lengths, length),
+        "surface": Criterion(["seen", "seen as another type", *weak_names, "unseen"], seen),
+        "train count": Criterion(frequencies, frequency),
+    }
+
+
+def count_slices(
+    sentences: Sequence[Sentence],
+    predicted: Sequence[Sequence[str]],
+    surfaces: Surfaces,
+    weak_surfaces: Surfaces,
+    length_edges: Sequence[int],
+    frequency_edges: Sequence[int],
+) -> SliceCounts:
+    """Count entities by slice; gold and predicted entities each count in their own slice.
+
+    Args:
+        sentences: with gold tags.
+        predicted: tags of each sentence.
+        surfaces: as of :func:`criteria`.
+        weak_surfaces: as of :func:`criteria`.
+        length_edges: as of :func:`criteria`.
+        frequency_edges: as of :func:`criteria`.
+    """
     gold = [to_entities(sentence.tags) for sentence in sentences]
     found = [to_entities(tags) for tags in predicted]
-    criteria = {
-        "words": (lengths, length),
-        "surface": (["seen", "seen as another type", "unseen"], seen),
-        "train count": (frequencies, frequency),
-    }
+    divided = criteria(sentences, surfaces, weak_surfaces, length_edges, frequency_edges)
     return SliceCounts(
-        [by for by, (names, _) in criteria.items() for _ in names],
-        [name for names, _ in criteria.values() for name in names],
+        [by for by, criterion in divided.items() for _ in criterion.names],
+        [name for criterion in divided.values() for name in criterion.names],
         np.concatenate(
-            [group_counts(gold, found, names, slice_of) for names, slice_of in criteria.values()],
+            [
+                group_counts(gold, found, criterion.names, criterion.slice_of)
+                for criterion in divided.values()
+            ],
             axis=1,
         ),
     )

@@ -39,7 +39,7 @@ class ModelFacts:
 
     Attributes:
         name: the registered or repository name.
-        address: the address that ``mlflow.pyfunc.load_model`` takes.
+        location: the Python expression that ``mlflow.pyfunc.load_model`` takes.
         types: the entity types.
         preset: the settings that the training began with; empty if unknown.
         seed: the seed of the training.
@@ -60,7 +60,7 @@ class ModelFacts:
     """
 
     name: str
-    address: str
+    location: str
     types: Sequence[str]
     variant: str
     size_mb: float

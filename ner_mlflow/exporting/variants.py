@@ -35,6 +35,7 @@ from ..tagging.recognizer import (
 from ..tagging.tagger import Forward, Tagger
 from .cold_start import measure_cold_start
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
+from .machine_load import watch_other_load
 from .onnx_files import WRITERS_FROM_FP32, write_fp32, write_int8_static
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def export(
     timings = _time_variants(checkpoint, sentences, config, folder)
     reports = []
     for variant in config.variants:
+        log.info("proving %s on %d sentences", variant, len(validation))
         difference = max_logit_difference(
             torch_forward(checkpoint.network),
             onnx_forward(onnx_session(folder / variant / MODEL_FILE)),
@@ -163,6 +165,7 @@ def _write_files(
     write_fp32(checkpoint, fp32)
     tables = {}
     for variant in config.variants:
+        log.info("writing %s", variant)
         if variant in WRITERS_FROM_FP32:
             WRITERS_FROM_FP32[variant](checkpoint, fp32, folder / variant)
         elif variant == "int8_static":
@@ -267,12 +270,15 @@ def _time_variants(
         sentences[: config.latency_runs]
     )
     for inputs_name, inputs in latency_inputs(windows, config.latency_length).items():
-        times = interleaved_latency_ms(
-            {name: (load, inputs) for name, load in loaders.items()},
-            config.latency_runs,
-            config.latency_warmup_runs,
-        )
+        log.info("timing %s in turns, inputs %s", ", ".join(loaders), inputs_name)
+        with watch_other_load("variants were timed") as other:
+            times = interleaved_latency_ms(
+                {name: (load, inputs) for name, load in loaders.items()},
+                config.latency_runs,
+                config.latency_warmup_runs,
+            )
         for variant in config.variants:
+            timings[variant][f"latency/{inputs_name}/other_load"] = other.share
             timings[variant] |= {
                 f"latency/{inputs_name}/{name}": value
                 for name, value in summarize_ms(times[variant]).items()

@@ -1,6 +1,7 @@
 """Report the progress of a training, and act on its steps and epochs."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from ..plotting import explain, key_line, new_plot, say, series
 from .averaging import WeightAverage
 
 log = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_S = 20
+"""Seconds between two lines of progress within an epoch."""
 
 OnLog = Callable[[Mapping[str, float], int], None]
 """A function of metrics and the step, called several times an epoch."""
@@ -73,19 +77,33 @@ class HooksCallback(TrainerCallback):
         self._hooks = hooks
         self._epochs = epochs
         self._loss = float("nan")
-        self._started = time.perf_counter()
+        self._started = self._shown = time.perf_counter()
+        self._first_step = self._first_epoch = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Start the clock."""
-        self._started = time.perf_counter()
+        self._started = self._shown = time.perf_counter()
+        self._first_step, self._first_epoch = state.global_step, math.floor(state.epoch or 0)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Call ``on_step``."""
+        """Call ``on_step``, and log the progress now and then."""
         self._hooks.on_step()
+        now = time.perf_counter()
+        if now - self._shown >= PROGRESS_INTERVAL_S and state.max_steps:
+            self._shown = now
+            done = max(state.global_step - self._first_step, 1)
+            log.info(
+                "epoch %d of %d: step %d of %d, about %.0f s left",
+                math.floor(state.epoch or 0) + 1,
+                self._epochs,
+                state.global_step,
+                state.max_steps,
+                (now - self._started) / done * (state.max_steps - state.global_step),
+            )
 
     def on_log(
         self,
@@ -121,14 +139,15 @@ class HooksCallback(TrainerCallback):
         """Log the epoch's result, and call ``on_epoch``."""
         epoch, seconds = round(state.epoch or 0), time.perf_counter() - self._started
         log.info(
-            "epoch %d of %d: loss %.3f, validation F1 %.3f, %.0f s elapsed, up to %.0f s left",
+            "epoch %d of %d: loss %.3f, validation F1 %.3f, %.0f s elapsed, about %.0f s left",
             epoch,
             self._epochs,
             self._loss,
             metrics["eval_f1"],
             seconds,
-            seconds / max(epoch, 1) * (self._epochs - epoch),
+            seconds / max(epoch - self._first_epoch, 1) * (self._epochs - epoch),
         )
+        self._shown = time.perf_counter()
         self._hooks.on_epoch(epoch, float(metrics["eval_f1"]))
 
 

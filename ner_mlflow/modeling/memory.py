@@ -34,7 +34,7 @@ def bound_kernel_caches() -> None:
     A kernel is compiled for each pair of matrix shapes, and batches of any length and each new
     LoRA rank bring new shapes. By default each cache keeps 1024 kernels: in bf16, 10 trials of
     different ranks end 0.9 GB above what they need. A batch needs fewer than 32, and a lookup
-    among few is faster (docs/log.md).
+    among few is faster (docs/experiments/sweeps.md).
     """
     for variable in KERNEL_CACHES:
         os.environ.setdefault(variable, str(CACHED_KERNELS))

@@ -27,7 +27,10 @@ from .words import Words, sentences_of
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 BATCH_SUBWORDS = 256
-"""Padded subwords of a batch; larger batches do not fit the processor's caches (docs/log.md)."""
+"""Padded subwords of a batch.
+
+Larger batches do not fit the processor's caches (docs/experiments/served-speed.md).
+"""
 CPU = "CPUExecutionProvider"
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 """Fusions of ONNX Runtime 1.31 that slow a model down.

@@ -69,29 +69,31 @@ def connect() -> None:
         ) from error
 
 
-def choose_experiment(name: str, prefer_latest: bool = False) -> None:
-    """Choose the experiment of the runs to come, and create it if it does not exist.
-
-    The experiment that `mlflow run` or MLflow's environment variables name is never changed.
+def choose_experiment(name: str, prefer_latest: bool = False) -> str | None:
+    """Return the id of the experiment for a command's run, created if it does not exist.
 
     Args:
-        name: the name of the experiment; empty: MLflow's own choice.
+        name: the name of the experiment.
         prefer_latest: take the experiment of the latest run of this package, if there is one.
+
+    Returns:
+        The id; None leaves the choice to MLflow: ``name`` is empty, or `mlflow run` or MLflow's
+        environment variables name an experiment.
 
     Raises:
         TrackingError: the experiment cannot be used, for example because it was deleted.
     """
     connect()
     if adopted_run() or any(os.environ.get(variable) for variable in EXPERIMENT_VARIABLES):
-        return
+        return None
+    if prefer_latest and (latest := latest_experiment()):
+        return latest
+    if not name:
+        return None
     try:
-        if prefer_latest and (latest := latest_experiment()):
-            mlflow.set_experiment(experiment_id=latest)
-        elif name:
-            is_new = mlflow.get_experiment_by_name(name) is None
-            experiment = mlflow.set_experiment(name)
-            for key, value in EXPERIMENT_TAGS.items() if is_new else ():
-                mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, key, value)
+        if experiment := mlflow.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
+        return str(mlflow.create_experiment(name, tags=EXPERIMENT_TAGS))
     except MlflowException as error:
         raise TrackingError(
             f"experiment {name!r} cannot be used ({one_line(error)}): "
@@ -100,17 +102,20 @@ def choose_experiment(name: str, prefer_latest: bool = False) -> None:
 
 
 @contextmanager
-def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
+def open_run(
+    step: Step, name: str, resume: str | None = None, experiment_id: str | None = None
+) -> Iterator[Run]:
     """Open the run of a command and end it with the block.
 
-    The run is the one that `mlflow run` opened, if it did, otherwise a new one in the chosen
-    experiment. It ends FINISHED, FAILED (with the message in the tag ``ner.error``) or, on Ctrl-C,
-    KILLED.
+    The run is the one that `mlflow run` opened, if it did, otherwise a new one. It ends FINISHED,
+    FAILED (with the message in the tag ``ner.error``) or, on Ctrl-C, KILLED.
 
     Args:
         step: the step that the run is of.
         name: the name of a new run, until the step knows a better one.
         resume: the id of an interrupted run to resume.
+        experiment_id: the experiment of a new run; None: the one that MLflow's environment
+            variables name.
 
     Raises:
         TrackingError: the tracking store, or its artifact store, cannot be written.
@@ -122,6 +127,8 @@ def open_run(step: Step, name: str, resume: str | None = None) -> Iterator[Run]:
         adopted = None
     named = None if adopted or resume else name
     options: dict[str, Any] = {"run_id": resume, "run_name": named}
+    if named:
+        options["experiment_id"] = experiment_id
     new = adopted is None and resume is None
     with _open(step, name, resume is not None, may_rename=new, **options) as run:
         if adopted and _RANDOM_NAME.fullmatch(mlflow.get_run(run.id).info.run_name or ""):

@@ -30,6 +30,7 @@ class RunSummary:
     """
 
     id: str
+    experiment_id: str
     name: str
     status: str
     parent: str
@@ -56,7 +57,7 @@ def read_run(run_id: str) -> RunSummary:
         TrackingError: there is no such run.
     """
     try:
-        return _summary(mlflow.get_run(run_id))
+        return summarize(mlflow.get_run(run_id))
     except MlflowException as error:
         message = f"run {run_id!r} is not in {store_address()}: give the id of a run there"
         raise TrackingError(message) from error
@@ -108,14 +109,8 @@ def latest_run(step: Step, experiment_id: str, preset: str | None = None) -> str
 
 def latest_experiment() -> str | None:
     """Return the id of the experiment of the last run that this package began in the store."""
-    runs: list[MlflowRun] = mlflow.search_runs(
-        filter_string=f"tags.`{TAG_PREFIX}{STEP_TAG}` LIKE '%'",
-        order_by=["attributes.start_time DESC"],
-        output_format="list",
-        max_results=1,
-        search_all_experiments=True,
-    )
-    return runs[0].info.experiment_id if runs else None
+    runs = _search(f"tags.`{TAG_PREFIX}{STEP_TAG}` LIKE '%'", None, "DESC", limit=1)
+    return runs[0].experiment_id if runs else None
 
 
 def reusable_run(step: Step, cache_key: str, experiment_id: str) -> str | None:
@@ -134,7 +129,7 @@ def interrupted_runs(
     Args:
         step: the step.
         cache_key: the cache key of the runs; None: any.
-        experiment_id: the experiment; None: the one that the next run would be in.
+        experiment_id: the experiment; None: any.
     """
     tags = {STEP_TAG: step, **({CACHE_KEY_TAG: cache_key} if cache_key else {})}
     condition = f"{_conditions(tags)} and attributes.status != 'FINISHED'"
@@ -173,9 +168,10 @@ def _search(
         condition,
         order_by=[f"attributes.start_time {order}"],
         output_format="list",
+        search_all_experiments=experiment_ids is None,
         **options,
     )
-    return [_summary(run) for run in runs]
+    return [summarize(run) for run in runs]
 
 
 def _first(condition: str, experiment_id: str, order: str) -> str | None:
@@ -183,9 +179,11 @@ def _first(condition: str, experiment_id: str, order: str) -> str | None:
     return runs[0].id if runs else None
 
 
-def _summary(run: MlflowRun) -> RunSummary:
+def summarize(run: MlflowRun) -> RunSummary:
+    """Return what a run of MLflow's holds for this package."""
     return RunSummary(
         id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
         name=run.info.run_name,
         status=run.info.status,
         parent=run.data.tags.get(PARENT_TAG, ""),

@@ -145,12 +145,16 @@ class TrainRecord(_OnDataset):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRecord(_OnDataset):
-    """Scores of a model, named by its address, on one split."""
+    """Scores of a model, named by its address, on one split.
+
+    ``variant`` names that of an exported file; it is empty for a PyTorch model.
+    """
 
     STEP: ClassVar[Step] = Step.EVALUATE
 
     model: str
     split: str
+    variant: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property

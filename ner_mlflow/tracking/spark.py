@@ -2,9 +2,11 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from functools import partial
 from typing import Any, TypeVar
 
 import mlflow
@@ -19,8 +21,8 @@ Result = TypeVar("Result")
 ENTITIES_TYPE = "array<struct<text:string,label:string,start:bigint,end:bigint,score:double>>"
 READERS = {"jsonl": "json", "parquet": "parquet"}
 """File format -> Spark's name of it."""
-WAVE_CHUNKS = 4
-"""Chunks for each of the cluster's cores that are sent at once."""
+JOBS_FOR_CORE = 2
+"""Chunks for each of the cluster's cores that are sent ahead."""
 _PYTHON_ERROR = re.compile(
     r"^(?!java\.|org\.apache\.|py4j\.)((?:\w+\.)*\w*(?:Error|Exception): .+)$", re.MULTILINE
 )
@@ -65,35 +67,72 @@ def spark_session(
 
 
 def map_on_spark(
-    chunks: Iterator[Chunk], master: str, name: str, function: Callable[[Chunk], Result]
+    chunks: Iterator[Chunk], spark: Any, function: Callable[[Chunk], Result]
 ) -> Iterator[Result]:
     """Yield what a function returns for each chunk, in order, computed on a cluster.
 
-    The driver reads the chunks and holds a wave of them at a time. Spark computes a chunk again if
-    its worker is lost. The Pythons of the cluster's machines need this package.
+    The driver reads the chunks. Each is a job of its own, and :data:`JOBS_FOR_CORE` jobs for each
+    core are under way or wait to be taken, so one slow chunk stops no core, and as many chunks and
+    results are in the driver's memory at most. Spark computes a chunk again if its worker is lost.
+    The Pythons of the cluster's machines need this package.
 
     Args:
         chunks: the chunks; they and the results must be picklable.
-        master: the cluster's master.
-        name: the name of the application.
+        spark: the session.
         function: of a module that the cluster's Pythons can import.
 
     Raises:
-        ConfigError: see :func:`spark_session`.
         DataError: the cluster failed.
     """
-    with spark_session(master, name) as spark:
-        from py4j.protocol import Py4JError
-        from pyspark.errors import PySparkException
+    context = spark.sparkContext
+    jobs = (partial(_job, context, function, chunk) for chunk in chunks)
+    with cause_of(f"Spark at {context.master} failed"):
+        yield from in_order(jobs, JOBS_FOR_CORE * context.defaultParallelism, context)
 
-        context = spark.sparkContext
+
+def _job(context: Any, function: Callable[[Chunk], Result], chunk: Chunk) -> Result:
+    results: list[Result] = context.parallelize([chunk], 1).map(function).collect()
+    return results[0]
+
+
+def in_order(jobs: Iterable[Callable[[], Result]], most: int, context: Any) -> Iterator[Result]:
+    """Yield the result of each job, in order; jobs are begun before the results of earlier ones
+    are there.
+
+    Args:
+        jobs: functions that run a job of Spark and return its result.
+        most: jobs that are under way, or whose results wait, at most.
+        context: the session's context; its jobs are cancelled if the results are no longer wanted.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(most) as pool:
         try:
-            while wave := list(islice(chunks, WAVE_CHUNKS * context.defaultParallelism)):
-                yield from context.parallelize(wave, len(wave)).map(function).collect()
-        except (PySparkException, Py4JError) as error:
-            raise DataError(
-                f"Spark at {master} failed: {_cause(error)}: look into the logs of its workers"
-            ) from error
+            for job in jobs:
+                waiting.append(pool.submit(job))
+                if len(waiting) == most:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            if waiting:
+                pool.shutdown(wait=False, cancel_futures=True)
+                context.cancelAllJobs()
+
+
+@contextmanager
+def cause_of(what: str) -> Iterator[None]:
+    """Turn an error of Spark within the block into an error that begins with ``what``.
+
+    Raises:
+        DataError: Spark failed.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise DataError(f"{what}: {_cause(error)}: look into the logs of its workers") from error
 
 
 def predict_on_spark(
@@ -140,7 +179,7 @@ def predict_on_spark(
         from pyspark.sql.functions import col, from_json
 
         try:
-            with _atomic_folder(spark, output) as part:
+            with atomic_folder(spark, output) as part:
                 table = spark.read.format(READERS[file_format]).load(source)
                 if text_column not in table.columns:
                     raise DataError(
@@ -175,7 +214,7 @@ def predict_on_spark(
 
 
 @contextmanager
-def _atomic_folder(spark: Any, output: str) -> Iterator[str]:
+def atomic_folder(spark: Any, output: str) -> Iterator[str]:
     """Yield the address of a folder that is renamed to ``output`` once the block ends without an
     error, and deleted otherwise; on any of Spark's file systems.
 
@@ -185,8 +224,7 @@ def _atomic_folder(spark: Any, output: str) -> Iterator[str]:
     output = output.rstrip("/")
     path, files = hadoop_path(spark, output)
     part, _ = hadoop_path(spark, f"{output}.part")
-    if files.exists(path):
-        raise DataError(f"output {output} exists: name another, or remove it")
+    check_output(spark, output)
     try:
         files.delete(part, True)  # left by a call that was killed
         yield f"{output}.part"
@@ -194,6 +232,22 @@ def _atomic_folder(spark: Any, output: str) -> Iterator[str]:
             raise DataError(f"output {output} appeared meanwhile: name another, or remove it")
     finally:
         files.delete(part, True)
+
+
+def check_output(spark: Any, output: str) -> None:
+    """Refuse an output that exists.
+
+    Raises:
+        DataError: it does.
+    """
+    path, files = hadoop_path(spark, output)
+    if files.exists(path):
+        raise existing_output(output)
+
+
+def existing_output(output: str) -> DataError:
+    """Return the error of an output that exists."""
+    return DataError(f"output {output} exists: name another, or remove it")
 
 
 def _cause(error: Exception) -> str:

@@ -20,3 +20,4 @@ class Step(StrEnum):
     SWEEP = "sweep"
     SWEEP_JOIN = "sweep join"
     TRIAL = "trial"
+    DEMO = "demo"

@@ -2,7 +2,8 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import isnan
@@ -18,7 +19,7 @@ from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences, Sente
 from ..errors import DataError
 from ..tagging.iob2 import OUTSIDE, UNSURE
 from .labelers import ANY_TYPE, Labeler, Votes
-from .reading import CutChunks, SentenceReader, cut_on_all_cores
+from .reading import CutSource, SentenceReader, read_and_cut
 from .scoring import GoldSet, choose_union, score_labelers, types_below
 from .union import Union
 
@@ -41,6 +42,7 @@ class WeakLabels:
         union_f1: F1 on validation of each way; empty with a single labeler.
         left_out: the types that are not precise enough, with their precision.
         removed: what cleaning removed, a row for each rule: rule, parts, characters, examples.
+        skipped: the table of :class:`~.skipped.SkippedDocuments`.
         counts: how many documents were read and used, how many sentences they hold, how many of
             these were labelled, had an entity, and were added.
     """
@@ -52,6 +54,7 @@ class WeakLabels:
     union_f1: dict[str, float]
     left_out: dict[str, float]
     removed: pd.DataFrame
+    skipped: pd.DataFrame
     counts: dict[str, int]
 
 
@@ -85,7 +88,8 @@ class LabelerUnion:
         if len(labelers) > 1:
             chosen = choose_union(gold, types)
             self.union, self.union_f1, spans = chosen.union, dict(chosen.f1), chosen.spans
-        tables = [score_labelers(gold, names, spans, types)]
+        optimistic = [labeler.name for labeler in labelers if labeler.saw_validation]
+        tables = [score_labelers(gold, names, spans, types, optimistic)]
         if target:
             gold = self._ask("target", target)
             tables.append(score_labelers(gold, names, self._combine(gold), types))
@@ -146,7 +150,7 @@ def augment(
     labelers: Sequence[Labeler],
     target: Sequence[Sentence],
     findings: Findings,
-    cut_chunks: CutChunks = cut_on_all_cores,
+    cut_source: CutSource = read_and_cut,
 ) -> WeakLabels:
     """Label documents, and return the sentences to add to train.
 
@@ -162,7 +166,7 @@ def augment(
         labelers: one or more.
         target: the sentences of ``weak.gold``, in words; empty: none.
         findings: receives what was left out.
-        cut_chunks: cuts documents, here or elsewhere.
+        cut_source: reads and cuts documents, here or elsewhere.
 
     Raises:
         DataError: the documents cannot be read, or no sentence with an entity is found.
@@ -172,7 +176,7 @@ def augment(
         reason = "never found in gold" if isnan(value) else f"precision {value:.3f}"
         findings.add("weak_type_left_out", TRAIN, type_, reason)
     known = _KnownTexts(corpus[TRAIN], [*corpus[VALIDATION], *corpus[TEST], *target])
-    reader = SentenceReader(config, findings, cut_chunks)
+    reader = SentenceReader(config, findings, cut_source)
     wanted = round(config.ratio * len(corpus[TRAIN]))
     if not wanted:
         raise DataError(
@@ -192,13 +196,15 @@ def augment(
             else:
                 yield rank, sentence
 
-    for batch in _batches(eligible(), BATCH_SENTENCES):
-        labelled = union.label([sentence for _, sentence in batch], config.unsure == "mask")
-        counts["labelled"] += len(labelled)
-        for (rank, _), sentence in zip(batch, labelled, strict=True):
-            if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
-                counts["with_entity"] += 1
-                chosen.add(rank, sentence)
+    # An error must end the reading before it ends what reads, such as a cluster's session.
+    with closing(_batches(eligible(), BATCH_SENTENCES)) as batches:
+        for batch in batches:
+            labelled = union.label([sentence for _, sentence in batch], config.unsure == "mask")
+            counts["labelled"] += len(labelled)
+            for (rank, _), sentence in zip(batch, labelled, strict=True):
+                if any(tag not in (OUTSIDE, UNSURE) for tag in sentence.tags):
+                    counts["with_entity"] += 1
+                    chosen.add(rank, sentence)
     if not counts["with_entity"]:
         raise DataError(
             f"weak_source {config.source!r}: no sentence with an entity among "
@@ -225,6 +231,7 @@ def augment(
         union.union_f1,
         union.left_out,
         reader.removed(),
+        reader.skipped.table(),
         {**reader.counts, **counts, "added": len(sentences)},
     )
 
@@ -297,7 +304,7 @@ def _rank(sentence: Sentence, seed: int) -> int:
 
 def _batches(
     sentences: Iterator[tuple[int, Sentence]], size: int
-) -> Iterator[list[tuple[int, Sentence]]]:
+) -> Generator[list[tuple[int, Sentence]]]:
     rows = iter(sentences)
     while batch := list(islice(rows, size)):
         yield batch

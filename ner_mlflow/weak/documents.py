@@ -1,26 +1,27 @@
 """Stream documents without labels from files, folders and the hub.
 
 A document is a text file, a row with a text, or one event of an issue, such as a comment. Nothing
-that is wrong with a document stops the stream: it is left out and counted with its place, in a
-kind of ``findings.yaml`` that begins with ``weak_``. A broken file costs what stands behind its
-break, but a stream of the hub that breaks is an error, since the next one may go further. Memory is
-bounded by the longest document that is read and, for Parquet, by a row group.
+that is wrong with a document stops the stream: a :class:`Notice` takes its place, with a kind of
+``findings.yaml`` that begins with ``weak_``. A broken file costs what stands behind its break, but
+a stream of the hub that breaks is an error, since the next one may go further. Memory is bounded by
+the longest document that is read and, for Parquet, by a row group.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, partial
-from itertools import islice
+from itertools import count, islice
 from operator import ne
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import yaml
 
 from ..data.files import open_parquet, read_blocks, read_parquet_batches, suffix_of
-from ..data.findings import Findings
 from ..data.hub import explain_hub_error, is_hub_id
 from ..data.sentences import TRAIN
 from ..data.split_files import corpus_paths
@@ -29,6 +30,7 @@ from ..data.texts import TEXT_FIELDS
 from ..errors import DataError
 from ..redaction import one_line, shorten
 from ..tagging.words import encodable
+from .skipped import Notice, SkippedDocuments, beginning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +40,8 @@ SETTING, SAMPLE_SETTING = "weak_source", "weak_sample"
 LONGEST_BYTES = 8_388_608
 """Of a line of JSONL and of a text; a comment on GitHub has at most 65,536 characters."""
 BATCH_ROWS = 256
-KINDS_PREFIX = "weak_"
+SHUFFLED_ROWS = 1_000
+"""Rows of a stream of the hub that are held to be read in a random order."""
 ISSUE_FIELDS = ("repo", "issue_id", "issue_number", "events", "bot_issue")
 """Fields of a row of ``bigcode/the-stack-github-issues`` that are read."""
 AUTHOR_FIELDS = ("author", "masked_author")
@@ -66,6 +69,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_SCHEME = re.compile(r"file:|[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class Document(NamedTuple):
@@ -83,11 +87,15 @@ class Document(NamedTuple):
     origin: str
 
 
+Item = Document | Notice
+"""A document, or what stands in its place."""
+
+
 class _BrokenStreamError(Exception):
     """A stream of the hub broke before its end."""
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A row as it was read, or the place of an event, with its name in ids."""
 
     name: str
@@ -95,7 +103,9 @@ class _Row(NamedTuple):
     value: Any
 
 
-def read_documents(source: str, findings: Findings) -> Iterator[Document]:
+def read_documents(
+    source: str, skipped: SkippedDocuments, shuffle_seed: int | None = None
+) -> Iterator[Document]:
     """Yield the documents of a source.
 
     Args:
@@ -105,37 +115,55 @@ def read_documents(source: str, findings: Findings) -> Iterator[Document]:
             document. A row holds its text in ``text``, ``content`` or ``body``; a row with
             ``events``, an issue, gives a document for each event with a text. The title of an issue
             is the first paragraph of its first event.
-        findings: counts what is left out.
+        skipped: receives what is left out.
+        shuffle_seed: a hub dataset is read in a shuffled order: that of its files is random, and so
+            is that of :data:`SHUFFLED_ROWS` rows at a time. None: in its own order.
 
     Raises:
         DataError: there is no such source, the hub refuses it, its stream breaks, or it yields no
             document; the message says why.
     """
-    before = {finding.kind: finding.count for finding in findings}
-    count = 0
-    rows = _hub_rows(source, findings) if is_hub_id(source) else _file_rows(source, findings)
+    before = skipped.reasons()
+    number = 0
+    rows = _hub_rows(source, shuffle_seed) if is_hub_id(source) else _file_rows(source)
     try:
         for row in rows:
-            for document in _documents(row, findings):
-                count += 1
-                yield document
+            for item in (row,) if isinstance(row, Notice) else documents_of(row):
+                if isinstance(item, Notice):
+                    skipped.add(item)
+                else:
+                    number += 1
+                    yield item
     except _BrokenStreamError as error:
-        fewer = f"set {SAMPLE_SETTING}={count} to take those, " if count else ""
+        fewer = f"set {SAMPLE_SETTING}={number} to take those, " if number else ""
         raise DataError(
-            f"{error}, after {count} documents: run again, {fewer}or download its files and give "
+            f"{error}, after {number} documents: run again, {fewer}or download its files and give "
             "their folder"
         ) from error
-    if not count:
-        reasons = [
-            str(finding)
-            for finding in findings
-            if finding.kind.startswith(KINDS_PREFIX) and finding.count > before.get(finding.kind, 0)
-        ]
-        raise DataError(
-            f"{SETTING} {source!r}: holds no document: "
-            f"{'; '.join(reasons) or 'there are no files, or they are empty'}: give texts, or "
-            f"rows with a field {', '.join(TEXT_FIELDS)} or events"
-        )
+    if not number:
+        raise no_document(source, skipped, before)
+
+
+def no_document(
+    source: str, skipped: SkippedDocuments, before: Mapping[str, int] = MappingProxyType({})
+) -> DataError:
+    """Return the error of a source without a document.
+
+    Args:
+        source: the source.
+        skipped: what was left out of it.
+        before: what had been left out before it was read, by reason.
+    """
+    reasons = [
+        str(finding)
+        for finding in skipped.findings
+        if skipped.reasons().get(finding.kind, 0) > before.get(finding.kind, 0)
+    ]
+    return DataError(
+        f"{SETTING} {source!r}: holds no document: "
+        f"{'; '.join(reasons) or 'there are no files, or they are empty'}: give texts, or "
+        f"rows with a field {', '.join(TEXT_FIELDS)} or events"
+    )
 
 
 def is_bot(author: object) -> bool:
@@ -199,30 +227,42 @@ _REASONS: Final[tuple[tuple[str, Callable[[_Sample], bool]], ...]] = (
 """Reasons in the order in which they are looked for, and what tells them."""
 
 
-def _documents(row: _Row, findings: Findings) -> Iterator[Document]:
+def documents_of(row: Row) -> Iterator[Item]:
     """Yield the documents of a row, in their order."""
-    texts: Iterable[tuple[_Row, Any]]
+    texts: Iterable[tuple[Row, Any] | Notice]
     if not isinstance(row.value, Mapping):
-        findings.add("weak_not_object", place=row.origin, detail=shorten(repr(row.value)))
+        yield _not_object(row, row.value)
         return
     elif row.value.get("events"):
-        texts = _events(row, findings)
+        texts = _events(row)
     else:
         fields = (row.value[field] for field in TEXT_FIELDS if row.value.get(field) is not None)
         texts = [(row, next(fields, None))]
-    for place, text in texts:
+    for found in texts:
+        if isinstance(found, Notice):
+            yield found
+            continue
+        place, text = found
         if not isinstance(text, str) or not text.strip():
-            findings.add("weak_no_text", place=place.origin)
+            shown = "" if text is None else reprlib.repr(text)
+            yield Notice("weak_no_text", place.origin, "", place.name, shown)
         elif len(text) > LONGEST_BYTES:
-            findings.add("weak_too_long", place=place.origin, detail=f"({len(text):,} characters)")
+            detail = f"({len(text):,} characters)"
+            yield Notice("weak_too_long", place.origin, detail, place.name, beginning(text))
         else:
             written = encodable(text)
-            halves = sum(map(ne, text, written)) if written != text else 0
-            findings.add("half_surrogate_replaced", place=place.origin, count=halves)
+            if halves := sum(map(ne, text, written)) if written != text else 0:
+                yield Notice("half_surrogate_replaced", place.origin, amount=halves)
             yield Document(place.name, written, place.origin)
 
 
-def _events(row: _Row, findings: Findings) -> Iterator[tuple[_Row, Any]]:
+def _not_object(row: Row, value: object, what: str = "") -> Notice:
+    text = repr(value)
+    detail = f"{what}{shorten(text)}"
+    return Notice("weak_not_object", row.origin, detail, row.name, beginning(text))
+
+
+def _events(row: Row) -> Iterator[tuple[Row, Any] | Notice]:
     """Yield the place and the text of each event that is not a bot's."""
     issue, events = row.value, row.value["events"]
     if isinstance(events, Mapping) and all(isinstance(field, list) for field in events.values()):
@@ -232,16 +272,16 @@ def _events(row: _Row, findings: Findings) -> Iterator[tuple[_Row, Any]]:
             for values in zip(*events.values(), strict=False)
         ]
     if not isinstance(events, list):
-        findings.add("weak_not_object", place=row.origin, detail=f"events {shorten(repr(events))}")
+        yield _not_object(row, events, "events ")
         return
     number = issue.get("issue_number") or issue.get("issue_id") or row.name
     repository = issue.get("repo")
     name = f"{repository}#{number}" if isinstance(repository, str) and repository else row.name
     title: Any = None
     for index, event in enumerate(events):
-        origin = f"{row.origin}, event {index}"
+        place = Row(f"{name}/{index}", f"{row.origin}, event {index}", None)
         if not isinstance(event, Mapping):
-            findings.add("weak_not_object", place=origin, detail=shorten(repr(event)))
+            yield _not_object(place, event)
             continue
         if index == 0:
             title = event.get("title")
@@ -249,15 +289,58 @@ def _events(row: _Row, findings: Findings) -> Iterator[tuple[_Row, Any]]:
         if index == 0 and isinstance(title, str) and title.strip():
             text = f"{title.strip()}\n\n{text}" if isinstance(text, str) and text.strip() else title
         if issue.get("bot_issue") is True or any(is_bot(event.get(key)) for key in AUTHOR_FIELDS):
-            findings.add("weak_bot", place=origin)
+            shown = beginning(text) if isinstance(text, str) else ""
+            yield Notice("weak_bot", place.origin, "", place.name, shown)
         else:
-            yield _Row(f"{name}/{index}", origin, None), text
+            yield place, text
 
 
 # Files
 
 
-def _file_rows(source: str, findings: Findings) -> Iterator[_Row]:
+def _file_rows(source: str) -> Iterator[Row | Notice]:
+    if has_scheme(source):
+        raise DataError(
+            f"{SETTING} {source!r}: is an address that Spark reads: set weak.engine=spark, or give "
+            "a path"
+        )
+    for file in find_files(source):
+        if isinstance(file, Notice):
+            yield file
+            continue
+        try:
+            yield from _READERS[file.suffix](file.path, file.name)
+        except DataError as error:  # names the file and the line or row
+            yield Notice("weak_broken_file", str(error), id=file.name)
+        except OSError as error:
+            yield Notice("weak_broken_file", str(file.path), one_line(error), file.name)
+
+
+class SourceFile(NamedTuple):
+    """A file of a source.
+
+    Attributes:
+        path: the file.
+        name: its name in ids, relative to the folder of all files.
+        suffix: a key of :data:`SUFFIXES`.
+    """
+
+    path: Path
+    name: str
+    suffix: str
+
+
+def has_scheme(source: str) -> bool:
+    """Return whether a source is an address for Spark, such as ``hdfs://...`` or ``file:/...``."""
+    return any(_SCHEME.match(part.strip()) for part in source.split(","))
+
+
+def find_files(source: str) -> Iterator[SourceFile | Notice]:
+    """Yield the files of a source in their order, and which files of its folders are left out.
+
+    Raises:
+        DataError: there is no such path, or it is a file that cannot be read.
+    """
     paths = corpus_paths(source, SETTING)
     folders = [path if path.is_dir() else path.parent for path in paths]
     root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
@@ -267,86 +350,146 @@ def _file_rows(source: str, findings: Findings) -> Iterator[_Row]:
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())
-            read = _READERS.get(suffix_of(file))
-            if read is None and not path.is_dir():
-                raise DataError(
-                    f"{SETTING} {file}: neither .jsonl, .jsonl.gz, .parquet nor .txt: convert it"
-                )
-            if read is None:
-                findings.add("weak_file_left_out", place=str(file))
-                continue
+            suffix = suffix_of(file)
+            if suffix not in SUFFIXES and not path.is_dir():
+                raise unreadable_file(str(file))
             name = file.absolute().relative_to(root).as_posix()
-            try:
-                yield from read(file, name, findings)
-            except DataError as error:  # names the file and the line or row
-                findings.add("weak_broken_file", place=str(error))
-            except OSError as error:
-                findings.add("weak_broken_file", place=str(file), detail=one_line(error))
+            if suffix not in SUFFIXES:
+                yield Notice("weak_file_left_out", str(file), id=name)
+            else:
+                yield SourceFile(file, name, suffix)
+
+
+def unreadable_file(name: str) -> DataError:
+    """Return the error of a file that was asked for and has another suffix."""
+    return DataError(f"{SETTING} {name}: neither .jsonl, .jsonl.gz, .parquet nor .txt: convert it")
 
 
 def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def _read_json_lines(path: Path, name: str, findings: Findings) -> Iterator[_Row]:
-    for number, line in _lines(path, findings):
-        origin = f"{path}:{number}"
-        text = _decode(line, origin, findings)
-        if text is None or not text.strip():
-            continue
-        try:
-            value = json.loads(text)
-        # ValueError: not JSON, or a number with too many digits.
-        except (ValueError, RecursionError) as error:
-            findings.add("weak_not_json", place=origin, detail=f"({one_line(error, limit=80)})")
-            continue
-        yield _Row(f"{name}:{number}", origin, value)
+def _read_json_lines(path: Path, name: str) -> Iterator[Row | Notice]:
+    for number, line in _lines(path):
+        if (row := json_row(name, str(path), number, line)) is not None:
+            yield row
 
 
-def _read_text(path: Path, name: str, findings: Findings) -> Iterator[_Row]:
-    blocks: list[bytes] = []
+class LongLine(NamedTuple):
+    """A line that is too long to be read.
+
+    Attributes:
+        size: its bytes.
+        begin: its beginning.
+    """
+
+    size: int
+    begin: bytes
+
+
+def json_row(name: str, path: str, number: int, line: bytes | LongLine) -> Row | Notice | None:
+    """Return a line of a JSONL file as a row, or what is wrong with it; None: it is blank.
+
+    Args:
+        name: the file's name in ids.
+        path: the file.
+        number: that of the line, from 1.
+        line: its bytes.
+    """
+    place = Row(f"{name}:{number}", f"{path}:{number}", None)
+    if isinstance(line, LongLine):
+        begin = beginning(line.begin.decode("utf-8", "replace"))
+        detail = f"({line.size:,} bytes)"
+        return Notice("weak_too_long", place.origin, detail, place.name, begin)
+    text = _decode(line, place)
+    if isinstance(text, Notice):
+        return text
+    if not text.strip():
+        return None
+    try:
+        return place._replace(value=json.loads(text))
+    # ValueError: not JSON, or a number with too many digits.
+    except (ValueError, RecursionError) as error:
+        detail = f"({one_line(error, limit=80)})"
+        return Notice("weak_not_json", place.origin, detail, place.name, beginning(text))
+
+
+def _read_text(path: Path, name: str) -> Iterator[Row | Notice]:
+    yield text_row(name, str(path), read_blocks(path))
+
+
+def text_row(name: str, path: str, blocks: Iterable[bytes]) -> Row | Notice:
+    """Return the bytes of a text file as a row, or what is wrong with it.
+
+    Args:
+        name: the file's name in ids.
+        path: the file.
+        blocks: its bytes, of which no more are read than a text may have.
+    """
+    held: list[bytes] = []
     size = 0
-    for block in read_blocks(path):
-        blocks.append(block)
+    for block in blocks:
+        held.append(block)
         size += len(block)
         if size > LONGEST_BYTES:
-            findings.add("weak_too_long", place=str(path))
-            return
-    text = _decode(b"".join(blocks), str(path), findings)
-    if text is not None:
-        yield _Row(name, str(path), {TEXT_FIELDS[0]: text})
+            begin = beginning(held[0].decode("utf-8", "replace"))
+            return Notice("weak_too_long", path, "", name, begin)
+    text = _decode(b"".join(held), Row(name, path, None))
+    return text if isinstance(text, Notice) else Row(name, path, {TEXT_FIELDS[0]: text})
 
 
-def _read_parquet(path: Path, name: str, findings: Findings) -> Iterator[_Row]:
+def _read_parquet(path: Path, name: str) -> Iterator[Row | Notice]:
     file = open_parquet(path)
     known = file.schema_arrow.names
-    columns = [field for field in ISSUE_FIELDS if field in known] if "events" in known else []
-    columns += [field for field in TEXT_FIELDS if field in known]
+    columns = wanted_columns(known)
     if not columns:
-        detail = f"(no column {', '.join(TEXT_FIELDS)} or events among {listed(known)})"
-        rows = file.metadata.num_rows
-        findings.add("weak_no_text", place=str(path), detail=detail, count=rows)
+        yield no_columns(name, str(path), known, file.metadata.num_rows)
         return
     number = 0
     for batch in read_parquet_batches(path, file, columns=columns, batch_rows=BATCH_ROWS):
-        for value in _batch_rows(batch):
-            origin = f"{path}, row {number}"
-            if value is None:
-                findings.add("weak_invalid_utf8", place=origin)
-            else:
-                yield _Row(f"{name}:{number}", origin, value)
+        for row in batch_rows(batch, name, str(path), count(number)):
+            yield row
             number += 1
 
 
-_READERS: Final[Mapping[str, Callable[[Path, str, Findings], Iterator[_Row]]]] = {
+def wanted_columns(known: Collection[str]) -> list[str]:
+    """Return the columns of a table of texts or issues that are read; none if it has neither."""
+    columns = [field for field in ISSUE_FIELDS if field in known] if "events" in known else []
+    return columns + [field for field in TEXT_FIELDS if field in known]
+
+
+def no_columns(name: str, path: str, known: Collection[str], rows: int) -> Notice:
+    """Return what to tell of a table without texts, of so many rows."""
+    detail = f"(no column {', '.join(TEXT_FIELDS)} or events among {listed(known)})"
+    return Notice("weak_no_text", path, detail, name, amount=rows)
+
+
+def batch_rows(
+    batch: "pa.RecordBatch", name: str, path: str, numbers: Iterable[int]
+) -> Iterator[Row | Notice]:
+    """Yield the rows of a batch, or what is wrong with them.
+
+    Args:
+        batch: some rows of a table, in columns of :func:`wanted_columns`.
+        name: the file's name in ids.
+        path: the file.
+        numbers: that of each row, from 0.
+    """
+    for value, number in zip(_values(batch), numbers, strict=False):
+        row = Row(f"{name}:{number}", f"{path}, row {number}", value)
+        yield row if value is not None else Notice("weak_invalid_utf8", row.origin, id=row.name)
+
+
+_READERS: Final[Mapping[str, Callable[[Path, str], Iterator[Row | Notice]]]] = {
     ".jsonl": _read_json_lines,
     ".parquet": _read_parquet,
     ".txt": _read_text,
 }
 """Suffix of files, without ``.gz``, and how they are read."""
+SUFFIXES: Final = frozenset(_READERS)
 
 
-def _batch_rows(batch: "pa.RecordBatch") -> Iterator[Any]:
+def _values(batch: "pa.RecordBatch") -> Iterator[Any]:
     """Yield the rows of a batch; None for one that is not UTF-8."""
     try:
         yield from batch.to_pylist()
@@ -358,46 +501,42 @@ def _batch_rows(batch: "pa.RecordBatch") -> Iterator[Any]:
                 yield None
 
 
-def _lines(path: Path, findings: Findings) -> Iterator[tuple[int, bytes]]:
-    """Yield the number, from 1, and the bytes of each line; long ones are counted, never held."""
+def _lines(path: Path) -> Iterator[tuple[int, bytes | LongLine]]:
+    """Yield the number, from 1, and the bytes of each line; of long ones only the beginning."""
     number = 1
     begun: list[bytes] = []
     size = 0
     for block in read_blocks(path):
         for index, piece in enumerate(block.split(b"\n")):
             if index:
-                yield from _line(path, number, begun, size, findings)
+                yield number, _line(begun, size)
                 number, begun, size = number + 1, [], 0
             size += len(piece)
             if size <= LONGEST_BYTES:
                 begun.append(piece)
             else:
-                begun.clear()
-    yield from _line(path, number, begun, size, findings)
+                begun = [b"".join(begun)[:SAMPLE_CHARS] or piece[:SAMPLE_CHARS]]
+    yield number, _line(begun, size)
 
 
-def _line(
-    path: Path, number: int, pieces: list[bytes], size: int, findings: Findings
-) -> Iterator[tuple[int, bytes]]:
-    if size > LONGEST_BYTES:
-        findings.add("weak_too_long", place=f"{path}:{number}", detail=f"({size:,} bytes)")
-    else:
-        yield number, b"".join(pieces)
+def _line(pieces: list[bytes], size: int) -> bytes | LongLine:
+    content = b"".join(pieces)
+    return content if size <= LONGEST_BYTES else LongLine(size, content)
 
 
-def _decode(content: bytes, origin: str, findings: Findings) -> str | None:
+def _decode(content: bytes, place: Row) -> str | Notice:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         detail = f"(byte {content[error.start]:#04x})"
-        findings.add("weak_invalid_utf8", place=origin, detail=detail)
-        return None
+        begin = beginning(content[:SAMPLE_CHARS].decode("utf-8", "replace"))
+        return Notice("weak_invalid_utf8", place.origin, detail, place.name, begin)
 
 
 # The hub
 
 
-def _hub_rows(source: str, findings: Findings) -> Iterator[_Row]:
+def _hub_rows(source: str, shuffle_seed: int | None) -> Iterator[Row | Notice]:
     """Yield the rows of a hub dataset's train split; only data files are read, no code is run.
 
     Raises:
@@ -407,16 +546,19 @@ def _hub_rows(source: str, findings: Findings) -> Iterator[_Row]:
     """
     explain = partial(explain_hub_error, source, setting=SETTING)
     try:
-        rows = iter(_open_hub(source, findings))
+        stream, notices = _open_hub(source, shuffle_seed)
+        rows = iter(stream)
         first = next(rows, None)
     except DataError:
         raise
     except Exception as error:  # the hub's libraries raise many types
         raise DataError(explain(error)) from error
+    yield from notices
+    order = "row" if shuffle_seed is None else f"shuffled by seed {shuffle_seed}, row"
     number = 0
     row: Any = first
     while row is not None:
-        yield _Row(f"{source}:{number}", f"{source}, {TRAIN}, row {number}", row)
+        yield Row(f"{source}:{number}", f"{source}, {TRAIN}, {order} {number}", row)
         number += 1
         try:
             row = next(rows, None)
@@ -428,7 +570,7 @@ def _hub_rows(source: str, findings: Findings) -> Iterator[_Row]:
             ) from error
 
 
-def _open_hub(source: str, findings: Findings) -> "IterableDataset":
+def _open_hub(source: str, shuffle_seed: int | None) -> tuple["IterableDataset", list[Notice]]:
     from datasets import load_dataset  # here: files do not need it
 
     name, _, config = source.partition(":")
@@ -439,12 +581,17 @@ def _open_hub(source: str, findings: Findings) -> "IterableDataset":
             f"{SETTING} {source!r}: none of its splits ({listed(splits)}) is {TRAIN}: download the "
             "files of one and give their folder"
         )
-    for split in splits:
-        if split != chosen:
-            findings.add("split_left_out", place=f"{source}, {split}", detail=f"(not {TRAIN})")
+    notices = [
+        Notice("split_left_out", f"{source}, {split}", f"(not {TRAIN})")
+        for split in splits
+        if split != chosen
+    ]
     rows = splits[chosen]
     wanted = {*ISSUE_FIELDS, *TEXT_FIELDS} & set(rows.column_names or ())
-    return rows.select_columns(sorted(wanted)) if wanted else rows
+    rows = rows.select_columns(sorted(wanted)) if wanted else rows
+    if shuffle_seed is not None:
+        rows = rows.shuffle(seed=shuffle_seed, buffer_size=SHUFFLED_ROWS)
+    return rows, notices
 
 
 # Tables

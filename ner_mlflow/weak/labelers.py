@@ -56,6 +56,10 @@ class Labeler(Protocol):
     def version(self) -> str:
         """Return the SHA-256 (hex) of everything that its votes depend on."""
 
+    @property
+    def saw_validation(self) -> bool:
+        """Return whether validation helped to make it, so that its scores there are optimistic."""
+
     def label(self, sentences: Sequence[Sentence]) -> list[Votes]:
         """Return the votes for each sentence."""
 
@@ -66,6 +70,9 @@ class TeacherLabeler:
     The models' probabilities are averaged. Words whose tag is less probable than ``confidence`` are
     left open: they get a span of :data:`ANY_TYPE`.
     """
+
+    saw_validation = True
+    """Training keeps the epoch that is best on validation, which may be the same."""
 
     def __init__(
         self, name: str, version: str, taggers: Sequence[Tagger], confidence: float
@@ -120,6 +127,7 @@ class PromptLabeler:
     """
 
     name = PROMPT_LABELER
+    saw_validation = False
 
     def __init__(
         self,

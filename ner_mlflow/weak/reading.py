@@ -26,13 +26,15 @@ import pandas as pd
 from ..config.schema import WeakConfig
 from ..cpus import usable_cpus
 from ..data.findings import Findings
+from ..data.hub import is_hub_id
 from ..data.sentences import TRAIN, Sentence
-from ..redaction import redact, redact_likely_secrets
 from ..tagging.iob2 import OUTSIDE
 from ..tagging.words import sentences_of
 from .cleaning import Removed, blank, clean
 from .documents import Document, read_documents, unusable_reason
 from .near_duplicates import Keys, NearDuplicates, band_keys
+from .sampling import sample_documents
+from .skipped import Notice, SkippedDocuments, beginning, excerpt
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,6 @@ MOST_PIECES = 128
 """Pieces of a sentence; a longer one is hardly prose."""
 EXAMPLES = 5
 """Examples that are kept of what each cleaning rule removed."""
-EXAMPLE_CHARACTERS = 120
 BROKEN = (
     "a worker process ended (a script must make its calls below `if __name__ == '__main__':`; a "
     "process that is killed often lacks memory)"
@@ -59,7 +60,9 @@ class CutDocument(NamedTuple):
     """What is computed from one document alone.
 
     Attributes:
-        origin: the place of the document.
+        id: the id of the document.
+        origin: its place.
+        begin: the beginning of its text.
         unusable: why it is of no use, or None; then the rest is empty.
         keys: the keys by which near duplicates are recognised.
         removed: what cleaning removed.
@@ -68,7 +71,9 @@ class CutDocument(NamedTuple):
         sentences: those of a length to learn from.
     """
 
+    id: str
     origin: str
+    begin: str
     unusable: str | None
     keys: Keys | None = None
     removed: tuple[Removed, ...] = ()
@@ -82,15 +87,16 @@ def cut_document(document: Document) -> CutDocument:
     text = document.text
     cleaning = clean(text)
     prose = blank(text, cleaning)
+    place = (document.id, document.origin, beginning(text))
     if reason := unusable_reason(text, prose):
-        return CutDocument(document.origin, reason)
+        return CutDocument(*place, reason)
     sentences = list(sentences_of(prose))
     return CutDocument(
-        document.origin,
+        *place,
         None,
         band_keys(prose),
         cleaning.removed,
-        tuple(_beginning(text, removed) for removed in cleaning.removed),
+        tuple(beginning(text[removed.start : removed.end]) for removed in cleaning.removed),
         len(sentences),
         tuple(
             Sentence(
@@ -105,11 +111,6 @@ def cut_document(document: Document) -> CutDocument:
             if LEAST_PIECES <= len(words.texts) <= MOST_PIECES
         ),
     )
-
-
-def _beginning(text: str, removed: Removed) -> str:
-    """Return the beginning of a part, with what tells whether it ends within a secret."""
-    return text[removed.start : min(removed.end, removed.start + 2 * EXAMPLE_CHARACTERS)]
 
 
 def cut_chunk(documents: list[Document]) -> list[CutDocument]:
@@ -205,25 +206,54 @@ def _end_with_parent() -> None:
     os._exit(1)  # the main thread waits for work that will not come
 
 
+CutSource = Callable[[WeakConfig, SkippedDocuments], Iterator[CutDocument]]
+"""The settings -> what is computed of each document of ``weak.source``, or of the sample of them,
+in the order of the source; the second argument receives what is left out meanwhile."""
+
+
+def read_and_cut(
+    config: WeakConfig, skipped: SkippedDocuments, cut_chunks: CutChunks = cut_on_all_cores
+) -> Iterator[CutDocument]:
+    """Yield each document of the sample, cut; this process reads them.
+
+    Args:
+        config: the source, and how many documents to take.
+        skipped: receives what is left out.
+        cut_chunks: cuts documents, here or elsewhere.
+
+    Raises:
+        DataError: the source cannot be read, or yields no document.
+    """
+    source, size, seed = config.source, config.sample, config.seed
+    if size and is_hub_id(source):
+        documents: Iterator[Document] = islice(read_documents(source, skipped, seed), size)
+    else:
+        documents = read_documents(source, skipped)
+        documents = sample_documents(documents, size, seed) if size else documents
+    return chain.from_iterable(cut_chunks(_chunks(documents)))
+
+
 class SentenceReader:
     """Reads the sentences of ``weak.source``, and counts what it leaves out.
 
     Attributes:
         counts: how many documents were read and used, and how many sentences these hold.
+        skipped: the documents that were left out.
     """
 
     def __init__(
-        self, config: WeakConfig, findings: Findings, cut_chunks: CutChunks = cut_on_all_cores
+        self, config: WeakConfig, findings: Findings, cut_source: CutSource = read_and_cut
     ) -> None:
         """
         Args:
-            config: the source, and how many documents to read.
+            config: the source, and how many documents to take.
             findings: receives what is left out.
-            cut_chunks: cuts documents, here or elsewhere.
+            cut_source: reads and cuts documents, here or elsewhere.
         """
         self._config = config
         self._findings = findings
-        self._cut_chunks = cut_chunks
+        self._cut_source = cut_source
+        self.skipped = SkippedDocuments(findings)
         self._removed: dict[str, _RemovedParts] = {}
         self.counts = {"documents": 0, "used_documents": 0, "sentences": 0}
 
@@ -233,18 +263,17 @@ class SentenceReader:
         Raises:
             DataError: the source cannot be read, or yields no document.
         """
-        documents: Iterator[Document] = read_documents(self._config.source, self._findings)
-        if self._config.sample:
-            documents = islice(documents, self._config.sample)
         duplicates = NearDuplicates()
-        for cut in chain.from_iterable(self._cut_chunks(_chunks(documents))):
+        for cut in self._cut_source(self._config, self.skipped):
             self.counts["documents"] += 1
             if self.counts["documents"] % LOGGED_DOCUMENTS == 0:
                 log.info("weak supervision: read %d documents", self.counts["documents"])
-            if cut.keys is None:
-                self._findings.add(f"weak_{cut.unusable}", TRAIN, cut.origin)
-            elif not duplicates.is_new(cut.keys):
-                self._findings.add("weak_duplicate", TRAIN, cut.origin)
+            reason = cut.unusable
+            if cut.keys is not None and not duplicates.is_new(cut.keys):
+                reason = "duplicate"
+            if reason:
+                notice = Notice(f"weak_{reason}", cut.origin, "", cut.id, cut.begin)
+                self.skipped.add(notice, TRAIN)
             else:
                 self.counts["used_documents"] += 1
                 self.counts["sentences"] += cut.sentence_count
@@ -278,8 +307,7 @@ class _RemovedParts:
         self._parts += 1
         self._characters += characters
         if len(self._examples) < EXAMPLES:
-            line = redact_likely_secrets(redact(" ".join(example.split())))
-            self._examples.append(line[:EXAMPLE_CHARACTERS].rstrip())
+            self._examples.append(excerpt(example))
 
     def row(self) -> dict[str, object]:
         return {

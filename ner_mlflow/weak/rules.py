@@ -25,7 +25,7 @@ from ..strict_yaml import YamlFile, read_yaml
 from ..tagging.cutting import to_pieces
 from ..tagging.iob2 import OUTSIDE
 from .labelers import VotedSpan
-from .name_lists import read_names
+from .name_lists import PROVIDERS, read_names
 
 WEAK_RULES = Path(__file__).parent.parent / "weak_rules"
 CASES = ("exact", "ignore")
@@ -106,11 +106,13 @@ class Rules:
         gazetteers: in the order of the file.
         patterns: in the order of the file.
         fingerprint: SHA-256 (hex) of the file and of all names.
+        files: SHA-256 (hex) of the bytes of the file, and of each file of names.
     """
 
     gazetteers: tuple[_Gazetteer, ...]
     patterns: tuple[_Pattern, ...]
     fingerprint: str = field(repr=False)
+    files: Mapping[Path, str] = field(repr=False, compare=False)
 
     @property
     def types(self) -> frozenset[str]:
@@ -125,6 +127,8 @@ class RulesLabeler:
     Where spans overlap, the one that begins first counts, then the longest, then the one whose rule
     stands first in the file. A rule of type ``O`` keeps its words free of others.
     """
+
+    saw_validation = False
 
     def __init__(
         self, rules: Rules, types: Collection[str] | None = None, name: str = "rules"
@@ -351,8 +355,15 @@ def _automaton_input(
     return codes, dict(entries)
 
 
+_loaded: dict[Path, Rules] = {}
+"""The rules of each file as they were read last; they are read again if a file of theirs changed.
+"""
+
+
 def load_rules(name: str) -> Rules:
     """Load rules by their name in ``weak_rules/`` or by the path of a YAML file.
+
+    Files that did not change since the last call are not parsed again.
 
     Raises:
         ConfigError: there is no such file, or a rule in it is not written as it must be.
@@ -363,14 +374,31 @@ def load_rules(name: str) -> Rules:
         raise ConfigError(
             f"weak rules {name!r} are neither known ({names}) nor a file: {_ADVICE}, in a YAML file"
         )
-    return _Reader(read_yaml(path, "weak rules", _ADVICE), path.parent).rules()
+    key = path.absolute()
+    known = _loaded.get(key)
+    if known is None or any(_content(file) != content for file, content in known.files.items()):
+        contents = {key: _content(key)}
+        known = _Reader(read_yaml(path, "weak rules", _ADVICE), path.parent, contents).rules()
+        _loaded[key] = known
+    return known
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes, or an empty text if there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 class _Reader:
     """Turns a file of rules into rules, and refuses what is not written as it must be."""
 
-    def __init__(self, file: YamlFile, folder: Path) -> None:
-        self._file, self._folder = file, folder
+    def __init__(self, file: YamlFile, folder: Path, contents: dict[Path, str]) -> None:
+        """
+        Args:
+            file: the file.
+            folder: where the paths of lists of names begin.
+            contents: the hash of the file's bytes; receives those of the lists of names.
+        """
+        self._file, self._folder, self._contents = file, folder, contents
         self._witnesses: dict[str, _Witness] = {}
 
     def rules(self) -> Rules:
@@ -385,7 +413,7 @@ class _Reader:
             raise ConfigError(f"{self._file.name}: holds no rules: {_ADVICE}")
         names = [gazetteer.names for gazetteer in gazetteers]
         digest = hashlib.sha256(json.dumps([root, names], sort_keys=True).encode())
-        return Rules(gazetteers, patterns, digest.hexdigest())
+        return Rules(gazetteers, patterns, digest.hexdigest(), self._contents)
 
     def _witness(self, name: str) -> _Witness:
         keys = ("witnesses", name)
@@ -417,8 +445,12 @@ class _Reader:
                 raise self._error(f"{wanted!r} is not in witnesses ({known})", *keys, "witness")
             witness = self._witnesses[wanted]
         without = self._regex(*keys, "without", flags=re.IGNORECASE)
+        source = self._text(*keys, "names")
+        if source not in PROVIDERS:
+            file = self._folder.absolute() / source
+            self._contents[file] = _content(file)
         try:
-            names = read_names(self._text(*keys, "names"), self._folder)
+            names = read_names(source, self._folder)
         except ConfigError as error:
             raise self._error(str(error), *keys, "names") from error
         words = {

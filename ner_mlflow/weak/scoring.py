@@ -1,6 +1,6 @@
 """Score labelers and their union against gold sentences, and choose the union."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ UNION = "union"
 """The name of the labelers' union in tables and metrics."""
 TOTAL = "all"
 """The name of all types together."""
+OPTIMISTIC = "optimistic: a model's epoch was chosen on validation"
 FOLDS = 2
 """Parts of gold; a union is scored on each part after it was fitted on the others."""
 BLOCKS = 20
@@ -121,7 +122,11 @@ def cross_fitted(union: Union, gold: GoldSet) -> list[Votes]:
 
 
 def score_labelers(
-    gold: GoldSet, names: Sequence[str], union: Sequence[Votes], types: Sequence[str]
+    gold: GoldSet,
+    names: Sequence[str],
+    union: Sequence[Votes],
+    types: Sequence[str],
+    optimistic: Collection[str] = (),
 ) -> pd.DataFrame:
     """Score each labeler and the union on gold sentences by strict spans.
 
@@ -130,15 +135,18 @@ def score_labelers(
         names: the labelers' names.
         union: the union's spans of each sentence.
         types: the entity types.
+        optimistic: labelers that these sentences helped to make.
 
     Returns:
         A row for each labeler and type, and for all types together: labeler, gold (the name of the
         set), type, precision, recall, f1, predicted and gold_entities (numbers of spans), coverage
-        (share of the sentences with a vote) and conflicts (spans of this type that overlap another
-        labeler's different span; of the union's row).
+        (share of the sentences with a vote), conflicts (spans of this type that overlap another
+        labeler's different span; of the union's row) and note (:data:`OPTIMISTIC` or empty). The
+        union is optimistic if one of its labelers is.
     """
     found = conflicts(gold.votes)
     conflicting = {TOTAL: sum(found.values()), **found}
+    flattered = {*optimistic, UNION} if optimistic else set()
     rows = []
     for name, votes in (*zip(names, gold.votes, strict=True), (UNION, union)):
         counts = prepend_total(_counts(gold, votes, types)).sum(axis=0)
@@ -157,6 +165,7 @@ def score_labelers(
                     "gold_entities": int(counts[index, GOLD]),
                     "coverage": covered / max(1, len(voted)),
                     "conflicts": conflicting.get(type_, 0) if name == UNION else 0,
+                    "note": OPTIMISTIC if name in flattered else "",
                 }
             )
     return pd.DataFrame(rows)

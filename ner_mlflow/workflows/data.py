@@ -69,14 +69,17 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
     key = key or data_cache_key(settings)
     reading = read_corpus(config)
     preparation = prepare(reading.corpus, config, reading.findings)
+    weak, pages = None, {}
     if settings.weak.source:
-        from .weak import add_weak_labels  # matchers and teachers take time to import
+        from .weak import PAGES, add_weak_labels  # matchers and teachers take time to import
 
+        weak, pages = settings.weak, PAGES
         preparation = add_weak_labels(run, preparation, settings)
     digest = fingerprint(preparation.corpus, preparation.schema)
     name = dataset_name(config.dataset)
     run.set_name(Step.DATA, name)
-    dataset = PreparedDataset(name, preparation.corpus, preparation.schema, digest)
+    corpus, schema = preparation.corpus, preparation.schema
+    dataset = PreparedDataset(name, corpus, schema, digest, preparation.weak_sentences)
     if config.format != "none":
         unsure = preparation.corpus[TRAIN].count_tags().get(UNSURE, 0)
         preparation.findings.add("weak_words_exported", TRAIN, count=unsure)
@@ -86,7 +89,8 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
     run.log_metrics({f"changes/{name}": count for name, count in findings.metrics().items()})
     run.log_table("statistics", table)
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
-    run.log_page(CARD, render_card(describe(reading, preparation, config, digest)))
+    inspection = describe(reading, preparation, config, digest, weak, pages)
+    run.log_page(CARD, render_card(inspection))
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
 from ..data.running_text import STANDIN, running_texts
-from ..data.sentences import TEST, TRAIN
+from ..data.sentences import TEST
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
 from ..evaluation.counts import entity_counts
@@ -74,7 +74,12 @@ def run_evaluate(
     step = Step.EVALUATE if split == TEST else f"{Step.EVALUATE} {split}"
     run.set_name(lineage.label, step, dataset.name, seed_text(lineage.seed))
     record = EvaluateRecord(
-        run_id=run.id, model=model.address, split=split, **data.fields, **lineage.fields
+        run_id=run.id,
+        model=model.address,
+        split=split,
+        variant=lineage.variant,
+        **data.fields,
+        **lineage.fields,
     )
     record.write(run)
     tagger = open_tagger(model.folder, config.batch_subwords)
@@ -83,7 +88,9 @@ def run_evaluate(
     run.log_dataset(dataset, (split,), data.run_id)
     log.info("tagging %d sentences of %s", len(sentences), split)
     predicted = predict(tagger, sentences)
-    report = evaluate(sentences, predicted, dataset.corpus[TRAIN], dataset.schema, config)
+    report = evaluate(
+        sentences, predicted, dataset.gold_train, dataset.schema, config, dataset.weak_train
+    )
     run.log_metrics(report.metrics, model_id=model.model_id)
     run.log_frame(PREDICTIONS, report.predictions)
     log_report(run, report)

@@ -240,12 +240,13 @@ def _verdict(
     models = {model.address: model, champion.address: find_model(champion.address)}
     sentences = [sentence.tokens for sentence in data.dataset.corpus[VALIDATION]]
     folders = {address: one.folder for address, one in models.items()}
-    latencies = time_side_by_side(folders, sentences, config.promote.latency_runs, WARMUP_RUNS)
+    timed = time_side_by_side(folders, sentences, config.promote.latency_runs, WARMUP_RUNS)
+    run.log_metrics({"latency/other_load": timed.other_load})
     # Where the texts are known as they were written, users' texts decide, not given words.
     kind = text_kind(data.dataset.corpus[config.promote.split])
     scored_on = RAW_TEXTS if kind == RAW else GIVEN_WORDS
     measured = {
-        address: _measure(run, config, one, latencies[address], data, scored_on)
+        address: _measure(run, config, one, timed.p50_ms[address], data, scored_on)
         for address, one in models.items()
     }
     return judge(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ..config.schema import EvaluateConfig, PromptConfig
-from ..data.sentences import TRAIN, Sentence
+from ..data.dataset import PreparedDataset
+from ..data.sentences import Sentence
 from ..errors import ConfigError, DataError, TrackingError
 from ..evaluation.comparison import pairwise_differences
 from ..evaluation.counts import entity_counts
@@ -95,7 +96,7 @@ def run_prompt(
         tagger = open_tagger(against.folder, evaluation.batch_subwords)
         check_schema(tagger, data)
         predicted = predict(tagger, sentences)
-        report = evaluate(sentences, predicted, dataset.corpus[TRAIN], dataset.schema, evaluation)
+        report = _evaluate(sentences, predicted, dataset, evaluation)
         reports[address] = report
         shown = _shown_scores(report, split)
         rows.append({"model": address, "key": address, **shown, "run": against.run_id})
@@ -139,7 +140,7 @@ def _query(
         language_model=config.model,
         **data.fields,
     ).write(run)
-    examples = choose_examples(dataset.corpus[TRAIN], types, config.examples, config.seed)
+    examples = choose_examples(dataset.gold_train, types, config.examples, config.seed)
     log.info("querying %s about %d sentences by %s", config.model, len(sentences), prompt.uri)
     complete = trace_calls(connect_endpoint(config, answer_schema(types)), run.id, config.model)
     extractions = extract_entities(
@@ -150,7 +151,7 @@ def _query(
         Tagged(extraction.tags, np.ones(len(extraction.tags), np.float32))
         for extraction in extractions
     ]
-    report = evaluate(sentences, answers, dataset.corpus[TRAIN], dataset.schema, evaluation)
+    report = _evaluate(sentences, answers, dataset, evaluation)
     metrics = extraction_metrics(extractions, config.input_price, config.output_price)
     scores = {
         key: value
@@ -168,3 +169,14 @@ def _query(
 
 def _shown_scores(report: EvalReport, split: str) -> dict[str, float]:
     return {name: report.metrics[f"{split}/{name}"] for name in SHOWN_SCORES}
+
+
+def _evaluate(
+    sentences: Sequence[Sentence],
+    predicted: Sequence[Tagged],
+    dataset: PreparedDataset,
+    config: EvaluateConfig,
+) -> EvalReport:
+    return evaluate(
+        sentences, predicted, dataset.gold_train, dataset.schema, config, dataset.weak_train
+    )

@@ -3,17 +3,21 @@
 import logging
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from pathlib import Path
+
+from huggingface_hub import ModelCard
 
 from ..config.schema import EvaluateConfig, ExportConfig
 from ..data.running_text import RAW, STANDIN
 from ..data.sentences import VALIDATION
+from ..exporting.hub_folder import push_hub_folder, write_hub_folder
 from ..exporting.model_card import ModelFacts, ServedScores, describe_card, model_card
 from ..provenance import git_commit
 from ..tracking.lifecycle import run_link
 from ..tracking.models import CARD_LIMIT, add_model_card, find_model, register
-from ..tracking.queries import read_run
+from ..tracking.queries import download, read_run
 from ..tracking.records import DataRecord, EvaluateRecord, ExportRecord, TrainRecord, VersionOrigin
-from ..tracking.run import Run
+from ..tracking.run import Run, temporary_folder
 from ..tracking.steps import Step
 from .data import TrackedDataset
 from .evaluate import evaluate_once
@@ -54,7 +58,7 @@ def register_served(
     Returns:
         The version.
     """
-    train = _train_record(export)
+    train = train_record(export)
     origin = VersionOrigin(
         preset=export.preset,
         variant=export.served_variant,
@@ -63,17 +67,37 @@ def register_served(
         export_run=export.run_id,
         model=export.model,
     )
-    warning = warning_of_loss(export, config)
 
     def describe(address: str) -> str:
-        facts = _facts(export, served, train, data, address, name, warning)
-        card = model_card(facts)
+        card = card_of(export, served, data, name, f'"{address}"', config)
         add_model_card(export.model_uri, str(card))
         run.log_markdown("model_card", str(card.text).strip())
         link = run_link(run.experiment_id, served.run_id)
         return f"{describe_card(card, CARD_LIMIT)}\n\n[Evaluation of this file]({link})"
 
     return register(export.model_uri, name, alias, origin, describe)
+
+
+def card_of(
+    export: ExportRecord,
+    served: EvaluateRecord,
+    data: TrackedDataset,
+    name: str,
+    location: str,
+    config: ExportConfig,
+) -> ModelCard:
+    """Return the card of the model that an export serves.
+
+    Args:
+        export: the export.
+        served: the evaluation of the file that it serves.
+        data: the dataset of both.
+        name: the name on top.
+        location: the Python expression that ``mlflow.pyfunc.load_model`` takes.
+        config: the limit of the loss that the card warns of.
+    """
+    warning = warning_of_loss(export, config)
+    return model_card(_facts(export, served, train_record(export), data, location, name, warning))
 
 
 def evaluate_served(
@@ -83,7 +107,48 @@ def evaluate_served(
     return evaluate_once(run, config, find_model(export.model_uri), data).record
 
 
-def _train_record(export: ExportRecord) -> TrainRecord | None:
+def write_to_hub(
+    run: Run,
+    export: ExportRecord,
+    served: EvaluateRecord,
+    data: TrackedDataset,
+    config: ExportConfig,
+    folder: str,
+    repository: str,
+) -> str:
+    """Write the served model of an export and its card to a folder, a hub repository, or both.
+
+    Args:
+        run: the open run; its tag ``hub_commit`` names what was uploaded.
+        export: the export.
+        served: the evaluation of the file that it serves.
+        data: the dataset of both.
+        config: the limit of the loss that the card warns of.
+        folder: a new or empty folder; empty: none is kept.
+        repository: ``owner/name``; empty: nothing is uploaded.
+
+    Returns:
+        The address of the commit, or the folder.
+
+    Raises:
+        ModelError: the hub refused, or cannot be reached.
+    """
+    name = repository or Path(folder).name
+    location = f'snapshot_download("{repository}")' if repository else f'"{folder}"'
+    card = card_of(export, served, data, name, location, config)
+    with temporary_folder() as temporary:
+        target = Path(folder) if folder else temporary / "hub"
+        write_hub_folder(download(export.model_uri), card, target)
+        if not repository:
+            return str(target)
+        log.info("uploading to %s", repository)
+        commit = push_hub_folder(target, repository)
+    run.set_tags({"hub_commit": commit})
+    return commit
+
+
+def train_record(export: ExportRecord) -> TrainRecord | None:
+    """Return the record of the training that an export comes from, None if it is not tracked."""
     run_id = find_model(export.model).run_id
     if run_id is None or read_run(run_id).step != Step.TRAIN:
         return None
@@ -95,7 +160,7 @@ def _facts(
     served: EvaluateRecord,
     train: TrainRecord | None,
     data: TrackedDataset,
-    address: str,
+    location: str,
     name: str,
     warning: str,
 ) -> ModelFacts:
@@ -133,7 +198,7 @@ def _facts(
     }
     return ModelFacts(
         name=name,
-        address=address,
+        location=location,
         types=types,
         variant=export.served_variant,
         size_mb=proof["size_bytes"] / 1e6,

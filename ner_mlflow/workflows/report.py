@@ -1,7 +1,7 @@
 """Put trained models side by side in one report, from the records of their runs."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..evaluation.error_analysis import (
     worst_sentences,
 )
 from ..evaluation.pages import Examples
-from ..exporting.side_by_side import time_side_by_side
+from ..exporting.side_by_side import SideBySide, time_side_by_side
 from ..pages import escape_markdown
 from ..tagging.iob2 import to_entities
 from ..tracking.lifecycle import run_link
@@ -167,8 +167,8 @@ def _examples(model: TrainedModel) -> Examples | None:
 
 def _latencies(
     models: Sequence[TrainedModel], sentences: Sequence[Sequence[str]], config: ExportConfig
-) -> dict[str, float]:
-    """Return the latency of each variant of each export, by the address of its files."""
+) -> SideBySide:
+    """Time each variant of each export, by the address of its files."""
     folders: dict[str, Path] = {}
     for model in models:
         for variant in model.export.variants if model.export else ():
@@ -176,12 +176,12 @@ def _latencies(
             uri = model.export.variant_uri(variant)
             folders[uri] = download(uri)
     if not folders:
-        return {}
+        return SideBySide({})
     return time_side_by_side(folders, sentences, config.latency_runs, config.latency_warmup_runs)
 
 
 def _compared_model(
-    model: TrainedModel, types: Sequence[str], latencies: Mapping[str, float]
+    model: TrainedModel, types: Sequence[str], latencies: SideBySide
 ) -> ComparedModel:
     record, evaluation = model.train, model.evaluate
     metrics, missing = record.metrics, float("nan")
@@ -229,11 +229,11 @@ def _served_file(model: TrainedModel) -> ServedFile | None:
     )
 
 
-def _variants(export: ExportRecord, latencies: Mapping[str, float]) -> pd.DataFrame:
-    reference = next(iter(latencies.values()))
+def _variants(export: ExportRecord, latencies: SideBySide) -> pd.DataFrame:
+    reference = next(iter(latencies.p50_ms.values()))
     rows = []
     for variant, metrics in export.variants.items():
-        latency_ms = latencies[export.variant_uri(variant)]
+        latency_ms = latencies.p50_ms[export.variant_uri(variant)]
         f1_names = ("validation_f1", "validation_f1_low", "validation_f1_high")
         rows.append(
             {
@@ -243,6 +243,7 @@ def _variants(export: ExportRecord, latencies: Mapping[str, float]) -> pd.DataFr
                 **{name: metrics[name] for name in f1_names},
                 "latency_p50_ms": latency_ms,
                 "latency_ratio": latency_ms / reference,
+                "other_load": latencies.other_load,
             }
         )
     return pd.DataFrame(rows)

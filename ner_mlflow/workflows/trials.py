@@ -163,7 +163,8 @@ def make_trials(job: SweepJob, processes: int) -> "Trials":
         job: the job.
         processes: the number of processes that share this machine's CPUs.
     """
-    # More threads than cores would spend most of their time waiting for each other (docs/log.md).
+    # More threads than cores would spend most of their time waiting for each other
+    # (docs/experiments/sweeps.md).
     threads = min(torch.get_num_threads(), usable_cpus())
     torch.set_num_threads(max(1, threads // processes))
     os.environ.pop("MLFLOW_RUN_ID", None)  # the run of the process that started this one

@@ -1,10 +1,14 @@
 """Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from ..config.schema import PROMPT_LABELER, Config, DataConfig, PromptConfig, WeakConfig
 from ..data.dataset import PreparedDataset, fingerprint
@@ -15,7 +19,7 @@ from ..data.prepare import Preparation, relabel
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import read_corpus
 from ..data.split_files import corpus_paths
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..modeling.loading import open_teachers
 from ..paths import cache_folder
 from ..prompting.answer_cache import AnswerCache
@@ -27,12 +31,22 @@ from ..tagging.iob2 import UNSURE
 from ..tagging.label_schema import LabelSchema
 from ..tracking.models import FoundModel, find_model
 from ..tracking.run import Run
-from ..tracking.spark import map_on_spark
+from ..tracking.spark import (
+    cause_of,
+    check_output,
+    existing_output,
+    map_on_spark,
+    spark_session,
+)
+from ..tracking.spark_texts import SESSION_SETTINGS, SparkSource, list_files, write_on_spark
 from ..weak.augment import WeakLabels, augment
+from ..weak.documents import has_scheme
 from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
-from ..weak.reading import CutChunks, cut_chunk, cut_on_all_cores
+from ..weak.labelled import labelled_table, write_labelled
+from ..weak.reading import CutSource, cut_chunk, read_and_cut
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
+from ..weak.skipped import LISTED, Notice
 from .data import corpus_hashes
 
 log = logging.getLogger(__name__)
@@ -42,6 +56,13 @@ RULES = {"rules": "it5"}
 RULES_SUFFIXES = (".yaml", ".yml")
 TARGET = "weak_gold"
 """What findings of ``weak.gold`` concern, in place of a split."""
+PAGES = {
+    "weak_labelers": "how well each labeler finds the entities of gold sentences",
+    "weak_cleaning": "what cleaning removed from texts, with examples",
+    "weak_skipped": f"the documents without labels that were left out, the first {LISTED} of each "
+    "reason",
+}
+"""Pages of a data run about weak labels: name -> what each shows."""
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
 
@@ -76,27 +97,67 @@ def make_weak_labels(preparation: Preparation, config: Config) -> WeakLabels:
         ConfigError: see :func:`add_weak_labels`, as are the other errors.
     """
     weak, corpus, schema = config.weak, preparation.corpus, preparation.schema
-    cut_chunks: CutChunks = cut_on_all_cores
-    if weak.engine == "spark":
-        cut_chunks = partial(
-            map_on_spark, master=weak.spark_master, name="ner_mlflow data", function=cut_chunk
+    labelers = _open_labelers(config, corpus[TRAIN], schema)
+    target = _target_sentences(config, preparation.findings)
+    with _open_engine(weak) as (cut_source, write):
+        labels = augment(
+            corpus, schema.types, weak, labelers, target, preparation.findings, cut_source
         )
-    return augment(
-        corpus,
-        schema.types,
-        weak,
-        _open_labelers(config, corpus[TRAIN], schema),
-        _target_sentences(config, preparation.findings),
-        preparation.findings,
-        cut_chunks,
-    )
+        if weak.output:
+            write(labelled_table(labels.sentences))
+            log.info("weak supervision: wrote the labelled sentences to %s", weak.output)
+    return labels
+
+
+@contextmanager
+def _open_engine(config: WeakConfig) -> Iterator[tuple[CutSource, Callable[[pa.Table], None]]]:
+    """Yield what reads and cuts the source, and what writes a table to ``weak.output``.
+
+    Raises:
+        ConfigError: there is no cluster.
+        DataError: ``weak.output`` exists.
+    """
+    output = config.output
+    if config.engine == "local":
+        if output and has_scheme(output):
+            raise DataError(
+                f"weak.output {output!r}: is an address that Spark writes: set weak.engine=spark, "
+                "or give a path"
+            )
+        if output and Path(output).exists():
+            raise existing_output(output)
+        yield read_and_cut, partial(write_labelled, folder=Path(output))
+        return
+    with _open_spark(config) as spark:
+        if output:
+            output = output if has_scheme(output) else f"file:{Path(output).absolute()}"
+            check_output(spark, output)
+        cut_source: CutSource = SparkSource(spark, config.spark_master)
+        if is_hub_id(config.source):  # this machine streams it
+            cut_chunks = partial(map_on_spark, spark=spark, function=cut_chunk)
+            cut_source = partial(read_and_cut, cut_chunks=cut_chunks)
+        yield cut_source, partial(write_on_spark, spark, output=output)
+
+
+@contextmanager
+def _open_spark(config: WeakConfig) -> Iterator[Any]:
+    master = config.spark_master
+    with (
+        spark_session(master, "ner_mlflow data", SESSION_SETTINGS) as spark,
+        cause_of(f"Spark at {master} failed"),
+    ):
+        yield spark
 
 
 def extend_train(preparation: Preparation, labels: WeakLabels) -> Preparation:
     """Return the preparation with the weakly labelled sentences behind those of train."""
     corpus = preparation.corpus
     train = Sentences.of([*corpus[TRAIN], *labels.sentences])
-    return replace(preparation, corpus={**corpus, TRAIN: train})
+    return replace(
+        preparation,
+        corpus={**corpus, TRAIN: train},
+        weak_sentences=preparation.weak_sentences + len(labels.sentences),
+    )
 
 
 def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchema) -> list[Labeler]:
@@ -208,7 +269,7 @@ def weak_dependencies(settings: Config) -> list[str]:
     return [
         step_fingerprint(__file__),
         *(str(hub_commit(hub_id, "main")) for hub_id in hub_ids),
-        *_file_hashes(config.source),
+        *_file_hashes(config),
         *(corpus_hashes(_gold_config(settings)) if config.gold else []),
         *(
             load_rules(RULES.get(name, name)).fingerprint
@@ -231,10 +292,23 @@ def _are_rules(name: str) -> bool:
     return name in RULES or name.endswith(RULES_SUFFIXES)
 
 
-def _file_hashes(source: str) -> list[str]:
-    """Return the name and hash of each file of ``weak.source``; a hub dataset has none."""
+def _file_hashes(config: WeakConfig) -> list[str]:
+    """Return the name and hash of each file of ``weak.source``; a hub dataset has none.
+
+    A file at an address of Spark counts by its name, its size, and the time of its last change.
+    """
+    source = config.source
     if is_hub_id(source):
         return []
+    if has_scheme(source):
+        if config.engine == "local":  # the step itself refuses it
+            return []
+        with _open_spark(config) as spark:
+            return [
+                f"{file.name} {file.size} {file.changed_ms}"
+                for file in list_files(spark, source)
+                if not isinstance(file, Notice)
+            ]
     return [
         f"{file.name} {file_sha256(file)}"
         for path in corpus_paths(source, "weak_source")
@@ -256,6 +330,7 @@ def _log(run: Run, labels: WeakLabels, config: WeakConfig) -> None:
     run.log_table("weak_labelers", labels.scores)
     run.log_figure("weak_labelers", plot_scores(labels.scores, config.min_precision))
     run.log_table("weak_cleaning", labels.removed)
+    run.log_table("weak_skipped", labels.skipped)
     run.log_yaml(
         "weak_labelers",
         {

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
-from ner_mlflow.errors import ModelError, TrackingError
+from ner_mlflow.errors import TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.registry import (
     RegisteredVersion,
@@ -75,7 +75,7 @@ def test_promotion_force_and_rollback_move_the_champion(store: str, config: Conf
     evaluations = [
         evaluation
         for evaluation in runs(store, "evaluate")
-        if evaluation.data.params["evaluate.split"] == "validation"
+        if evaluation.data.tags["ner.split"] == "validation"
     ]
     assert len(evaluations) == 2  # the test split is for reported figures only
     first, second = (evaluation.data.metrics["validation/f1"] for evaluation in evaluations)
@@ -84,14 +84,9 @@ def test_promotion_force_and_rollback_move_the_champion(store: str, config: Conf
     description = mlflow.MlflowClient().get_model_version(NAME, "2").description
     assert "champion after version 1, promoted by" in description
 
-    with pytest.raises(
-        ModelError,
-        match=(
-            "models:/it-ner/1 does not become it-ner@champion, not so: "
-            "F1 is not significantly worse"
-        ),
-    ):
-        promote(config, "1")
+    refused = promote(config, "1")
+    assert not refused.moved
+    assert refused.reason.startswith("F1 is significantly lower on given words, 0.")
     assert champion().version == "2"
     with pytest.raises(TrackingError, match="is it-ner@champion already"):
         promote(config, "champion")
@@ -101,7 +96,7 @@ def test_promotion_force_and_rollback_move_the_champion(store: str, config: Conf
     assert (
         champion()
         .tags["promotion_reason"]
-        .startswith("forced (the new one is slow on our machines), although not so: ")
+        .startswith("forced (the new one is slow on our machines), although F1 is ")
     )
 
     dry = entry_point(store, "promote", "--rollback", "it was not", "--dry_run", "true")
@@ -196,12 +191,13 @@ def test_a_promotion_is_refused_after_another_one_moved_the_alias(
     monkeypatch.setattr("ner_mlflow.workflows.promote.move_alias", meanwhile)
     try:
         with open_run("promote", "promote") as run:
-            refused = try_promote(run, config, NAME, "2", "champion")
+            moved, refused = try_promote(run, config, NAME, "2", "champion")
     finally:
         mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
         mlflow.MlflowClient().delete_model_version(NAME, copy.version)
     assert "was moved by another process: version 1 had it when version 2 was compared" in refused
-    assert mlflow.get_run(run.id).data.tags["ner.promoted"] == "false"
+    assert not moved
+    assert mlflow.get_run(run.id).data.tags["ner.outcome"] == "refused"
 
 
 def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: Path) -> None:
@@ -209,10 +205,18 @@ def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: 
     again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "2")
     assert again.returncode == 0, again.stderr
     assert (
-        "it-ner@champion stays with its version: "
-        "models:/it-ner/1 does not become it-ner@champion, not so: " in again.stdout
+        "It is registered as models:/it-ner/1 and is not the champion: refused: F1 is "
+        "significantly lower on given words, 0." in again.stdout
     )
     assert champion().version == "2"
+    alone = entry_point(store, "promote", "--candidate", "1", "--promote.latency_runs", "8")
+    assert alone.returncode == 1
+    assert (
+        "error: models:/it-ner/1 does not become it-ner@champion, refused: F1 is " in alone.stderr
+    )
+    assert "to promote it all the same: force='the reason why'" in alone.stderr
+    run = runs(store, "promote")[-1]
+    assert (run.info.status, run.data.tags["ner.outcome"]) == ("FINISHED", "refused")
 
 
 def test_files_that_differ_from_the_proven_ones_are_not_promoted(
@@ -224,10 +228,9 @@ def test_files_that_differ_from_the_proven_ones_are_not_promoted(
         mlflow.MlflowClient().set_model_version_tag(
             NAME, "2", "export_run", find_version(NAME, "1").tags["export_run"]
         )
-        with pytest.raises(
-            ModelError, match="the files of models:/it-ner/2 are not those that export run"
-        ):
-            promote(config, "2")
+        refused = promote(config, "2")
+        assert not refused.moved
+        assert "the files of models:/it-ner/2 are not those that export run" in refused.reason
     finally:
         mlflow.MlflowClient().set_model_version_tag(NAME, "2", "export_run", proven)
 

@@ -1,19 +1,25 @@
 """A Spark cluster of two workers predicts and sweeps as this machine does alone."""
 
+import gzip
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import (
@@ -27,7 +33,14 @@ from conftest import (
 )
 from pipelines import write_corpus
 
+from ner_mlflow.config.schema import WeakConfig
+from ner_mlflow.data.findings import Findings
+from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.errors import DataError
 from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.tracking.spark import JOBS_FOR_CORE, map_on_spark, spark_session
+from ner_mlflow.tracking.spark_texts import SESSION_SETTINGS, SparkSource
+from ner_mlflow.weak.reading import CutSource, SentenceReader, read_and_cut
 
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
@@ -161,7 +174,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
                 str(tmp_path / f"worker-{number}"),
                 address,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while log.read_text().count("Registering worker") < 2:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -357,15 +370,22 @@ def working_executors(tmp_path: Path) -> list[psutil.Process]:
     ]
 
 
-def write_texts(path: Path, count: int) -> Path:
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
-            text = (
-                f"Since build {number} the job number {number * 7} fails on Ubuntu {number}.04 "
-                f"with error {number * 13}.\n```\nrun {number}\n```\nPlease look at it soon."
-            )
-            file.write(f"{json.dumps({'text': text if number % 9 else 'ok'})}\n" * (1 + number % 2))
-    return path
+def write_texts(folder: Path, count: int) -> Path:
+    """Write texts as JSON lines and as Parquet, some twice, some too short."""
+    folder.mkdir()
+    texts = []
+    for number in range(count):
+        text = (
+            f"Since build {number} the job number {number * 7} fails on Ubuntu {number}.04 "
+            f"with error {number * 13}.\n```\nrun {number}\n```\nPlease look at it soon."
+        )
+        texts += [text if number % 9 else "ok"] * (1 + number % 2)
+    half = len(texts) // 2
+    lines = "".join(f"{json.dumps({'text': text})}\n" for text in texts[:half])
+    (folder / "a.jsonl").write_text(lines, encoding="utf-8")
+    table = pa.table({"text": texts[half - 1000 :]})
+    pq.write_table(table, folder / "b.parquet", row_group_size=1000)
+    return folder
 
 
 @pytest.mark.slow
@@ -373,26 +393,30 @@ def test_a_cluster_labels_weakly_as_this_machine_does_even_if_a_worker_is_killed
     cluster: str, tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    corpus, texts = write_corpus(tmp_path / "corpus"), write_texts(tmp_path / "texts.jsonl", 20_000)
+    corpus, texts = write_corpus(tmp_path / "corpus"), write_texts(tmp_path / "texts", 20_000)
     arguments = ["--dataset", str(corpus), "--weak_source", str(texts), "--weak_sample", "0"]
-    alone = entry_point(store, "data", *arguments)
+    here_output, there_output = tmp_path / "here", tmp_path / "there"
+    alone = entry_point(store, "data", *arguments, "--weak.output", str(here_output))
     assert alone.returncode == 0, alone.stderr
     command = [sys.executable, "-m", "entrypoints.data", *arguments]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--weak.engine", "spark", "--weak.spark_master", cluster],
+            [
+                *(*command, "--weak.engine", "spark", "--weak.spark_master", cluster),
+                *("--weak.output", f"file:{there_output}"),
+            ],
             cwd=ROOT,
             env=user_environment(store, **here(tmp_path)),
             stdout=log,
             stderr=log,
         )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (executors := working_executors(tmp_path)):
         assert process.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.05)
     executors[0].kill()
-    assert process.wait(300) == 0, (tmp_path / "log").read_text()
+    assert process.wait(500) == 0, (tmp_path / "log").read_text()
     first, second = runs(store, "data")
     fingerprints = {run.data.tags["ner.dataset_fingerprint"] for run in (first, second)}
     assert len(fingerprints) == 1
@@ -400,3 +424,160 @@ def test_a_cluster_labels_weakly_as_this_machine_does_even_if_a_worker_is_killed
     for name in ("weak/added", "weak/sentences", "changes/train/weak_duplicate"):
         assert first.data.metrics[name] == second.data.metrics[name] > 0
     assert_no_run_is_running(store)
+    written, by_cluster = (
+        pq.read_table(folder).to_pylist() for folder in (here_output, there_output)
+    )
+    assert written == by_cluster
+    assert [row["number"] for row in written] == list(range(len(written)))
+    assert len(written) == first.data.metrics["weak/added"]
+
+    # An output that exists is refused before anything is read.
+    again = entry_point(store, "data", *arguments, "--weak.output", str(here_output))
+    assert again.returncode == 1
+    assert f"output {here_output} exists: name another" in again.stderr
+
+
+@contextmanager
+def local_spark() -> Iterator[Any]:
+    with spark_session("local[2]", "test", SESSION_SETTINGS) as spark:
+        yield spark
+
+
+def read_weakly(
+    source: str, cut: CutSource = read_and_cut, sample: int = 0
+) -> tuple[list[Sentence], dict[str, object]]:
+    """Return the sentences of a source, and all that is told of it."""
+    findings = Findings()
+    reader = SentenceReader(WeakConfig(source=source, sample=sample), findings, cut)
+    sentences = list(reader.sentences())
+    told = {
+        "counts": reader.counts,
+        "findings": list(map(str, findings)),
+        "removed": reader.removed().to_dict("records"),
+        "skipped": reader.skipped.table().to_dict("records"),
+    }
+    return sentences, told
+
+
+def write_every_kind(folder: Path) -> Path:
+    """Write good and bad documents into files of every kind, and a folder below."""
+    (folder / "below").mkdir(parents=True)
+    texts = [
+        f"Since build {n} the cache number {n * 7} fails on Ubuntu {n}.04.\n```\nrun {n}\n```\n"
+        f"Please restart the worker {n % 300} of shard {n % 50} as soon as you can."
+        for n in range(1500)
+    ]
+    bad = [
+        b'{"text": "caf\xe9"}',
+        b"[1]",
+        b"",
+        b'{"text": null}',
+        b'{"cut',
+        b'{"text": "half of a pair \\ud800 is in this text of ours"}',
+    ]
+    lines = [json.dumps({"text": text}).encode() for text in texts]
+    for number in range(0, 1500, 100):
+        lines.insert(number, bad[number // 100 % len(bad)])
+    long_line = b'{"text": "' + b"x" * 9_000_000 + b'"}'
+    content = b"\xef\xbb\xbf" + b"\r\n".join(lines) + b"\n" + long_line
+    (folder / "a [1] \u00e9%20*.jsonl").write_bytes(content)
+    issues = [
+        {
+            "repo": "a/b",
+            "issue_number": n,
+            "events": [
+                {"author": "ann", "title": f"Title {n}", "text": texts[n + 700]},
+                {"author": "ci[bot]", "text": "Built."},
+            ],
+        }
+        for n in range(200)
+    ]
+    packed = b"".join(json.dumps(issue).encode() + b"\n" for issue in issues)
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(packed))
+    pq.write_table(pa.Table.from_pylist(issues[:20]), folder / "c.parquet")
+    rows = {
+        "id": list(range(400)),
+        "text": [text if len(text) % 7 else None for text in texts[:400]],
+    }
+    pq.write_table(pa.table(rows), folder / "below" / "d.parquet", row_group_size=50)
+    broken = pa.Array.from_buffers(
+        pa.string(),
+        2,
+        [
+            None,
+            pa.py_buffer(struct.pack("<3i", 0, 28, 31)),
+            pa.py_buffer(b"The first text is quite fine\xe9\xe9\xe9"),
+        ],
+    )
+    pq.write_table(pa.table({"body": broken}), folder / "below" / "e.parquet")
+    pq.write_table(pa.table({"other": [1, 2, 3]}), folder / "below" / "f.parquet")
+    (folder / "g.txt").write_text("A text about the server of mine.\n\nIt has two paragraphs.")
+    (folder / "h.txt.gz").write_bytes(gzip.compress(b"Another text about the server of yours.\n"))
+    (folder / "i.txt").write_bytes(b"caf\xe9")
+    (folder / "j.txt").write_bytes(b"x" * 9_000_000)
+    (folder / "notes.md").write_text("# no text")
+    return folder
+
+
+@pytest.mark.slow
+def test_spark_reads_weak_texts_of_every_kind_as_this_machine_does(tmp_path: Path) -> None:
+    source = str(write_every_kind(tmp_path / "texts"))
+    with local_spark() as spark:
+        for sample in (0, 300):
+            sentences, told = read_weakly(source, sample=sample)
+            assert len(sentences) > sample
+            on_spark = SparkSource(spark, "local[2]")
+            assert read_weakly(source, on_spark, sample) == (sentences, told)
+        by_address, _ = read_weakly(f"file:{source}/below, file:{source}/g.txt", on_spark)
+        by_path, _ = read_weakly(f"{source}/below,{source}/g.txt")
+        assert by_address == [replace(s, origin=f"file:{s.origin}") for s in by_path]
+    with pytest.raises(DataError, match=r"address that Spark reads: set weak\.engine=spark"):
+        read_weakly(f"file:{source}")
+
+
+@pytest.mark.slow
+def test_broken_files_of_weak_texts_cost_spark_what_stands_behind_the_break(
+    tmp_path: Path,
+) -> None:
+    lines = "".join(
+        json.dumps({"text": f"The cache {n} of shard {n * 7} is slow since build {n * 3}."}) + "\n"
+        for n in range(3000)
+    )
+    packed = gzip.compress(lines.encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "none.parquet").write_bytes(b"PAR1 nothing")
+    table = pa.table({"text": [f"The queue {n} of host {n * 11} stands still." for n in range(90)]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with local_spark() as spark:
+        source = SparkSource(spark, "local[2]")
+        sentences, told = read_weakly(str(tmp_path), source)
+        found = Counter(str(sentence.document).split(":")[0] for sentence in sentences)
+        assert found["rows.parquet"] == 90
+        assert 1000 < found["cut.jsonl.gz"] < 3000
+        skipped = [(row["reason"], row["document"]) for row in told["skipped"]]  # type: ignore[attr-defined]
+        assert skipped == [("broken_file", "cut.jsonl.gz"), ("broken_file", "none.parquet")]
+        for name, reason in (("none.parquet", "files that are broken"), ("no", "no such file")):
+            with pytest.raises(DataError, match=reason):
+                read_weakly(f"file:{tmp_path}/{name}", source)
+
+
+@pytest.mark.slow
+def test_weak_chunks_are_sent_to_spark_as_cores_get_free() -> None:
+    taken: list[int] = []
+
+    def chunks() -> Iterator[list[int]]:
+        for number in range(40):
+            taken.append(number)
+            yield [3, number, 1]
+
+    with local_spark() as spark:
+        ahead = []
+        for number, result in enumerate(map_on_spark(chunks(), spark, sorted)):
+            assert result == sorted([3, number, 1])
+            ahead.append(len(taken) - number)
+        assert max(ahead) == JOBS_FOR_CORE * 2
+        results = map_on_spark(chunks(), spark, sorted)
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+        with pytest.raises(DataError, match=r"Spark at local\[2\] failed: TypeError: "):
+            list(map_on_spark(iter([[1, "a"]]), spark, sorted))

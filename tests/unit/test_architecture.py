@@ -28,7 +28,7 @@ FLOORS = (
     {"tracking"},
     {"workflows"},
     {"api"},
-    {"__init__", "cli"},
+    {"__init__", "cli", "demo"},
 )
 """Rooms from the ground up; a room imports only from lower floors and from itself, or, on the
 ground floor, from beside it."""
@@ -39,12 +39,13 @@ OWNERS = {
     "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
     "onnx": ("ner_mlflow/exporting/",),
     "onnxruntime": ("ner_mlflow/exporting/", "ner_mlflow/tagging/"),
-    "pyspark": ("ner_mlflow/tracking/spark.py", "ner_mlflow/tracking/spark_study.py"),
+    "pyspark": tuple(f"ner_mlflow/tracking/spark{part}.py" for part in ("", "_study", "_texts")),
     "peft": ("ner_mlflow/modeling/",),
     "spacy": ("ner_mlflow/data/formats/spacy.py",),
     "ahocorasick_rs": ("ner_mlflow/weak/rules.py",),
     "pygments": ("ner_mlflow/weak/name_lists.py",),
     "trove_classifiers": ("ner_mlflow/weak/name_lists.py",),
+    "streamlit": ("ner_mlflow/demo/",),
     "rensa": ("ner_mlflow/weak/near_duplicates.py",),
 }
 """Library -> the only places that import it."""

@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 
 from ner_mlflow.private_names import (
     attention_implementation,
+    hadoop_files,
     hadoop_path,
     takes_custom_attention,
     trial_id,
@@ -76,6 +77,12 @@ def test_a_spark_session_gives_hadoop_s_file_systems(
         assert not files.exists(target)
         assert files.rename(path, target)
         assert (tmp_path / "after").is_dir()
+        (tmp_path / "after" / "below").mkdir()
+        (tmp_path / "after" / "below" / "a b.txt").write_bytes(b"abc")
+        (found,) = hadoop_files(session, f"file:{tmp_path}/after")
+        assert found[:2] == (f"file:{tmp_path}/after/below/a b.txt", 3)
+        assert list(hadoop_files(session, found[0])) == [found]
+        assert list(hadoop_files(session, f"file:{tmp_path}/before")) == []
         assert files.delete(target, True)
         assert not (tmp_path / "after").exists()
     finally:

@@ -10,7 +10,9 @@ PACKAGE = ROOT / "ner_mlflow"
 
 ACROSS_MODULES = {
     "test_architecture.py": "imports of all modules",
+    "test_documentation.py": "the README and the pages of docs/",
     "test_environment.py": "the pins of the dependencies",
+    "test_release.py": "the files that name the version, and the workflows",
     "test_tests.py": "this file",
     "data/test_kinds_of_files.py": "files as tools and public corpora write them",
     "data/formats/test_round_trip.py": "what all formats write and read again",

@@ -81,6 +81,18 @@ def test_a_saved_dataset_loads_as_it_was(corpus: Corpus) -> None:
         assert load_dataset(Path(folder, "deep", "er")) == dataset(corpus)
 
 
+def test_weakly_labelled_sentences_are_told_from_gold_ones(tmp_path: Path) -> None:
+    corpus = example()
+    whole = replace(dataset(corpus), weak_sentences=1)
+    save_dataset(whole, tmp_path / "dataset")
+    loaded = load_dataset(tmp_path / "dataset")
+    assert loaded == whole
+    assert list(loaded.gold_train) == corpus[TRAIN][:1]
+    assert list(loaded.weak_train) == corpus[TRAIN][1:]
+    assert list(dataset(corpus).gold_train) == corpus[TRAIN]
+    assert loaded.fingerprint == dataset(corpus).fingerprint
+
+
 def test_a_dataset_is_one_file_a_split_and_the_schema(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == [
         "schema.json",

@@ -1,5 +1,6 @@
 """Scores of slices, and calibration of confidence."""
 
+from collections.abc import Sequence
 from math import isnan
 
 import pandas as pd
@@ -28,9 +29,12 @@ SENTENCES = [
 PREDICTED = [["B-OS"], ["B-OS", "O", "O", "B-OS", "O"], ["O", "O", "B-SOFTWARE"]]
 
 
-def slice_scores(length_edges: list[int], frequency_edges: list[int]) -> pd.DataFrame:
+def slice_scores(
+    length_edges: list[int], frequency_edges: list[int], weak: Sequence[Sentence] = ()
+) -> pd.DataFrame:
+    surfaces, weak_surfaces = train_surfaces(TRAIN), train_surfaces(weak)
     slices = count_slices(
-        SENTENCES, PREDICTED, train_surfaces(TRAIN), length_edges, frequency_edges
+        SENTENCES, PREDICTED, surfaces, weak_surfaces, length_edges, frequency_edges
     )
     return slices.table([Interval(0.0, 1.0)] * len(slices.names)).drop(
         columns=["f1_low", "f1_high"]
@@ -80,6 +84,23 @@ def test_entities_count_by_frequency_in_train_and_by_sentence_length() -> None:
     assert [row(table, "words", name)["gold"] for name in ("1", "2 to 3", "4 or more")] == [1, 0, 2]
     assert row(table, "words", "4 or more")["f1"] == pytest.approx(0.5)
     assert row(table, "words", "2 to 3")["predicted"] == 1
+
+
+def test_surfaces_that_only_weak_labels_name_have_a_slice_of_their_own() -> None:
+    weak = [tagged("arch/B-OS linux/I-OS or Ubuntu/B-OS"), tagged("maybe/?")]
+    table = slice_scores([2], [1, 3], weak)
+    names = table[table["by"] == "surface"]["slice"].tolist()
+    assert names == ["seen", "seen as another type", "seen in weak labels only", "unseen"]
+    assert row(table, "surface", "seen in weak labels only")["gold"] == 1
+    assert row(table, "surface", "seen")["gold"] == 1
+    assert row(table, "surface", "unseen") == {
+        "gold": 0,
+        "predicted": 2,
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+    }
+    assert row(table, "train count", "0")["gold"] == 2  # frequency in gold train
 
 
 def test_without_edges_there_is_one_slice() -> None:

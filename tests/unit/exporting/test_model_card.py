@@ -8,7 +8,7 @@ from ner_mlflow.exporting.model_card import ModelFacts, ServedScores, describe_c
 
 FACTS = ModelFacts(
     name="it-ner",
-    address="models:/it-ner/3",
+    location='"models:/it-ner/3"',
     types=("OS", "VERSION"),
     variant="int8",
     size_mb=24.4,

@@ -23,6 +23,7 @@ class Dictionary:
     """A labeler of single words."""
 
     version = "1"
+    saw_validation = False
 
     def __init__(self, types: dict[str, str], name: str = "dictionary") -> None:
         self.name = name

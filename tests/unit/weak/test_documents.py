@@ -21,6 +21,7 @@ from ner_mlflow.data.findings import Findings, finding_kinds
 from ner_mlflow.errors import DataError
 from ner_mlflow.weak import documents
 from ner_mlflow.weak.documents import Document, is_bot, read_documents, unusable_reason
+from ner_mlflow.weak.skipped import SkippedDocuments
 
 TEXTS = ["Java 17 crashes.", "Zeile\nzwei", "naïve 日本 \U0001f600"]
 
@@ -36,7 +37,7 @@ def event(text: str | None, **fields: object) -> dict[str, object]:
 def read(source: object) -> tuple[list[Document], dict[str, int]]:
     """Return the documents of a source and the counts of findings."""
     findings = Findings()
-    found = list(read_documents(str(source), findings))
+    found = list(read_documents(str(source), SkippedDocuments(findings)))
     return found, {finding.kind: finding.count for finding in findings}
 
 
@@ -203,7 +204,7 @@ def test_a_bad_line_is_left_out_and_counted_and_the_others_are_read(
 ) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n' + line + b'\r\n\n{"text": "b"}')
     findings = Findings()
-    found = list(read_documents(str(tmp_path / "a.jsonl"), findings))
+    found = list(read_documents(str(tmp_path / "a.jsonl"), SkippedDocuments(findings)))
     assert [document.text for document in found] == ["a", "b"]
     assert [document.id for document in found] == ["a.jsonl:1", "a.jsonl:4"]
     (finding,) = findings
@@ -239,9 +240,10 @@ def test_a_long_line_is_left_out_and_is_never_held_in_memory(tmp_path: Path) -> 
         "import resource, sys\n"
         "from ner_mlflow.data.findings import Findings\n"
         "from ner_mlflow.weak.documents import read_documents\n"
+        "from ner_mlflow.weak.skipped import SkippedDocuments\n"
         "findings = Findings()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print([d.text for d in read_documents(sys.argv[1], findings)])\n"
+        "print([d.text for d in read_documents(sys.argv[1], SkippedDocuments(findings))])\n"
         "print([(f.kind, f.count) for f in findings])\n"
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
     )
@@ -360,11 +362,13 @@ def hub_run(hub: HubServer, home: Path, *sources: str) -> list[str]:
         "import sys\n"
         "from ner_mlflow.data.findings import Findings\n"
         "from ner_mlflow.weak.documents import read_documents\n"
+        "from ner_mlflow.weak.skipped import SkippedDocuments\n"
         "from ner_mlflow.errors import DataError\n"
         "for source in sys.argv[1:]:\n"
         "    findings = Findings()\n"
         "    try:\n"
-        "        found = [(d.id, d.text) for d in read_documents(source, findings)]\n"
+        "        documents = read_documents(source, SkippedDocuments(findings))\n"
+        "        found = [(d.id, d.text) for d in documents]\n"
         "        print(found, {f.kind: f.count for f in findings})\n"
         "    except DataError as error:\n"
         "        print(error)\n"
@@ -399,6 +403,34 @@ def test_a_hub_dataset_is_streamed_and_a_gated_one_says_how_to_get_it(tmp_path: 
     assert gated.startswith("weak_source 'acme/gated': its access is gated")
     assert gated.endswith("ask for access on its page, and set HF_TOKEN")
     assert missing.startswith("weak_source 'acme/missing': the hub gave no such dataset")
+
+
+def test_a_sample_of_a_hub_dataset_is_shuffled_by_its_seed(tmp_path: Path) -> None:
+    folder = tmp_path / "hub/datasets/acme/texts/data"
+    folder.mkdir(parents=True)
+    lines = json_lines(*({"text": f"text {number}"} for number in range(40)))
+    (folder / "train-0.jsonl").write_bytes(lines)
+    code = (
+        "from ner_mlflow.data.findings import Findings\n"
+        "from ner_mlflow.weak.documents import read_documents\n"
+        "from ner_mlflow.weak.skipped import SkippedDocuments\n"
+        "for seed in (None, 1, 1, 2):\n"
+        "    skipped = SkippedDocuments(Findings())\n"
+        "    print([d.text for d in read_documents('acme/texts', skipped, seed)])\n"
+    )
+    with HubServer(tmp_path / "hub") as hub:
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**hub.environment(tmp_path / "home"), "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    plain, first, again, other = run.stdout.splitlines()
+    assert plain == str([f"text {number}" for number in range(40)])
+    assert first == again != plain
+    assert sorted(first) == sorted(other) == sorted(plain)
+    assert other != first
 
 
 def test_a_hub_stream_that_breaks_is_an_error_and_not_the_end_of_the_corpus(

@@ -17,7 +17,14 @@ from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.weak import reading
 from ner_mlflow.weak.documents import Document
-from ner_mlflow.weak.reading import CutDocument, SentenceReader, cut_chunk, cut_on_all_cores
+from ner_mlflow.weak.reading import (
+    CutDocument,
+    SentenceReader,
+    cut_chunk,
+    cut_on_all_cores,
+    read_and_cut,
+)
+from ner_mlflow.weak.skipped import EXCERPT_CHARACTERS, SkippedDocuments
 
 WORDS = [*("cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch")]
 
@@ -37,7 +44,8 @@ def write(path: Path, count: int) -> str:
 def read(source: str, workers: int, **settings: int) -> tuple[list[Sentence], SentenceReader, str]:
     findings = Findings()
     cut_chunks = partial(cut_on_all_cores, workers=workers)
-    reader = SentenceReader(WeakConfig(source=source, **settings), findings, cut_chunks)
+    cut_source = partial(read_and_cut, cut_chunks=cut_chunks)
+    reader = SentenceReader(WeakConfig(source=source, **settings), findings, cut_source)
     return list(reader.sentences()), reader, "\n".join(map(str, findings))
 
 
@@ -66,10 +74,58 @@ def test_sentences_of_a_length_that_teaches_nothing_are_counted(tmp_path: Path) 
     assert "sentences without labels that are too short or too long to learn from: 2" in found
 
 
-def test_no_more_documents_are_read_than_asked_for(tmp_path: Path) -> None:
+def test_a_sample_is_of_the_whole_source_and_the_same_with_any_number_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write(tmp_path / "texts.jsonl", 50)
-    assert read(source, 1, sample=8)[1].counts["documents"] == 8
+    sentences, reader, _ = read(source, 1, sample=8)
+    assert reader.counts["documents"] == 8
+    assert max(int(str(s.document).split(":")[-1]) for s in sentences) > 8
+    monkeypatch.setattr(reading, "FEW_CHUNKS", 1)
+    monkeypatch.setattr(reading, "CHUNK_DOCUMENTS", 2)
+    assert read(source, 2, sample=8)[0] == sentences
+    assert read(source, 1, sample=8, seed=1)[0] != sentences
     assert read(source, 1, sample=0)[1].counts["documents"] == 50
+
+
+def test_every_document_that_is_left_out_is_listed_with_its_place_and_beginning(
+    tmp_path: Path,
+) -> None:
+    good = "We restart the worker of the queue every night at ten."
+    rows: list[object] = [
+        {"text": good},
+        {"text": f"{good}!"},
+        {"text": "ok"},
+        {"text": None},
+        {"repo": "a/b", "issue_number": 3, "events": [{"author": "ci[bot]", "text": "Built."}]},
+        ["no", "object"],
+        {"text": "Der Server startet nicht, weil der Dienst und die Datei nicht da sind."},
+    ]
+    lines = [json.dumps(row).encode() for row in rows]
+    lines += [b'{"text": "password: hunter2', b'{"text": "caf\xe9"}']
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    _, reader, _ = read(str(path), 1)
+    table = reader.skipped.table()
+    listed = [tuple(row) for row in table[["reason", "document", "excerpt"]].to_numpy()]
+    assert listed == [
+        ("bot", "a/b#3/0", "Built."),
+        ("duplicate", "a.jsonl:2", f"{good}!"),
+        ("invalid_utf8", "a.jsonl:9", '{"text": "caf\ufffd"}'),
+        ("no_text", "a.jsonl:4", ""),
+        ("not_english", "a.jsonl:7", rows[6]["text"]),  # type: ignore[call-overload, index]
+        ("not_json", "a.jsonl:8", '{"text": "password: ***'),
+        ("not_object", "a.jsonl:6", "['no', 'object']"),
+        ("too_short", "a.jsonl:3", "ok"),
+    ]
+    assert table["place"][0] == f"{path}:5, event 0"
+    assert table["detail"][2] == "(byte 0xe9)"
+
+
+def test_documents_that_were_not_sampled_are_not_called_left_out(tmp_path: Path) -> None:
+    _, reader, found = read(write(tmp_path / "texts.jsonl", 50), 1, sample=8)
+    assert len(reader.skipped.table()) < 8
+    assert "too few words: 7" not in found
 
 
 def test_examples_of_what_was_removed_hold_no_secrets(tmp_path: Path) -> None:
@@ -90,7 +146,7 @@ def test_examples_of_what_was_removed_hold_no_secrets(tmp_path: Path) -> None:
     assert len(examples.splitlines()) == len(lines)
     assert not re.search("hunter|wJal|EXAM", examples)
     assert "``` AWS_SECRET_ACCESS_KEY=*** ```" in examples
-    assert max(map(len, examples.splitlines())) <= reading.EXAMPLE_CHARACTERS
+    assert max(map(len, examples.splitlines())) <= EXCERPT_CHARACTERS
 
 
 # Worker processes
@@ -183,5 +239,5 @@ def test_a_chunk_is_limited_by_its_characters_too(
     texts = [{"text": "x" * size} for size in (60, 60, 30, 250, 99, 1, 5)]
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(map(json.dumps, texts)), encoding="utf-8")
-    list(SentenceReader(WeakConfig(source=str(path)), Findings(), cut).sentences())
+    list(read_and_cut(WeakConfig(source=str(path)), SkippedDocuments(Findings()), cut))
     assert sizes == [[60, 60], [30, 250], [99, 1], [5]]

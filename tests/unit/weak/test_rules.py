@@ -245,6 +245,18 @@ def test_a_file_of_ones_own_replaces_the_rules(tmp_path: Path) -> None:
     assert found(labeler, "it is 12 km") == []
 
 
+def test_rules_are_parsed_once_until_one_of_their_files_changes(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    rules = load_rules(str(path))
+    assert load_rules(str(path)) is rules
+    write(tmp_path, names="Wrench\n")
+    changed = load_rules(str(path))
+    assert changed.fingerprint != rules.fingerprint
+    write(tmp_path)
+    assert load_rules(str(path)).fingerprint == rules.fingerprint
+    assert load_rules("it5") is load_rules("it5")
+
+
 def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
     def version(**changes: str) -> str:
         return RulesLabeler(load_rules(str(write(tmp_path, **changes)))).version

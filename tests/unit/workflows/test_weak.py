@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import mlflow
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from llm_server import LlmServer, Request, Response
@@ -15,7 +16,7 @@ from ner_mlflow.errors import ConfigError, DataError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.steps import Step
-from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, run_data
+from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, load_data, run_data
 
 WORDS = ["cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch", "job"]
 
@@ -61,13 +62,17 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     assert "B-OS" in added.tags
     run = read_run(data.run_id)
     assert run.metrics["weak/added"] == run.metrics["changes/train/weak_added"] == 30
+    loaded = load_data(data.run_id).dataset
+    assert (len(loaded.gold_train), len(loaded.weak_train)) == (60, 30)
+    assert loaded.weak_train[-1] == added
     assert run.metrics["weak/rules/validation/OS/precision"] == 1
     assert run.metrics["weak/union/validation/VERSION/recall"] == 1
     assert run.metrics["prepared/train/OS/entities"] == 90
     table = mlflow.load_table("tables/weak_labelers.json", run_ids=[data.run_id])
     assert set(table["labeler"]) == {"rules", "union"}
     names = {item.path for item in mlflow.MlflowClient().list_artifacts(data.run_id)}
-    assert {"weak_labelers.html", "weak_labelers.png", "weak_cleaning.html"} <= names
+    pages = {"weak_labelers.html", "weak_cleaning.html", "weak_skipped.html"}
+    assert {"weak_labelers.png", *pages} <= names
     made = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{data.run_id}/weak_labelers.yaml"))
     assert made["entities_added"] == {"OS": 30, "VERSION": 30}
     assert len(made["labelers"]["rules"]) == 64
@@ -75,6 +80,50 @@ def test_train_alone_gains_sentences_and_the_run_holds_their_proof(tmp_path: Pat
     assert "corpus weak train" in [each.dataset.name for each in inputs]
     card = mlflow.artifacts.load_text(f"runs:/{data.run_id}/card.html")
     assert "were labelled weakly and added" in card
+    assert '<a href="weak_skipped.html">' in card
+
+
+@pytest.mark.usefixtures("store")
+def test_the_card_lists_the_settings_of_weak_supervision_that_were_changed(tmp_path: Path) -> None:
+    run_id = prepare(settings(tmp_path, min_precision=0.4)).run_id
+    card = mlflow.artifacts.load_text(f"runs:/{run_id}/card.html")
+    assert '<th scope="row">weak.min_precision</th><td><code>0.4</code>' in card
+    assert "weak.ratio" in card
+    assert "weak.seed" not in card
+    gold = prepare(settings(tmp_path, source="")).run_id
+    assert "weak." not in mlflow.artifacts.load_text(f"runs:/{gold}/card.html")
+
+
+@pytest.mark.usefixtures("store")
+def test_documents_that_were_left_out_are_a_table_for_people_and_for_programs(
+    tmp_path: Path,
+) -> None:
+    config = settings(tmp_path)
+    texts = tmp_path / "texts.jsonl"
+    lines = texts.read_text(encoding="utf-8") + '{"text": "<b>short</b>"}\n{"text": "cut'
+    texts.write_text(lines, encoding="utf-8")
+    run_id = prepare(config).run_id
+    table = mlflow.load_table("tables/weak_skipped.json", run_ids=[run_id])
+    assert table[["reason", "of", "document", "excerpt"]].to_numpy().tolist() == [
+        ["not_json", 1, "texts.jsonl:42", '{"text": "cut'],
+        ["too_short", 1, "texts.jsonl:41", "<b>short</b>"],
+    ]
+    page = mlflow.artifacts.load_text(f"runs:/{run_id}/weak_skipped.html")
+    assert "&lt;b&gt;short&lt;/b&gt;" in page
+
+
+@pytest.mark.usefixtures("store")
+def test_the_labelled_sentences_are_written_where_other_programs_find_them(tmp_path: Path) -> None:
+    output = tmp_path / "labelled"
+    data = prepare(settings(tmp_path, output=str(output)))
+    rows = pq.read_table(output).to_pylist()
+    added = list(data.dataset.weak_train)
+    assert [tuple(row["tokens"]) for row in rows] == [sentence.tokens for sentence in added]
+    assert [tuple(row["tags"]) for row in rows] == [sentence.tags for sentence in added]
+    with pytest.raises(DataError, match=r"labelled exists: name another, or remove it$"):
+        prepare(settings(tmp_path, output=str(output)))
+    with pytest.raises(DataError, match=r"Spark writes: set weak\.engine=spark"):
+        prepare(settings(tmp_path, output="s3a://bucket/labelled"))
 
 
 @pytest.mark.usefixtures("store")
@@ -104,6 +153,10 @@ def test_a_trained_model_can_be_the_teacher(finished: Finished, tmp_path: Path) 
     data = prepare(config)
     metrics = read_run(data.run_id).metrics
     assert metrics["weak/added"] == 18
+    table = mlflow.load_table("tables/weak_labelers.json", run_ids=[data.run_id])
+    optimistic = table["note"].str.startswith("optimistic")
+    assert set(table[optimistic]["labeler"]) == {"teacher", "union"}
+    assert set(table[~optimistic]["labeler"]) == {"rules"}
     assert "weak/teacher/validation/coverage" in metrics
     assert metrics["weak/union/vote/f1"] >= 0
 

@@ -1,0 +1,172 @@
+"""Measure how long the first page of the showcase takes on a store of many runs.
+
+The benchmark fills a SQLite store with copies of a few runs (nine in ten are trials of sweeps),
+starts `ner-mlflow demo` on it, and opens the page in Chromium. Time runs from the request to the
+verdict on the page. The browser's and the server's caches are empty at first; the next loads find
+the server's cache filled, but not the browser's.
+
+usage: python -m benchmarks.showcase [--runs 5000] [--browser /usr/bin/chromium] [--loads 3]
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from playwright.sync_api import Browser, sync_playwright
+
+from ner_mlflow.provenance import git_commit, hardware
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.records import EvaluateRecord, PromoteRecord, TrialRecord, VersionOrigin
+from ner_mlflow.tracking.registry import RegisteredVersion, move_alias
+from ner_mlflow.tracking.steps import Step
+
+MODEL = "it-ner"
+TYPES = ("ERROR", "HARDWARE", "OS", "SOFTWARE", "VERSION")
+SCORES = ("f1", "f1_low", "f1_high", "precision", "recall", "support")
+TABLES = ("runs", "tags", "params", "latest_metrics", "metrics")
+COPIES = {Step.TRIAL: 0.9, Step.EVALUATE: 0.09, Step.PROMOTE: 0.01}
+"""Step -> its share of the runs."""
+VERDICT = f"{MODEL} version 1 is the champion"
+
+
+def main() -> None:
+    """Time the page and print the result as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5000)
+    parser.add_argument("--browser", default="/usr/bin/chromium")
+    parser.add_argument("--loads", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "mlflow.db"
+        mlflow.set_tracking_uri(f"sqlite:///{store}")
+        templates = make_templates()
+        for step, share in COPIES.items():
+            copy_runs(store, templates[step], round(arguments.runs * share))
+        print(f"{count_runs(store):,} runs in {store}", file=sys.stderr)
+        with served(store) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=arguments.browser, args=["--no-sandbox"]
+            )
+            seconds = [time_page(browser, address) for _ in range(arguments.loads)]
+            browser.close()
+        result = {
+            "seconds": round(seconds[0], 2),
+            "next_loads_s": [round(value, 2) for value in seconds[1:]],
+            "runs": count_runs(store),
+            "load_average": round(os.getloadavg()[0], 2),
+            "commit": git_commit(),
+            "hardware": hardware(),
+        }
+    print(json.dumps(result))
+
+
+def make_templates() -> dict[Step, str]:
+    """Make one run of each step, and a registered version that was promoted; return run ids."""
+    scores = {f"test/{name}": 0.8 for name in SCORES}
+    scores |= {f"test/{type_}/{name}": 0.8 for type_ in TYPES for name in SCORES}
+    with open_run(Step.EVALUATE, "evaluate") as evaluation:
+        EvaluateRecord(
+            run_id=evaluation.id,
+            data_run="0" * 32,
+            dataset="sample",
+            dataset_fingerprint="f" * 64,
+            model="models:/m-0",
+            split="test",
+            variant="int8",
+            preset="minilm_full",
+        ).write(evaluation)
+        evaluation.log_metrics({**scores, "raw/f1": 0.78, "raw/f1_low": 0.7, "raw/f1_high": 0.82})
+    client = mlflow.MlflowClient()
+    client.create_registered_model(MODEL)
+    origin = VersionOrigin(variant="int8", evaluate_run=evaluation.id)
+    source = f"runs:/{evaluation.id}/model"
+    version = client.create_model_version(MODEL, source, tags=origin.tags())
+    registered = RegisteredVersion(MODEL, str(version.version), source, {})
+    move_alias("champion", registered, None, {"promotion_reason": "the first"}, "the first", 5)
+    with open_run(Step.PROMOTE, "promote") as promotion:
+        PromoteRecord(
+            run_id=promotion.id,
+            candidate=registered.address,
+            champion="none",
+            alias="champion",
+            outcome="promoted",
+            reason="the first",
+        ).write(promotion)
+    with open_run(Step.TRIAL, "trial") as trial:
+        TrialRecord(run_id=trial.id, study="study", trial_number=0, trial_params="{}").write(trial)
+        trial.log_metrics({f"validation/{name}": 0.7 for name in scores})
+    return {
+        Step.EVALUATE: evaluation.id,
+        Step.PROMOTE: promotion.id,
+        Step.TRIAL: trial.id,
+    }
+
+
+def copy_runs(store: Path, run_id: str, copies: int) -> None:
+    """Copy a run of a store many times, with all that is in the database."""
+    ids = [uuid.uuid4().hex for _ in range(copies)]
+    with sqlite3.connect(store) as database:
+        for table in TABLES:
+            names = [str(row[1]) for row in database.execute(f"pragma table_info({table})")]
+            chosen = ", ".join("?" if name == "run_uuid" else name for name in names)
+            database.executemany(
+                f"insert into {table} ({', '.join(names)}) "
+                f"select {chosen} from {table} where run_uuid = ?",
+                [(copy, run_id) for copy in ids],
+            )
+
+
+def count_runs(store: Path) -> int:
+    """Return the number of runs in a store."""
+    with sqlite3.connect(store) as database:
+        return int(database.execute("select count(*) from runs").fetchone()[0])
+
+
+@contextmanager
+def served(store: Path) -> Iterator[str]:
+    """Serve the showcase of a store and yield its address."""
+    command: Sequence[str] = (
+        sys.executable,
+        *("-c", "from ner_mlflow.cli.console import main; main()"),
+        *("demo", "--port", "0"),
+    )
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("open next: "):
+                yield line.removeprefix("open next: ").strip()
+                return
+        raise RuntimeError("the showcase did not start: see its messages above")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def time_page(browser: Browser, address: str) -> float:
+    """Return the seconds from the request to the verdict on the first page."""
+    context = browser.new_context()
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.get_by_role("heading", name=VERDICT).wait_for(timeout=60_000)
+    seconds = time.perf_counter() - started
+    context.close()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

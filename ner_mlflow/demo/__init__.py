@@ -1,0 +1,1 @@
+"""The showcase: pages that show what the tracking store holds, and let people try a model."""

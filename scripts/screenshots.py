@@ -1,0 +1,102 @@
+"""Take the pictures of the documentation from a real run, in headless Chromium.
+
+usage: python -m scripts.screenshots STORE [--experiment NAME]
+
+STORE is the tracking store of a finished main job, such as sqlite:///mlflow.db. Needs the extra
+`dev` and Debian's package chromium. The files go to docs/images.
+"""
+
+import argparse
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+CHROMIUM = "/usr/bin/chromium"
+COLOURS = 128
+"""Colours of a PNG file; keeps it small."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page of a run, and what to show of it.
+
+    Attributes:
+        file: name of the PNG file without its ending.
+        step: the step whose latest run holds the page.
+        page: the artifact.
+        height: pixels shown, from the top.
+        scheme: ``light`` or ``dark``.
+    """
+
+    file: str
+    step: str
+    page: str
+    height: int
+    scheme: str = "light"
+
+
+WIDTH = 1060
+"""Width of the browser's window in pixels."""
+PICTURES = (
+    Picture("report", "main", "comparison.html", 760),
+    Picture("errors", "evaluate", "errors.html", 710),
+)
+
+
+def take(browser: Browser, page: Path, picture: Picture) -> Image.Image:
+    """Return a picture of a local page."""
+    context = browser.new_context(
+        viewport={"width": WIDTH, "height": picture.height},
+        color_scheme="dark" if picture.scheme == "dark" else "light",
+    )
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    tab.wait_for_load_state("networkidle")
+    image = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+    context.close()
+    return image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
+
+def latest_page(experiment: str, picture: Picture) -> Path:
+    """Download a page of the latest finished run of a step.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    runs = mlflow.search_runs(
+        experiment_names=[experiment],
+        filter_string=f"tags.`ner.step` = '{picture.step}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        output_format="list",
+    )
+    if not runs:
+        raise SystemExit(f"experiment {experiment} has no finished run of the step {picture.step}")
+    uri = f"runs:/{runs[0].info.run_id}/{picture.page}"
+    return Path(mlflow.artifacts.download_artifacts(uri))
+
+
+def main() -> None:
+    """Take every picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("store", metavar="STORE")
+    parser.add_argument("--experiment", default="sample")
+    arguments = parser.parse_args()
+    mlflow.set_tracking_uri(arguments.store)
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for picture in PICTURES:
+            image = take(browser, latest_page(arguments.experiment, picture), picture)
+            image.save(IMAGES / f"{picture.file}.png", optimize=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The showcase as people start it: it prints its address, serves its pages, and ends cleanly."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import ROOT, StoreMaker, user_environment
+from playwright.sync_api import Page, sync_playwright
+from showcases import MODEL, Showcase, build_hostile_store, build_store
+
+from ner_mlflow.demo.app import PAGES
+from ner_mlflow.paths import CACHE_VARIABLE
+
+BROWSER = Path("/usr/bin/chromium")
+CONSOLE = ("-c", "from ner_mlflow.cli.console import main; main()")
+HEADINGS = {
+    "verdict": f"{MODEL} version 1 is the champion",
+    "compare": "",
+    "failures": "error",
+    "trial": "Try it",
+    "provenance": "corpus",
+}
+
+
+@contextmanager
+def running(
+    store: str, command: Sequence[str], log: Path, cwd: Path = ROOT
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Start the showcase, and yield its address and its process, which the block may end."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=cwd,
+            env=user_environment(store, PYTHONPATH=str(ROOT)),
+            stdout=file,
+            stderr=file,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 180
+        while not (match := re.search(r"open next: (\S+)\n\Z", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield match[1], process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def test_it_prints_its_address_last_and_ctrl_c_ends_it_without_an_error(
+    make_store: StoreMaker, tmp_path: Path
+) -> None:
+    store, log = make_store(tmp_path), tmp_path / "log"
+    with running(store, [*CONSOLE, "demo", "--port", "0"], log, tmp_path) as (address, process):
+        assert address.startswith("http://127.0.0.1:")
+        assert answers(address)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not answers(address)
+    assert log.read_text() == f"the showcase runs until Ctrl-C\nopen next: {address}\n"
+    mlflow.set_tracking_uri(store)
+    assert mlflow.search_runs(search_all_experiments=True, output_format="list") == []
+
+
+def test_the_run_that_mlflow_run_opened_ends_finished(
+    make_store: StoreMaker, tmp_path: Path
+) -> None:
+    store, log = make_store(tmp_path), tmp_path / "log"
+    command = ["-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", "demo"]
+    with running(store, [*command, "-P", "port=0"], log) as (address, process):
+        assert answers(address)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        assert not answers(address)
+    mlflow.set_tracking_uri(store)
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert (run.info.status, run.data.tags["ner.step"]) == ("FINISHED", "demo")
+
+
+def test_the_pages_end_with_the_command_even_if_it_is_killed(
+    make_store: StoreMaker, tmp_path: Path
+) -> None:
+    store, log = make_store(tmp_path), tmp_path / "log"
+    with running(store, [*CONSOLE, "demo", "--port", "0"], log, tmp_path) as (address, process):
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 20
+        while answers(address):
+            assert time.monotonic() < deadline, "the pages outlived the command"
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not BROWSER.is_file():
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(BROWSER), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def build(store: str, folder: Path, backbone: Path) -> Showcase:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+        return build_store(store, folder, backbone)
+
+
+@pytest.mark.slow
+def test_every_page_opens_in_a_browser_and_a_click_on_the_confusion_shows_its_sentences(
+    make_store: StoreMaker, tiny_backbone: Path, tmp_path: Path, page: Page
+) -> None:
+    store = make_store(tmp_path)
+    build(store, tmp_path, tiny_backbone)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    with running(store, [*CONSOLE, "demo", "--port", "0"], tmp_path / "log") as (address, _):
+        for name in PAGES:
+            page.goto(f"{address}/{'' if name == 'verdict' else name}")
+            page.locator(".ner-foot").wait_for()
+            assert HEADINGS[name] in page.locator("h1").first.inner_text()
+            assert page.locator("[data-testid=stException]").count() == 0
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 1280, f"{name} is wider than the window"
+        page.goto(f"{address}/failures")
+        chart = page.locator(".js-plotly-plot").first
+        chart.wait_for()
+        cell = chart.locator(".textpoint").first.bounding_box()  # gold Gerät, predicted Gerät
+        assert cell is not None
+        middle = (cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+        page.mouse.move(*middle)
+        page.wait_for_timeout(500)
+        page.mouse.click(*middle)
+        page.locator("[data-testid=stSelectbox]", has_text="Gold type").get_by_text(
+            "Gerät"
+        ).wait_for()
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_markup_in_names_and_texts_never_runs(
+    make_store: StoreMaker, tmp_path: Path, page: Page
+) -> None:
+    store = make_store(tmp_path)
+    mlflow.set_tracking_uri(store)
+    build_hostile_store()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    with running(store, [*CONSOLE, "demo", "--port", "0"], tmp_path / "log") as (address, _):
+        for name in ("", "compare", "failures"):
+            page.goto(f"{address}/{name}")
+            page.locator(".ner-foot").wait_for()
+            page.wait_for_timeout(1500)
+            assert "<script>alert(1)</script>" in page.locator("body").inner_text()
+            assert page.locator("img[src=x]").count() == 0
+    assert dialogs == []

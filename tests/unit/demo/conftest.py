@@ -1,0 +1,51 @@
+"""A store of real runs for the tests of the pages, and the pages as Streamlit runs them."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+import streamlit as st
+from conftest import StoreMaker
+from showcases import OpenPage, Showcase, build_store
+from streamlit.testing.v1 import AppTest
+
+import ner_mlflow.demo
+from ner_mlflow.demo.app import PAGES, VIEWS
+from ner_mlflow.paths import CACHE_VARIABLE
+
+APP = Path(ner_mlflow.demo.__file__).with_name("app.py")
+
+
+@pytest.fixture(scope="session")
+def filled_store(
+    make_store: StoreMaker, tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Showcase:
+    folder = tmp_path_factory.mktemp("showcase")
+    store = make_store(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+            patch.delenv(name, raising=False)
+        patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+        return build_store(store, folder, tiny_backbone)
+
+
+@pytest.fixture
+def showcase(filled_store: Showcase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Showcase:
+    """The filled store, which is MLflow's store while the test runs."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    mlflow.set_tracking_uri(filled_store.store)
+    return filled_store
+
+
+@pytest.fixture
+def open_page() -> OpenPage:
+    """A function that opens a page by the name of its file."""
+    st.cache_data.clear()
+
+    def open_(name: str) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=60).run()
+        if name != next(iter(PAGES)):
+            app.switch_page(str(VIEWS / f"{name}.py")).run()
+        return app
+
+    return open_
