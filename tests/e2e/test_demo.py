@@ -17,7 +17,7 @@ from conftest import ROOT, StoreMaker, user_environment
 from playwright.sync_api import Page, sync_playwright
 from showcases import MODEL, Showcase, build_hostile_store, build_store
 
-from ner_mlflow.demo.app import PAGES
+from ner_mlflow.demo.navigation import PAGES
 from ner_mlflow.paths import CACHE_VARIABLE
 
 BROWSER = Path("/usr/bin/chromium")
