@@ -15,7 +15,7 @@ import mlflow
 import psutil
 import pytest
 from conftest import ROOT, StoreMaker, user_environment
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from showcases import MODEL, Showcase, build_hostile_store, build_store
 
 from ner_mlflow.demo.app import PAGES
@@ -170,9 +170,7 @@ def test_every_page_opens_in_a_browser_and_a_click_on_the_confusion_shows_its_se
         page.mouse.move(*middle)
         page.wait_for_timeout(500)
         page.mouse.click(*middle)
-        page.locator("[data-testid=stSelectbox]", has_text="Gold type").get_by_text(
-            "Gerät"
-        ).wait_for()
+        expect(page.get_by_label("Gold type")).to_have_value("Gerät", timeout=60_000)
     assert problems == []
 
 
