@@ -2,8 +2,8 @@
 
 The benchmark fills a SQLite store with copies of a few runs (nine in ten are trials of sweeps),
 starts `ner-mlflow demo` on it, and opens the page in Chromium. Time runs from the request to the
-verdict on the page. The browser's and the server's caches are empty at first; the next loads find
-the server's cache filled, but not the browser's.
+verdict on the page; ``script_s`` is the server's part of it, without a browser. The caches of the
+browser and of the server are empty at first; the next loads find the server's cache filled.
 
 usage: python -m benchmarks.showcase [--runs 5000] [--browser /usr/bin/chromium] [--loads 3]
 """
@@ -19,11 +19,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import mlflow
 from playwright.sync_api import Browser, sync_playwright
+from streamlit.testing.v1 import AppTest
 
+from ner_mlflow.demo.__main__ import APP, NEEDED
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.records import EvaluateRecord, PromoteRecord, TrialRecord, VersionOrigin
@@ -55,6 +58,7 @@ def main() -> None:
         for step, share in COPIES.items():
             copy_runs(store, templates[step], round(arguments.runs * share))
         print(f"{count_runs(store):,} runs in {store}", file=sys.stderr)
+        script_s, script_cpu = time_script()
         with served(store) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=arguments.browser, args=["--no-sandbox"]
@@ -63,6 +67,8 @@ def main() -> None:
             browser.close()
         result = {
             "seconds": round(seconds[0], 2),
+            "script_s": round(script_s, 2),
+            "script_cpu_share": round(script_cpu / script_s, 2),
             "next_loads_s": [round(value, 2) for value in seconds[1:]],
             "runs": count_runs(store),
             "load_average": round(os.getloadavg()[0], 2),
@@ -154,6 +160,16 @@ def served(store: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def time_script() -> tuple[float, float]:
+    """Return wall and processor seconds of the first page without a browser, caches empty."""
+    for name in NEEDED:
+        import_module(name, "ner_mlflow.demo")
+    started, cpu = time.perf_counter(), time.process_time()
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    assert not app.exception
+    return time.perf_counter() - started, time.process_time() - cpu
 
 
 def time_page(browser: Browser, address: str) -> float:

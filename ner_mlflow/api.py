@@ -144,7 +144,7 @@ def export(
         record = run_export(run, config.export, local, dataset)
         if registered_model:
             served = evaluate_served(run, record, config.evaluate, dataset)
-            register_served(run, record, served, dataset, registered_model, alias, config.export)
+            register_served(run, record, served, dataset, registered_model, alias, config)
     return record
 
 

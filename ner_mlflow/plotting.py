@@ -44,7 +44,6 @@ COLOURS = ("#16599c", "#daa60b", "#d65c7a", "#2f3715", "#8c25f4", "#36b7e2", "#7
 """Colours of series. Any two differ also for readers with protanopia, deuteranopia or tritanopia,
 and the first four in grey (tests/unit/test_plotting.py)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-LINES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
 SHADES = "Blues"
 """Colours of shares from 0 to 1, from light to dark."""
 VALUES = mpl.colormaps["cividis_r"]
@@ -110,7 +109,6 @@ class Series:
 
     colour: str
     marker: str
-    line: Any
 
     @property
     def points(self) -> dict[str, Any]:
@@ -120,9 +118,7 @@ class Series:
 
 def series(index: int) -> Series:
     """Return the look of a series; the first 70 all differ."""
-    return Series(
-        COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], LINES[index % len(LINES)]
-    )
+    return Series(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)])
 
 
 class Plot(Figure):
@@ -171,12 +167,14 @@ class Plot(Figure):
     def arrange(self) -> None:
         """Set the height, and place title, note and key above the panels."""
         title = _wrap(shown(self._title), _fitting(TITLE_PT * 0.62, self._width_in))
-        note = (
-            _wrap(shown(self._note), _fitting(TEXT_PT * 0.53, self._width_in)) if self._note else []
-        )
+        note = _wrap(shown(self._note), _fitting(TEXT_PT * 0.53, self._width_in))
         rows = _key_rows([shown(text) for text in self.key], self._width_in)
         title_line_in = LINE_IN * TITLE_PT / TEXT_PT * 1.1
-        heights = (title_line_in * len(title), LINE_IN * len(note), 1.3 * LINE_IN * len(rows))
+        heights = (
+            title_line_in * len(title),
+            LINE_IN * len(note) * bool(self._note),
+            1.3 * LINE_IN * len(rows),
+        )
         head_in = sum(heights) + _HEAD_PAD_IN * (1 + sum(height > 0 for height in heights))
         total_in = self._height_in + head_in
         self.set_size_inches(self._width_in, total_in)
@@ -185,13 +183,13 @@ class Plot(Figure):
             (title, heights[0], TITLE_PT, INK, "bold"),
             (note, heights[1], TEXT_PT, PALE, "normal"),
         ):
-            if lines:
+            if height_in:
                 position = (left, 1 - top_in / total_in)
                 text = self.text(*position, "\n".join(lines), va="top", fontsize=size)
                 text.set(color=colour, fontweight=weight, linespacing=1.15, in_layout=False)
                 top_in += height_in + 0.6 * _HEAD_PAD_IN
         if rows:
-            # A legend has columns of equal width at best, so each row is one of its own.
+            # A legend has columns, which waste width: each row is a legend of its own.
             handles = iter([handle for handle, _ in self._key])
             for row in rows:
                 legend = self.legend(

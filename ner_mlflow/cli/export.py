@@ -66,13 +66,13 @@ def export(
             served = evaluate_served(run, exported, config.evaluate, data)
         if registered_model:
             version = register_served(
-                run, exported, served, data, registered_model, alias or None, config.export
+                run, exported, served, data, registered_model, alias or None, config
             )
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")
             )
         if hub_folder or push:
-            written = write_to_hub(run, exported, served, data, config.export, hub_folder, push)
+            written = write_to_hub(run, exported, served, data, config, hub_folder, push)
             click.echo(f"written for a hub: {written}")
         click.echo(f"open next: {ui_address(run)}")

@@ -1,25 +1,14 @@
 """The showcase's script, which Streamlit runs for every click: the frame around the five pages."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from ner_mlflow.demo import store
 from ner_mlflow.demo.markup import fill, plain, show
+from ner_mlflow.demo.navigation import PAGES, VIEWS
 from ner_mlflow.demo.style import STYLESHEET
 from ner_mlflow.errors import NerError
 from ner_mlflow.tracking.overview import set_up_reading
 from ner_mlflow.tracking.queries import store_address
-
-VIEWS = Path(__file__).resolve().parent / "views"
-# File in ``views/`` and path of the address -> title.
-PAGES = {
-    "verdict": "Verdict",
-    "compare": "Compare",
-    "failures": "Where it fails",
-    "trial": "Try it",
-    "provenance": "Data and provenance",
-}
 
 
 def main() -> None:

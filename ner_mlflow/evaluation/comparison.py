@@ -85,6 +85,7 @@ class ComparisonReport:
     title: str
     models: tuple[ComparedModel, ...]
     types: tuple[str, ...]
+    confidence_level: float
     tables: dict[str, pd.DataFrame]
     figures: dict[str, Figure]
 
@@ -186,7 +187,12 @@ SECTIONS = (
 
 
 def compare(
-    models: Sequence[ComparedModel], types: Sequence[str], title: str, resamples: int, seed: int
+    models: Sequence[ComparedModel],
+    types: Sequence[str],
+    title: str,
+    resamples: int,
+    seed: int,
+    confidence_level: float = 0.95,
 ) -> ComparisonReport:
     """Compare models that were scored on the same sentences, the best F1 first.
 
@@ -196,6 +202,7 @@ def compare(
         title: the report's title.
         resamples: permutations of each significance test.
         seed: of these tests.
+        confidence_level: that of the scores' intervals.
     """
     ranked = sorted(models, key=lambda model: -model.scores["f1"])
     differences = pairwise_differences(
@@ -218,7 +225,11 @@ def compare(
         )
     sentences, entities = ranked[0].counts.shape[0], int(ranked[0].counts[..., GOLD].sum())
     note = f"n = {sentences:,} sentences with {entities:,} gold entities"
-    figures = {"intervals": plot_intervals(tables["results"], "F1 and its interval", note=note)}
+    figures = {
+        "intervals": plot_intervals(
+            tables["results"], "F1 and its interval", confidence_level, note
+        )
+    }
     if len(ranked) > 1:
         names = [model.name for model in ranked]
         figures["differences"] = plot_differences(differences, names, SIGNIFICANCE_LEVEL, note)
@@ -231,8 +242,8 @@ def compare(
                 variants[cost].to_numpy(), variants["validation_f1"].to_numpy()
             )
         tables["variants"] = variants
-        figures["tradeoff"] = plot_tradeoff(variants)
-    return ComparisonReport(title, tuple(ranked), tuple(types), tables, figures)
+        figures["tradeoff"] = plot_tradeoff(variants, confidence_level)
+    return ComparisonReport(title, tuple(ranked), tuple(types), confidence_level, tables, figures)
 
 
 def pairwise_differences(

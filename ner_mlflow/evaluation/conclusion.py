@@ -1,5 +1,6 @@
 """Say in a few sentences what a comparison of models comes to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ def conclude(
     best = report.best
     parts = [_best(report, best, split), _weakest(report, best)]
     if best.served:
-        parts.append(_served(best.served, split))
+        parts.append(_served(report, best.served, split))
     if registration:
         parts.append(_registered(registration))
     return tuple(part for part in parts if part)
@@ -61,8 +62,8 @@ def _best(report: ComparisonReport, best: ComparedModel, split: str) -> str:
     scores = best.scores
     sentences, entities = best.counts.shape[0], int(best.counts[..., 2].sum())
     measured = (
-        f"{split} F1 {scores['f1']:.4f} (95 % interval {scores['f1_low']:.4f} to "
-        f"{scores['f1_high']:.4f}) on {sentences:,} sentences with {entities:,} entities"
+        f"{split} F1 {scores['f1']:.4f} ({_interval(report, scores)}) "
+        f"on {sentences:,} sentences with {entities:,} entities"
     )
     others = [model for model in report.models if model is not best]
     if not others:
@@ -96,7 +97,7 @@ def _weakest(report: ComparisonReport, best: ComparedModel) -> str:
     return f"Its weakest type is {type_}: F1 {f1:.4f} on {count:,} entities."
 
 
-def _served(served: ServedFile, split: str) -> str:
+def _served(report: ComparisonReport, served: ServedFile, split: str) -> str:
     scores, lost = served.scores, served.f1_lost
     name = f"The served file ({served.variant}, {served.size_mb:.0f} MB)"
     if not scores:
@@ -106,14 +107,16 @@ def _served(served: ServedFile, split: str) -> str:
         if np.round(lost, 4)
         else "as the PyTorch model"
     )
-    parts = [
-        f"{name} has {split} F1 {scores['f1']:.4f} (95 % interval {scores['f1_low']:.4f} to "
-        f"{scores['f1_high']:.4f}), {against}"
-    ]
+    parts = [f"{name} has {split} F1 {scores['f1']:.4f} ({_interval(report, scores)}), {against}"]
     if served.text_scores:
         kind = "raw texts" if served.text_kind == RAW else "texts joined from its words"
         parts.append(f"on {kind} it has {served.text_scores['f1']:.4f}")
     return f"{'; '.join(parts)}."
+
+
+def _interval(report: ComparisonReport, scores: Mapping[str, float]) -> str:
+    percent = 100 * report.confidence_level
+    return f"{percent:g} % interval {scores['f1_low']:.4f} to {scores['f1_high']:.4f}"
 
 
 def _registered(registration: Registration) -> str:

@@ -213,8 +213,9 @@ def plot_reliability(table: pd.DataFrame, title: str) -> Figure:
         table: returned by :func:`~ner_mlflow.evaluation.calibration.reliability`.
         title: the figure's title.
     """
+    count = int(table["entities"].sum())
     note = explain(
-        f"n = {table['entities'].sum():,} predicted entities",
+        f"n = {count:,} predicted entit{'y' if count == 1 else 'ies'}",
         "bars: 95 % Wilson interval of a bin's precision",
         f"hollow: fewer than {FEW_ENTITIES} entities",
     )
@@ -244,7 +245,7 @@ def plot_reliability(table: pd.DataFrame, title: str) -> Figure:
             precisions,
             table["precision_low"],
             table["precision_high"],
-            Series(look.colour, "none", "-"),
+            Series(look.colour, "none"),
             horizontal=False,
         )
         few = table["entities"] < FEW_ENTITIES
@@ -402,8 +403,8 @@ def plot_tradeoff(
         marker = MARKERS[kinds.index(str(row["variant"])) % len(MARKERS)]
         model = str(row["model"])
         if of_one_model or model not in coloured:
-            return Series(COLOURS[0] if of_one_model else PALE, marker, "-")
-        return Series(series(coloured.index(model)).colour, marker, "-")
+            return Series(COLOURS[0] if of_one_model else PALE, marker)
+        return Series(series(coloured.index(model)).colour, marker)
 
     note = explain(
         note,
@@ -439,13 +440,13 @@ def plot_tradeoff(
                 log_axis(axes.xaxis, costs.min(), costs.max())
         panels[0].set_ylabel("validation F1")
         for index, kind in enumerate(kinds):
-            figure.add_key(key_line(Series("white", MARKERS[index % len(MARKERS)], "-")), kind)
+            figure.add_key(key_line(Series("white", MARKERS[index % len(MARKERS)])), kind)
         if len(coloured) < len(models):
-            figure.add_key(key_line(Series(PALE, "s", "-")), "models on no front, without bars")
+            figure.add_key(key_line(Series(PALE, "s")), "models on no front, without bars")
         elif not of_one_model:
             for model in coloured:
                 colour = series(coloured.index(model)).colour
-                figure.add_key(key_line(Series(colour, "s", "-")), short_name(model, 50, 1))
+                figure.add_key(key_line(Series(colour, "s")), short_name(model, 50, 1))
         numbers = {index: str(n) for n, index in enumerate(variants.index[on_front], start=1)}
         for file in [] if of_one_model else variants[on_front].reset_index().to_dict("records"):
             name = short_name(f"{file['model']} {file['variant']}", 50, 1)

@@ -18,7 +18,7 @@ NO_RANGE = "–"
 
 @dataclass(frozen=True)
 class ServedScores:
-    """Strict F1 of the served file on one set of texts, with its 95 % interval.
+    """Strict F1 of the served file on one set of texts, with its interval.
 
     Attributes:
         measured_on: what it was measured on, in words.
@@ -41,6 +41,7 @@ class ModelFacts:
         name: the registered or repository name.
         location: the Python expression that ``mlflow.pyfunc.load_model`` takes.
         types: the entity types.
+        confidence_level: that of the intervals of ``scores`` and ``type_scores``.
         preset: the settings that the training began with; empty if unknown.
         seed: the seed of the training.
         variant: the variant that is served.
@@ -70,6 +71,7 @@ class ModelFacts:
     scores: Sequence[ServedScores]
     type_scores: Sequence[ServedScores] = ()
     f1_lost: float = 0.0
+    confidence_level: float = 0.95
     preset: str = ""
     seed: str = ""
     dataset_license: str = ""
@@ -112,8 +114,8 @@ def model_card(facts: ModelFacts) -> ModelCard:
         first=first,
         dataset_license=facts.dataset_license or UNKNOWN_LICENSE,
         backbone_license=facts.backbone_license or UNKNOWN_LICENSE,
-        scores=markdown_table(_table(facts.scores, "measured on")),
-        type_scores=markdown_table(_table(facts.type_scores, "type")),
+        scores=markdown_table(_table(facts.scores, "measured on", facts.confidence_level)),
+        type_scores=markdown_table(_table(facts.type_scores, "type", facts.confidence_level)),
     )
 
 
@@ -137,13 +139,14 @@ def _hub_license(facts: ModelFacts) -> str:
     return facts.backbone_license or "other"
 
 
-def _table(scores: Sequence[ServedScores], name: str) -> pd.DataFrame:
+def _table(scores: Sequence[ServedScores], name: str, confidence_level: float) -> pd.DataFrame:
+    interval = f"{100 * confidence_level:g} % interval"
     return pd.DataFrame(
         [
             {
                 name: score.measured_on,
                 "F1": f"{score.f1:.4f}",
-                "95 % interval": NO_RANGE
+                interval: NO_RANGE
                 if score.low is None or score.high is None
                 else f"{score.low:.4f} to {score.high:.4f}",
                 "entities": NO_RANGE if score.entities is None else f"{score.entities:,}",

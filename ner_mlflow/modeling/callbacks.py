@@ -206,7 +206,8 @@ def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     epochs = sum("eval_f1" in row for row in history)
     best = max((row["eval_f1"] for row in history if "eval_f1" in row), default=None)
     note = explain(
-        f"n = {epochs} validated epoch{'s' * (epochs != 1)}", f"best F1 {best:.3f}" if best else ""
+        f"n = {epochs} validated epoch{'s' * (epochs != 1)}",
+        "" if best is None else f"best F1 {best:.3f}",
     )
     with new_plot("Training over epochs", note, 2.7) as figure:
         for axes, (name, (title, label)) in zip(
@@ -226,6 +227,8 @@ def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
             axes.set_xlabel("epoch")
             axes.set_ylabel(label)
             axes.margins(x=0.06)
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=points[-1][0] >= 1))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=points[-1][0] >= 2))
+            if len(points) == 1:
+                axes.set_xticks([points[0][0]])
             axes.grid()
     return figure

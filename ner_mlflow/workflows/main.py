@@ -68,9 +68,7 @@ def run_main(
     config = configs[best.name]
     run.set_name(Step.MAIN, data.dataset.name, ", ".join(configs))
     report = report_on(results, data, config.evaluate, config.export)
-    version = register_served(
-        run, best.export, best.served, data, registered_model, None, config.export
-    )
+    version = register_served(run, best.export, best.served, data, registered_model, None, config)
     has_alias, reason = _promote(run, config, registered_model, version, alias)
     address = f"models:/{registered_model}/{version}"
     registration = Registration(address, alias, has_alias, reason)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from ..config.schema import EvaluateConfig, ExportConfig
+from ..config.schema import Config, EvaluateConfig
 from ..data.running_text import RAW, STANDIN
 from ..data.sentences import VALIDATION
 from ..exporting.hub_folder import push_hub_folder, write_hub_folder
 from ..exporting.model_card import ModelFacts, ServedScores, describe_card, model_card
+from ..exporting.variants import CONFIDENCE_LEVEL
 from ..provenance import git_commit
 from ..tracking.lifecycle import run_link
 from ..tracking.models import CARD_LIMIT, add_model_card, find_model, register
@@ -38,13 +39,13 @@ def register_served(
     data: TrackedDataset,
     name: str,
     alias: str | None,
-    config: ExportConfig,
+    config: Config,
 ) -> str:
     """Register the model that an export serves; give it the alias, if there is one.
 
     Its card is stored with the logged model as ``README.md`` and in the run as ``model_card.md``,
     and is the version's description. A loss from given words to running text beyond
-    ``config.served_loss_limit`` is logged, and the card says so.
+    ``export.served_loss_limit`` is logged, and the card says so.
 
     Args:
         run: the open run.
@@ -53,7 +54,7 @@ def register_served(
         data: the dataset of both.
         name: the name of the registered model.
         alias: the alias; None: none.
-        config: the limit.
+        config: the limit, and the confidence level of the scores' intervals.
 
     Returns:
         The version.
@@ -84,7 +85,7 @@ def card_of(
     data: TrackedDataset,
     name: str,
     location: str,
-    config: ExportConfig,
+    config: Config,
 ) -> ModelCard:
     """Return the card of the model that an export serves.
 
@@ -94,10 +95,14 @@ def card_of(
         data: the dataset of both.
         name: the name on top.
         location: the Python expression that ``mlflow.pyfunc.load_model`` takes.
-        config: the limit of the loss that the card warns of.
+        config: the limit of the loss that the card warns of, and the confidence level of the
+            scores' intervals.
     """
-    warning = warning_of_loss(export, config)
-    return model_card(_facts(export, served, train_record(export), data, location, name, warning))
+    warning = warning_of_loss(export, config.export)
+    level = config.evaluate.confidence_level
+    return model_card(
+        _facts(export, served, train_record(export), data, location, name, warning, level)
+    )
 
 
 def evaluate_served(
@@ -112,7 +117,7 @@ def write_to_hub(
     export: ExportRecord,
     served: EvaluateRecord,
     data: TrackedDataset,
-    config: ExportConfig,
+    config: Config,
     folder: str,
     repository: str,
 ) -> str:
@@ -123,7 +128,8 @@ def write_to_hub(
         export: the export.
         served: the evaluation of the file that it serves.
         data: the dataset of both.
-        config: the limit of the loss that the card warns of.
+        config: the limit of the loss that the card warns of, and the confidence level of the
+            scores' intervals.
         folder: a new or empty folder; empty: none is kept.
         repository: ``owner/name``; empty: nothing is uploaded.
 
@@ -163,8 +169,11 @@ def _facts(
     location: str,
     name: str,
     warning: str,
+    confidence_level: float,
 ) -> ModelFacts:
     types, proof = data.dataset.schema.types, export.served_metrics
+    # The proof has intervals of its own level.
+    has_level = confidence_level == CONFIDENCE_LEVEL
     by_type = [
         ServedScores(
             type_,
@@ -186,8 +195,8 @@ def _facts(
         ServedScores(
             f"{VALIDATION}, given words",
             proof["validation_f1"],
-            proof["validation_f1_low"],
-            proof["validation_f1_high"],
+            proof["validation_f1_low"] if has_level else None,
+            proof["validation_f1_high"] if has_level else None,
         ),
     ]
     runs = {
@@ -208,6 +217,7 @@ def _facts(
         split=served.split,
         scores=scores,
         type_scores=by_type,
+        confidence_level=confidence_level,
         preset=export.preset,
         seed=export.seed,
         backbone=f"{train.backbone} ({train.backbone_revision})" if train else "",

@@ -74,7 +74,7 @@ def report_on(
     split = models[0].evaluate.split
     title = f"{len(models)} model{'s' if len(models) > 1 else ''} on {split} of {data.dataset.name}"
     compared = [_compared_model(model, types, latencies) for model in models]
-    return compare(compared, types, title, config.resamples, config.seed)
+    return compare(compared, types, title, config.resamples, config.seed, config.confidence_level)
 
 
 def log_comparison(

@@ -163,7 +163,7 @@ def run_sweep(
                 data,
                 registered_model,
                 alias,
-                config.export,
+                config,
             )
             run.log_table("final", comparison.tables["results"])
             run.log_page(

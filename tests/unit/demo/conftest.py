@@ -10,7 +10,7 @@ from showcases import OpenPage, Showcase, build_store
 from streamlit.testing.v1 import AppTest
 
 import ner_mlflow.demo
-from ner_mlflow.demo.app import PAGES, VIEWS
+from ner_mlflow.demo.navigation import PAGES, VIEWS
 from ner_mlflow.paths import CACHE_VARIABLE
 
 APP = Path(ner_mlflow.demo.__file__).with_name("app.py")

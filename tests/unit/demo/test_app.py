@@ -8,7 +8,7 @@ import pytest
 from showcases import EVIL, MODEL, OpenPage, Showcase, build_hostile_store, text_of
 from streamlit.testing.v1 import AppTest
 
-from ner_mlflow.demo.app import PAGES
+from ner_mlflow.demo.navigation import PAGES
 from ner_mlflow.redaction import HIDDEN
 
 

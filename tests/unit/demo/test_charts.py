@@ -17,7 +17,7 @@ from ner_mlflow.demo.standing import Score, Scored, TypeScore, Variant
 from ner_mlflow.tracking.queries import RunSummary
 from ner_mlflow.tracking.records import EvaluateRecord
 
-RUN = RunSummary("a" * 32, "run", "FINISHED", "", 0, {}, {}, {})
+RUN = RunSummary("a" * 32, "0", "run", "FINISHED", "", 0, {}, {}, {})
 RECORD = EvaluateRecord(
     run_id=RUN.id, data_run="", dataset="", dataset_fingerprint="", model="m", split="test"
 )

@@ -23,6 +23,7 @@ from ner_mlflow.tracking.queries import RunSummary
 ON = {"data_run": "d", "dataset": "dinge", "dataset_fingerprint": "f"}
 EVALUATE = RunSummary(
     id="abcdef0123",
+    experiment_id="0",
     name="klein · evaluate",
     status="FINISHED",
     parent="",

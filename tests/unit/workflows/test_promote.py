@@ -24,7 +24,7 @@ def name(finished: Finished, request: pytest.FixtureRequest) -> str:
     result = finished.result
     with open_run(Step.EXPORT, "export") as run:
         register_served(
-            run, result.export, result.served, finished.data, name, None, finished.config.export
+            run, result.export, result.served, finished.data, name, None, finished.config
         )
     client = mlflow.MlflowClient()
     first = client.get_model_version(name, "1")

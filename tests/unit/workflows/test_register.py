@@ -6,6 +6,7 @@ import mlflow
 import pytest
 from pipelines import Finished
 
+from ner_mlflow.config.loading import override
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import download
 from ner_mlflow.tracking.records import ExportRecord, VersionOrigin
@@ -18,7 +19,7 @@ def register(
 ) -> str:
     """Register the finished model under a name, with the alias candidate."""
     result = finished.result
-    config = finished.config.export.model_copy(update={"served_loss_limit": limit})
+    config = override(finished.config, {"export.served_loss_limit": limit})
     with open_run(Step.EXPORT, "export") as run:
         return register_served(
             run, export or result.export, result.served, finished.data, name, "candidate", config
