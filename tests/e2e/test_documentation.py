@@ -63,9 +63,10 @@ def clone(folder: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a user who set no variable of MLflow."""
+    """Return the environment of a user who chose no store and no experiment."""
     variables = user_environment("", **more)
-    del variables["MLFLOW_TRACKING_URI"]
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID"):
+        variables.pop(name, None)
     return variables
 
 
