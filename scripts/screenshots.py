@@ -43,7 +43,7 @@ class Picture:
 WIDTH = 1060
 """Width of the browser's window in pixels."""
 PICTURES = (
-    Picture("report", "main", "comparison.html", 760),
+    Picture("report", "main", "comparison.html", 578),
     Picture("errors", "evaluate", "errors.html", 710),
 )
 
