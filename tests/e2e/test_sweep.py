@@ -166,7 +166,7 @@ def test_a_sweep_from_its_space_to_a_registered_model(
         )
     )
     assert "0 of them new" in again.stderr
-    assert again.stderr.count("reused") == 6
+    assert again.stderr.count("reused") == 8
     assert len(runs(store, "trial")) == 6
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(store, "trial")} == {
         runs(store, "sweep")[1].info.run_id
