@@ -47,7 +47,7 @@ def test_raw_texts_are_scored_proven_and_decide_on_promotion(
     arguments = [part for option in options for part in ("-P", option)]
     done = mlflow_run(store, *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (evaluation,) = runs(store, "evaluate")
+    evaluation, served = runs(store, "evaluate")
     metrics = evaluation.data.metrics
     assert {"raw/f1", "raw/f1_low", "raw/overlap_f1", "raw/OS/f1"} <= set(metrics)
     assert metrics["raw/support"] == 2 * TEXTS["test"]
@@ -57,13 +57,15 @@ def test_raw_texts_are_scored_proven_and_decide_on_promotion(
     proof = mlflow.load_table("tables/variants.json", run_ids=[export.info.run_id])
     assert {"validation_raw_f1", "validation_served_f1_lost"} <= set(proof.columns)
     (main,) = runs(store, "main")
-    comparison = mlflow.load_table("tables/comparison.json", run_ids=[main.info.run_id])
-    assert comparison["raw_f1"][0] == pytest.approx(metrics["raw/f1"])
+    results = mlflow.load_table("tables/results.json", run_ids=[main.info.run_id])
+    assert results["raw_f1"][0] == pytest.approx(metrics["raw/f1"])
+    in_text = served.data.metrics["raw/f1"]
+    assert main.data.metrics["raw/f1"] == in_text
+    assert f"on raw texts it has {in_text:.4f}" in done.stdout
 
     client = mlflow.MlflowClient()
     first = client.get_model_version(NAME, "1")
-    assert f"on given words, {metrics['raw/f1']:.4f} (" in first.description
-    assert ") in running text. Takes texts" in first.description
+    assert f"| test, raw texts | {in_text:.4f} |" in first.description
     client.create_model_version(NAME, first.source, tags=first.tags)
     config = load_config(str(tiny_preset), {"promote.latency_runs": 8, "promote.resamples": 200})
     with open_run("promote", "promote") as run:

@@ -47,7 +47,7 @@ def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:
     version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
     assert version.status == "READY"
     again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
-    assert again.stderr.count("reused") == 4, again.stderr
+    assert again.stderr.count("reused") == 5, again.stderr
     answer = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(["Ubuntu 22.04"])
     assert len(answer) == 1
 
