@@ -154,7 +154,7 @@ def user_environment(store: str, **more: str) -> dict[str, str]:
         **inherited,
         "MLFLOW_TRACKING_URI": store,
         # One experiment, whether `mlflow run` opens the run or the command does.
-        "MLFLOW_EXPERIMENT_ID": "0",
+        **({} if "MLFLOW_EXPERIMENT_NAME" in more else {"MLFLOW_EXPERIMENT_ID": "0"}),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **more,
