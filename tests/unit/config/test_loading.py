@@ -84,9 +84,9 @@ def test_a_weak_preset_differs_from_its_base_in_weak_supervision_alone(preset: s
     assert weak.model_copy(update={"weak": base.weak}) == base
 
 
-def test_the_readme_names_the_shipped_presets() -> None:
-    readme = (PRESETS.parents[1] / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in readme for name in preset_names())
+def test_the_documentation_names_the_shipped_presets() -> None:
+    page = (PRESETS.parents[1] / "docs" / "presets.md").read_text(encoding="utf-8")
+    assert all(f"## {name}\n" in page for name in preset_names())
 
 
 def test_the_configuration_without_arguments_is_the_base() -> None:
