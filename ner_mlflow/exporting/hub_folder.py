@@ -11,6 +11,7 @@ from ..errors import ModelError
 from ..redaction import one_line
 
 CARD_FILE = "README.md"
+"""The file of a model that holds its card, as on Hugging Face's hub."""
 
 
 def check_hub_folder(folder: str, repository: str) -> None:

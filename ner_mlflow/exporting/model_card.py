@@ -84,7 +84,6 @@ class ModelFacts:
 
 def model_card(facts: ModelFacts) -> ModelCard:
     """Return the card as Hugging Face's hub shows it: metadata with a model index, and Markdown."""
-    first = facts.scores[0] if facts.scores else None
     results = [
         EvalResult(
             task_type=TASK,
@@ -111,7 +110,6 @@ def model_card(facts: ModelFacts) -> ModelCard:
         template_path=str(TEMPLATE),
         facts=facts,
         escape=escape_markdown,
-        first=first,
         dataset_license=facts.dataset_license or UNKNOWN_LICENSE,
         backbone_license=facts.backbone_license or UNKNOWN_LICENSE,
         scores=markdown_table(_table(facts.scores, "measured on", facts.confidence_level)),

@@ -11,6 +11,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from ..errors import ModelError, TrackingError
+from ..exporting.hub_folder import CARD_FILE
 from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
 from ..redaction import one_line
@@ -21,8 +22,6 @@ from .run import temporary_folder
 
 log = logging.getLogger(__name__)
 
-MODEL_CARD = "README.md"
-"""The file of a logged model that holds its card, as on Hugging Face's hub."""
 DESCRIPTION_LIMIT = 5000
 """Characters of a version's description that all registries store."""
 CARD_LIMIT = 3500
@@ -137,7 +136,7 @@ def add_model_card(model_uri: str, text: str) -> None:
         text: the card.
     """
     with temporary_folder() as folder:
-        path = folder / MODEL_CARD
+        path = folder / CARD_FILE
         path.write_text(text, encoding="utf-8")
         mlflow.MlflowClient().log_model_artifact(model_uri.removeprefix("models:/"), str(path))
 

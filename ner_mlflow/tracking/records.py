@@ -187,14 +187,15 @@ class EvaluateRecord(_OnDataset):
 class ExportRecord(_OnDataset):
     """The variants of a model as ONNX files, and the logged model that serves one of them.
 
-    ``model`` is the address of the trained model, ``served_fingerprint`` the fingerprint of the
-    served files.
+    ``model`` is the address of the trained model and ``train_run`` the run that it comes from, if
+    that is known; ``served_fingerprint`` is the fingerprint of the served files.
     """
 
     STEP: ClassVar[Step] = Step.EXPORT
 
     model: str
     model_uri: str = ""
+    train_run: str = ""
     onnx_model_uri: str = ""
     served_variant: str = ""
     served_fingerprint: str = ""

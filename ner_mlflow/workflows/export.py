@@ -58,7 +58,13 @@ def run_export(
     lineage = model.lineage
     seed = seed_text(lineage.seed)
     run.set_name(lineage.label, Step.EXPORT, dataset.name, seed)
-    record = ExportRecord(run_id=run.id, model=model.address, **data.fields, **lineage.fields)
+    record = ExportRecord(
+        run_id=run.id,
+        model=model.address,
+        train_run=model.run_id or "",
+        **data.fields,
+        **lineage.fields,
+    )
     record.write(run)
     run.log_dataset(dataset, (VALIDATION,), data.run_id)
     checkpoint = load_model(model.folder)

@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 from ..config.schema import Config, EvaluateConfig
 from ..data.running_text import RAW, STANDIN
 from ..data.sentences import VALIDATION
+from ..evaluation.conclusion import FEWEST_ENTITIES
 from ..exporting.hub_folder import push_hub_folder, write_hub_folder
 from ..exporting.model_card import ModelFacts, ServedScores, describe_card, model_card
 from ..exporting.variants import CONFIDENCE_LEVEL
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 TEXT_NAMES = {RAW: "raw texts", STANDIN: "texts joined from its words, a stand-in for running text"}
 """How a card names each kind of running text."""
 VERSIONS = ("mlflow", "onnxruntime", "tokenizers", "transformers", "torch")
-FEWEST_ENTITIES = 10
 
 
 def register_served(
@@ -155,10 +155,8 @@ def write_to_hub(
 
 def train_record(export: ExportRecord) -> TrainRecord | None:
     """Return the record of the training that an export comes from, None if it is not tracked."""
-    run_id = find_model(export.model).run_id
-    if run_id is None or read_run(run_id).step != Step.TRAIN:
-        return None
-    return TrainRecord.read(run_id)
+    run = read_run(export.train_run) if export.train_run else None
+    return TrainRecord.from_run(run) if run and run.step == Step.TRAIN else None
 
 
 def _facts(
