@@ -28,6 +28,8 @@ from .policies import Policy
 Forward = Callable[[Inputs], NDArray[np.float32]]
 """A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
 ALL = slice(None)
+Scores = list[NDArray[np.float32]]
+"""The scores of the labels by sentence or window, each of shape (pieces, labels)."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,7 @@ class BatchExecutor(Protocol):
 
     workers: int
 
-    def submit(
-        self, work: Callable[[Forward], list[NDArray[np.float32]]]
-    ) -> Future[list[NDArray[np.float32]]]:
+    def submit(self, work: Callable[[Forward], Scores]) -> Future[Scores]:
         """Start ``work`` on a worker, which passes it the worker's own forward function."""
 
 
@@ -172,7 +172,7 @@ class Tagger:
 
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
-    ) -> list[NDArray[np.float32]]:
+    ) -> Scores:
         """Return the log-probabilities of the labels for each sentence, shape (pieces, labels).
 
         Args:
@@ -258,7 +258,7 @@ class Tagger:
             missing -= len(sentences[first])
         return first
 
-    def _decode(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
+    def _decode(self, scores: Scores) -> list[Tagged]:
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
@@ -289,7 +289,7 @@ class Tagger:
         sentences: Sequence[Sequence[str]],
         documents: Sequence[Hashable] | None,
         wanted: slice = ALL,
-    ) -> Callable[[], list[NDArray[np.float32]]]:
+    ) -> Callable[[], Scores]:
         """Start to score, and return a function that waits for the scores.
 
         A score is the log-probability of a piece's label when the piece is taken by itself.
@@ -308,7 +308,7 @@ class Tagger:
         ]
         finish = self._begin_batches(list(positions), None, ALL)
 
-        def repeat() -> list[NDArray[np.float32]]:
+        def repeat() -> Scores:
             scores = finish()
             if self.spec.passage_sentences == 1:
                 return [scores[index] for index in indices]
@@ -335,15 +335,15 @@ class Tagger:
         sentences: Sequence[Sequence[str]],
         documents: Sequence[Hashable] | None,
         wanted: slice,
-    ) -> Callable[[], list[NDArray[np.float32]]]:
+    ) -> Callable[[], Scores]:
         windows = self._encoder.windows(sentences, documents)
         tagged = range(len(sentences))[wanted]
         if len(tagged) < len(sentences):
             windows = [window for window in windows if window.sentence in tagged]
         parts = list(batches(windows, self._batch_subwords))
         work = [partial(self._score_batch, [windows[index] for index in part]) for part in parts]
-        futures: list[Future[list[NDArray[np.float32]]]] = []
-        computed: list[list[NDArray[np.float32]]] = []
+        futures: list[Future[Scores]] = []
+        computed: list[Scores] = []
         if self._executor and len(parts) >= self._executor.workers > 1:
             futures = [self._executor.submit(batch) for batch in work]
         else:
@@ -351,11 +351,9 @@ class Tagger:
 
         lengths = list(map(len, sentences))
 
-        def collect() -> list[NDArray[np.float32]]:
+        def collect() -> Scores:
             by_part = [future.result() for future in futures] or computed
-            scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(
-                windows
-            )
+            scores: Scores = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
             for part, values in zip(parts, by_part, strict=True):
                 for index, window_scores in zip(part, values, strict=True):
                     scores[index] = window_scores
@@ -363,10 +361,10 @@ class Tagger:
 
         return collect
 
-    def _score_batch(
-        self, windows: Sequence[Window], forward: Forward
-    ) -> list[NDArray[np.float32]]:
+    def _score_batch(self, windows: Sequence[Window], forward: Forward) -> Scores:
         logits = forward(collate(windows, self.spec.pad_id))
+        if len(windows) == 1:
+            return [log_softmax(logits[0, windows[0].word_positions])]
         counts = [len(window.word_positions) for window in windows]
         rows = np.repeat(np.arange(len(windows)), counts)
         scores = log_softmax(
