@@ -59,6 +59,12 @@ class Window:
     word_positions: NDArray[np.int64]
     casings: NDArray[np.int64] | None = None
 
+    @property
+    def content(self) -> tuple[bytes, ...]:
+        """Return all that the scores of the window's words depend on."""
+        casings = b"" if self.casings is None else self.casings.tobytes()
+        return self.input_ids.tobytes(), self.word_positions.tobytes(), casings
+
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
@@ -341,6 +347,30 @@ def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
         window.first_word : window.first_word + len(window.word_positions)
     ]
     return labels
+
+
+def distinct_batches(
+    batches_of_windows: Sequence[list[Window]],
+) -> tuple[list[list[Window]], list[int]]:
+    """Return each batch once, and for each given batch the index of its equal among these.
+
+    Code, tables and ruled lines repeat windows within long sentences, and batches of the same
+    windows need one computation. Batches stay as they are, because the scores of a quantised model
+    depend on the whole batch.
+    """
+    if len(batches_of_windows) == 1:
+        return list(batches_of_windows), [0]
+    distinct: dict[tuple[bytes, ...], int] = {}
+    kept: list[list[Window]] = []
+    indices: list[int] = []
+    for batch in batches_of_windows:
+        index = distinct.setdefault(
+            tuple(part for window in batch for part in window.content), len(kept)
+        )
+        if index == len(kept):
+            kept.append(batch)
+        indices.append(index)
+    return kept, indices
 
 
 def batches(windows: Sequence[Window], batch_subwords: int) -> Iterator[list[int]]:

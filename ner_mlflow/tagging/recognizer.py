@@ -277,10 +277,13 @@ class EntityRecognizer:
                     if not self._policies.allow(regions[owner], start, end, entity.type):
                         continue
                     surface = texts[owner][start:end]
-                    score = float(tagged.probabilities[entity.start : entity.end].mean())
                     by_text[owner].append(
                         answer(
-                            surfaces.setdefault(surface, surface), entity.type, start, end, score
+                            surfaces.setdefault(surface, surface),
+                            entity.type,
+                            start,
+                            end,
+                            float(tagged.confidence(entity)),
                         )
                     )
             return by_text

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from ..errors import ModelError
 from .cutting import to_pieces
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
-from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
+from .encoding import Inputs, Window, WordEncoder, batches, collate, distinct_batches, merge
 from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
 from .passages import passage_pieces, passages
 from .pending import Pending
@@ -127,6 +127,12 @@ class Tagged:
 
     tags: list[str]
     probabilities: NDArray[np.float32]
+
+    def confidence(self, entity: Entity) -> np.float32:
+        """Return the mean probability of an entity's tags."""
+        probabilities = self.probabilities[entity.start : entity.end]
+        mean: np.float32 = probabilities[0] if len(probabilities) == 1 else probabilities.mean()
+        return mean
 
 
 class BatchExecutor(Protocol):
@@ -272,17 +278,18 @@ class Tagger:
         probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
         parts = by_sentence(probabilities, list(map(len, ids)))
         return [
-            Tagged([self.labels[id_] for id_ in sentence_ids.tolist()], part)
-            for sentence_ids, part in zip(ids, parts, strict=True)
+            self._tagged(sentence_ids, part) for sentence_ids, part in zip(ids, parts, strict=True)
         ]
+
+    def _tagged(self, ids: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Tagged:
+        return Tagged(list(map(self.labels.__getitem__, ids.tolist())), probabilities)
 
     def _drop_doubtful(self, ids: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         """Turn the tags of entities below their type's threshold into O, in place."""
-        for entity in to_entities([self.labels[id_] for id_ in ids.tolist()]):
-            words = np.arange(entity.start, entity.end)
-            confidence = np.exp(scores[words, ids[words]]).mean()
-            if confidence < self.spec.thresholds.get(entity.type, 0.0):
-                ids[words] = self._outside
+        tagged = self._tagged(ids, np.exp(scores[np.arange(len(ids)), ids]))
+        for entity in to_entities(tagged.tags):
+            if tagged.confidence(entity) < self.spec.thresholds.get(entity.type, 0.0):
+                ids[entity.start : entity.end] = self._outside
 
     def _begin_scores(
         self,
@@ -341,10 +348,13 @@ class Tagger:
         if len(tagged) < len(sentences):
             windows = [window for window in windows if window.sentence in tagged]
         parts = list(batches(windows, self._batch_subwords))
-        work = [partial(self._score_batch, [windows[index] for index in part]) for part in parts]
+        distinct, positions = distinct_batches(
+            [[windows[index] for index in part] for part in parts]
+        )
+        work = [partial(self._score_batch, batch) for batch in distinct]
         futures: list[Future[Scores]] = []
         computed: list[Scores] = []
-        if self._executor and len(parts) >= self._executor.workers > 1:
+        if self._executor and len(work) >= self._executor.workers > 1:
             futures = [self._executor.submit(batch) for batch in work]
         else:
             computed = [batch(self._forward) for batch in work]
@@ -352,10 +362,10 @@ class Tagger:
         lengths = list(map(len, sentences))
 
         def collect() -> Scores:
-            by_part = [future.result() for future in futures] or computed
+            by_batch = [future.result() for future in futures] or computed
             scores: Scores = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
-            for part, values in zip(parts, by_part, strict=True):
-                for index, window_scores in zip(part, values, strict=True):
+            for part, position in zip(parts, positions, strict=True):
+                for index, window_scores in zip(part, by_batch[position], strict=True):
                     scores[index] = window_scores
             return merge(windows, scores, lengths, len(self.labels))[wanted]
 

@@ -81,30 +81,29 @@ def sentences_of(text: str) -> Iterator[Words]:
     must_encode = not is_ascii and _LONE_SURROGATE.search(text) is not None
     current = Words([], [], [])
     texts, starts, ends = current
+    in_word, last_end = False, 0  # whether the last piece ends with a letter or digit, and where
     for chunk in CHUNK.finditer(text):
-        word = chunk.group()
+        word = chunk[0]
         begin, chunk_end = chunk.span()
-        if (
-            texts
-            and (
-                len(texts) >= MOST_PIECES
-                # The common case first: no mark that ends a sentence, no line break.
-                or (
-                    not (texts[-1][-1].isalnum() and text[ends[-1] : begin] == " ")
-                    and _breaks(text, current, begin)
-                )
+        if texts and (
+            # The common case first: no mark that ends a sentence, no line break.
+            (
+                not (in_word and begin == last_end + 1 and text[last_end] == " ")
+                and _breaks(text, current, begin)
             )
+            or len(texts) >= MOST_PIECES
         ):
             yield current
             current = Words([], [], [])
             texts, starts, ends = current
-        if must_encode:
-            word = encodable(word)
         if word.isalnum() and word.isascii():
             texts.append(word)
             starts.append(begin)
             ends.append(chunk_end)
+            in_word, last_end = True, chunk_end
             continue
+        if must_encode:
+            word = encodable(word)
         for start, end in cut(word):
             piece = word[start:end]
             if start and not is_ascii and ends_closely(texts) and not _stays_closely(piece):
@@ -114,6 +113,7 @@ def sentences_of(text: str) -> Iterator[Words]:
             texts.append(piece)
             starts.append(begin + start)
             ends.append(begin + end)
+        in_word, last_end = texts[-1][-1].isalnum(), ends[-1]
     if texts:
         yield current
 
