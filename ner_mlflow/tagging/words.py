@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from . import scripts
-from .cutting import CHUNK, cut
+from .cutting import CHUNK, PARTING, cut
 
 AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"]) | scripts.AFTER_STOP
 """Closing marks; up to three may follow the mark that ends a sentence."""
 MOST_PIECES = 1024
-"""Pieces of a sentence; a longer one is split."""
+"""Pieces of a sentence; a longer one is split, after one of the :data:`~.cutting.PARTING` marks."""
+SEAM_PIECES = 128
+"""Pieces among which such a mark is looked for."""
 SENTENCE_END = ".!?…" + "".join(sorted(scripts.SENTENCE_END))
 """Marks that end a sentence, one or several."""
 ABBREVIATIONS = frozenset(
@@ -85,16 +87,16 @@ def sentences_of(text: str) -> Iterator[Words]:
     for chunk in CHUNK.finditer(text):
         word = chunk[0]
         begin, chunk_end = chunk.span()
-        if texts and (
-            # The common case first: no mark that ends a sentence, no line break.
-            (
-                not (in_word and begin == last_end + 1 and text[last_end] == " ")
-                and _breaks(text, current, begin)
-            )
-            or len(texts) >= MOST_PIECES
-        ):
+        # The common case first: no mark that ends a sentence, no line break.
+        goes_on = in_word and begin == last_end + 1 and text[last_end] == " "
+        if texts and not goes_on and _breaks(text, current, begin):
             yield current
             current = Words([], [], [])
+            texts, starts, ends = current
+        elif len(texts) >= MOST_PIECES:
+            seam = _seam(texts)
+            yield Words(texts[:seam], starts[:seam], ends[:seam])
+            current = Words(texts[seam:], starts[seam:], ends[seam:])
             texts, starts, ends = current
         if word.isalnum() and word.isascii():
             texts.append(word)
@@ -127,6 +129,14 @@ def ends_closely(words: Sequence[str]) -> bool:
 def _stays_closely(piece: str) -> bool:
     """Return whether a piece still belongs to the sentence whose end stands right before it."""
     return piece in AFTER_STOP or piece in scripts.CLOSELY_SET
+
+
+def _seam(words: Sequence[str]) -> int:
+    """Return the index of the word where a sentence of too many words is best split."""
+    last = len(words)
+    while last > len(words) - SEAM_PIECES and words[last - 1][0] not in PARTING:
+        last -= 1
+    return last if last > len(words) - SEAM_PIECES else len(words)
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:
