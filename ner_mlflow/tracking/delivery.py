@@ -33,9 +33,8 @@ from .outbox import (
     Operation,
     Outbox,
     left_outboxes,
-    local_ids,
     note_id,
-    store_id,
+    open_ids,
     with_store_ids,
 )
 from .remote import Remote, StoreAwayError, asking_store, is_away, reason
@@ -110,7 +109,7 @@ class Delivery:
             if _ends(operation):
                 self._upload(operation.subject, on_progress)
             text = repr((operation.payload, operation.subject if _is_change(operation) else ""))
-            if missing := [name for name in local_ids(text) if not store_id(name)]:
+            if missing := open_ids(text):
                 raise WaitingError(f"{missing[0]} has not been delivered yet")
             if operation.kind is not Kind.LOGGED and not operation.tried:
                 self._outbox.note_tried(operation)
@@ -124,19 +123,22 @@ class Delivery:
         for path in self._outbox.changed_files(subject, older_than_s):
             status = path.stat()
             try:
-                self._upload_file(subject, path)
+                is_final = self._upload_file(subject, path)
             except Exception as error:
                 raise self._failure(error, path.name) from error
-            self._outbox.note_uploaded(path, status.st_size, status.st_mtime_ns)
+            if is_final:
+                self._outbox.note_uploaded(path, status.st_size, status.st_mtime_ns)
             on_progress()
 
-    def _upload_file(self, subject: str, path: Path) -> None:
+    def _upload_file(self, subject: str, path: Path) -> bool:
+        """Upload a file; false if it names what has no id in the store yet, so is sent again."""
         repository, location = self._repository(subject)
         local = self._outbox.artifact_folder(subject)
         folder = path.parent.relative_to(local).as_posix()
         with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as temporary:
-            source = _rewritten(path, local, location, Path(temporary))
+            source, is_final = _rewritten(path, local, location, Path(temporary))
             repository.log_artifact(str(source), None if folder == "." else folder)
+        return is_final
 
     def _repository(self, subject: str) -> tuple[ArtifactRepository, str]:
         """Return where the artifacts of a run or model go, and the address of that place."""
@@ -438,7 +440,7 @@ def _ends(operation: Operation) -> bool:
 def _store_id(subject: str) -> str:
     """Return the store's id of a run or model; empty if the store has not given one yet."""
     name = with_store_ids(subject)
-    return "" if local_ids(name) else name
+    return "" if open_ids(name) else name
 
 
 def _resolved(operation: Operation) -> Operation:
@@ -488,17 +490,21 @@ def _together(first: Operation, second: Operation) -> Operation | None:
     return replace(first, payload=payload) if fits and sum(sizes.values()) <= BATCH_LIMIT else None
 
 
-def _rewritten(path: Path, local: Path, location: str, folder: Path) -> Path:
-    """Return a copy of a text file with the store's ids and addresses, or the file as it is."""
+def _rewritten(path: Path, local: Path, location: str, folder: Path) -> tuple[Path, bool]:
+    """Return a copy of a text file with the store's ids and addresses, or the file as it is.
+
+    Returns:
+        The file, and false if it holds a local id for which the store has given none yet.
+    """
     if path.suffix not in REWRITTEN or path.stat().st_size > REWRITTEN_BYTES:
-        return path
+        return path, True
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        return path
+        return path, True
     changed = with_store_ids(text.replace(local.as_uri(), location).replace(str(local), location))
     if changed == text:
-        return path
+        return path, not open_ids(text)
     copy = folder / path.name
     copy.write_bytes(changed.encode("utf-8"))
-    return copy
+    return copy, not open_ids(changed)

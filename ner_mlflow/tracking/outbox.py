@@ -29,8 +29,9 @@ DATABASE = "outbox.sqlite"
 ARTIFACTS = "artifacts"
 LOCK = "lock"
 IDS = "ids"
-"""The folder, beside the outboxes, with a file for each local id; it holds the store's id."""
-LOCAL_MARK = "00000000"
+"""The folder, beside the outboxes, with a file for each local id; it holds the store's id, once the
+store has given one."""
+LOCAL_MARK = "10ca11d0"
 """Start of the ids that this machine gives. Random ids begin so once in four thousand million."""
 LOCAL_ID = re.compile(rf"(?<![0-9a-f]){LOCAL_MARK}[0-9a-f]{{24}}(?![0-9a-f])")
 LONGEST_WAIT_S = 30
@@ -293,14 +294,24 @@ def _outboxes() -> Iterator[Outbox]:
 
 def new_local_id() -> str:
     """Return an id for what the store has not given one yet."""
-    return LOCAL_MARK + uuid.uuid4().hex[len(LOCAL_MARK) :]
+    local = LOCAL_MARK + uuid.uuid4().hex[len(LOCAL_MARK) :]
+    note_id(local, "")
+    return local
 
 
 def note_id(local: str, remote: str) -> None:
     """Note which id the store gave to what has a local one; both without ``m-``."""
     path = outbox_folder() / IDS / local
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(remote, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(remote, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(outbox_folder(), error) from error
+
+
+def forget_id(local: str) -> None:
+    """Forget a local id that was not needed."""
+    (outbox_folder() / IDS / local).unlink(missing_ok=True)
 
 
 def store_id(local: str) -> str | None:
@@ -316,9 +327,11 @@ def with_store_ids(text: str) -> str:
     return LOCAL_ID.sub(lambda match: store_id(match[0]) or match[0], text)
 
 
-def local_ids(text: str) -> list[str]:
-    """Return the local ids in a text."""
-    return LOCAL_ID.findall(text)
+def open_ids(text: str) -> list[str]:
+    """Return the local ids in a text for which the store has given none yet."""
+    folder = outbox_folder() / IDS
+    ids = LOCAL_ID.findall(text)
+    return [local for local in ids if (folder / local).is_file() and not store_id(local)]
 
 
 def _state(path: Path) -> tuple[int, int]:

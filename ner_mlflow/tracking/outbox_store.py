@@ -18,6 +18,7 @@ from typing import Any
 from mlflow.entities import (
     DatasetInput,
     Experiment,
+    LifecycleStage,
     LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
@@ -44,8 +45,9 @@ from .mirror import Mirror, dataset_input_values, metric_values
 from .outbox import (
     Kind,
     Outbox,
-    local_ids,
+    forget_id,
     new_local_id,
+    open_ids,
     read_outboxes,
     store_id,
     with_store_ids,
@@ -225,11 +227,14 @@ class OutboxStore:
     # Experiments
 
     def get_experiment(self, experiment_id: str) -> Experiment:
-        """As MLflow's store."""
+        """As MLflow's store; while that is away, an experiment of which only the id is known."""
         mirror = self._mirror
         if mirror and (experiment := mirror.experiments.get(experiment_id)):
             return experiment
-        return self._ask("get_experiment", with_store_ids(experiment_id))
+        try:
+            return self._ask("get_experiment", with_store_ids(experiment_id))
+        except StoreAwayError:
+            return Experiment(experiment_id, "", "", LifecycleStage.ACTIVE)
 
     def get_experiment_by_name(self, experiment_name: str) -> Experiment | None:
         """As MLflow's store; an experiment of this machine's while the store is away."""
@@ -384,7 +389,7 @@ class OutboxStore:
         """
         arguments = (filter_string, run_view_type, max_results, order_by, page_token)
         ids = [with_store_ids(experiment_id) for experiment_id in experiment_ids or ()]
-        stored = [entry for entry in ids if not local_ids(entry)]
+        stored = [entry for entry in ids if not open_ids(entry)]
         mirror = self._mirror
         try:
             # MLflow takes no experiments for a search that finds nothing.
@@ -445,7 +450,7 @@ class OutboxStore:
 
     def search_logged_models(self, experiment_ids: list[str], *args: Any, **options: Any) -> Any:
         """As MLflow's store; nothing is found while the store is away."""
-        stored = [entry for entry in map(with_store_ids, experiment_ids) if not local_ids(entry)]
+        stored = [entry for entry in map(with_store_ids, experiment_ids) if not open_ids(entry)]
         try:
             return self._ask("search_logged_models", stored, *args, **options)
         except StoreAwayError:
@@ -484,13 +489,15 @@ class OutboxStore:
     ) -> Any | None:
         """Return what the store makes now, None if it does not answer, or depends on local ids."""
         text = with_store_ids(repr(values))
-        if local_ids(text):
+        if open_ids(text):
             return None
         resolved = {key: resolve_ids(value) for key, value in values.items()}
         try:
-            return self.remote.make(partial(make, self.remote, client_id, resolved, tried=False))
+            made = self.remote.make(partial(make, self.remote, client_id, resolved, tried=False))
         except StoreAwayError:
             return None
+        forget_id(client_id)
+        return made
 
     def _write(
         self, kind: Kind, subject: str, values: dict[str, Any], method: str, *args: Any
