@@ -138,7 +138,12 @@ class Outbox:
         return row[0] if row else ""
 
     def add(
-        self, kind: Kind, subject: str, payload: Mapping[str, Any], delivered: bool = False
+        self,
+        kind: Kind,
+        subject: str,
+        payload: Mapping[str, Any],
+        delivered: bool = False,
+        tried: bool = False,
     ) -> Operation:
         """Add an operation, on disk when this returns.
 
@@ -147,14 +152,16 @@ class Outbox:
             subject: the id of the experiment, run or model.
             payload: the arguments.
             delivered: the store has done it already; it is noted for those who read the outbox.
+            tried: the store was told, and did not answer.
 
         Raises:
             TrackingError: the disk is full, or cannot be written.
         """
         text = json.dumps(payload)
         cursor = self._execute(
-            "INSERT INTO operations (kind, subject, payload, delivered) VALUES (?, ?, ?, ?)",
-            [kind, subject, text, delivered],
+            "INSERT INTO operations (kind, subject, payload, delivered, tried) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [kind, subject, text, delivered, tried],
         )
         return Operation(int(cursor.lastrowid or 0), kind, subject, json.loads(text))
 

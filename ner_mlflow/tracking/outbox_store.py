@@ -75,9 +75,24 @@ class Session:
         self.mirror = Mirror(self.outbox)
         self.deliverer = Deliverer(self.outbox, remote)
 
-    def add(self, kind: Kind, subject: str, delivered: bool = False, **payload: Any) -> None:
-        """Write an operation to the outbox and the mirror, and have it delivered."""
-        self.mirror.apply(self.outbox.add(kind, subject, payload, delivered))
+    def add(
+        self,
+        kind: Kind,
+        subject: str,
+        delivered: bool = False,
+        tried: bool = False,
+        **payload: Any,
+    ) -> None:
+        """Write an operation to the outbox and the mirror, and have it delivered.
+
+        Args:
+            kind: the kind of operation.
+            subject: the id of the experiment, run or model.
+            delivered: the store has done it already.
+            tried: the store was told, and did not answer.
+            payload: the arguments.
+        """
+        self.mirror.apply(self.outbox.add(kind, subject, payload, delivered, tried))
         self.deliverer.wake()
 
     def close(self) -> None:
@@ -286,7 +301,7 @@ class OutboxStore:
         client_id = new_local_id()
         made = self._make(make_run, client_id, values)
         run_id = made.info.run_id if made else client_id
-        self.session.add(Kind.RUN, run_id, delivered=made is not None, **values)
+        self.session.add(Kind.RUN, run_id, delivered=bool(made), tried=True, **values)
         return self._known_run(run_id)
 
     def get_run(self, run_id: str) -> MlflowRun:
@@ -438,7 +453,7 @@ class OutboxStore:
         client_id = new_local_id()
         made = self._make(make_model, client_id, values)
         model_id = made.model_id if made else MODEL_MARK + client_id
-        self.session.add(Kind.MODEL, model_id, delivered=made is not None, **values)
+        self.session.add(Kind.MODEL, model_id, delivered=bool(made), tried=True, **values)
         return self.get_logged_model(model_id)
 
     def get_logged_model(self, model_id: str, allow_deleted: bool = False) -> LoggedModel:  # noqa: ARG002
@@ -573,9 +588,10 @@ class RetryingRegistry:
         if name.startswith("__"):
             raise AttributeError(name)
         found = getattr(self._remote.store, name)
-        self._remote.note_answer()  # nobody else finds out when it is back
-        if not callable(found):
+        store = current_store()
+        if not callable(found) or store is None or not store.has_session:
             return found
+        self._remote.note_answer()  # nobody else finds out when it is back
         call = self._remote.try_once if name.startswith("create") else self._remote.ask
         return partial(call, name)
 

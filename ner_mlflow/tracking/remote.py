@@ -188,8 +188,9 @@ def check_answers(uri: str) -> None:
 
 def away_error(uri: str, reason: str) -> StoreAwayError:
     """Return the error that says that a store does not answer."""
+    what = "server" if urlsplit(uri).scheme in ("http", "https") else "store"
     return StoreAwayError(
-        f"tracking store {redact_address(uri)} does not answer ({reason}): start it, or set "
+        f"tracking {what} {redact_address(uri)} does not answer ({reason}): start it, or set "
         "MLFLOW_TRACKING_URI to one that runs"
     )
 
