@@ -174,7 +174,6 @@ def open_child_of(
     step: Step,
     name: str,
     tags: Mapping[str, Any],
-    delay_s: float = 0,
 ) -> Iterator[Run]:
     """Open a run below one that another process opened.
 
@@ -184,7 +183,6 @@ def open_child_of(
         step: the step that the run is of.
         name: the name of the run.
         tags: tags of this package that the run has from its first moment on.
-        delay_s: see :class:`Run`.
     """
     entries = {f"{TAG_PREFIX}{key}": str(value) for key, value in tags.items()}
     options: dict[str, Any] = {
@@ -194,7 +192,7 @@ def open_child_of(
         # A tag, since MLflow would look for the parent, which another process has in its outbox.
         "tags": {**entries, PARENT_TAG: parent_id},
     }
-    with _open(step, name, delay_s=delay_s, **options) as run:
+    with _open(step, name, **options) as run:
         yield run
 
 
@@ -253,7 +251,6 @@ def _open(
     step: Step,
     name: str,
     resumed: bool = False,
-    delay_s: float = 0,
     may_rename: bool = True,
     **options: Any,
 ) -> Iterator[Run]:
@@ -271,7 +268,7 @@ def _open(
                 f"no run can be started ({one_line(error)}): "
                 f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
             ) from error
-        run = Run(started.info.run_id, started.info.experiment_id, resumed, delay_s, may_rename)
+        run = Run(started.info.run_id, started.info.experiment_id, resumed, may_rename)
         with _ending(run, name):
             run.set_tags({STEP_TAG: step})
             _log_provenance(run)
@@ -303,7 +300,7 @@ def _ending(run: Run, name: str) -> Iterator[None]:
         run.set_tags({ERROR_TAG: one_line(message, limit=ERROR_LIMIT)})
         raise
     finally:
-        _end(run, status)
+        _end(status)
 
 
 def _adopt(store: OutboxStore, run_id: str, resumed: bool) -> None:
@@ -336,9 +333,8 @@ def _end_interrupted_parent(run_id: str) -> None:
         client.set_terminated(parent, "KILLED")
 
 
-def _end(run: Run, status: str) -> None:
+def _end(status: str) -> None:
     try:
-        run.send_metrics()
         mlflow.end_run(status)
     except _STORE_ERRORS as error:
         log.warning("the run could not be marked %s (%s)", status, one_line(error))

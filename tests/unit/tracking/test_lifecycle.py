@@ -120,7 +120,7 @@ def test_a_child_of_another_process_has_its_tags_from_the_start(store: str) -> N
     with open_run(Step.SWEEP, "sweep") as parent:
         parent_id, experiment_id = parent.id, parent.experiment_id
     tags = {"trial_number": 3}
-    with open_child_of(parent_id, experiment_id, Step.TRIAL, "trial 3", tags, delay_s=60) as run:
+    with open_child_of(parent_id, experiment_id, Step.TRIAL, "trial 3", tags) as run:
         assert read_run(run.id).tags["trial_number"] == "3"
         run.log_metrics({"loss": 1.0}, step=1)
     summary = read_run(run.id)
