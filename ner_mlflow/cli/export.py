@@ -71,6 +71,8 @@ def export(
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")
+                if version
+                else "not registered yet: the tracking store does not take it at present"
             )
         if hub_folder or push:
             written = write_to_hub(run, exported, served, data, config, hub_folder, push)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from ..data.sources import dataset_name
 from ..errors import NerError
-from ..tracking.lifecycle import choose_experiment, open_run
+from ..tracking.lifecycle import choose_experiment, connect, open_run
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .options import GivenSettings
@@ -13,6 +13,8 @@ from .options import GivenSettings
 _MAKE_DATASETS = (Step.MAIN, Step.DATA)
 """Steps that begin with a corpus. The others go on in the experiment of the latest run, unless the
 command line names a dataset."""
+_NEED_STORE = (Step.COMPARE, Step.PROMOTE)
+"""Steps that read the store and make nothing of their own, so cannot run while it is away."""
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def open_step(
     Raises:
         TrackingError: the tracking store cannot be used.
     """
+    connect(needed=step in _NEED_STORE)
     experiment_id = None
     if resume is None:
         is_named = step in _MAKE_DATASETS or bool(given.text("data.dataset"))
