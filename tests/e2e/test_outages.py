@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -59,6 +61,15 @@ def server_command(folder: Path) -> list[str]:
         *("--artifacts-destination", str(folder / "artifacts")),
         *("--workers", "1"),
     ]
+
+
+def wait_until_it_answers(address: str) -> None:
+    for _ in range(240):
+        with suppress(OSError):
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()
+            return
+        time.sleep(0.5)
+    pytest.fail(f"{address} does not answer")
 
 
 def run_main(address: str, preset: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -221,7 +232,7 @@ def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_o
         error = main.communicate()[1]
         assert main.returncode in (0, UNDELIVERED), error
         assert "Traceback" not in error
-        time.sleep(15)
+        wait_until_it_answers(address)
         done = entry_point(address, "sync", env=cache)
         assert done.returncode == 0, done.stderr
         mlflow.set_tracking_uri(address)
