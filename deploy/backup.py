@@ -172,7 +172,7 @@ def main() -> None:
         backup = make_backup()
         removed = remove_old(arguments.keep)
     size_mb = sum(entry.size_bytes for entry in backup.objects or ()) / 1e6
-    print(  # noqa: T201
+    print(
         f"backup {backup.folder}: {len(ORDER)} databases, {len(backup.objects or ())} artifacts, "
         f"{size_mb:.1f} MB; {len(removed)} old ones removed"
     )

@@ -93,8 +93,8 @@ def needed_by_versions(connection: psycopg.Connection) -> dict[str, str]:
     """Return the ids of runs and models that registered versions need -> a version."""
     needed: dict[str, str] = {}
     found: dict[str, str] = {}
-    for version, *texts in connection.execute(VERSIONS):
-        found |= dict.fromkeys(_ids(texts), version)
+    for version, run_id, source, tag in connection.execute(VERSIONS):
+        found |= dict.fromkeys(_ids([run_id, source, tag]), str(version))
     while found:
         needed |= found
         names = list(found)
@@ -204,10 +204,10 @@ def main() -> None:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             garbage = find_garbage(connection, older_than_s)
         for name, version in garbage.kept.items():
-            print(f"{name} stays: version {version} needs it")  # noqa: T201
+            print(f"{name} stays: version {version} needs it")
         if not arguments.dry_run:
             collect(garbage, arguments.older_than)
-    print(  # noqa: T201
+    print(
         f"{'would delete' if arguments.dry_run else 'deleted'} {len(garbage.runs)} runs, "
         f"{len(garbage.models) + len(garbage.orphans)} models and {len(garbage.experiments)} "
         "experiments for good"

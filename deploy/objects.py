@@ -147,6 +147,6 @@ def back_up(
             continue
         sha256 = store.download(entry.key, pool)
         if sha256 is None:
-            print(f"{entry.key} was deleted meanwhile")  # noqa: T201
+            print(f"{entry.key} was deleted meanwhile")
         else:
             yield StoredObject(entry.key, entry.size_bytes, entry.version, sha256)

@@ -139,7 +139,7 @@ def main() -> None:
                 store.upload(entry.key, pool_file(backup_folder() / POOL, entry.sha256))
                 count += 1
         restore_databases(backup)
-    print(  # noqa: T201
+    print(
         f"restored {backup.folder}: {len(ORDER)} databases, {count} artifacts; MLflow "
         f"{backup.mlflow} made it"
     )

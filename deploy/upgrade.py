@@ -45,7 +45,7 @@ def main() -> None:
                 f"{error}: both databases are as they were before: start the server with the "
                 "earlier requirements"
             ) from error
-    print(  # noqa: T201
+    print(
         f"both databases fit MLflow {version('mlflow')}; the way back: python -m deploy.restore "
         f"{backup.folder.name} --databases-only --replace"
     )

@@ -98,20 +98,20 @@ def main() -> None:
             password = secrets.token_urlsafe(15)
             client.create_user(arguments.name, password)
             set_role(client, arguments.name, arguments.role)
-            print(f"{arguments.name} is a {arguments.role}; password: {password}")  # noqa: T201
+            print(f"{arguments.name} is a {arguments.role}; password: {password}")
         elif arguments.command == "role":
             set_role(client, arguments.name, arguments.role)
-            print(f"{arguments.name} is a {arguments.role}")  # noqa: T201
+            print(f"{arguments.name} is a {arguments.role}")
         elif arguments.command == "password":
             password = secrets.token_urlsafe(15)
             client.update_user_password(arguments.name, password)
-            print(f"{arguments.name} has a new password: {password}")  # noqa: T201
+            print(f"{arguments.name} has a new password: {password}")
         elif arguments.command == "remove":
             client.delete_user(arguments.name)
-            print(f"{arguments.name} is removed")  # noqa: T201
+            print(f"{arguments.name} is removed")
         else:
             for name, roles in list_users(client):
-                print(f"{name}: {roles}")  # noqa: T201
+                print(f"{name}: {roles}")
     except (MlflowException, requests.RequestException) as error:
         reason = " ".join(str(error).split())
         raise DeployError(f"{address} refuses ({reason}): check admin.env and the name") from error
