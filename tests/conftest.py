@@ -299,8 +299,10 @@ def run_postgresql() -> Iterator[str]:
             f"-p {port} -k {folder}",
             "start",
         )
-        yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        try:
+            yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        finally:
+            run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -184,8 +184,6 @@ def test_users_without_a_role_read_nothing_and_register_nothing(
     with logged_in(server, users["mia"]) as client:
         assert [what for what, act in writes(client).items() if not refused(act)] == []
         assert [what for what, act in creates(client, "mia").items() if refused(act)] == []
-        with pytest.raises(MlflowException, match="403"):  # not even a copy under her own name
-            client.create_model_version("mia", "mlflow-artifacts:/workspaces/default/0/x")
 
     def take_the_role_away() -> None:
         from deploy.users import AuthServiceClient
@@ -270,7 +268,6 @@ def test_the_health_check_fails_if_the_server_is_away_or_its_database_is(
     done = TeamServer(server.folder, away).run("-m", "deploy.check")
     assert done.returncode == 1
     assert "is not healthy: http://127.0.0.1:" in done.stderr
-    server.query("postgres", "alter role mlflow nologin")
     end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'mlflow'"
     with connect_as_superuser(server) as run:
         run("alter role mlflow nologin")
