@@ -3,7 +3,7 @@
 usage: python -m deploy.check [--wait SECONDS]
 
 A login with a wrong password must be refused (401): for that, the server has to look into its
-database of users. `/health` alone answers without it.
+database of users. `/health` alone does not show that users can log in.
 """
 
 import argparse

@@ -273,7 +273,7 @@ def test_the_health_check_fails_if_the_server_is_away_or_its_database_is(
         run("alter role mlflow nologin")
         run(end)
         try:
-            assert "answers 500" in server.run("-m", "deploy.check").stderr
+            assert "answers 503" in server.run("-m", "deploy.check").stderr
         finally:
             run("alter role mlflow login")
     assert server.run("-m", "deploy.check").returncode == 0
@@ -452,7 +452,14 @@ def test_a_drill_from_main_to_a_restored_server_on_an_empty_machine(
         assert f"error: {damage} differs from its SHA-256" in rotten.stderr
 
 
+def empty_the_bin(server: TeamServer) -> None:
+    """Delete for good what other tests deleted."""
+    done = server.run("-m", "deploy.collect_garbage", "--older-than", "0s")
+    assert done.returncode == 0, done.stderr
+
+
 def test_gc_deletes_what_was_deleted_and_keeps_what_versions_need(server: TeamServer) -> None:
+    empty_the_bin(server)
     with logged_in(server, server.administrator) as client:
         experiment = client.create_experiment("garbage")
         data, _ = log_model(client, experiment)
@@ -496,6 +503,7 @@ def test_gc_deletes_what_was_deleted_and_keeps_what_versions_need(server: TeamSe
 
 
 def test_gc_refuses_an_experiment_in_the_bin_that_a_version_needs(server: TeamServer) -> None:
+    empty_the_bin(server)
     with logged_in(server, server.administrator) as client:
         experiment = client.create_experiment("needed")
         run, model = log_model(client, experiment, "needed")
@@ -581,11 +589,11 @@ def test_an_upgrade_of_old_databases_and_the_way_back(tmp_path: Path) -> None:
         assert revisions() == (old, "c3d4e5f6a7b8")
         as_before = tables()
         # A migration that fails half-way: a later one makes this table.
-        machine.query("mlflow", "create table trace_metric_daily_rollups (taken integer)")
+        machine.query("mlflow", "create table sql_trace_metric_daily_rollups (taken integer)")
         done = machine.run(*page_command("deploy.upgrade"))
         assert done.returncode == 1, done.stdout
         assert "both databases are as they were before" in done.stderr
-        machine.query("mlflow", "drop table trace_metric_daily_rollups")
+        machine.query("mlflow", "drop table sql_trace_metric_daily_rollups")
         assert revisions() == (old, "c3d4e5f6a7b8")
         assert tables() == as_before
         done = machine.run(*page_command("deploy.upgrade"))
