@@ -31,9 +31,13 @@ begin
   for name in select tablename from pg_tables where schemaname = 'public' loop
     execute format('drop table public.%I cascade', name);
   end loop;
+  for name in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop
+    execute format('drop routine %s cascade', name);
+  end loop;
 end $$;
 """
-"""Drops the tables of a database, with their indexes and sequences."""
+"""Drops what MLflow's migrations make: tables, with their indexes, sequences and triggers, and
+functions."""
 
 
 def find_backup(name: str, databases_only: bool = False) -> Backup:

@@ -349,7 +349,9 @@ def state(client: MlflowClient, folder: Path) -> dict[str, Any]:
             for path in Path(files).rglob("*")
             if path.is_file()
         }
-        found[run.info.run_id] = (run.to_dictionary(), histories, content)
+        shown = run.to_dictionary()
+        shown["inputs"]["dataset_inputs"].sort(key=dumped)  # the server gives them in any order
+        found[run.info.run_id] = (shown, histories, content)
     for model in client.search_registered_models():
         found[model.name] = dict(model)
         for version in client.search_model_versions(f"name = '{model.name}'"):
@@ -582,7 +584,8 @@ def test_an_upgrade_of_old_databases_and_the_way_back(tmp_path: Path) -> None:
         def tables() -> list[tuple[object, ...]]:
             query = (
                 "select table_name, column_name, data_type from information_schema.columns"
-                " where table_schema = 'public' order by 1, 2"
+                " where table_schema = 'public' union all select routine_name, '', '' from"
+                " information_schema.routines where routine_schema = 'public' order by 1, 2"
             )
             return machine.query("mlflow", query) + machine.query("mlflow_auth", query)
 
