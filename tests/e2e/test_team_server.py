@@ -558,8 +558,8 @@ def old_databases(machine: TeamServer) -> str:
         "insert into experiments (experiment_id, name, lifecycle_stage, artifact_location)"
         " values (7, 'old', 'active', 'mlflow-artifacts:/7');"
         "insert into runs (run_uuid, name, status, lifecycle_stage, artifact_uri, experiment_id,"
-        f" start_time) values ('{'a' * 32}', 'old run', 'FINISHED', 'active',"
-        f" 'mlflow-artifacts:/7/{'a' * 32}/artifacts', 7, 1);"
+        f" start_time, user_id, source_type) values ('{'a' * 32}', 'old run', 'FINISHED', 'active',"
+        f" 'mlflow-artifacts:/7/{'a' * 32}/artifacts', 7, 1, 'alice', 'LOCAL');"
         "insert into params (run_uuid, key, value)"
         f" values ('{'a' * 32}', 'seed', '13')",
     )
