@@ -40,6 +40,8 @@ from .common import (
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 NONE = "none"
 """Names no run and no model. `mlflow gc --all-workspaces` passes over unknown names."""
+BATCH = 1000
+"""Runs, and models, of one call of `mlflow gc`: a command line has an end."""
 _ID = re.compile(r"\b(?:m-)?[0-9a-f]{32}\b")
 
 VERSIONS = """
@@ -64,9 +66,10 @@ select e.experiment_id::text, e.name, e.last_update_time < %s,
   || array(select model_id from logged_models m where m.experiment_id = e.experiment_id)
 from experiments e where e.lifecycle_stage = 'deleted'
 """
-ACTIVE_MODELS = """
-select model_id, e.workspace from logged_models m join experiments e using (experiment_id)
-where e.experiment_id::text = any(%s) and m.lifecycle_stage = 'active'
+MODELS_OF_EXPERIMENTS = """
+select e.experiment_id::text, e.workspace, m.model_id, m.lifecycle_stage = 'active'
+from logged_models m join experiments e using (experiment_id)
+where e.experiment_id::text = any(%s)
 """
 
 
@@ -78,14 +81,15 @@ class Garbage:
         runs: ids of deleted runs.
         models: ids of deleted logged models.
         experiments: ids of deleted experiments.
-        orphans: models of these experiments that are not deleted themselves -> workspace.
+        contents: the models of these experiments: experiment, its workspace, model, and whether the
+            model is not deleted itself.
         kept: deleted runs and models that stay -> the version that needs them.
     """
 
     runs: list[str]
     models: list[str]
     experiments: list[str]
-    orphans: Mapping[str, str]
+    contents: list[tuple[str, str, str, bool]]
     kept: Mapping[str, str]
 
 
@@ -135,7 +139,7 @@ def find_garbage(connection: psycopg.Connection, older_than_s: float) -> Garbage
         [name for name in runs if name not in needed],
         [name for name in models if name not in needed],
         experiments,
-        dict(connection.execute(ACTIVE_MODELS, [experiments]).fetchall()),
+        [tuple(row) for row in connection.execute(MODELS_OF_EXPERIMENTS, [experiments])],
         {name: needed[name] for name in [*runs, *models] if name in needed},
     )
 
@@ -148,28 +152,33 @@ def collect(garbage: Garbage, older_than: str) -> None:
     """
     gc = [sys.executable, "-m", "mlflow", "gc", "--all-workspaces"]
     gc += ["--backend-store-uri", database_url(TRACKING_DATABASE)]
-    if garbage.experiments:
-        for model, workspace in garbage.orphans.items():
-            os.environ["MLFLOW_WORKSPACE"] = workspace
-            try:
-                MlflowClient().delete_logged_model(model)
-            except MlflowException as error:
-                reason = " ".join(str(error).split())
-                raise DeployError(f"model {model} cannot be deleted ({reason})") from error
-            finally:
-                del os.environ["MLFLOW_WORKSPACE"]
-        models = ",".join(garbage.orphans) or NONE
-        experiments = ",".join(garbage.experiments)
-        named = ["--run-ids", NONE, "--logged-model-ids", models, "--experiment-ids", experiments]
-        run_program(*gc, *named)
+    for _, workspace, model, is_active in garbage.contents:
+        if is_active:
+            _put_into_the_bin(model, workspace)
+    for experiment in garbage.experiments:
+        models = [model for place, _, model, _ in garbage.contents if place == experiment]
+        named = ["--run-ids", NONE, "--logged-model-ids", ",".join(models) or NONE]
+        run_program(*gc, *named, "--experiment-ids", experiment)
     with connect(TRACKING_DATABASE) as connection:  # what went with the experiments is gone
         query = "select run_uuid from runs union select model_id from logged_models"
         left = {name for (name,) in connection.execute(query)}
-    runs = ",".join(name for name in garbage.runs if name in left)
-    models = ",".join(name for name in garbage.models if name in left)
-    if runs or models:
-        named = ["--run-ids", runs or NONE, "--logged-model-ids", models or NONE]
+    runs = [name for name in garbage.runs if name in left]
+    models = [name for name in garbage.models if name in left]
+    for start in range(0, max(len(runs), len(models)), BATCH):
+        named = ["--run-ids", ",".join(runs[start : start + BATCH]) or NONE]
+        named += ["--logged-model-ids", ",".join(models[start : start + BATCH]) or NONE]
         run_program(*gc, "--older-than", older_than, *named)
+
+
+def _put_into_the_bin(model: str, workspace: str) -> None:
+    os.environ["MLFLOW_WORKSPACE"] = workspace
+    try:
+        MlflowClient().delete_logged_model(model)
+    except MlflowException as error:
+        reason = " ".join(str(error).split())
+        raise DeployError(f"model {model} cannot be deleted ({reason})") from error
+    finally:
+        del os.environ["MLFLOW_WORKSPACE"]
 
 
 def seconds_of(text: str) -> float:
@@ -207,9 +216,10 @@ def main() -> None:
             print(f"{name} stays: version {version} needs it")
         if not arguments.dry_run:
             collect(garbage, arguments.older_than)
+    models = {*garbage.models, *(model for _, _, model, _ in garbage.contents)}
     print(
         f"{'would delete' if arguments.dry_run else 'deleted'} {len(garbage.runs)} runs, "
-        f"{len(garbage.models) + len(garbage.orphans)} models and {len(garbage.experiments)} "
+        f"{len(models)} models and {len(garbage.experiments)} "
         "experiments for good"
     )
 

@@ -71,6 +71,7 @@ def assert_server_is_stopped() -> None:
             query = (
                 "select count(*) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
+                " and usename is not null"  # autovacuum has no user
             )
             (count,) = connection.execute(query).fetchone() or (0,)
         if count:
@@ -122,6 +123,8 @@ def run_program(*command: str) -> str:
         raise DeployError(
             f"{command[0]} is not installed: install PostgreSQL's client programs"
         ) from error
+    except OSError as error:  # such as a list of names that is too long
+        raise DeployError(f"{command[0]} cannot be started: {error.strerror}") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         errors = [line for line in lines if "error" in line.lower()] or lines

@@ -469,7 +469,10 @@ def test_gc_deletes_what_was_deleted_and_keeps_what_versions_need(server: TeamSe
         champion, served = log_model(client, experiment, "kept", train_run=train.info.run_id)
         client.set_registered_model_alias("kept", "champion", 1)
         plain, plain_model = log_model(client, experiment)
-        bin_, bin_model = log_model(client, client.create_experiment("whole experiment"))
+        whole = client.create_experiment("whole experiment")
+        other, other_model = log_model(client, whole)
+        client.delete_logged_model(other_model.model_id)
+        bin_, bin_model = log_model(client, whole)
         for run in (data, train, champion, plain):
             client.delete_run(run.info.run_id)
         for model in (served, plain_model):
@@ -482,13 +485,14 @@ def test_gc_deletes_what_was_deleted_and_keeps_what_versions_need(server: TeamSe
         words = page_command("deploy.collect_garbage")
         words[-1] = "0s"
         looked = server.run(*words, "--dry-run")
-        assert "would delete 2 runs, 2 models and 1 experiments" in looked.stdout, looked.stderr
+        assert "would delete 3 runs, 3 models and 1 experiments" in looked.stdout, looked.stderr
         assert server.object_keys() == before
         done = server.run(*words)
         assert done.returncode == 0, done.stderr
-        assert "deleted 2 runs, 2 models and 1 experiments for good" in done.stdout
+        assert "deleted 3 runs, 3 models and 1 experiments for good" in done.stdout
         assert f"{train.info.run_id} stays: version kept/1 needs it" in done.stdout
-        gone = (plain.info.run_id, plain_model.model_id, bin_.info.run_id, bin_model.model_id)
+        gone = (plain.info.run_id, bin_.info.run_id, other.info.run_id)
+        gone += (plain_model.model_id, bin_model.model_id, other_model.model_id)
         left = server.object_keys()
         assert [key for key in left if any(name in key for name in gone)] == []
         kept = (data.info.run_id, train.info.run_id, champion.info.run_id, served.model_id)
