@@ -310,7 +310,7 @@ def test_tls_in_front_of_the_server(server: TeamServer, tmp_path: Path) -> None:
         )
     try:
         authority = tmp_path / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        for _ in range(100):
+        for _ in range(600):
             if (
                 authority.is_file()
                 and "serving initial configuration" in (tmp_path / "log").read_text()
