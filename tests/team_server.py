@@ -94,7 +94,7 @@ class TeamServer:
         """End the server."""
         if self._server:
             self._server.terminate()
-            self._server.wait(30)
+            self._server.wait(120)  # it ends its workers first
             self._server = None
 
     def log(self) -> str:
