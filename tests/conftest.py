@@ -269,9 +269,9 @@ def run_server(
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
-@pytest.fixture
-def postgresql() -> Iterator[str]:
-    """The URL of a new, empty PostgreSQL database."""
+@contextmanager
+def run_postgresql() -> Iterator[str]:
+    """Start a PostgreSQL server, yield the URL of a new, empty database, and end the server."""
     if not BINARIES:
         pytest.skip("PostgreSQL is not installed")
     binaries, port = BINARIES[-1].parent, free_port()
@@ -299,7 +299,16 @@ def postgresql() -> Iterator[str]:
             f"-p {port} -k {folder}",
             "start",
         )
-        yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        try:
+            yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        finally:
+            run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    with run_postgresql() as url:
+        yield url

@@ -10,7 +10,7 @@ KIND is ``datasets`` or ``models``, REV is ``main`` or the sha:
   ``POST /api/KIND/ID/paths-info/REV``: files and folders with their size and git blob id;
 - ``HEAD`` and ``GET`` of ``/datasets/ID/resolve/REV/PATH`` (datasets) and ``/ID/resolve/REV/PATH``
   (models): a file, with ``ETag``, ``X-Repo-Commit`` and ``Content-Length``; a ``Range`` of bytes is
-  honoured;
+  honoured; weights also have their SHA-256 as ``X-Linked-Etag``, as large files on the hub do;
 - ``POST /api/repos/create``, ``POST /api/validate-yaml``, ``POST /api/models/ID/preupload/main``
   and ``POST /api/models/ID/commit/main``: a client with a token creates a repository and commits
   files, all of them within the request.
@@ -157,13 +157,15 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self._send_json({"error": message}, status, {"X-Error-Message": message, **(headers or {})})
 
-    def _send_file(self, content: bytes, sha: str) -> None:
+    def _send_file(self, address: str, content: bytes, sha: str) -> None:
         headers = {
             "Content-Type": "application/octet-stream",
             "Accept-Ranges": "bytes",
             "X-Repo-Commit": sha,
         }
         headers["ETag"] = f'"{_blob_id(content)}"'
+        if address.endswith(".safetensors"):  # a large file
+            headers["X-Linked-Etag"] = f'"{hashlib.sha256(content).hexdigest()}"'
         span = _RANGE.fullmatch(self.headers.get("Range", ""))
         if self.command == "HEAD" or span is None or not any(span.groups()):
             return self._send(200, content, headers)
@@ -253,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = 403 if "Authorization" in self.headers else 401
             self._send_error(status, f"Access to {id_} is gated", {"X-Error-Code": "GatedRepo"})
         elif call == "resolve" and path in repository.files:
-            self._send_file(repository.files[path], repository.sha)
+            self._send_file(path, repository.files[path], repository.sha)
         elif call in ("tree", "resolve"):
             self._send_error(
                 404,

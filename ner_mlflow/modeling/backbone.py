@@ -19,6 +19,8 @@ HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 """Files to download from a hub: configuration, safetensors, vocabularies and the model card; no
 pickles or code."""
 CARD = "README.md"
+LOCAL = "local"
+"""The revision of a backbone that was given as a folder."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,22 @@ def resolve_backbone(name: str, revision: str = "main") -> Backbone:
         revision: the branch, tag or commit on the hub.
 
     Raises:
-        ModelError: it does not exist, has no safetensors, or its weights differ from the table's
-            SHA-256.
+        ModelError: it does not exist, has no safetensors, its weights differ from the table's
+            SHA-256, or a downloaded file differs from the SHA-256 that the hub named for it.
     """
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    if name in table:
+    packages = [known for known in table if "package" in table[known]]
+    if name in packages:
         folder = _package_folder(name, table[name]["package"], table[name]["folder"])
         revision = f"{table[name]['package']}=={distribution(table[name]['package']).version}"
     elif Path(name).is_dir():
-        folder, revision = Path(name), "local"
+        folder, revision = Path(name), LOCAL
     elif re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
         folder, revision = _hub_folder(name, revision)
     else:
         raise ModelError(
-            f"backbone {name!r} is not a short name ({', '.join(table)}), an existing folder, or a "
-            "hub id (owner/name): give one of these"
+            f"backbone {name!r} is not a short name ({', '.join(packages)}), an existing "
+            "folder, or a hub id (owner/name): give one of these"
         )
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:
@@ -71,13 +74,34 @@ def resolve_backbone(name: str, revision: str = "main") -> Backbone:
             "save the model with save_pretrained"
         )
     digest = file_sha256(weights[0])
-    if name in table and digest != table[name]["sha256"]:
-        raise ModelError(
-            f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {table[name]['sha256']}: "
-            f"reinstall {table[name]['package']}"
+    known = table.get(name, {}) if revision != LOCAL else {}
+    if known and digest != known["sha256"]:
+        way_out = (
+            f"reinstall {known['package']}"
+            if "package" in known
+            else "these are not the weights that were checked; if you trust them, download them "
+            "and give their folder"
         )
-    license_ = str(table[name]["license"]) if name in table else _card_license(folder)
+        raise ModelError(
+            f"backbone {name!r}: {weights[0]} has SHA-256 {digest}, not {known['sha256']}: "
+            f"{way_out}"
+        )
+    license_ = str(known["license"]) if known else _card_license(folder)
     return Backbone(name, revision, folder, digest, license_)
+
+
+def _check_download(name: str, folder: Path) -> None:
+    """Check downloaded weights against the SHA-256 that the hub named for them.
+
+    The hub's cache names the content of a large file by its SHA-256.
+    """
+    for weights in sorted(folder.glob("*.safetensors")):
+        named = weights.resolve().name
+        if re.fullmatch(r"[0-9a-f]{64}", named) and (digest := file_sha256(weights)) != named:
+            raise ModelError(
+                f"backbone {name!r}: {weights} has SHA-256 {digest}, but the hub named {named}: "
+                f"remove {folder.parents[1]} and download it again"
+            )
 
 
 def _card_license(folder: Path) -> str:
@@ -114,4 +138,5 @@ def _hub_folder(name: str, revision: str) -> tuple[Path, str]:
             f"backbone {name!r} is not a short name or a folder, and cannot be downloaded from the "
             f"hub ({reason}): check the id, the revision and HF_ENDPOINT, or give a folder"
         ) from error
+    _check_download(name, folder)
     return folder, folder.name

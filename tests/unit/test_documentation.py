@@ -31,8 +31,21 @@ from scripts import docs_site, flow_picture, tutorial_corpus
 
 BLOCKS = bash_blocks()
 COLUMNS = 100
-PROGRAMS = ("curl", "export", "pip", "pre-commit", "pytest", "mkdocs")
+PROGRAMS = (
+    "chmod",
+    "cp",
+    "curl",
+    "docker",
+    "export",
+    "mkdocs",
+    "pip",
+    "pre-commit",
+    "pytest",
+    "sudo",
+)
 """Programs whose options are their own."""
+CODE = ("benchmarks", "deploy", "entrypoints", "ner_mlflow", "scripts")
+"""Folders whose modules commands run."""
 PLACEHOLDERS = {"STEP", "NAME", "..."}
 """Words that stand for a value of the reader."""
 
@@ -168,7 +181,7 @@ def missing_option(program: str, split: list[str], known: set[str]) -> str:
 
 
 def unknown_module(split: list[str]) -> str:
-    if split[0].split(".")[0] not in ("benchmarks", "scripts", "entrypoints", "ner_mlflow"):
+    if split[0].split(".")[0] not in CODE:
         return ""
     if "NAME" in split[0]:
         return ""

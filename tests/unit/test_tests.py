@@ -10,6 +10,7 @@ PACKAGE = ROOT / "ner_mlflow"
 
 ACROSS_MODULES = {
     "test_architecture.py": "imports of all modules",
+    "test_deploy.py": "the files of deploy/",
     "test_documentation.py": "the README and the pages of docs/",
     "test_environment.py": "the pins of the dependencies",
     "test_release.py": "the files that name the version, and the workflows",

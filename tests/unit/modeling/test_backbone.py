@@ -12,6 +12,7 @@ from hub_server import HubServer
 from ner_mlflow.errors import ModelError
 from ner_mlflow.modeling import backbone
 from ner_mlflow.modeling.backbone import resolve_backbone
+from ner_mlflow.provenance import file_sha256
 
 
 def test_the_default_comes_from_its_wheel_without_importing_it() -> None:
@@ -78,6 +79,84 @@ def test_a_hub_id_is_fetched_without_pickles_or_code(tiny_backbone: Path, tmp_pa
         assert revision == entry.sha
         assert "model.safetensors" in files
         assert not {"pytorch_model.bin", "modeling_tiny.py"} & set(files)
+
+
+def run_with_hub(hub: HubServer, home: Path, code: str) -> list[str]:
+    """Run a program with a hub and an empty cache; return its lines."""
+    home.mkdir()
+    start = (
+        "import sys\nfrom pathlib import Path\n"
+        "from ner_mlflow.errors import ModelError\n"
+        "from ner_mlflow.modeling import backbone\n"
+        "def resolve(name):\n"
+        "    try:\n"
+        "        return backbone.resolve_backbone(name)\n"
+        "    except ModelError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start + code],
+        env=hub.environment(home),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_weights_of_a_hub_that_differ_from_the_table_are_refused(
+    tiny_backbone: Path, tmp_path: Path
+) -> None:
+    digest = file_sha256(tiny_backbone / "model.safetensors")
+    table = tmp_path / "backbones.yaml"
+    table.write_text(
+        f"acme/known: {{license: mit, sha256: {digest}}}\n"
+        f"acme/changed: {{license: mit, sha256: {'f' * 64}}}\n"
+    )
+    for name in ("known", "changed"):
+        shutil.copytree(tiny_backbone, tmp_path / "hub" / "models" / "acme" / name)
+    with HubServer(tmp_path / "hub") as hub:
+        known, changed = run_with_hub(
+            hub,
+            tmp_path / "home",
+            f"backbone.TABLE = Path({str(table)!r})\n"
+            "known = resolve('acme/known')\n"
+            "print(known.license, known.weights_sha256)\n"
+            "resolve('acme/changed')\n",
+        )
+    assert known == f"mit {digest}"
+    assert changed.startswith("backbone 'acme/changed': ")
+    assert f"has SHA-256 {digest}, not {'f' * 64}: these are not the weights" in changed
+
+
+def test_a_download_that_differs_from_what_the_hub_named_is_refused(
+    tiny_backbone: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_backbone, tmp_path / "hub" / "models" / "acme" / "tiny")
+    digest = file_sha256(tiny_backbone / "model.safetensors")
+    with HubServer(tmp_path / "hub") as hub:
+        (line,) = run_with_hub(
+            hub,
+            tmp_path / "home",
+            "weights = resolve('acme/tiny').folder / 'model.safetensors'\n"
+            "content = bytearray(weights.read_bytes())\n"
+            "content[-1] ^= 1\n"
+            "weights.write_bytes(content)\n"
+            "resolve('acme/tiny')\n",
+        )
+    assert f"but the hub named {digest}: remove " in line
+    assert line.endswith("models--acme--tiny and download it again")
+
+
+def test_a_folder_with_the_name_of_a_known_id_is_a_folder(
+    tiny_backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_backbone, tmp_path / "ibm-granite" / "granite-embedding-30m-english")
+    monkeypatch.chdir(tmp_path)
+    found = resolve_backbone("ibm-granite/granite-embedding-30m-english")
+    assert (found.revision, found.license) == ("local", "")
 
 
 def test_code_beside_the_weights_is_never_run(tiny_backbone: Path, tmp_path: Path) -> None:
