@@ -18,6 +18,7 @@ from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .first_use import first_use
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .run import Run
 from .steps import Step
@@ -61,7 +62,8 @@ def connect() -> None:
                 "start it with 'mlflow server', or set MLFLOW_TRACKING_URI to one that runs"
             ) from error
     try:
-        mlflow.search_experiments(max_results=1)
+        with first_use(uri, mlflow.get_registry_uri()):
+            mlflow.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
             f"tracking store {store_address()} cannot be used ({one_line(error, uri)}): "

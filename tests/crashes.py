@@ -1,0 +1,60 @@
+"""Processes that do one thing in a tracking store, to be started together or killed."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from forks import fork_context
+
+from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.steps import Step
+
+
+def start(
+    work: Callable[..., object], *arguments: Any, env: Mapping[str, str], log: Path
+) -> ForkServerProcess:
+    """Start a function of a module in a process, with an environment and a file for its output."""
+    process = fork_context().Process(target=_run, args=(work, arguments, dict(env), log))
+    process.start()
+    return process
+
+
+def open_a_run(name: str) -> None:
+    """Open a run, log a metric and end the run."""
+    with open_run(Step.DATA, name) as run:
+        run.log_metrics({"one": 1.0})
+
+
+def kill(process: ForkServerProcess) -> None:
+    """Kill a process and wait until it has ended."""
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        AssertionError: it did not in this time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _run(
+    work: Callable[..., object], arguments: tuple[Any, ...], env: dict[str, str], log: Path
+) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    with log.open("wb") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    work(*arguments)
