@@ -12,6 +12,7 @@ from typing import Any
 from forks import fork_context
 
 from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.registry_lock import lock_model
 from ner_mlflow.tracking.steps import Step
 
 
@@ -28,6 +29,12 @@ def open_a_run(name: str) -> None:
     """Open a run, log a metric and end the run."""
     with open_run(Step.DATA, name) as run:
         run.log_metrics({"one": 1.0})
+
+
+def hold_the_lock(name: str) -> None:
+    """Hold the lock of a registered model for a minute."""
+    with lock_model(name, 5):
+        time.sleep(60)
 
 
 def kill(process: ForkServerProcess) -> None:

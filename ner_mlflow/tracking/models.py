@@ -1,5 +1,6 @@
 """Find models by their address, and register proven ones."""
 
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from ..errors import ModelError, TrackingError
 from ..exporting.hub_folder import CARD_FILE
@@ -18,12 +21,13 @@ from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
 from .queries import download
 from .records import Lineage, VersionOrigin, lineage_of, logged_model_uri
+from .registry import check_not_promoted_alias, finish_moves
+from .registry_lock import lock_model
+from .registry_notes import split_notes, with_text
 from .run import temporary_folder
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION_LIMIT = 5000
-"""Characters of a version's description that all registries store."""
 CARD_LIMIT = 3500
 """Characters of a model card in a version's description; promotions add lines."""
 
@@ -92,8 +96,12 @@ def register(
     alias: str | None,
     origin: VersionOrigin,
     describe: Callable[[str], str],
+    timeout_s: float = 60.0,
 ) -> str:
     """Give a proven logged model a version in the registry, once, and then the alias.
+
+    Of processes that register one model at the same time, one makes the version. A process that
+    comes after one that was killed does what that one left undone.
 
     Args:
         model_uri: the address of the logged model; a model that has a version keeps it.
@@ -102,30 +110,74 @@ def register(
         origin: where the model comes from, written as tags of a new version.
         describe: returns the description of a version by its address. A version that has a
             description keeps it.
+        timeout_s: seconds to wait for other processes that change this registered model.
 
     Returns:
         The version.
 
     Raises:
-        TrackingError: the registry refused.
+        TrackingError: the registry refused, another process held the model's lock for too long, or
+            the alias is one that only promotions move.
     """
     client = mlflow.MlflowClient()
     try:
-        versions = client.search_model_versions(f"name = '{name}'")
-        entry = next((version for version in versions if version.source == model_uri), None)
-        if entry is None:
-            entry = mlflow.register_model(model_uri, name, tags=origin.tags())
-        if not entry.description:  # also if the process that made it died before
-            description = describe(f"models:/{name}/{entry.version}")
-            client.update_model_version(name, entry.version, description=description)
-        if alias:
-            client.set_registered_model_alias(name, alias, entry.version)
+        _create_registered_model(name)
+        with lock_model(name, timeout_s):
+            finish_moves(name)
+            version = _first_version(name, model_uri)
+            if version is None:
+                made = client.create_model_version(
+                    name,
+                    model_uri,
+                    tags=origin.tags(),
+                    model_id=model_uri.removeprefix("models:/"),
+                )
+                version = str(_first_version(name, model_uri))
+                if version != str(made.version):  # a slow registry outlasted the lock
+                    client.delete_model_version(name, made.version)
+            _link_model(model_uri, name, version)
+            entry = client.get_model_version(name, version)
+            if not split_notes(entry.description or "")[0]:
+                text = describe(f"models:/{name}/{version}")
+                before = client.get_model_version(name, version).description or ""
+                client.update_model_version(name, version, with_text(before, text))
+            if alias:
+                check_not_promoted_alias(name, alias)
+                client.set_registered_model_alias(name, alias, version)
     except MlflowException as error:
         raise TrackingError(
             f"the registry does not take {name!r} ({one_line(error)}): "
             "check the name and the server"
         ) from error
-    return str(entry.version)
+    return version
+
+
+def _create_registered_model(name: str) -> None:
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(f"name = '{name}'", max_results=1):
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+
+
+def _first_version(name: str, model_uri: str) -> str | None:
+    """Return the first version of a logged model, None if it has none."""
+    versions = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
+    numbers = [int(version.version) for version in versions if version.source == model_uri]
+    return str(min(numbers)) if numbers else None
+
+
+def _link_model(model_uri: str, name: str, version: str) -> None:
+    """Note a version on its logged model, where MLflow's UI looks for it."""
+    client = mlflow.MlflowClient()
+    model = client.get_logged_model(model_uri.removeprefix("models:/"))
+    links = json.loads(model.tags.get(MLFLOW_MODEL_VERSIONS) or "[]")
+    link = {"name": name, "version": version}
+    if not any((old["name"], str(old["version"])) == (name, version) for old in links):
+        tags = {MLFLOW_MODEL_VERSIONS: json.dumps([*links, link])}
+        client.set_logged_model_tags(model.model_id, tags)
 
 
 def add_model_card(model_uri: str, text: str) -> None:
