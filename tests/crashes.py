@@ -12,8 +12,22 @@ from typing import Any
 from forks import fork_context
 
 from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.models import register
+from ner_mlflow.tracking.records import VersionOrigin
+from ner_mlflow.tracking.registry import (
+    AliasMovedError,
+    alias_holder,
+    find_version,
+    move_alias,
+    now,
+    previous_holder,
+    settle,
+)
 from ner_mlflow.tracking.registry_lock import lock_model
 from ner_mlflow.tracking.steps import Step
+
+TIMEOUT_S = 60
+"""Seconds that a process waits for the lock of a registered model."""
 
 
 def start(
@@ -29,6 +43,30 @@ def open_a_run(name: str) -> None:
     """Open a run, log a metric and end the run."""
     with open_run(Step.DATA, name) as run:
         run.log_metrics({"one": 1.0})
+
+
+def register_and_promote(name: str, model_uri: str) -> None:
+    """Register a logged model, and make its version the champion, as `main` does."""
+    version = register(model_uri, name, "candidate", VersionOrigin(preset="p"), "card of {}".format)
+    to, holder = find_version(name, version), alias_holder(name, "champion")
+    if holder is None or holder.version != version:
+        note = f"{now()}: champion, promoted: better."
+        try:
+            move_alias("champion", to, holder, {"promotion_reason": "better"}, note, TIMEOUT_S)
+        except AliasMovedError:
+            holder = alias_holder(name, "champion")
+            assert holder is not None
+            assert holder.version == version
+
+
+def roll_back(name: str) -> None:
+    """Give the alias champion back to version 1, as `promote` does."""
+    settle(name, TIMEOUT_S)
+    holder, previous = alias_holder(name, "champion"), previous_holder(name, "champion")
+    if previous:
+        note = f"{now()}: champion again."
+        left = {"rolled_back": "yes"}
+        move_alias("champion", previous, holder, {"restored": "yes"}, note, TIMEOUT_S, True, left)
 
 
 def hold_the_lock(name: str) -> None:

@@ -174,7 +174,7 @@ def _link_model(model_uri: str, name: str, version: str) -> None:
     client = mlflow.MlflowClient()
     model = client.get_logged_model(model_uri.removeprefix("models:/"))
     links = json.loads(model.tags.get(MLFLOW_MODEL_VERSIONS) or "[]")
-    link = {"name": name, "version": version}
+    link = {"name": name, "version": int(version)}
     if not any((old["name"], str(old["version"])) == (name, version) for old in links):
         tags = {MLFLOW_MODEL_VERSIONS: json.dumps([*links, link])}
         client.set_logged_model_tags(model.model_id, tags)
