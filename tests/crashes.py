@@ -11,7 +11,7 @@ from typing import Any
 
 from forks import fork_context
 
-from ner_mlflow.tracking.lifecycle import open_run
+from ner_mlflow.tracking.lifecycle import open_child, open_run
 from ner_mlflow.tracking.models import register
 from ner_mlflow.tracking.records import VersionOrigin
 from ner_mlflow.tracking.registry import (
@@ -43,6 +43,12 @@ def open_a_run(name: str) -> None:
     """Open a run, log a metric and end the run."""
     with open_run(Step.DATA, name) as run:
         run.log_metrics({"one": 1.0})
+
+
+def open_runs_and_wait(name: str) -> None:
+    """Open a run and a train run below it, and stay in them for a minute."""
+    with open_run(Step.MAIN, name) as run, open_child(run, Step.TRAIN, f"{name} child"):
+        time.sleep(60)
 
 
 def register_and_promote(name: str, model_uri: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from ..atomic import remove_dead_scratch, scratch_folder
 from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
 from ..logs import show_progress
@@ -125,8 +126,9 @@ def _temporary_folder() -> Iterator[None]:
     MLflow leaves there a copy of everything that it downloads from a server.
     """
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-", ignore_cleanup_errors=True) as folder:
-        tempfile.tempdir = os.environ["TMPDIR"] = folder
+    remove_dead_scratch()
+    with scratch_folder() as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         try:
             yield
         finally:

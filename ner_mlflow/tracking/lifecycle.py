@@ -18,6 +18,7 @@ from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .dead_runs import ERROR_TAG, end_dead_runs, process_tags
 from .first_use import first_use
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .run import Run
@@ -26,7 +27,6 @@ from .steps import Step
 log = logging.getLogger(__name__)
 
 EXPERIMENT_VARIABLES = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
-ERROR_TAG = "error"
 ERROR_LIMIT = 4900
 """Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
 SERVER_TIMEOUT_S = 5
@@ -123,6 +123,7 @@ def open_run(
         TrackingError: the tracking store, or its artifact store, cannot be written.
     """
     connect()
+    end_dead_runs()
     adopted = adopted_run()
     if adopted and resume:
         _hand_over(adopted, resume)
@@ -205,20 +206,6 @@ def set_parent(run_id: str, parent_id: str) -> None:
     mlflow.MlflowClient().set_tag(run_id, PARENT_TAG, parent_id)
 
 
-def end_dead_run(run_id: str, error: str = "", tags: Mapping[str, Any] | None = None) -> None:
-    """End a run as KILLED whose process has died.
-
-    Args:
-        run_id: the id of the run.
-        error: an explanation for the tag ``ner.error``; empty: none.
-        tags: further tags of this package.
-    """
-    client = mlflow.MlflowClient()
-    for name, value in {**({ERROR_TAG: error} if error else {}), **(tags or {})}.items():
-        client.set_tag(run_id, f"{TAG_PREFIX}{name}", str(value))
-    client.set_terminated(run_id, "KILLED")
-
-
 def run_link(experiment_id: str, run_id: str, artifact: str = "") -> str:
     """Return the link to a run, or one of its artifacts, on a page of MLflow's UI."""
     page = f"#/experiments/{experiment_id}/runs/{run_id}"
@@ -245,7 +232,10 @@ def _open(
 ) -> Iterator[Run]:
     interval = str(SYSTEM_METRICS_INTERVAL_S)
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", interval)
+    options["tags"] = {**options.get("tags", {}), **process_tags()}
     try:
+        if resumed:  # first, so that no other process takes the resumed run for dead
+            mlflow.MlflowClient().set_tag(options["run_id"], *next(iter(process_tags().items())))
         started = mlflow.start_run(**options)
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
     {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages", "plotting"}
-    | {"private_names", "start_up", "strict_yaml", "liveness", "scratch"},
+    | {"private_names", "start_up", "strict_yaml", "liveness", "atomic"},
     {"provenance"},
     {"tagging", "config"},
     {"sweeping"},
