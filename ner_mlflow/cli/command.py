@@ -15,6 +15,7 @@ import click
 from ..atomic import remove_dead_scratch, scratch_folder
 from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
+from ..full_disks import folder_error
 from ..logs import show_progress
 from ..redaction import one_line
 from ..start_up import end_imports
@@ -50,6 +51,10 @@ class OneLineErrors(click.Command):
             _exit(error.format_message(), 1)
         except (click.Abort, KeyboardInterrupt):
             _exit("interrupted", INTERRUPTED)
+        except Exception as error:
+            if (problem := folder_error(error)) is None:
+                raise
+            _exit(str(problem), 1)
         sys.exit(0)
 
 

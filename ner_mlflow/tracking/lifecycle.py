@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NerError, TrackingError
+from ..full_disks import folder_error
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
@@ -64,6 +65,11 @@ def connect() -> None:
     try:
         with first_use(uri, mlflow.get_registry_uri()):
             mlflow.search_experiments(max_results=1)
+    except ImportError as error:
+        raise TrackingError(
+            f"tracking store {store_address()} needs the package {error.name}, which is not "
+            "installed: install it, or set MLFLOW_TRACKING_URI to another store"
+        ) from error
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
             f"tracking store {store_address()} cannot be used ({one_line(error, uri)}): "
@@ -261,8 +267,11 @@ def _open(
             "check the server, then run again"
         ) from error
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
+        problem = folder_error(error, started.info.artifact_uri)
+        message = problem or f"{type(error).__name__}: {error}"
         run.set_tags({ERROR_TAG: one_line(message, limit=ERROR_LIMIT)})
+        if problem:
+            raise problem from error
         raise
     finally:
         _end(run, status)
