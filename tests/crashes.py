@@ -1,8 +1,11 @@
 """Processes that do one thing in a tracking store, to be started together or killed."""
 
+import math
 import os
+import runpy
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
@@ -37,6 +40,24 @@ def start(
     process = fork_context().Process(target=_run, args=(work, arguments, dict(env), log))
     process.start()
     return process
+
+
+def run_module(module: str, *arguments: str) -> None:
+    """Run ``python -m MODULE ARGUMENTS``, in a process group of its own."""
+    os.setsid()
+    sys.argv = [module, *arguments]
+    tempfile.tempdir = None  # as TMPDIR of the new environment says
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def cpu_seconds(process: ForkServerProcess) -> float:
+    """Return the CPU time of a process and its ended children; infinite once it has ended."""
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except OSError:
+        return math.inf
+    times = stat.rpartition(")")[2].split()[11:15]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def open_a_run(name: str) -> None:

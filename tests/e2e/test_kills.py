@@ -1,19 +1,19 @@
 """`main` is killed at random moments; the same command then ends well, and nothing is left over."""
 
+import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
 import pytest
 from conftest import (
-    ROOT,
     Completed,
     StoreMaker,
     assert_no_run_is_running,
@@ -22,6 +22,7 @@ from conftest import (
     runs,
     user_environment,
 )
+from crashes import cpu_seconds, run_module, start
 
 from ner_mlflow.atomic import SCRATCH_PREFIX
 from ner_mlflow.exporting.golden import answers_match
@@ -35,10 +36,11 @@ from ner_mlflow.workflows.data import load_data
 
 NAME = "it-ner"
 STEPS = ("data", "train", "evaluate", "export", "promote", "main")
-KILLS = 4
+KILLS = 5
 SLOW_KILLS = 50
-SECONDS_PER_RUN = 40
-"""Seconds that a start of `main` takes about, where nothing is done yet."""
+PARTS = 10
+CPU_S = 12
+"""Seconds of CPU time that `main` takes about, where nothing is done yet."""
 
 
 class Place:
@@ -65,24 +67,21 @@ class Place:
         return entry_point(self.store, "main", *self.arguments, env=self.variables)
 
     def kill_after(self, seconds: float) -> bool:
-        """Start `main` and kill its processes after a time; return whether it had ended before."""
-        with self.log.open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "entrypoints.main", *self.arguments],
-                cwd=ROOT,
-                env=user_environment(self.store, **self.variables),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
+        """Start `main` and kill its processes once it has used so much CPU time.
+
+        Returns:
+            Whether it had ended before.
+        """
+        env = user_environment(self.store, **self.variables)
+        process = start(run_module, "entrypoints.main", *self.arguments, env=env, log=self.log)
+        while cpu_seconds(process) < seconds and process.exitcode is None:
+            time.sleep(0.01)
+        if process.exitcode is None and process.pid:
+            with suppress(ProcessLookupError):  # it ended in this moment
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                return False
-        assert process.returncode == 0, self.log.read_text()
-        return True
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL), self.log.read_text()
+        return process.exitcode == 0
 
     def check(self, mains: int, promotions: int = 1) -> None:
         """Check that the store and the folders hold whole results only, and each once."""
@@ -110,10 +109,10 @@ class Place:
         assert text
         assert len(notes) == 1
         served = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
-        golden = mlflow.artifacts.load_dict(f"{version.source}/artifacts/{GOLDEN_FILE}")
+        path = download(version.source) / "artifacts" / GOLDEN_FILE
+        golden = json.loads(path.read_text(encoding="utf-8"))
         for sentence, answer in list(golden.items())[:3]:
             assert answers_match(served.predict([sentence])[0], answer)
-        assert download(version.source)
         assert [path for path in self.temporary.iterdir() if SCRATCH_PREFIX in path.name] == []
         left = [path for path in self.cache.rglob("*") if path.is_file()]
         assert {path.parent.name for path in left} <= {"processes"}, left
@@ -124,34 +123,34 @@ def kill_main_at(place: Place, seconds: Sequence[float]) -> None:
     ended = 0
     for moment in seconds:
         ended += place.kill_after(moment)
+        print(f"killed after {moment:.1f} s of CPU time; ended by itself so far: {ended}")
     for _ in range(2):
         done = place.main()
         assert done.returncode == 0, done.stderr
     place.check(ended + 2)
 
 
-def moments(count: int) -> list[float]:
-    """Return as many random moments of a run, the same in each test run."""
-    generator = random.Random(13)
-    return [generator.uniform(4, SECONDS_PER_RUN) for _ in range(count)]
+def moments(count: int, seed: int) -> list[float]:
+    """Return random moments: the first of the whole course, the others of what may be left."""
+    generator = random.Random(seed)
+    whole, rest = generator.uniform(0, CPU_S), range(count - 1)
+    return [whole, *(generator.uniform(0, CPU_S / 2) for _ in rest)]
 
 
 def test_main_ends_well_after_kills_at_random_moments(
     make_store: StoreMaker, tiny_preset: Path, tmp_path: Path
 ) -> None:
-    kill_main_at(Place(make_store(tmp_path), tmp_path, tiny_preset), moments(KILLS))
+    kill_main_at(Place(make_store(tmp_path), tmp_path, tiny_preset), moments(KILLS, 13))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_main_ends_well_after_kills_at_many_random_moments(
     part: int, tiny_preset: Path, tmp_path: Path
 ) -> None:
     # Each part begins with a store that does not exist.
     store = f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
-    per_part = SLOW_KILLS // 10
-    times = moments(SLOW_KILLS)[part * per_part : (part + 1) * per_part]
-    kill_main_at(Place(store, tmp_path, tiny_preset), times)
+    kill_main_at(Place(store, tmp_path, tiny_preset), moments(SLOW_KILLS // PARTS, part))
 
 
 def run_together(places: Sequence[Place]) -> None:
