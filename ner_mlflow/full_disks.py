@@ -12,7 +12,7 @@ from .errors import NerError
 from .paths import CACHE_VARIABLE, cache_folder
 from .redaction import one_line
 
-FULL, UNWRITABLE = "is full", "cannot be written"
+FULL, UNWRITABLE = "full", "unwritable"
 _CODES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FULL),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), UNWRITABLE),
@@ -22,7 +22,6 @@ _TEXTS = (
     (re.compile(r"Read-only file system|ReadOnlyFilesystem|readonly database"), UNWRITABLE),
 )
 """What libraries that write by themselves, such as safetensors and SQLite, say in their errors."""
-_WAYS_OUT = {FULL: "free space there", UNWRITABLE: "make it writable"}
 FEW_BYTES = 1_000_000
 """Free bytes up to which a file system counts as full."""
 
@@ -47,8 +46,10 @@ def folder_error(error: BaseException, artifacts: str = "") -> FolderError | Non
         )
         if state:
             path = _path(cause, state, places)
-            way_out = _way_out(path, state, places)
-            return FolderError(f"{path or 'a folder'} {state} ({one_line(cause)}): {way_out}")
+            place, other, reason = path or "a folder", _other(path, places), one_line(cause)
+            if state == FULL:
+                return FolderError(f"{place} is full ({reason}): free space there{other}")
+            return FolderError(f"{place} cannot be written ({reason}): make it writable{other}")
     return None
 
 
@@ -85,7 +86,8 @@ def _path(error: BaseException, state: str, places: Mapping[Path, str]) -> Path 
     return None
 
 
-def _way_out(path: Path | None, state: str, places: Mapping[Path, str]) -> str:
+def _other(path: Path | None, places: Mapping[Path, str]) -> str:
+    """Return how to choose another folder, after ", or "; empty if there is no such setting."""
     around = [place for place in places if path and (path == place or place in path.parents)]
     innermost = max(around, key=lambda place: len(place.parts), default=None)
-    return f"{_WAYS_OUT[state]}, or {places[innermost]}" if innermost else _WAYS_OUT[state]
+    return f", or {places[innermost]}" if innermost else ""
