@@ -1,10 +1,6 @@
-"""Find paths, write files and folders atomically, and locate the caches of this machine."""
+"""Find paths, and locate the caches of this machine."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 CACHE_VARIABLE = "NER_MLFLOW_CACHE"
@@ -23,38 +19,6 @@ def find_path(name: str) -> Path | None:
         return path if path.exists() else None
     except (OSError, RuntimeError, ValueError):  # RuntimeError: no such user
         return None
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it once the block ends without an error.
-
-    Readers never see a partial file. After an error the previous file is unchanged.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that is renamed to ``folder`` once the block ends without an error.
-
-    Raises:
-        OSError: ``folder`` exists and is not empty.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        yield part
-        part.chmod(0o755)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def cache_folder() -> Path:

@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
+from ..atomic import remove_dead_scratch, scratch_folder
 from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
+from ..full_disks import folder_error
 from ..logs import show_progress
 from ..redaction import one_line
 from ..start_up import end_imports
@@ -53,6 +55,10 @@ class OneLineErrors(click.Command):
             _exit(error.format_message(), 1)
         except (click.Abort, KeyboardInterrupt):
             _exit("interrupted", INTERRUPTED)
+        except Exception as error:
+            if (problem := folder_error(error)) is None:
+                raise
+            _exit(str(problem), 1)
         sys.exit(UNDELIVERED if left_folders else 0)
 
 
@@ -129,8 +135,9 @@ def _temporary_folder() -> Iterator[None]:
     MLflow leaves there a copy of everything that it downloads from a server.
     """
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-", ignore_cleanup_errors=True) as folder:
-        tempfile.tempdir = os.environ["TMPDIR"] = folder
+    remove_dead_scratch()
+    with scratch_folder() as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         try:
             yield
         finally:

@@ -18,11 +18,11 @@ from pathlib import Path
 import click
 import yaml
 
+from ..atomic import atomic_file
 from ..config.loading import BASE, PRESETS, load_config, preset_names
 from ..config.settings import SECTIONS, SETTINGS, Setting
 from ..data.formats.base import Format
 from ..data.formats.registry import FORMATS, OUTPUTS
-from ..paths import atomic_file
 from .command import Command
 from .console import SCRIPTS, STEPS, load_command
 

@@ -720,7 +720,9 @@ class PromoteConfig(Section):
     )
     resamples: Resamples = Field(10000, ge=100, description="permutations behind the p-value")
     lock_timeout_s: Seconds = Field(
-        60.0, gt=0, description="time to wait for another promotion of the same model"
+        60.0,
+        gt=0,
+        description="time to wait for another process that changes the same registered model",
     )
     seed: Seed = Field(13, description="seed of the permutations")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic import atomic_folder
 from ..errors import DataError
-from ..paths import atomic_folder
 from ..redaction import one_line
 from ..tagging.label_schema import LabelSchema
 from .sentences import BATCH_SENTENCES, SPLITS, TRAIN, Corpus, Sentence, Sentences, SentencesBuilder

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic import atomic_file
 from ..errors import DataError
-from ..paths import atomic_file
 from ..redaction import one_line
 from .files import GZIP_SUFFIX, open_parquet, read_json_lines, read_parquet_batches
 

@@ -4,7 +4,6 @@ The exporters and quantisers are those of PyTorch and ONNX Runtime.
 """
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from torch import Tensor, nn
 
+from ..atomic import scratch_folder
 from ..config.schema import Variant
 from ..modeling.checkpoint import Checkpoint
 from ..tagging.encoding import Window
@@ -138,13 +138,13 @@ def write_int8_static(
         The damage of each layer, from :func:`quantize_static`.
     """
     _write_companions(checkpoint, folder)
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as scratch:
+    with scratch_folder() as scratch:
         return quantize_static(
             fp32 / MODEL_FILE,
             folder / MODEL_FILE,
             sentence_inputs(calibration),
             damage_ratio,
-            Path(scratch),
+            scratch,
         )
 
 

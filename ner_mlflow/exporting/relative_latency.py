@@ -1,12 +1,11 @@
 """Time a network relative to a reference network, on a machine that also does other work."""
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from ..atomic import scratch_folder
 from ..config.schema import ExportConfig
 from ..modeling.checkpoint import Checkpoint
 from ..tagging.encoding import Inputs
@@ -50,9 +49,9 @@ class RelativeLatency:
         }
 
     def _contender(self, checkpoint: Checkpoint) -> Contender:
-        with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:
-            write_fp32(checkpoint, Path(folder) / "fp32")
-            forward = onnx_forward(onnx_session(Path(folder) / "fp32" / MODEL_FILE, threads=1))
+        with scratch_folder() as folder:
+            write_fp32(checkpoint, folder / "fp32")
+            forward = onnx_forward(onnx_session(folder / "fp32" / MODEL_FILE, threads=1))
         windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(self._sentences)
         return forward, sentence_inputs(windows)
 

@@ -12,11 +12,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from ..atomic import atomic_file
 from ..config.schema import DistillConfig
 from ..data.dataset import PreparedDataset
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
 from ..data.texts import read_texts
-from ..paths import atomic_file, cache_folder
+from ..paths import cache_folder
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.decoding import Iob2Decoder, by_sentence
 from ..tagging.ensemble import mean_log_probabilities

@@ -23,10 +23,10 @@ from torch.utils.data import BatchSampler, DataLoader
 from transformers import Trainer, TrainerControl
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from ..atomic import atomic_file
 from ..config.schema import TrainConfig
 from ..data.sentences import Sentence
 from ..evaluation.scores import score_tagger
-from ..paths import atomic_file
 from ..tagging.tagger import Tagger
 from .averaging import WeightAverage, trainable_weights
 from .callbacks import AverageCallback, CheckpointCallback

@@ -19,9 +19,9 @@ from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ..errors import TrackingError
+from ..liveness import liveness_name
 from ..redaction import redact_address
 from .background import repeating
-from .liveness import liveness_name
 from .samplers import PRUNERS, seeded_sampler, slots
 from .storage import (
     MISSED_HEARTBEATS,

@@ -16,9 +16,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ..config.schema import SweepConfig
 from ..errors import TrackingError
+from ..liveness import is_dead
 from ..paths import cache_folder
 from ..redaction import one_line, redact_address
-from .liveness import is_dead
 from .trial import WORKER
 
 MISSED_HEARTBEATS = 4

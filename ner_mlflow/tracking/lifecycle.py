@@ -15,10 +15,13 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NerError, TrackingError
+from ..full_disks import folder_error
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .dead_runs import ERROR_TAG, end_dead_runs, process_tags
 from .delivery import deliver_left
+from .first_use import first_use
 from .outbox_store import OutboxStore, current_store, install, mirroring
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .remote import StoreAwayError, check_answers
@@ -28,7 +31,6 @@ from .steps import Step
 log = logging.getLogger(__name__)
 
 EXPERIMENT_VARIABLES = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
-ERROR_TAG = "error"
 ERROR_LIMIT = 4900
 """Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
 DEFAULT_EXPERIMENT = "0"
@@ -69,15 +71,21 @@ def connect(needed: bool = False) -> None:
             return
         store.begin_session()
         check_answers(uri)
+        with first_use(uri, mlflow.get_registry_uri()):
+            mlflow.search_experiments(max_results=1)
         deliver_left(store.remote)
-        mlflow.search_experiments(max_results=1)
     except StoreAwayError as error:
         if needed:
             raise
         if store:
             store.remote.note_away(error)
         log.warning("%s; work goes on, and what it logs is kept until the store answers", error)
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+    except ImportError as error:
+        raise TrackingError(
+            f"tracking store {store_address()} needs the package {error.name}, which is not "
+            "installed: install it, or set MLFLOW_TRACKING_URI to another store"
+        ) from error
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
             f"tracking store {store_address()} cannot be used ({one_line(error, uri)}): "
             "check MLFLOW_TRACKING_URI"
@@ -136,6 +144,7 @@ def open_run(
         TrackingError: the tracking store, or its artifact store, cannot be written.
     """
     connect()
+    end_dead_runs()
     adopted = adopted_run()
     if adopted and resume:
         _hand_over(adopted, resume)
@@ -217,20 +226,6 @@ def set_parent(run_id: str, parent_id: str) -> None:
     mlflow.MlflowClient().set_tag(run_id, PARENT_TAG, parent_id)
 
 
-def end_dead_run(run_id: str, error: str = "", tags: Mapping[str, Any] | None = None) -> None:
-    """End a run as KILLED whose process has died.
-
-    Args:
-        run_id: the id of the run.
-        error: an explanation for the tag ``ner.error``; empty: none.
-        tags: further tags of this package.
-    """
-    client = mlflow.MlflowClient()
-    for name, value in {**({ERROR_TAG: error} if error else {}), **(tags or {})}.items():
-        client.set_tag(run_id, f"{TAG_PREFIX}{name}", str(value))
-    client.set_terminated(run_id, "KILLED")
-
-
 def run_link(experiment_id: str, run_id: str, artifact: str = "") -> str:
     """Return the link to a run, or one of its artifacts, on a page of MLflow's UI."""
     page = f"#/experiments/{experiment_id}/runs/{run_id}"
@@ -256,11 +251,15 @@ def _open(
 ) -> Iterator[Run]:
     interval = str(SYSTEM_METRICS_INTERVAL_S)
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", interval)
+    options["tags"] = {**options.get("tags", {}), **process_tags()}
     store = current_store()
     with store.open_session() if store else nullcontext():
         try:
             if store and (existing := options.get("run_id") or adopted_run()):
                 _adopt(store, existing, resumed)
+            if resumed:  # first, so that no other process takes the resumed run for dead
+                tag = next(iter(process_tags().items()))
+                mlflow.MlflowClient().set_tag(options["run_id"], *tag)
             with mirroring():
                 started = mlflow.start_run(**options)
         except (MlflowException, SQLAlchemyError) as error:
@@ -269,7 +268,7 @@ def _open(
                 f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
             ) from error
         run = Run(started.info.run_id, started.info.experiment_id, resumed, may_rename)
-        with _ending(run, name):
+        with _ending(run, name, started.info.artifact_uri):
             run.set_tags({STEP_TAG: step})
             _log_provenance(run)
             if store:
@@ -278,7 +277,7 @@ def _open(
 
 
 @contextmanager
-def _ending(run: Run, name: str) -> Iterator[None]:
+def _ending(run: Run, name: str, artifacts: str) -> Iterator[None]:
     """End a run with the block, with the status that fits."""
     status = "FAILED"
     try:
@@ -296,8 +295,11 @@ def _ending(run: Run, name: str) -> Iterator[None]:
             "check the server, then run again"
         ) from error
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
+        problem = folder_error(error, artifacts)
+        message = problem or f"{type(error).__name__}: {error}"
         run.set_tags({ERROR_TAG: one_line(message, limit=ERROR_LIMIT)})
+        if problem:
+            raise problem from error
         raise
     finally:
         _end(status)

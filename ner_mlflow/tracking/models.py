@@ -1,5 +1,6 @@
 """Find models by their address, and register proven ones."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from ..errors import ModelError, TrackingError
 from ..exporting.hub_folder import CARD_FILE
@@ -21,13 +24,14 @@ from .outbox import Kind, with_store_ids
 from .outbox_store import current_store
 from .queries import download
 from .records import Lineage, VersionOrigin, lineage_of, logged_model_uri
-from .remote import asking_store, is_away
+from .registry import check_not_promoted_alias, finish_moves
+from .registry_lock import lock_model
+from .registry_notes import split_notes, with_text
+from .remote import StoreAwayError, asking_store, is_away
 from .run import temporary_folder
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION_LIMIT = 5000
-"""Characters of a version's description that all registries store."""
 CARD_LIMIT = 3500
 """Characters of a model card in a version's description; promotions add lines."""
 
@@ -96,11 +100,14 @@ def register(
     alias: str | None,
     origin: VersionOrigin,
     describe: Callable[[str], str],
+    timeout_s: float = 60.0,
     first_alias: str | None = None,
 ) -> str | None:
     """Give a proven logged model a version in the registry, once, and then the alias.
 
-    If the store does not take the model now, it is registered when it does.
+    Of processes that register one model at the same time, one makes the version. A process that
+    comes after one that was killed does what that one left undone. If the store does not take the
+    model now, it is registered when it does.
 
     Args:
         model_uri: the address of the logged model; a model that has a version keeps it.
@@ -109,21 +116,24 @@ def register(
         origin: where the model comes from, written as tags of a new version.
         describe: returns the description of a version by its address. A version that has a
             description keeps it.
+        timeout_s: seconds to wait for other processes that change this registered model.
         first_alias: an alias that a version that had to wait gets, unless another version has it.
 
     Returns:
         The version; None if it waits in the outbox.
 
     Raises:
-        TrackingError: the registry refused.
+        TrackingError: the registry refused, another process held the model's lock for too long, or
+            the alias is one that only promotions move.
     """
     store = current_store()
+    uri, tags = with_store_ids(model_uri), origin.tags()
     if store is None:
-        return _register(model_uri, name, alias, origin.tags(), describe)
+        return _register(uri, name, alias, tags, describe, timeout_s)
     if store.has_everything():
         try:
-            return _register(with_store_ids(model_uri), name, alias, origin.tags(), describe)
-        except MlflowException as error:
+            return _register(uri, name, alias, tags, describe, timeout_s)
+        except (MlflowException, StoreAwayError) as error:
             store.remote.note_away(error)
     aliased = alias or first_alias
     store.session.add(
@@ -132,7 +142,8 @@ def register(
         name=name,
         alias=alias,
         first_alias=first_alias,
-        tags=origin.tags(),
+        tags=tags,
+        timeout_s=timeout_s,
         description=describe(f"models:/{name}@{aliased}" if aliased else f"models:/{name}"),
     )
     log.warning("%s will be registered as %s when the tracking store takes it", model_uri, name)
@@ -146,13 +157,17 @@ def register_waiting(model_id: str, values: Mapping[str, Any]) -> None:
         model_id: the id of the logged model.
         values: the payload of the operation that :func:`register` wrote.
     """
-    name, first_alias = values["name"], values["first_alias"]
-    tags, description = values["tags"], values["description"]
+    name, description = values["name"], values["description"]
     uri = f"models:/{model_id}"
-    version = _register(uri, name, values["alias"], tags, lambda _: description)
-    client = mlflow.MlflowClient()
-    if first_alias and first_alias not in client.get_registered_model(name).aliases:
-        client.set_registered_model_alias(name, first_alias, version)
+    version = _register(
+        uri,
+        name,
+        values["alias"],
+        values["tags"],
+        lambda _: description,
+        values["timeout_s"],
+        values["first_alias"],
+    )
     log.info("%s is registered as models:/%s/%s", uri, name, version)
 
 
@@ -162,19 +177,37 @@ def _register(
     alias: str | None,
     tags: Mapping[str, str],
     describe: Callable[[str], str],
+    timeout_s: float,
+    first_alias: str | None = None,
 ) -> str:
     client = mlflow.MlflowClient()
     try:
-        versions = client.search_model_versions(f"name = '{name}'")
-        entry = next((version for version in versions if version.source == model_uri), None)
-        if entry is None:
-            with asking_store():
-                entry = mlflow.register_model(model_uri, name, tags=dict(tags))
-        if not entry.description:  # also if the process that made it died before
-            description = describe(f"models:/{name}/{entry.version}")
-            client.update_model_version(name, entry.version, description=description)
-        if alias:
-            client.set_registered_model_alias(name, alias, entry.version)
+        _create_registered_model(name)
+        with lock_model(name, timeout_s):
+            finish_moves(name)
+            version = _first_version(name, model_uri)
+            if version is None:
+                with asking_store():
+                    made = client.create_model_version(
+                        name,
+                        model_uri,
+                        tags=dict(tags),
+                        model_id=model_uri.removeprefix("models:/"),
+                    )
+                version = str(_first_version(name, model_uri))
+                if version != str(made.version):  # a slow registry outlasted the lock
+                    client.delete_model_version(name, made.version)
+            _link_model(model_uri, name, version)
+            entry = client.get_model_version(name, version)
+            if not split_notes(entry.description or "")[0]:
+                text = describe(f"models:/{name}/{version}")
+                before = client.get_model_version(name, version).description or ""
+                client.update_model_version(name, version, with_text(before, text))
+            if alias:
+                check_not_promoted_alias(name, alias)
+                client.set_registered_model_alias(name, alias, version)
+            if first_alias and first_alias not in client.get_registered_model(name).aliases:
+                client.set_registered_model_alias(name, first_alias, version)
     except MlflowException as error:
         if is_away(error):
             raise
@@ -182,7 +215,35 @@ def _register(
             f"the registry does not take {name!r} ({one_line(error)}): "
             "check the name and the server"
         ) from error
-    return str(entry.version)
+    return version
+
+
+def _create_registered_model(name: str) -> None:
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(f"name = '{name}'", max_results=1):
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+
+
+def _first_version(name: str, model_uri: str) -> str | None:
+    """Return the first version of a logged model, None if it has none."""
+    versions = mlflow.MlflowClient().search_model_versions(f"name = '{name}'")
+    numbers = [int(version.version) for version in versions if version.source == model_uri]
+    return str(min(numbers)) if numbers else None
+
+
+def _link_model(model_uri: str, name: str, version: str) -> None:
+    """Note a version on its logged model, where MLflow's UI looks for it."""
+    client = mlflow.MlflowClient()
+    model = client.get_logged_model(model_uri.removeprefix("models:/"))
+    links = json.loads(model.tags.get(MLFLOW_MODEL_VERSIONS) or "[]")
+    link = {"name": name, "version": int(version)}
+    if not any((old["name"], str(old["version"])) == (name, version) for old in links):
+        tags = {MLFLOW_MODEL_VERSIONS: json.dumps([*links, link])}
+        client.set_logged_model_tags(model.model_id, tags)
 
 
 def add_model_card(model_uri: str, text: str) -> None:

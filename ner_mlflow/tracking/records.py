@@ -254,6 +254,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     DRY_RUN = "dry run"
     ROLLED_BACK = "rolled back"
+    HELD = "held"
+    """The candidate had the alias already when it was to get it: another run was faster."""
 
 
 @dataclass(frozen=True, kw_only=True)

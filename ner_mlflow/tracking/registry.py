@@ -1,12 +1,15 @@
-"""Find versions of registered models, and move aliases so that one of two competing moves wins."""
+"""Find versions of registered models, and move aliases so that one of two competing moves wins.
 
+A move takes several requests. What it will do is noted first, in a tag of the registered model. If
+its process is killed in between, the next process that locks the model finishes the move, or drops
+the note if the alias did not move.
+"""
+
+import json
 import logging
-import random
-import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import mlflow
@@ -15,13 +18,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from ..errors import TrackingError
+from .registry_lock import lock_model, remove_dead_claims
+from .registry_notes import add_note
 from .run import Run
 
 log = logging.getLogger(__name__)
 
 LATEST = "latest"
-LOCK_TAG = "ner.promotion."
-"""Start of the name of a registered model's tag that a process sets to lock the model's aliases."""
 HISTORY_TAG = "ner.history."
 """Start of the name of a registered model's tag that holds the history of an alias.
 
@@ -30,12 +33,66 @@ between.
 """
 HISTORY_LIMIT = 200
 """Versions of an alias that are remembered."""
-STALE_LOCK_S = 60
-"""Age from which a lock counts as left by a process that died; it is normally held for a second."""
+MOVE_TAG = "ner.move."
+"""Start of the name of a registered model's tag that notes what a move of an alias, which ends the
+name, is about to do. It is there while the move goes on."""
+REASON_LIMIT = 1000
+"""Characters of a reason; a registry stores 5,000 of the tag that notes a move."""
 
 
 class AliasMovedError(TrackingError):
     """An alias was moved by another process while this one compared versions."""
+
+
+class AliasHeldError(TrackingError):
+    """A version has the alias already that it was to get."""
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """A move of an alias: what it does besides moving the alias.
+
+    Attributes:
+        alias: the alias.
+        to: the number of the version that gets it.
+        tags: tags that this version gets.
+        note: a line that is added to its description.
+        left: the version that had the alias; empty: none.
+        left_tags: tags that this version gets.
+        kept: for a return to an earlier version, the number of entries of the alias's history that
+            stay; None: the version is added to the history.
+    """
+
+    alias: str
+    to: str
+    tags: Mapping[str, str]
+    note: str
+    left: str = ""
+    left_tags: Mapping[str, str] = field(default_factory=dict)
+    kept: int | None = None
+
+    @property
+    def tag(self) -> str:
+        """The name of the tag that notes the move."""
+        return f"{MOVE_TAG}{self.alias}"
+
+    def to_json(self) -> str:
+        """Return the move as text, which :meth:`from_json` reads."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "AliasMove":
+        """Return the move that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def history(self, before: list[str]) -> list[str]:
+        """Return the history of the alias after the move; it is the same if it is there already."""
+        if self.kept is not None:
+            return before[: self.kept]
+        if before[-1:] == [self.to]:
+            return before
+        # A holder that got the alias by hand is not in the history yet.
+        return [*before, *([self.left] if self.left != "".join(before[-1:]) else []), self.to]
 
 
 @dataclass(frozen=True)
@@ -86,7 +143,7 @@ def alias_holder(name: str, alias: str) -> RegisteredVersion | None:
     Raises:
         TrackingError: there is no such registered model.
     """
-    number = _registered_model(name).aliases.get(alias)
+    number = registered_model(name).aliases.get(alias)
     return find_version(name, str(number)) if number else None
 
 
@@ -95,27 +152,44 @@ def previous_holder(name: str, alias: str) -> RegisteredVersion | None:
 
     Versions that were deleted since are passed over.
     """
-    history = _history(_registered_model(name), alias)
+    history = _history(registered_model(name), alias)
     for version in history[-2::-1]:
         with suppress(TrackingError):
             return find_version(name, version)
     return None
 
 
+def is_promoted_alias(model: RegisteredModel, alias: str) -> bool:
+    """Return whether an alias is one that only promotions move."""
+    return bool({f"{HISTORY_TAG}{alias}", f"{MOVE_TAG}{alias}"} & set(model.tags))
+
+
 def check_not_promoted_alias(name: str, alias: str) -> None:
-    """Check that an alias is not one that only promotions move, before any work.
+    """Check that an alias is not one that only promotions move.
 
     Raises:
         TrackingError: it is one.
     """
     try:
-        tags = _registered_model(name).tags
+        model = registered_model(name)
     except TrackingError:  # there is no such model yet
         return
-    if f"{HISTORY_TAG}{alias}" in tags:
+    if is_promoted_alias(model, alias):
         raise TrackingError(
             f"only promote moves {name}@{alias}: give another alias, such as candidate, "
             "then promote that"
+        )
+
+
+def check_reason(option: str, reason: str) -> None:
+    """Check that a registry can store a user's reason.
+
+    Raises:
+        TrackingError: it is too long.
+    """
+    if len(reason) > REASON_LIMIT:
+        raise TrackingError(
+            f"{option}: the reason has {len(reason)} characters: give at most {REASON_LIMIT}"
         )
 
 
@@ -132,6 +206,7 @@ def move_alias(
     note: str,
     timeout_s: float,
     back: bool = False,
+    left_tags: Mapping[str, str] | None = None,
 ) -> None:
     """Give an alias to a version, unless another process moved the alias meanwhile.
 
@@ -143,30 +218,81 @@ def move_alias(
         holder: the version that had it when the decision was made; None: none.
         tags: tags that the version gets.
         note: a line that is added to the version's description.
-        timeout_s: seconds to wait for other processes that move an alias of this model.
+        timeout_s: seconds to wait for other processes that change this model.
         back: return the alias to the version that had it before, and remove later holders from the
             history.
+        left_tags: tags that ``holder`` gets.
 
     Raises:
         AliasMovedError: another process moved the alias meanwhile.
         TrackingError: another process holds the lock for too long.
     """
     client = mlflow.MlflowClient()
-    with _lock_aliases(to.name, timeout_s):
+    with lock_model(to.name, timeout_s):
+        history = _history(finish_moves(to.name), alias)
         _check_unmoved(alias, to, holder)
-        history = _history(_registered_model(to.name), alias)
-        set_version_tags(to, tags)
-        before = client.get_model_version(to.name, to.version).description or ""
-        client.update_model_version(to.name, to.version, f"{before}\n\n{note}".strip())
-        _check_unmoved(alias, to, holder)  # a slow registry may have outlasted the lock
+        kept = len(history) - history[-2::-1].index(to.version) - 1 if back else None
+        left = holder.version if holder else ""
+        move = AliasMove(alias, to.version, tags, note, left, left_tags or {}, kept)
+        client.set_registered_model_tag(to.name, move.tag, move.to_json())
+        try:
+            _check_unmoved(alias, to, holder)  # a slow registry may have outlasted the lock
+        except AliasMovedError:
+            client.delete_registered_model_tag(to.name, move.tag)
+            raise
         client.set_registered_model_alias(to.name, alias, to.version)
-        if back:
-            earlier = history[-2::-1].index(to.version)
-            history = history[: len(history) - earlier - 1]
+        _finish(to.name, move, history)
+
+
+def settle(name: str, timeout_s: float) -> None:
+    """Finish what processes that died began on a registered model, and remove their locks.
+
+    Args:
+        name: the registered model.
+        timeout_s: seconds to wait for other processes that change this model.
+
+    Raises:
+        TrackingError: there is no such model, or another process holds the lock for too long.
+    """
+    model = registered_model(name)
+    remove_dead_claims(model)
+    if any(key.startswith(MOVE_TAG) for key in model.tags):
+        with lock_model(name, timeout_s):
+            finish_moves(name)
+
+
+def finish_moves(name: str) -> RegisteredModel:
+    """Finish the moves of processes that died; only the holder of the model's lock may call this.
+
+    Returns:
+        The registered model after that.
+    """
+    model = registered_model(name)
+    notes = [value for key, value in model.tags.items() if key.startswith(MOVE_TAG)]
+    for move in map(AliasMove.from_json, notes):
+        if str(model.aliases.get(move.alias, "")) == move.to:
+            log.info("finishing the move of %s@%s to version %s", name, move.alias, move.to)
+            _finish(name, move, _written_history(model, move.alias))
         else:
-            history = [*history, to.version]
-        value = ",".join(history[-HISTORY_LIMIT:])
-        client.set_registered_model_tag(to.name, f"{HISTORY_TAG}{alias}", value)
+            mlflow.MlflowClient().delete_registered_model_tag(name, move.tag)
+    return registered_model(name) if notes else model
+
+
+def _finish(name: str, move: AliasMove, history: list[str]) -> None:
+    """Do what a move does after the alias has moved; what is done already stays as it is."""
+    client = mlflow.MlflowClient()
+    _set_tags(name, move.to, move.tags)
+    before = client.get_model_version(name, move.to).description or ""
+    if (after := add_note(before, move.note)) != before:
+        client.update_model_version(name, move.to, after)
+    try:
+        _set_tags(name, move.left, move.left_tags)
+    except MlflowException as error:
+        if not _is_missing(error):  # the version may be deleted by now
+            raise
+    value = ",".join(move.history(history)[-HISTORY_LIMIT:])
+    client.set_registered_model_tag(name, f"{HISTORY_TAG}{move.alias}", value)
+    client.delete_registered_model_tag(name, move.tag)
 
 
 def _check_unmoved(alias: str, to: RegisteredVersion, holder: RegisteredVersion | None) -> None:
@@ -184,9 +310,13 @@ def _check_unmoved(alias: str, to: RegisteredVersion, holder: RegisteredVersion 
 
 def set_version_tags(version: RegisteredVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a version."""
+    _set_tags(version.name, version.version, tags)
+
+
+def _set_tags(name: str, version: str, tags: Mapping[str, str]) -> None:
     client = mlflow.MlflowClient()
     for key, value in tags.items():
-        client.set_model_version_tag(version.name, version.version, key, value)
+        client.set_model_version_tag(name, version, key, value)
 
 
 def now() -> str:
@@ -194,34 +324,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@contextmanager
-def _lock_aliases(name: str, timeout_s: float) -> Iterator[None]:
-    """Hold the lock on a registered model's aliases while the block runs.
+def registered_model(name: str) -> RegisteredModel:
+    """Return a registered model.
 
-    A registry has no compare-and-set. But a process that first writes a tag of its own and then
-    reads no other process's tag is alone. Of two processes that write at the same time, each reads
-    the other's tag; both withdraw and wait for a random time.
+    Raises:
+        TrackingError: there is none of this name.
     """
-    client = mlflow.MlflowClient()
-    key = f"{LOCK_TAG}{uuid.uuid4().hex}"
-    deadline = time.monotonic() + timeout_s
-    while True:
-        client.set_registered_model_tag(name, key, str(time.time()))
-        try:
-            if not _other_locks(name, key):
-                yield
-                return
-        finally:
-            client.delete_registered_model_tag(name, key)
-        if time.monotonic() > deadline:
-            raise TrackingError(
-                f"another promotion of {name!r} has not ended in {timeout_s:g} s: "
-                "look at its run, then try again"
-            )
-        time.sleep(random.uniform(0.1, 1.0))
-
-
-def _registered_model(name: str) -> RegisteredModel:
     try:
         return mlflow.MlflowClient().get_registered_model(name)
     except MlflowException as error:
@@ -243,19 +351,16 @@ def _is_missing(error: MlflowException) -> bool:
 
 def _history(model: RegisteredModel, alias: str) -> list[str]:
     """Return the versions that had an alias, its present holder last, however it was moved."""
-    text = model.tags.get(f"{HISTORY_TAG}{alias}", "")
-    versions = [version for version in text.split(",") if version]
+    versions = _written_history(model, alias)
     holder = str(model.aliases.get(alias, ""))
+    if (note := model.tags.get(f"{MOVE_TAG}{alias}")) and AliasMove.from_json(note).to == holder:
+        versions = AliasMove.from_json(note).history(versions)
     return [*versions, holder] if holder and versions[-1:] != [holder] else versions
 
 
-def _other_locks(name: str, own: str) -> list[str]:
-    earliest = time.time() - STALE_LOCK_S
-    return [
-        key
-        for key, since in _registered_model(name).tags.items()
-        if key.startswith(LOCK_TAG) and key != own and float(since) > earliest
-    ]
+def _written_history(model: RegisteredModel, alias: str) -> list[str]:
+    text = model.tags.get(f"{HISTORY_TAG}{alias}", "")
+    return [version for version in text.split(",") if version]
 
 
 def _version(version: ModelVersion) -> RegisteredVersion:

@@ -1,7 +1,6 @@
 """One open run: everything a step logs goes through it, by the run's own id."""
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from mlflow.entities import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NAME
 
+from ..atomic import scratch_folder
 from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
@@ -213,8 +213,8 @@ class Run:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Yield a folder for files on their way to the artifact store."""
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as folder:
-        yield Path(folder)
+    with scratch_folder() as folder:
+        yield folder
 
 
 def _param_value(value: Any) -> str:

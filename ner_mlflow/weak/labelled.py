@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic import atomic_folder
 from ..data.sentences import Sentence
-from ..paths import atomic_folder
 
 PART = "part-00000.parquet"
 COLUMNS = pa.schema(

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..atomic import atomic_file
 from ..config.schema import PredictConfig
 from ..data.annotated import predicted_texts
 from ..data.formats.registry import find_output
 from ..data.rows import ENTITIES, Row, check_new_file, file_format, open_row_writer, read_rows
 from ..errors import ModelError
-from ..paths import atomic_file
 from ..provenance import peak_rss_bytes
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel

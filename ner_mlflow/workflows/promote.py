@@ -22,14 +22,16 @@ from ..provenance import folder_sizes
 from ..tracking.models import FoundModel, find_model
 from ..tracking.records import ExportRecord, Outcome, PromoteRecord, VersionOrigin
 from ..tracking.registry import (
+    AliasHeldError,
     AliasMovedError,
     RegisteredVersion,
     alias_holder,
+    check_reason,
     find_version,
     move_alias,
     now,
     previous_holder,
-    set_version_tags,
+    settle,
     user_of,
 )
 from ..tracking.run import Run
@@ -105,7 +107,10 @@ def run_promote(
     Raises:
         TrackingError: there is no such version, or somebody else moved the alias meanwhile.
     """
-    version, champion = find_version(name, candidate), alias_holder(name, alias)
+    check_reason("force", force)
+    version = find_version(name, candidate)
+    settle(name, config.promote.lock_timeout_s)
+    champion = alias_holder(name, alias)
     run.set_name(Step.PROMOTE, f"{name}/{version.version}", alias)
     run.log_config({"evaluate": _evaluate_config(config), "promote": config.promote})
     record = PromoteRecord(
@@ -117,7 +122,7 @@ def run_promote(
     )
     record.write(run)
     if champion and champion.version == version.version:
-        raise TrackingError(f"{version.address} is {name}@{alias} already: name another candidate")
+        raise AliasHeldError(f"{version.address} is {name}@{alias} already: name another candidate")
     verdict = _verdict(run, config, version, champion)
     run.log_table("promotion", verdict.table)
     for check in verdict.checks:
@@ -149,11 +154,16 @@ def try_promote(
     """Run :func:`run_promote`; a lost race is not an error.
 
     Returns:
-        Whether the candidate was promoted, and the reason.
+        Whether the candidate has the alias now, and the reason.
     """
     try:
         promotion = run_promote(run, config, name, candidate, alias)
-    except AliasMovedError as error:
+    except (AliasMovedError, AliasHeldError) as error:
+        version, holder = find_version(name, candidate), alias_holder(name, alias)
+        if holder and holder.version == version.version:
+            reason = "another run gave it the alias meanwhile"
+            run.set_tags({"outcome": Outcome.HELD, "reason": reason})
+            return True, reason
         run.set_tags({"outcome": Outcome.REFUSED, "reason": str(error)})
         return False, str(error)
     reason = promotion.reason if promotion.moved else f"{promotion.outcome}: {promotion.reason}"
@@ -168,6 +178,8 @@ def run_rollback(
     Raises:
         TrackingError: no earlier holder is known, or somebody else moved the alias meanwhile.
     """
+    check_reason("rollback", reason)
+    settle(name, config.promote.lock_timeout_s)
     champion, previous = alias_holder(name, alias), previous_holder(name, alias)
     if champion is None or previous is None:
         raise TrackingError(
@@ -191,9 +203,12 @@ def run_rollback(
         )
         timeout_s = config.promote.lock_timeout_s
         tags = {"restored_at": when, "restored_by": user}
-        move_alias(alias, previous, champion, tags, note, timeout_s, back=True)
-        rolled_back = {"rolled_back_at": when, "rolled_back_by": user}
-        set_version_tags(champion, {**rolled_back, "rolled_back_reason": reason})
+        left_tags = {
+            "rolled_back_at": when,
+            "rolled_back_by": user,
+            "rolled_back_reason": reason,
+        }
+        move_alias(alias, previous, champion, tags, note, timeout_s, True, left_tags)
     outcome = Outcome.DRY_RUN if dry_run else Outcome.ROLLED_BACK
     replace(record, outcome=outcome).write(run)
     return Rollback(champion, previous)

@@ -78,7 +78,8 @@ def register_served(
         link = run_link(run.experiment_id, served.run_id)
         return f"{describe_card(card, CARD_LIMIT)}\n\n[Evaluation of this file]({link})"
 
-    return register(export.model_uri, name, alias, origin, describe, first_alias)
+    timeout_s = config.promote.lock_timeout_s
+    return register(export.model_uri, name, alias, origin, describe, timeout_s, first_alias)
 
 
 def card_of(

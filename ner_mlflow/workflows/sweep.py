@@ -28,7 +28,8 @@ from ..sweeping.study import SweepStudy, TrialWork
 from ..sweeping.study_lock import lock_study
 from ..sweeping.trial import BestTrial, StudySpec
 from ..sweeping.workers import SetUp
-from ..tracking.lifecycle import end_dead_run, set_parent
+from ..tracking.dead_runs import end_dead_run
+from ..tracking.lifecycle import set_parent
 from ..tracking.models import check_registered_name
 from ..tracking.queries import run_status, store_address
 from ..tracking.records import JoinRecord, SweepRecord, TrialRecord, trial_runs
@@ -299,7 +300,9 @@ def _gather_trials(run: Run, study: SweepStudy) -> None:
     running = study.running()
     for trial in trials:
         record = TrialRecord.from_run(trial)
-        if trial.status == "RUNNING" and record.trial_number not in running:
+        # Another command may have ended the run of a process that was killed.
+        unfinished = trial.status in ("RUNNING", "KILLED") and record.trial_state == "running"
+        if unfinished and record.trial_number not in running:
             lost = record.with_state("lost", "its process ended before the trial did")
             end_dead_run(trial.id, tags=lost.tags())
             shutil.rmtree(training_folder(trial.id), ignore_errors=True)

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ..config.loading import load_config
 from ..config.schema import Config, DistillConfig
 from ..data.sentences import TEST, TRAIN, VALIDATION
@@ -36,6 +34,7 @@ from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, load_data
 from .distillation import find_teachers
+from .training_folders import lock_folder, remove_folders, remove_useless_folders
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +150,10 @@ def run_train(
     build = partial(
         build_model, inputs.backbone, config.model, dataset.schema, config.train.seed, inputs.cache
     )
+    remove_useless_folders()
     folder = training_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with lock_folder(folder):
         try:
             result = fit_in_processes(
                 build,
@@ -174,6 +174,8 @@ def run_train(
             metrics |= measure(result.model_folder)
         run.log_metrics(metrics, model_id=logged.id if logged else None)
         shutil.rmtree(folder)
+    # Nothing resumes them: this run will be reused instead.
+    remove_folders(interrupted_runs(Step.TRAIN, key, run.experiment_id))
     record = replace(
         record,
         model_uri=logged.uri if logged else "",
@@ -323,25 +325,6 @@ def training_dependencies(
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a training's folder for this process, which may lock it several times.
-
-    The operating system releases the lock of a killed process.
-    """
-    lock = FileLock(folder / "lock", blocking=False, is_singleton=True)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise TrackingError(
-            f"{folder}: another process is training this run: wait for it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def _first_free(run_ids: Sequence[str]) -> Iterator[str | None]:
     """Hold the first of these runs with checkpoints on this machine that no process is training."""
     with ExitStack() as locks:
@@ -349,7 +332,7 @@ def _first_free(run_ids: Sequence[str]) -> Iterator[str | None]:
             folder = training_folder(run_id)
             if has_checkpoint(folder):
                 with suppress(TrackingError):
-                    locks.enter_context(_locked(folder))
+                    locks.enter_context(lock_folder(folder))
                     if has_checkpoint(folder):  # another process may have finished it meanwhile
                         break
         else:

@@ -15,12 +15,14 @@ from ner_mlflow.config.schema import Config
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.registry import (
+    MOVE_TAG,
     RegisteredVersion,
     alias_holder,
     check_not_promoted_alias,
     find_version,
     move_alias,
 )
+from ner_mlflow.tracking.registry_lock import LOCK_TAG
 from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, try_promote
 
 NAME = "it-ner"
@@ -276,7 +278,9 @@ def test_one_of_several_racing_promotions_wins_and_the_others_are_refused(store:
         if find_version(NAME, version.version).tags.get("won")
     ] == winners
     assert not [
-        key for key in client.get_registered_model(NAME).tags if key.startswith("ner.promotion.")
+        key
+        for key in client.get_registered_model(NAME).tags
+        if key.startswith((LOCK_TAG, MOVE_TAG))
     ]
 
 

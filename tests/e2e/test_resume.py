@@ -17,6 +17,7 @@ from mlflow.entities import Run
 from ner_mlflow.modeling.trainer import COMPLETE
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.provenance import file_sha256
+from ner_mlflow.tracking.dead_runs import process_tags
 from ner_mlflow.tracking.models import find_model
 
 SETTINGS = (
@@ -98,12 +99,19 @@ def uninterrupted(
 
 
 def test_a_killed_train_resumes_under_its_run(
-    make_store: StoreMaker, tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
+    make_store: StoreMaker,
+    tiny_preset: Path,
+    tmp_path: Path,
+    uninterrupted: Uninterrupted,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store, cache = make_store(tmp_path), tmp_path / "cache"
     kill_after_a_checkpoint(store, cache, "entrypoints.train", "--preset", str(tiny_preset))
     (killed,) = train_runs(store)
     assert killed.info.status == "RUNNING"
+    # As a process that resumes the run, which notes its name in the run.
+    monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+    mlflow.MlflowClient().set_tag(killed.info.run_id, *next(iter(process_tags().items())))
     with FileLock(next(cache.rglob(COMPLETE)).parents[2] / "lock"):
         busy = entry_point(store, "train", "--resume", "latest", env={CACHE_VARIABLE: str(cache)})
     assert busy.returncode == 1

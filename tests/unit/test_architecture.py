@@ -17,7 +17,8 @@ PACKAGE = ROOT / "ner_mlflow"
 
 FLOORS = (
     {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages", "plotting"}
-    | {"private_names", "start_up", "strict_yaml"},
+    | {"private_names", "start_up", "strict_yaml", "liveness", "atomic"}
+    | {"full_disks"},
     {"provenance"},
     {"tagging"},
     {"config"},

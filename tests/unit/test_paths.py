@@ -1,58 +1,10 @@
-"""Atomic writes, and paths that may not exist."""
+"""Paths that may not exist, and the cache folder."""
 
 from pathlib import Path
 
 import pytest
 
-from ner_mlflow.paths import CACHE_VARIABLE, atomic_file, atomic_folder, cache_folder, find_path
-
-
-def write_and_fail(path: Path) -> None:
-    path.write_text("partial", encoding="utf-8")
-    raise RuntimeError("interrupted")
-
-
-def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "file.txt"
-    with atomic_file(target) as part:
-        part.write_text("complete", encoding="utf-8")
-        assert not target.exists()
-    assert target.read_text(encoding="utf-8") == "complete"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_an_error_leaves_the_previous_file(tmp_path: Path) -> None:
-    target = tmp_path / "file.txt"
-    target.write_text("previous", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="interrupted"), atomic_file(target) as part:
-        write_and_fail(part)
-    assert target.read_text(encoding="utf-8") == "previous"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "folder"
-    with atomic_folder(target) as part:
-        (part / "file.txt").write_text("complete", encoding="utf-8")
-        assert not target.exists()
-    assert (target / "file.txt").read_text(encoding="utf-8") == "complete"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_an_error_leaves_no_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    with pytest.raises(RuntimeError, match="interrupted"), atomic_folder(folder) as part:
-        write_and_fail(part / "file.txt")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_with_files_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file.txt").write_text("previous", encoding="utf-8")
-    with pytest.raises(OSError, match="folder"), atomic_folder(tmp_path / "folder"):
-        pass
-    assert (tmp_path / "folder" / "file.txt").exists()
-    assert len(list(tmp_path.iterdir())) == 1
+from ner_mlflow.paths import CACHE_VARIABLE, cache_folder, find_path
 
 
 def test_a_path_that_cannot_exist_is_not_found(tmp_path: Path) -> None:

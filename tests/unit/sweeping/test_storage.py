@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies import spec_of
 
 from ner_mlflow.errors import TrackingError
-from ner_mlflow.sweeping.liveness import liveness_name
+from ner_mlflow.liveness import liveness_name
 from ner_mlflow.sweeping.process_study import ProcessStudy
 from ner_mlflow.sweeping.storage import is_orphan, open_storage, storage_file
 
@@ -68,7 +68,7 @@ def test_a_trial_is_an_orphan_once_its_process_of_this_machine_is_dead(cache: Pa
     assert not is_orphan(running(now, worker={"liveness": "of another machine"}))
     # A process that is killed cannot remove its lock.
     code = (
-        "import os; from ner_mlflow.sweeping.liveness import liveness_name; "
+        "import os; from ner_mlflow.liveness import liveness_name; "
         "print(liveness_name(), flush=True); os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -11,7 +11,6 @@ from ner_mlflow.errors import DataError, TrackingError
 from ner_mlflow.tracking.lifecycle import (
     RUN_VARIABLE,
     connect,
-    end_dead_run,
     open_child,
     open_child_of,
     open_run,
@@ -134,14 +133,6 @@ def test_a_run_of_the_api_is_a_child_of_the_active_run(store: str) -> None:
         pass
     assert read_run(child.id).parent == notebook.info.run_id
     assert read_run(alone.id).parent == ""
-
-
-def test_the_run_of_a_dead_process_ends_as_killed(store: str) -> None:
-    run_id = mlflow.MlflowClient().create_run("0").info.run_id
-    end_dead_run(run_id, "its process ended", {"trial_state": "lost"})
-    summary = read_run(run_id)
-    assert summary.status == "KILLED"
-    assert (summary.tags["error"], summary.tags["trial_state"]) == ("its process ended", "lost")
 
 
 def test_a_run_to_adopt_that_does_not_exist_is_named(

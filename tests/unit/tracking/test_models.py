@@ -1,6 +1,7 @@
 """Models are found at each kind of address, and get one version each in the registry."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.models import check_registered_name, find_model, register
 from ner_mlflow.tracking.records import ExportRecord, VersionOrigin
+from ner_mlflow.tracking.registry import HISTORY_TAG, check_not_promoted_alias
+from ner_mlflow.tracking.registry_lock import lock_model
 from ner_mlflow.tracking.steps import Step
 
 ON_DATASET = {"data_run": "d" * 32, "dataset": "tiny", "dataset_fingerprint": "f" * 64}
@@ -103,6 +106,24 @@ def test_a_registered_model_keeps_its_version_and_is_found_by_its_alias(logged: 
     for address in ("models:/registered@champion", "models:/registered/1"):
         model = find_model(address)
         assert (model.address, model.run_id) == (address, logged.run_id)
+
+
+def test_an_alias_that_a_promotion_moves_meanwhile_is_not_overwritten(logged: Logged) -> None:
+    client = mlflow.MlflowClient()
+    register(logged.uri, "watched", None, VersionOrigin(), "a card of {}".format)
+    other = client.create_model_version("watched", logged.torch_folder.as_uri())
+    check_not_promoted_alias("watched", "champion")
+    with ThreadPoolExecutor() as pool:
+        with lock_model("watched", 5):
+            waiting = pool.submit(
+                register, logged.uri, "watched", "champion", VersionOrigin(), "{}".format
+            )
+            client.set_registered_model_tag("watched", f"{HISTORY_TAG}champion", "2")
+            client.set_registered_model_alias("watched", "champion", other.version)
+        with pytest.raises(TrackingError, match="only promote moves watched@champion"):
+            waiting.result()
+    assert find_model("models:/watched/1").run_id == logged.run_id
+    assert client.get_model_version_by_alias("watched", "champion").version == other.version
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,23 @@
 """Versions are found, and an alias moves under a lock with a history of its holders."""
 
-import time
-
 import mlflow
 import pytest
 
 from ner_mlflow.errors import TrackingError
-from ner_mlflow.tracking import registry
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.registry import (
     HISTORY_TAG,
-    LOCK_TAG,
+    AliasMove,
     AliasMovedError,
     RegisteredVersion,
     alias_holder,
     check_not_promoted_alias,
+    check_reason,
     find_version,
     move_alias,
     previous_holder,
     set_version_tags,
+    settle,
     user_of,
 )
 from ner_mlflow.tracking.steps import Step
@@ -127,21 +126,60 @@ def test_an_alias_that_moved_meanwhile_is_not_moved_again(
     assert "reason" not in find_version(NAME, "3").tags
 
 
-def test_an_alias_waits_for_the_lock_of_another_process(
-    versions: list[RegisteredVersion], monkeypatch: pytest.MonkeyPatch
+def test_a_move_that_was_killed_after_the_alias_moved_is_finished(
+    versions: list[RegisteredVersion],
 ) -> None:
     client = mlflow.MlflowClient()
-    client.set_registered_model_tag(NAME, f"{LOCK_TAG}other", str(time.time()))
-    with pytest.raises(TrackingError, match="another promotion of 'model' has not ended in 0 s"):
-        move(versions[0], None, timeout_s=0)
-    assert alias_holder(NAME, "champion") is None
-    assert list(client.get_registered_model(NAME).tags) == [f"{LOCK_TAG}other"]
-    # An old lock belongs to a process that died.
-    monkeypatch.setattr(registry, "STALE_LOCK_S", 0)
-    move(versions[0], None, timeout_s=0)
-    holder = alias_holder(NAME, "champion")
-    assert holder is not None
-    assert holder.version == "1"
+    first, second, third = versions
+    client.set_registered_model_alias(NAME, "champion", "1")  # by hand: no history yet
+    moved = AliasMove("champion", "2", {"reason": "better"}, "a note", left="1")
+    client.set_registered_model_tag(NAME, moved.tag, moved.to_json())
+    client.set_registered_model_alias(NAME, "champion", "2")
+    # Readers know the history before anybody finishes the move.
+    previous = previous_holder(NAME, "champion")
+    assert previous is not None
+    assert previous.version == "1"
+    for _ in range(2):
+        settle(NAME, 5)
+        assert client.get_registered_model(NAME).tags == {f"{HISTORY_TAG}champion": "1,2"}
+        assert find_version(NAME, "2").tags == {"reason": "better"}
+        assert client.get_model_version(NAME, "2").description == "a note"
+    move(third, second)
+    returned = AliasMove("champion", "1", {}, "again", "3", {"rolled_back": "yes"}, kept=1)
+    client.set_registered_model_tag(NAME, returned.tag, returned.to_json())
+    client.set_registered_model_alias(NAME, "champion", "1")
+    assert previous_holder(NAME, "champion") is None
+    move(second, first)
+    assert client.get_registered_model(NAME).tags == {f"{HISTORY_TAG}champion": "1,2"}
+    assert find_version(NAME, "3").tags["rolled_back"] == "yes"
+
+
+def test_a_move_that_was_killed_before_the_alias_moved_is_dropped(
+    versions: list[RegisteredVersion],
+) -> None:
+    client = mlflow.MlflowClient()
+    move(versions[0], None)
+    noted = AliasMove("champion", "2", {"reason": "better"}, "a note", left="1")
+    client.set_registered_model_tag(NAME, noted.tag, noted.to_json())
+    settle(NAME, 5)
+    assert client.get_registered_model(NAME).tags == {f"{HISTORY_TAG}champion": "1"}
+    assert find_version(NAME, "2").tags == {}
+    assert previous_holder(NAME, "champion") is None
+
+
+def test_an_alias_is_closed_to_other_commands_while_it_moves_for_the_first_time(
+    versions: list[RegisteredVersion],
+) -> None:
+    noted = AliasMove("champion", "1", {}, "a note")
+    mlflow.MlflowClient().set_registered_model_tag(NAME, noted.tag, noted.to_json())
+    with pytest.raises(TrackingError, match="only promote moves model@champion"):
+        check_not_promoted_alias(NAME, "champion")
+
+
+def test_a_reason_that_no_registry_stores_is_refused() -> None:
+    check_reason("force", "x" * 1000)
+    with pytest.raises(TrackingError, match="force: the reason has 1001 characters: give at most"):
+        check_reason("force", "x" * 1001)
 
 
 def test_only_an_alias_with_a_history_is_closed_to_other_commands(

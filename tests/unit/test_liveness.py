@@ -7,14 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ner_mlflow.sweeping.liveness import is_dead, liveness_name
+from ner_mlflow import liveness
+from ner_mlflow.liveness import dead_names, forget_old, is_dead, is_known, liveness_name
+from ner_mlflow.paths import CACHE_VARIABLE
 
 CODE = """
 import sys
-from ner_mlflow.sweeping.liveness import liveness_name
+from ner_mlflow.liveness import liveness_name
 print(liveness_name(), flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture
@@ -45,6 +53,24 @@ def test_a_killed_process_is_dead(process: subprocess.Popen[str]) -> None:
     process.wait()
     assert is_dead(name)
     assert is_dead(name)  # the check leaves no lock behind
+    assert dead_names() == {name}
+
+
+def test_killed_processes_are_known_for_a_month(
+    process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = name_of(process)
+    with monkeypatch.context() as later:
+        later.setattr(liveness, "KEPT_S", -1)
+        forget_old()
+        assert is_known(name)  # it lives
+    process.kill()
+    process.wait()
+    forget_old()
+    assert is_known(name)
+    monkeypatch.setattr(liveness, "KEPT_S", -1)
+    forget_old()
+    assert not is_known(name)
 
 
 def test_a_process_that_ends_by_itself_removes_its_file(
