@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ import click
 from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
 from ..logs import show_progress
-from ..redaction import one_line
+from ..redaction import one_line, redact
 from ..start_up import end_imports
+from ..tracking.credentials import move_credentials
 from .options import GivenSettings, SettingOption
 
 PROGRAM = "ner-mlflow"
@@ -36,6 +38,7 @@ class OneLineErrors(click.Command):
         """Run the command, then exit. SIGTERM ends it as Ctrl-C does."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
+        move_credentials()
         try:
             with _temporary_folder():
                 super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -49,6 +52,9 @@ class OneLineErrors(click.Command):
             _exit(error.format_message(), 1)
         except (click.Abort, KeyboardInterrupt):
             _exit("interrupted", INTERRUPTED)
+        except Exception:  # a fault of this program; its traceback may quote an address or a key
+            click.echo(redact(traceback.format_exc()), nl=False, err=True)
+            sys.exit(1)
         sys.exit(0)
 
 

@@ -18,6 +18,7 @@ from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .credentials import NO_LINKS, basic_credentials, split_credentials
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .run import Run
 from .steps import Step
@@ -52,8 +53,12 @@ def connect() -> None:
     """
     uri = mlflow.get_tracking_uri()
     if urlsplit(uri).scheme in ("http", "https"):
+        if split_credentials(uri)[0] != uri:  # MLflow prints the address of a run as it is
+            os.environ[NO_LINKS] = "true"
         try:
-            response = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
+            response = requests.get(
+                f"{uri.rstrip('/')}/health", auth=basic_credentials(), timeout=SERVER_TIMEOUT_S
+            )
             response.raise_for_status()
         except requests.RequestException as error:
             raise TrackingError(
