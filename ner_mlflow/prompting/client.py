@@ -95,7 +95,7 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
                 seed=config.seed,
                 **extra,
             )
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+        except (openai.AuthenticationError, openai.PermissionDeniedError):
             raise ModelError(
                 f"endpoint {shown} refuses the key: set the environment variable "
                 f"{config.api_key_variable}"
@@ -107,7 +107,7 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
                 f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model "
                 "and prompt.json_schema"
             ) from None
-        except openai.APITimeoutError as error:
+        except openai.APITimeoutError:
             raise CallError(f"no answer within {config.timeout_s} s") from None
         except openai.APIConnectionError as error:
             if answered:
@@ -117,7 +117,7 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
             ) from None
         except openai.APIError as error:
             raise CallError(one_line(error)) from None
-        except ValueError as error:
+        except ValueError:
             raise ModelError(wrong_protocol) from None
         if not isinstance(answer, ChatCompletion):  # for example, a web page
             raise ModelError(wrong_protocol)
