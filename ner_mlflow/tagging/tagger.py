@@ -31,8 +31,10 @@ ALL = slice(None)
 MOST = 1_000_000
 """Numbers of a spec are below it."""
 CODE_SUFFIXES = frozenset(
-    (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
-    + (".dll", ".dylib", ".py", ".pyc", ".so")
+    (
+        *(".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"),
+        *(".dll", ".dylib", ".py", ".pyc", ".so"),
+    )
 )
 """Ends of names of files that may run code when they are loaded; a model here needs none."""
 

@@ -82,7 +82,8 @@ def read_names(source: str, folder: Path) -> list[str]:
     if not source.endswith(NAME_FILE_SUFFIX) or path is None or not path.is_file():
         raise ConfigError(
             f"{source!r} is neither a file {folder / source} nor one of "
-            f"{', '.join(sorted(PROVIDERS))}: write one name a line into a file that ends in {NAME_FILE_SUFFIX}"
+            f"{', '.join(sorted(PROVIDERS))}: write one name a line into a file that ends in "
+            f"{NAME_FILE_SUFFIX}"
         )
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
