@@ -47,7 +47,7 @@ def move_credentials(environment: MutableMapping[str, str] | None = None) -> Non
     if not address.startswith(("http://", "https://")) or not (user or password):
         return
     if user and password:  # MLflow takes both or none
-        variables |= {ADDRESS: address, USER: user, PASSWORD: password}
+        variables.update({ADDRESS: address, USER: user, PASSWORD: password})
     else:
         variables[NO_LINKS] = "true"
     if adopted_run():
