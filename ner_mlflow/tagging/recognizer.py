@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 
 from ..cpus import usable_cpus
 from ..errors import ModelError
-from ..redaction import one_line
 from .encoding import Inputs
 from .iob2 import to_entities
 from .pending import Pending
@@ -170,9 +169,10 @@ def load_tagger(
     except ModelError:
         raise
     except Exception as error:  # the libraries raise whatever a broken file makes them raise
+        reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{folder}: {TOKENIZER_FILE} or {MODEL_FILE} cannot be loaded "
-            f"({one_line(error, limit=200)}): export the model again"
+            f"{folder}: {TOKENIZER_FILE} or {MODEL_FILE} cannot be loaded ({reason}): "
+            "export the model again"
         ) from error
     executor = (
         OnnxBatchExecutor(folder / MODEL_FILE, threads or usable_cpus())
