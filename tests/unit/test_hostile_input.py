@@ -131,7 +131,7 @@ def test_every_request_is_answered_with_200_or_a_line_and_a_status_of_the_400s(
         ("application/json",) * 8 + ("text/csv", "", None, "a;b", "a;charset=x")
     )
 
-    @settings(max_examples=800, **MANY)  # type: ignore[arg-type]
+    @settings(max_examples=1500, **MANY)  # type: ignore[arg-type]
     @given(st.sampled_from(REQUESTS), CHANGES, kinds)
     def check(request: bytes, changes: list[Change], kind: str | None) -> None:
         started = time.process_time()
@@ -140,6 +140,8 @@ def test_every_request_is_answered_with_200_or_a_line_and_a_status_of_the_400s(
 
     check()
     assert answered == {200, 400, 415}
+    odd = {"columns": [[], "text"], "data": [[3, "a"]]}
+    assert invoke(json.dumps({"dataframe_split": odd}).encode(), "application/json") == 400
 
 
 @pytest.mark.parametrize("name", ["ner_model.json", "tokenizer.json", "model.onnx"])

@@ -120,6 +120,7 @@ BAD_REQUESTS = {
     f'{{"inputs": [{"9" * 5000}]}}': "not JSON (Exceeds the limit (4300 digits)",
     '{"inputs": ["a"': "not JSON (Expecting ',' delimiter: line 1 column 16 (char 15))",
     '{"inputs": ["a"], "params": 5}': "params 5 is not an object",
+    '{"dataframe_split": {"columns": [[], "text"], "data": [[3, "a"]]}}': "",
     '{"messages": 3}': "no field 'text' among 'messages'",
     '{"inputs": ["\\ud83d"], "instances": 1e999}': "exactly one of the input fields",
 }
