@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -15,9 +15,14 @@ SHORTEST_SECRET = 6
 # Greedy up to the last @: a password may hold any character.
 _PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>.+)(?=@)")
 _PASSWORD_IN_TEXT = re.compile(r"(?<=://)([^:/?#@\s]*:)(?P<secret>[^\s'\"]+)(?=@)")
+# A key or token in the place of the user, as of https://TOKEN@host
+_USER = re.compile(r"(https?://)(?P<secret>[^:/?#@\s'\"]+)(?=@)", re.IGNORECASE)
 _PARAMETER = re.compile(
-    r"([?&](?:password|passwd|sslpassword|token)=)(?P<secret>[^&\s'\"]+)", re.IGNORECASE
+    r"([?&](?:[\w-]*(?:password|passwd|token|secret|signature|api[-_]?key|access[-_]?key)|key|sig)=)"
+    r"(?P<secret>[^&\s'\"]+)",
+    re.IGNORECASE,
 )
+_known: set[str] = set()
 
 _SECRET_WORD = (
     r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|authorization|cookie"
@@ -49,10 +54,31 @@ a capital one; 0.42 in base64, 0.05 in paths, 0.17 in names such as ``FileNotFou
 
 
 def redact_address(address: str) -> str:
-    """Replace the password of one address by ``***``, before the host or among the parameters."""
-    for pattern in (_PASSWORD, _PARAMETER):
+    """Replace passwords, keys and tokens of one address by ``***``, before the host or after it."""
+    for pattern in (_PASSWORD, _USER, _PARAMETER):
         address = pattern.sub(rf"\1{HIDDEN}", address)
     return address
+
+
+def redact_values(values: Any) -> Any:
+    """Return nested dicts and lists with every text in them redacted.
+
+    A text in a file of YAML or JSON may be quoted and escaped, where :func:`redact` does not find
+    it. So values are redacted before they are written.
+    """
+    if isinstance(values, Mapping):
+        return {key: redact_values(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [redact_values(value) for value in values]
+    if isinstance(values, str):
+        return redact(redact_address(values) if "://" in values else values)
+    return values
+
+
+def keep_secret(value: str) -> None:
+    """Let :func:`redact` remove a secret that this process got to know, such as a key."""
+    if len(value) >= SHORTEST_SECRET:
+        _known.add(value)
 
 
 def redact(text: str, *addresses: str) -> str:
@@ -61,16 +87,16 @@ def redact(text: str, *addresses: str) -> str:
     Args:
         text: any text.
         addresses: addresses whose passwords may also appear on their own. Passwords and tokens in
-            environment variables are always removed.
+            environment variables, and those of :func:`keep_secret`, are always removed.
     """
     for address in (*addresses, *_addresses_in_environment()):
         text = text.replace(address, redact_address(address))
-    secrets = {*_secrets_in_environment()}
+    secrets = {*_secrets_in_environment(), *_known}
     for address in (*addresses, *_addresses_in_environment()):
         secrets.update(_passwords(address))
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    for pattern in (_PASSWORD_IN_TEXT, _PARAMETER):
+    for pattern in (_PASSWORD_IN_TEXT, _USER, _PARAMETER):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
 
@@ -111,7 +137,7 @@ def shorten(text: str, limit: int = 40) -> str:
 
 
 def _passwords(address: str) -> Iterator[str]:
-    for pattern in (_PASSWORD, _PARAMETER):
+    for pattern in (_PASSWORD, _USER, _PARAMETER):
         for match in pattern.finditer(address):
             yield from {match["secret"], unquote(match["secret"])} - {HIDDEN}
 

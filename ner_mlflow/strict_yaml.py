@@ -18,6 +18,7 @@ from .redaction import one_line
 
 MAX_DEPTH = 50
 """Deepest nesting of lists and mappings."""
+MAX_BYTES = 4_194_304
 MAX_NODES = 50_000
 """Most values of a file, aliases written out."""
 
@@ -106,6 +107,8 @@ def read_yaml(path: Path, kind: str, advice: str) -> YamlFile:
             that YAML reads as something else; or it is nested too deeply or too large.
     """
     name = f"{kind} {path}"
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{name}: larger than {MAX_BYTES:,} bytes: make the file smaller")
     try:
         text = path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8")
         _check_size(text, name)

@@ -35,7 +35,7 @@ HOSTILE = (
     "</title></style><script>window.alerted=1</script>",
     "\"' onmouseover=window.alerted=1 x='",
 )
-"""Names of types, models and files that would be markup where they are not escaped."""
+"""Names of types, models and files, and words, that would be markup where they are not escaped."""
 
 
 def pages(types: Sequence[str] = TYPES) -> dict[str, str]:
@@ -75,7 +75,9 @@ def pages(types: Sequence[str] = TYPES) -> dict[str, str]:
 
 def _renamed(sentence: Sentence, names: Mapping[str, str]) -> Sentence:
     tags = tuple(tag[:2] + names[tag[2:]] if tag != "O" else tag for tag in sentence.tags)
-    return replace(sentence, tags=tags, origin=f"{names['SOFTWARE']}:{len(sentence.tokens)}")
+    name = names["SOFTWARE"]
+    tokens = (name, *sentence.tokens[1:])
+    return replace(sentence, tokens=tokens, tags=tags, origin=f"{name}:{len(tokens)}")
 
 
 def _flawed(sentences: Sequence[Sentence], types: Sequence[str]) -> list[list[str]]:

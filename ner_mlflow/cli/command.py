@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from ..config.settings import SETTINGS, unknown_setting
 from ..errors import ConfigError, NerError
 from ..full_disks import folder_error
 from ..logs import show_progress
-from ..redaction import one_line
+from ..redaction import one_line, redact
 from ..start_up import end_imports
+from ..tracking.credentials import move_credentials
 from ..tracking.undelivered import left_folders
 from .options import GivenSettings, SettingOption
 
@@ -42,6 +44,7 @@ class OneLineErrors(click.Command):
         """Run the command, then exit. SIGTERM ends it as Ctrl-C does."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
+        move_credentials()
         try:
             with _temporary_folder():
                 super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -56,9 +59,11 @@ class OneLineErrors(click.Command):
         except (click.Abort, KeyboardInterrupt):
             _exit("interrupted", INTERRUPTED)
         except Exception as error:
-            if (problem := folder_error(error)) is None:
-                raise
-            _exit(str(problem), 1)
+            if problem := folder_error(error):
+                _exit(str(problem), 1)
+            # A fault of this program; its traceback may quote an address or a key.
+            click.echo(redact(traceback.format_exc()), nl=False, err=True)
+            sys.exit(1)
         sys.exit(UNDELIVERED if left_folders else 0)
 
 

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
 from ..paths import find_path
+from ..redaction import shorten
 from ..strict_yaml import YamlFile, read_yaml
 from .schema import Config
-from .settings import SECTIONS, SETTINGS, unknown_setting
+from .settings import SECTIONS, SETTINGS, SHOWN, unknown_setting
 
 PRESETS = Path(__file__).parent.parent / "presets"
 BASE = "base"
@@ -144,4 +145,4 @@ def _explain(problem: Mapping[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key}: {message[0].lower()}{message[1:]}, not {problem['input']!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}, not {shorten(repr(problem['input']), SHOWN)}"

@@ -740,7 +740,9 @@ class PredictConfig(Section):
     )
     spark_master: SparkMaster = "local[*]"
     batch_rows: Rows = Field(
-        2000, ge=1, description="rows read, tagged and written at a time; bounds the memory"
+        2000,
+        ge=1,
+        description="most rows read, tagged and written at a time; fewer where they are long",
     )
     threads: Threads = Field(
         0, ge=0, description="threads per tagging process; 0: one per core, or one on Spark"

@@ -10,10 +10,13 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError
+from ..redaction import shorten
 from .schema import Config, Section, Unit
 
 _TYPE_NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
 _NEAREST = 3
+SHOWN = 200
+"""Characters of a value that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,21 @@ class Setting:
     def _parse_list(self, text: str) -> list[Any]:
         try:
             # The base loader keeps every item as it was typed; Config turns it into a number.
-            items = yaml.load(text, Loader=yaml.BaseLoader)
+            node = yaml.compose(text, Loader=yaml.BaseLoader)
         except (yaml.YAMLError, RecursionError) as error:
             if text.lstrip().startswith("["):
                 raise ConfigError(
-                    f"{self.key}: {text!r} is not a YAML list: write [a, b], or a,b"
+                    f"{self.key}: {shorten(text, SHOWN)!r} is not a YAML list: write [a, b], or a,b"
                 ) from error
-            items = text
-        if isinstance(items, list):
-            return items
+            node = None
+        if isinstance(node, yaml.SequenceNode):
+            # No item is a list: aliases of lists would multiply.
+            if not all(isinstance(item, yaml.ScalarNode) for item in node.value):
+                raise ConfigError(
+                    f"{self.key}: {shorten(text, SHOWN)!r} holds more than plain values: "
+                    "write [a, b], or a,b"
+                )
+            return [item.value for item in node.value]
         return [item.strip() for item in text.split(",") if item.strip()]
 
 

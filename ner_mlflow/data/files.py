@@ -18,8 +18,11 @@ from ..redaction import one_line
 GZIP_SUFFIX = ".gz"
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 131_072
-LINE_BYTES = 268_435_456
-"""The longest line that is read: a broken or hostile file must not fill the memory."""
+LINE_BYTES = 33_554_432
+"""The longest line that is read: a broken or hostile file must not fill the memory.
+
+A line of JSON may take twenty times its length as lists and dicts.
+"""
 PARQUET_BATCH_ROWS = 65_536
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16; that of UTF-32 begins with one of them or with NUL bytes."""
@@ -145,9 +148,19 @@ def read_numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         DataError: as :func:`read_json_lines`.
     """
+    for number, value, _ in read_sized_json(path):
+        yield number, value
+
+
+def read_sized_json(path: Path) -> Iterator[tuple[int, Any, int]]:
+    """Yield number, JSON value and length in characters of each line that is not blank.
+
+    Raises:
+        DataError: as :func:`read_json_lines`.
+    """
     for number, line in read_lines(path):
         if line.strip():
-            yield number, _parse_json(line, f"{path}:{number}")
+            yield number, _parse_json(line, f"{path}:{number}"), len(line)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:

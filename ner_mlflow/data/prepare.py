@@ -19,8 +19,9 @@ from .sentences import SPLITS, TEST, TRAIN, VALIDATION, Corpus, Sentence, Senten
 
 FAR_FROM_FRACTION = 0.2
 """A carved split is far from the size asked for if it misses it by more than this share."""
-_TYPE = re.compile(r"[\w .:-]+")
-"""Characters that MLflow allows in the name of a metric, without the slash, our separator."""
+_TYPE = re.compile(r"(?!\.{1,2}\Z)[\w .:-]+")
+"""Characters that MLflow allows in the name of a metric, without the slash, our separator; it takes
+``.`` and ``..`` for folders."""
 
 PreparedCorpus = dict[str, Sentences]
 

@@ -4,7 +4,6 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from ..atomic import atomic_file
 from ..errors import DataError
 from ..redaction import one_line
-from .files import GZIP_SUFFIX, open_parquet, read_json_lines, read_parquet_batches
+from .files import GZIP_SUFFIX, open_parquet, read_parquet_batches, read_sized_json
 
 Row = dict[str, Any]
 ENTITIES = "entities"
@@ -31,6 +30,10 @@ ENTITY_TYPE = pa.list_(
 )
 """Type of the column that holds a model's entities."""
 FORMATS = ".jsonl, .jsonl.gz or .parquet"
+BATCH_CHARACTERS = 8_388_608
+"""A batch is complete once its rows have this many characters: rows may be of any length."""
+PARQUET_ROWS = 256
+"""Most rows of a Parquet file that are decoded at once."""
 
 
 class RowWriter(Protocol):
@@ -54,22 +57,30 @@ def file_format(path: Path) -> str:
 
 
 def read_rows(path: Path, batch_rows: int, text_column: str) -> Iterator[list[Row]]:
-    """Yield batches of ``batch_rows`` rows, in order.
+    """Yield batches of ``batch_rows`` rows, or fewer where they are long, in order.
 
     Raises:
-        DataError: there is no such file, it is broken, or a row has no text in ``text_column``.
+        DataError: there is no such file, it is broken, a row has no text in ``text_column``, or a
+            line is longer than :data:`~ner_mlflow.data.files.LINE_BYTES`.
     """
     if not path.is_file():
         raise DataError(f"input {path}: no such file: give one that ends in {FORMATS}")
     rows = (
         _read_parquet(path, batch_rows, text_column)
         if file_format(path) == "parquet"
-        else read_json_lines(path)
+        else ((f"{path}:{number}", row, size) for number, row, size in read_sized_json(path))
     )
-    while batch := list(islice(rows, batch_rows)):
-        for origin, row in batch:
-            _check_row(row, origin, text_column)
-        yield [row for _, row in batch]
+    batch: list[Row] = []
+    characters = 0
+    for origin, row, size in rows:
+        _check_row(row, origin, text_column)
+        batch.append(row)
+        characters += size
+        if len(batch) == batch_rows or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 @contextmanager
@@ -133,7 +144,8 @@ def _check_row(row: Any, origin: str, text_column: str) -> None:
         )
 
 
-def _read_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tuple[str, Any]]:
+def _read_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tuple[str, Any, int]]:
+    """Yield the place of each row, the row, and about how many characters it has."""
     file = open_parquet(path)
     columns = file.schema_arrow.names
     if text_column not in columns:
@@ -142,10 +154,11 @@ def _read_parquet(path: Path, batch_rows: int, text_column: str) -> Iterator[tup
             "give the name of the texts as text_column"
         )
     number = 0
-    for batch in read_parquet_batches(path, file, batch_rows=batch_rows):
+    for batch in read_parquet_batches(path, file, batch_rows=min(batch_rows, PARQUET_ROWS)):
+        size = batch.nbytes // (batch.num_rows or 1)
         for row in batch.to_pylist():
             number += 1
-            yield f"{path}: row {number}", row
+            yield f"{path}: row {number}", row, size
 
 
 @contextmanager

@@ -119,9 +119,10 @@ def build_model(
             None, state_dict=cache.base_weights(backbone), **options
         )
     else:
-        network, loading = AutoModelForTokenClassification.from_pretrained(
-            backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
-        )
+        with _refuse_remote_code(backbone.name):
+            network, loading = AutoModelForTokenClassification.from_pretrained(
+                backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
+            )
     fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
     casing_embeddings = _use_casing(config, tokenizer, network)
     if casing_embeddings:
@@ -159,7 +160,7 @@ def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> Pretrai
         labels: the labels by id.
 
     Raises:
-        ModelError: transformers has no such architecture.
+        ModelError: transformers has no such architecture, or the configuration is broken.
     """
     with _refuse_remote_code(name):
         model_config: PretrainedConfig = AutoConfig.from_pretrained(
@@ -181,6 +182,11 @@ def _refuse_remote_code(name: str) -> Iterator[None]:
         raise ModelError(
             f"backbone {name!r}: transformers does not include this architecture, and code from a "
             f"folder or hub is never run ({one_line(error, limit=200)}): choose another"
+        ) from error
+    except Exception as error:  # transformers raises whatever a broken file makes it raise
+        raise ModelError(
+            f"backbone {name!r} cannot be loaded ({type(error).__name__}: "
+            f"{one_line(error, limit=200)}): save it again with save_pretrained"
         ) from error
 
 

@@ -11,8 +11,10 @@ from openai.types.chat import ChatCompletion
 
 from ..config.schema import PromptConfig
 from ..errors import ModelError
-from ..redaction import one_line, redact_address
+from ..redaction import keep_secret, one_line, redact_address
 
+NO_KEY = "none"
+"""The client requires a key, Ollama ignores it."""
 Message = dict[str, str]
 """``role`` and ``content``."""
 
@@ -58,14 +60,14 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
             successful call, errors that concern one call are :class:`CallError`.
     """
     shown = redact_address(config.base_url)
-    key = (
-        os.environ.get(config.api_key_variable) or "none"
-    )  # the client requires a key, Ollama ignores it
+    key = os.environ.get(config.api_key_variable) or NO_KEY
     if not key.isascii():
         raise ModelError(
             f"the environment variable {config.api_key_variable} holds a key with characters "
             "outside ASCII: copy it again"
         )
+    if key != NO_KEY:
+        keep_secret(key)  # the endpoint may quote it in an error
     client = openai.OpenAI(
         base_url=config.base_url,
         api_key=key,
@@ -80,6 +82,7 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
 
     answered = False
 
+    # Errors go on without their cause: a trace would hold what the endpoint said, key and all.
     def complete(messages: Sequence[Message]) -> Completion:
         nonlocal answered
         started = time.perf_counter()
@@ -92,30 +95,30 @@ def connect_endpoint(config: PromptConfig, response_format: dict[str, Any]) -> C
                 seed=config.seed,
                 **extra,
             )
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+        except (openai.AuthenticationError, openai.PermissionDeniedError):
             raise ModelError(
                 f"endpoint {shown} refuses the key: set the environment variable "
                 f"{config.api_key_variable}"
-            ) from error
+            ) from None
         except (openai.NotFoundError, openai.BadRequestError) as error:
             if answered:  # for example, a content filter
-                raise CallError(one_line(error)) from error
+                raise CallError(one_line(error)) from None
             raise ModelError(
                 f"endpoint {shown}, model {config.model!r}: {one_line(error)}: check prompt.model "
                 "and prompt.json_schema"
-            ) from error
-        except openai.APITimeoutError as error:
-            raise CallError(f"no answer within {config.timeout_s} s") from error
+            ) from None
+        except openai.APITimeoutError:
+            raise CallError(f"no answer within {config.timeout_s} s") from None
         except openai.APIConnectionError as error:
             if answered:
-                raise CallError(one_line(error)) from error
+                raise CallError(one_line(error)) from None
             raise ModelError(
                 f"endpoint {shown} does not answer: start it (ollama serve), or set prompt.base_url"
-            ) from error
+            ) from None
         except openai.APIError as error:
-            raise CallError(one_line(error)) from error
-        except ValueError as error:
-            raise ModelError(wrong_protocol) from error
+            raise CallError(one_line(error)) from None
+        except ValueError:
+            raise ModelError(wrong_protocol) from None
         if not isinstance(answer, ChatCompletion):  # for example, a web page
             raise ModelError(wrong_protocol)
         if not answer.choices or answer.choices[0].message is None:  # an error with status 200

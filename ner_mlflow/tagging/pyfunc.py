@@ -24,6 +24,10 @@ TEXT_COLUMN = "text"
 SPARK_COLUMN = "0"
 """Name that MLflow's Spark function gives to its only column."""
 AS_JSON = "as_json"
+BEFORE_REASON = "\nError: "
+"""Stands in a message of MLflow's between the whole request and the reason of its refusal."""
+MESSAGE_LIMIT = 500
+"""Most characters of a message."""
 SHOWN = 80
 """Characters of a value that a message quotes."""
 MODEL_CONFIG: dict[str, int | str] = {
@@ -37,6 +41,7 @@ MLflow passes on only options that were logged with the model.
 """
 SCORING_SERVER = "mlflow.pyfunc.scoring_server"
 """MLflow's module that answers HTTP requests."""
+WAY_OUT = 'send {"inputs": ["a text", "another"]}'
 UNCHANGED_FORMATS = ("inputs", "instances", "dataframe_records")
 """Formats of requests whose JSON values reach the model as they are."""
 
@@ -54,7 +59,7 @@ class ServedModel(PythonModel):
         tagger = self.open_tagger(Path(context.artifacts["model"]), config)
         self._recognizer = EntityRecognizer(tagger)
         if f"{SCORING_SERVER}.app" in sys.modules:  # this process serves this model
-            keep_json_values(sys.modules[SCORING_SERVER])
+            check_requests(sys.modules[SCORING_SERVER])
 
     def open_tagger(self, folder: Path, config: dict[str, Any]) -> Tagger:
         """Load the files in a folder by the options of :data:`MODEL_CONFIG`."""
@@ -161,25 +166,68 @@ def _refusal(message: str) -> MlflowException:
 
 
 def _shown(value: Any) -> str:
-    shown = " ".join(repr(value).split())
+    try:
+        shown = " ".join(repr(value).split())
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deeply"
     return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
-def keep_json_values(server: Any) -> None:
-    """Let MLflow's scoring server pass JSON values on to the model as they are.
+def check_requests(server: Any) -> None:
+    """Let MLflow's scoring server pass JSON values on as they are, and refuse all else in one line.
 
-    For a model without a schema it makes NumPy arrays of them, and NumPy makes the text "1" of the
-    number 1 beside a text. A table as ``dataframe_split`` becomes a pandas table all the same.
+    For a model without a schema it makes NumPy arrays of JSON values, and NumPy makes the text "1"
+    of the number 1 beside a text. A table as ``dataframe_split`` becomes a pandas table all the
+    same. A refusal by the model would repeat the whole request, and what the server itself does not
+    expect would be its fault (status 500): a number of 5,000 digits, lists in lists without end, no
+    content type. So requests are checked before the model sees them.
 
     Args:
         server: the module :data:`SCORING_SERVER`.
     """
     parse: Callable[..., Any] = server.infer_and_parse_data
+    answer: Callable[..., Any] = server.invocations
 
-    def keep_values(data: Mapping[str, Any], schema: Any = None) -> Any:
+    def keep_values(data: Mapping[str, Any], schema: Any = None) -> list[str]:
         for name in UNCHANGED_FORMATS:
             if list(data) == [name]:
-                return data[name]
-        return parse(data, schema)
+                return texts_of(data[name])
+        try:
+            return texts_of(parse(data, schema))
+        except MlflowException:
+            raise
+        except Exception as error:  # pandas raises whatever odd columns make it raise
+            raise _refusal(f"no table ({_shown(str(error))[1:-1]}): {WAY_OUT}") from None
+
+    def invocations(data: bytes, content_type: str | None, *others: Any) -> Any:
+        try:
+            return answer(data, content_type or "", *others)
+        except MlflowException as error:
+            reason = error.message.rpartition(BEFORE_REASON)[2]
+            error.message = " ".join(reason.split())[:MESSAGE_LIMIT]
+            raise
 
     server.infer_and_parse_data = keep_values
+    server.invocations = invocations
+    server._decode_json_input = decode_request
+
+
+def decode_request(body: str | bytes | dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON object that is the body of a request.
+
+    Raises:
+        MlflowException: it is not a JSON object, or its ``params`` are none.
+    """
+    if isinstance(body, dict):  # decoded before
+        return body
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        raise _refusal("not JSON: lists or objects are nested too deeply") from None
+    except ValueError as error:  # not JSON or not UTF-8, or a number of too many digits
+        raise _refusal(f"not JSON ({_shown(str(error))[1:-1]})") from None
+    if not isinstance(value, dict):
+        raise _refusal(f"{_shown(value)} is not an object: {WAY_OUT}")
+    if not isinstance(value.get("params") or {}, dict):
+        raise _refusal(f"params {_shown(value['params'])} is not an object: leave it out")
+    return value

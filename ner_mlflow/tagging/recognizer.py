@@ -164,21 +164,27 @@ def load_tagger(
         provider: ONNX Runtime's provider; an accelerator computes one batch after the other.
 
     Raises:
-        ModelError: ``ner_model.json`` is broken or missing, or there is no such provider.
+        ModelError: a file is broken or missing, the folder holds a pickle or code, or there is no
+            such provider.
     """
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    spec = TaggerSpec.load(folder)
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads, provider))
+    except ModelError:
+        raise
+    except Exception as error:  # the libraries raise whatever a broken file makes them raise
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{folder}: {TOKENIZER_FILE} or {MODEL_FILE} cannot be loaded ({reason}): "
+            "export the model again"
+        ) from error
     executor = (
         OnnxBatchExecutor(folder / MODEL_FILE, threads or usable_cpus())
         if provider == CPU
         else None
     )
-    return Tagger(
-        onnx_forward(onnx_session(folder / MODEL_FILE, threads, provider)),
-        tokenizer,
-        TaggerSpec.load(folder),
-        batch_subwords,
-        executor,
-    )
+    return Tagger(forward, tokenizer, spec, batch_subwords, executor)
 
 
 class EntityRecognizer:

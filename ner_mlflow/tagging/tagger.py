@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from ..errors import ModelError
+from ..errors import DataError, ModelError
 from .cutting import to_pieces
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
 from .encoding import Inputs, Window, WordEncoder, batches, collate, distinct_batches, merge
@@ -30,6 +30,15 @@ Forward = Callable[[Inputs], NDArray[np.float32]]
 ALL = slice(None)
 Scores = list[NDArray[np.float32]]
 """The scores of the labels by sentence or window, each of shape (pieces, labels)."""
+MOST = 1_000_000
+"""Numbers of a spec are below it."""
+CODE_SUFFIXES = frozenset(
+    (
+        *(".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"),
+        *(".dll", ".dylib", ".py", ".pyc", ".so"),
+    )
+)
+"""Ends of names of files that may run code when they are loaded; a model here needs none."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,8 @@ class TaggerSpec:
         """Read the spec from a model's folder.
 
         Raises:
-            ModelError: the file is missing, broken or of another format.
+            ModelError: the file is missing, broken or of another format, or the folder holds a
+                pickle or code.
         """
         path = folder / cls.FILE
         if not path.is_file():
@@ -103,6 +113,12 @@ class TaggerSpec:
                 f"{folder}: no {cls.FILE}, so not a model of this platform: "
                 "give a train or export run, or a model it logged"
             )
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() in CODE_SUFFIXES:
+                raise ModelError(
+                    f"{file}: may hold a pickle or code, which is never run: remove it, or give "
+                    "another model"
+                )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != cls.FORMAT:
@@ -113,12 +129,44 @@ class TaggerSpec:
                 )
             for name in ("labels", "error_types"):
                 values[name] = tuple(values[name])
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls(**values)._checked()
+        except (
+            *(ValueError, TypeError, KeyError, AttributeError),
+            *(IndexError, OverflowError, RecursionError, DataError),
+        ) as error:
             raise ModelError(
                 f"{path}: broken or written in another format, this version reads {cls.FORMAT}: "
                 "train the model again"
             ) from error
+
+    def _checked(self) -> Self:
+        """Return the spec itself if every value is of its type and within its bounds.
+
+        Raises:
+            TypeError: a value is of another type.
+            ValueError: a value is out of bounds.
+            DataError: a label is no tag.
+        """
+        for label in self.labels:
+            split_tag(label)
+        texts = (self.backbone, self.backbone_revision, self.base_sha256, self.adaptation)
+        numbers = (self.max_length, self.pad_id, self.context_subwords, self.passage_sentences)
+        names = (*self.error_types, *self.thresholds, *self.region_policies)
+        if not all(isinstance(text, str) for text in (*texts, *names)):
+            raise TypeError
+        if not all(type(number) is int and 0 <= number < MOST for number in numbers):
+            raise ValueError
+        if self.labels[0] != OUTSIDE or len(set(self.labels)) < len(self.labels):
+            raise ValueError
+        if not set(self.region_policies.values()) <= set(get_args(Policy)):
+            raise ValueError
+        if crf := self.transitions:
+            scores = np.array((crf.starts, *crf.steps), np.float64)
+            if scores.shape != (len(self.labels) + 1, len(self.labels)):
+                raise ValueError
+        if not all(0 <= float(least) <= 1 for least in self.thresholds.values()):
+            raise ValueError
+        return self
 
 
 @dataclass(frozen=True, slots=True)

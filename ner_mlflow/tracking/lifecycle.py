@@ -19,6 +19,7 @@ from ..full_disks import folder_error
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .credentials import NO_LINKS, split_credentials
 from .dead_runs import ERROR_TAG, end_dead_runs, process_tags
 from .delivery import deliver_left
 from .first_use import first_use
@@ -64,6 +65,8 @@ def connect(needed: bool = False) -> None:
         StoreAwayError: it does not answer, but is needed.
     """
     uri = mlflow.get_tracking_uri()
+    if split_credentials(uri)[0] != uri:  # MLflow prints the address of a run as it is
+        os.environ[NO_LINKS] = "true"
     store = None
     try:
         store = current_store()

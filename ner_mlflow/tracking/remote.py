@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import TrackingError
 from ..redaction import one_line, redact_address
+from .credentials import basic_credentials
 
 ANSWER_LIMIT_S = 4.0
 """Seconds that work waits for an answer of the store."""
@@ -172,7 +173,9 @@ def check_answers(uri: str) -> None:
     address = urlsplit(uri)
     try:
         if address.scheme in ("http", "https"):
-            requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_LIMIT_S).raise_for_status()
+            health = f"{uri.rstrip('/')}/health"
+            answer = requests.get(health, auth=basic_credentials(), timeout=ANSWER_LIMIT_S)
+            answer.raise_for_status()
         elif address.hostname:
             port = address.port or DATABASE_PORTS.get(address.scheme.partition("+")[0])
             socket.create_connection((address.hostname, port), ANSWER_LIMIT_S).close()

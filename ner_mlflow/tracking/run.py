@@ -25,7 +25,7 @@ from ..config.schema import Section
 from ..data.dataset import PreparedDataset
 from ..pages import markdown_table, render_table_page
 from ..plotting import DPI
-from ..redaction import redact
+from ..redaction import redact, redact_values
 from .datasets import describe_split
 from .queries import TAG_PREFIX
 
@@ -133,7 +133,7 @@ class Run:
         for start in range(0, len(params), PARAMS_PER_REQUEST):
             self._client.log_batch(self.id, params=params[start : start + PARAMS_PER_REQUEST])
         nested = {name: section.model_dump(mode="json") for name, section in sections.items()}
-        self.log_text("config.yaml", redact(yaml.safe_dump(nested, sort_keys=False)))
+        self.log_yaml("config", nested)
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int | None = None, model_id: str | None = None
@@ -176,8 +176,8 @@ class Run:
         self.log_text(f"{name}.md", text)
 
     def log_yaml(self, name: str, values: Mapping[str, Any]) -> None:
-        """Log values as ``NAME.yaml``."""
-        self.log_text(f"{name}.yaml", yaml.safe_dump(dict(values), sort_keys=False))
+        """Log values as ``NAME.yaml``; secrets in them are hidden."""
+        self.log_text(f"{name}.yaml", yaml.safe_dump(redact_values(values), sort_keys=False))
 
     def log_figure(self, name: str, figure: Figure) -> None:
         """Log a plot as ``NAME.png``."""
@@ -218,5 +218,5 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def _param_value(value: Any) -> str:
-    text = redact(str(value))
+    text = str(redact_values(value))
     return text if len(text) <= PARAM_LIMIT else text[: PARAM_LIMIT - 1] + "…"

@@ -12,6 +12,7 @@ from pygments.lexers import get_all_lexers
 from trove_classifiers import sorted_classifiers
 
 from ..errors import ConfigError
+from ..paths import find_path
 
 NAME_FILE_SUFFIX = ".txt"
 _NOT_A_LANGUAGE = re.compile(
@@ -77,11 +78,12 @@ def read_names(source: str, folder: Path) -> list[str]:
     """
     if source in PROVIDERS:
         return PROVIDERS[source]()
-    path = folder / source
-    if not source.endswith(NAME_FILE_SUFFIX) or not path.is_file():
+    path = find_path(str(folder / source))
+    if not source.endswith(NAME_FILE_SUFFIX) or path is None or not path.is_file():
         raise ConfigError(
-            f"{source!r} is neither a file {path} nor one of {', '.join(sorted(PROVIDERS))}: "
-            f"write one name a line into a file that ends in {NAME_FILE_SUFFIX}"
+            f"{source!r} is neither a file {folder / source} nor one of "
+            f"{', '.join(sorted(PROVIDERS))}: write one name a line into a file that ends in "
+            f"{NAME_FILE_SUFFIX}"
         )
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -385,7 +385,8 @@ def load_rules(name: str) -> Rules:
 
 def _content(path: Path) -> str:
     """Return the SHA-256 (hex) of a file's bytes, or an empty text if there is no such file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    found = find_path(str(path))
+    return hashlib.sha256(found.read_bytes()).hexdigest() if found and found.is_file() else ""
 
 
 class _Reader:

@@ -320,4 +320,6 @@ def _proof_failures(
             f"{export.served_variant} lost {lost:.4f} validation F1, "
             f"more than {config.export.f1_tolerance:g}"
         )
+    if not export.served_metrics["validation_f1"] > 0:
+        failures.append("it finds no entity of the validation split (F1 0): train it longer")
     return tuple(failures)

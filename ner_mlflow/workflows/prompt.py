@@ -26,6 +26,7 @@ from ..prompting.baseline import (
     has_sentence_slot,
 )
 from ..prompting.client import connect_endpoint
+from ..redaction import redact_address
 from ..tagging.tagger import Tagged
 from ..tracking.lifecycle import open_child
 from ..tracking.models import FoundModel
@@ -77,7 +78,8 @@ def run_prompt(
     dataset, split = data.dataset, evaluation.split
     types = dataset.schema.types
     run.log_config({"prompt": config, "evaluate": evaluation})
-    record = PromptRecord(run_id=run.id, endpoint=config.base_url, **data.fields)
+    endpoint = redact_address(config.base_url)
+    record = PromptRecord(run_id=run.id, endpoint=endpoint, **data.fields)
     record.write(run)
     sentences = choose_subset(dataset.corpus[split], config.sentences, config.seed)
     if not sentences:
@@ -135,7 +137,7 @@ def _query(
         )
     PromptRecord(
         run_id=run.id,
-        endpoint=config.base_url,
+        endpoint=redact_address(config.base_url),
         prompt=prompt.uri,
         language_model=config.model,
         **data.fields,

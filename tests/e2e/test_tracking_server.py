@@ -38,7 +38,7 @@ def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:
         "--presets",
         str(tiny_preset),
         "--epochs",
-        "1",
+        "2",
         env={"TMPDIR": str(temporary)},
     )
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:
     assert [path for path in temporary.iterdir() if path.is_dir()] == []  # downloads are removed
     version = mlflow.MlflowClient().get_model_version_by_alias("it-ner", "champion")
     assert version.status == "READY"
-    again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "1")
+    again = entry_point(store, "main", "--presets", str(tiny_preset), "--epochs", "2")
     assert again.stderr.count("reused") == 5, again.stderr
     answer = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(["Ubuntu 22.04"])
     assert len(answer) == 1

@@ -163,23 +163,34 @@ def test_worker_processes_import_nothing_through_the_entry_points() -> None:
     assert loaded == []
 
 
-def test_commands_send_no_telemetry() -> None:
+@pytest.mark.parametrize(
+    ("code", "asked", "reports"),
+    [
+        ("import ner_mlflow.cli.data", {}, "None"),
+        ("import ner_mlflow.api", {}, "None"),
+        ("import mlflow, ner_mlflow; ner_mlflow.train", {}, "None"),
+        ("import ner_mlflow.api", {"MLFLOW_DISABLE_TELEMETRY": "false"}, "<mlflow.telemetry"),
+    ],
+    ids=["commands", "API", "API after MLflow", "asked for"],
+)
+def test_no_telemetry_is_sent_unless_asked_for(
+    code: str, asked: dict[str, str], reports: str
+) -> None:
     # MLflow reports nothing where it sees tests or CI either; a user's shell has neither.
     environment = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "NER_MLFLOW_CACHE")
     }
-    code = (
-        "import ner_mlflow.cli.data; "
-        "from mlflow.telemetry.client import get_telemetry_client as get; print(get())"
-    )
+    # The client reports to an address that is never there.
+    offline = "import os; os.environ |= dict(HTTPS_PROXY='http://127.0.0.1:9')"
+    shown = "from mlflow.telemetry.client import get_telemetry_client as get; print(get())"
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"{offline}\n{code}\n{shown}"],
         cwd=ROOT,
-        env=environment,
+        env={**environment, **asked},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "None"
+    assert done.stdout.startswith(reports)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_mlflow.redaction import one_line, redact, redact_address, redact_likely_secrets
+from ner_mlflow.redaction import (
+    keep_secret,
+    one_line,
+    redact,
+    redact_address,
+    redact_likely_secrets,
+    redact_values,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +27,11 @@ from ner_mlflow.redaction import one_line, redact, redact_address, redact_likely
             "postgresql://me@host/db?password=***&sslmode=require",
         ),
         ("https://me:secret@host/mlflow", "https://me:***@host/mlflow"),
+        ("https://token@host/v1", "https://***@host/v1"),
+        ("https://host/v1?api-key=secret&v=2", "https://host/v1?api-key=***&v=2"),
+        ("https://host/v1?v=2&key=secret", "https://host/v1?v=2&key=***"),
+        ("https://host/v1?X-Amz-Signature=secret", "https://host/v1?X-Amz-Signature=***"),
+        ("https://host/v1?monkey=1&max_tokens=2", "https://host/v1?monkey=1&max_tokens=2"),
         ("postgresql://me@host/db", "postgresql://me@host/db"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
@@ -71,6 +83,24 @@ def test_secrets_in_environment_variables_are_removed_from_any_text(
         redact("login me/battery, key sk-123456 or 'correct horse'")
         == "login me/***, key *** or '***'"
     )
+
+
+def test_secrets_that_a_process_got_to_know_are_removed_from_any_text() -> None:
+    keep_secret("of-no-known-form")
+    keep_secret("short")
+    assert redact("of-no-known-form, short") == "***, short"
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=4).filter(
+        lambda secret: "***" not in secret and secret not in "password endpoint https host"
+    )
+)
+def test_no_quotation_in_yaml_hides_a_password_from_redaction(secret: str) -> None:
+    values = {"prompt": {"base_url": [f"https://me:{secret}@host/v1"], "n": 1, "empty": None}}
+    assert redact_values(values) == {
+        "prompt": {"base_url": ["https://me:***@host/v1"], "n": 1, "empty": None}
+    }
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,10 @@ def test_a_bomb_is_refused_soon(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml:\d+: (nested|more) .*: "):
         read(tmp_path, content)
     assert time.perf_counter() - started < 20
+
+
+def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    with pytest.raises(ConfigError, match=r"mine\.yaml: larger than 4,194,304 bytes: make"):
+        read(tmp_path, "#" * 200_000_000)
+    assert time.perf_counter() - started < 5

@@ -13,6 +13,7 @@ ACROSS_MODULES = {
     "test_deploy.py": "the files of deploy/",
     "test_documentation.py": "the README and the pages of docs/",
     "test_environment.py": "the pins of the dependencies",
+    "test_hostile_input.py": "broken and hostile input of every kind",
     "test_release.py": "the files that name the version, and the workflows",
     "test_tests.py": "this file",
     "data/test_kinds_of_files.py": "files as tools and public corpora write them",

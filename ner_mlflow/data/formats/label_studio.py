@@ -151,9 +151,9 @@ def _read_task(
             "JSON"
         )
     regions = [result for result in results if result.get("type") in LABEL_TYPES]
-    if len(texts := {region.get("to_name") for region in regions}) > 1:
+    if len(texts := {str(region.get("to_name")) for region in regions}) > 1:
         raise DataError(
-            f"{place}: regions of {len(texts)} texts ({', '.join(sorted(map(str, texts)))}): "
+            f"{place}: regions of {len(texts)} texts ({', '.join(sorted(texts))}): "
             "leave those of one text, or make a task of each"
         )
     others = Counter(

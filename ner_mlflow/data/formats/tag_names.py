@@ -1,7 +1,7 @@
 """Load the names of tags that are numbers."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ ID_TABLES = ("id2label", "label2id")
 """Fields of a model's or a dataset's description that hold a table of names and numbers."""
 NAME_FILES = ("label.json", "labels.json", "label2id.json", "id2label.json", "labels.txt")
 """Files beside a dataset that name its tags' numbers."""
+MAX_VALUES = 50_000
+"""Most values of a file, aliases written out."""
 TAG_FIELDS = ("ner_tags", "tags", "labels", "ner", "ner_labels")
 """Fields that hold tags; earlier names are preferred."""
 
@@ -46,7 +48,10 @@ def load_tag_names(text: str, open_file: OpenFile, field: str = "") -> list[str]
                 "by commas"
             )
         return _checked(names, f"tag_names={text}")
-    return _checked(_find_names(_parse(content, text), field, text), text)
+    try:
+        return _checked(_find_names(_parse(content, text), field, text), text)
+    except RecursionError as error:
+        raise DataError(f"{text}: nested too deeply: give a list of names") from error
 
 
 def open_tag_names(config: DataConfig, path: Path) -> list[str] | None:
@@ -107,7 +112,7 @@ def _parse(content: str, place: str) -> Any:
             return json.loads(begins, object_pairs_hook=partial(_object, place))
         if begins.startswith("---"):
             begins = begins[3:].partition("\n---")[0]
-        return _value(yaml.compose(begins, Loader=yaml.BaseLoader), place)
+        return _value(yaml.compose(begins, Loader=yaml.BaseLoader), place, iter(range(MAX_VALUES)))
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
             f"{place}: neither JSON nor YAML ({one_line(error, limit=150)}): give a list of names, "
@@ -124,15 +129,22 @@ def _object(place: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _value(node: Any, place: str) -> Any:
+def _value(node: Any, place: str, numbers: Iterator[int]) -> Any:
     """Return the value of a YAML node with all scalars as texts, so that ``NO`` stays a name and
-    ``010`` is ten."""
+    ``010`` is ten.
+
+    Each value takes one of ``numbers``: aliases of aliases would give values without end.
+    """
+    if next(numbers, None) is None:
+        raise ValueError(f"more than {MAX_VALUES:,} values, aliases written out")
     if isinstance(node, yaml.MappingNode):
-        return _object(
-            place, [(str(_value(key, place)), _value(value, place)) for key, value in node.value]
-        )
+        pairs = [
+            (str(_value(key, place, numbers)), _value(value, place, numbers))
+            for key, value in node.value
+        ]
+        return _object(place, pairs)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(item, place) for item in node.value]
+        return [_value(item, place, numbers) for item in node.value]
     return node.value if isinstance(node, yaml.ScalarNode) else None
 
 

@@ -182,6 +182,8 @@ def test_assignments_are_keys_and_values() -> None:
         ("train.epoch=3", r"no setting 'train.epoch': did you mean train.epochs\?"),
         ("=3", "no setting ''"),
         ("model.lora_targets=[query", "model.lora_targets: .* not a YAML list"),
+        ("model.lora_targets=[[query]]", "model.lora_targets: .* holds more than plain values"),
+        ("model.lora_targets=[&a [x, x], *a]", "model.lora_targets: .* more than plain values"),
     ],
 )
 def test_a_wrong_assignment_is_one_line_that_names_it(text: str, message: str) -> None:

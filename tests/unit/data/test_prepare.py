@@ -270,7 +270,7 @@ def test_a_carved_split_far_from_the_size_asked_for_is_told() -> None:
     assert near.findings.count("carved_far_from_fraction") == 0
 
 
-@pytest.mark.parametrize("type_", ["C&A", "OS/KERNEL"])
+@pytest.mark.parametrize("type_", ["C&A", "OS/KERNEL", "../../x", "..", "."])
 def test_a_type_that_can_name_no_metric_is_refused(type_: str) -> None:
     with pytest.raises(
         DataError,

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ner_mlflow.data import rows
 from ner_mlflow.data.rows import ENTITIES, open_row_writer, read_rows
 from ner_mlflow.errors import DataError
 
@@ -159,3 +162,38 @@ def test_a_damaged_archive_is_reported(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=r"in\.jsonl\.gz:\d+: .*(a broken archive|not UTF-8)"):
         list(read_rows(path, 10, "text"))
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.parquet"])
+def test_a_batch_has_fewer_rows_where_they_are_long(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_CHARACTERS", 1000)
+    source = write(tmp_path / name, [{"text": "x" * 400}] * 7)
+    assert [len(batch) for batch in read_rows(source, 5, "text")] == [3, 3, 1]
+
+
+def test_an_archive_of_one_long_line_is_refused_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.jsonl.gz"
+    begin, more = gzip.compress(b'{"text": "'), gzip.compress(b"x" * 8_000_000)
+    path.write_bytes(begin + more * 100)  # 800 MB
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from ner_mlflow.data.rows import read_rows\n"
+        "from ner_mlflow.errors import DataError\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "try:\n"
+        "    list(read_rows(Path(sys.argv[1]), 2000, 'text'))\n"
+        "except DataError as error:\n"
+        "    print(error, (peak() - before) // 1024, sep='|')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    message, _, megabytes = done.stdout.rpartition("|")
+    assert message.endswith(
+        "bomb.jsonl.gz:1: a line of more than 33,554,432 bytes: write one sentence or row a line"
+    )
+    assert int(megabytes) < 200

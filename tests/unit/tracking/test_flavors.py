@@ -74,8 +74,9 @@ from mlflow.pyfunc.scoring_server.app import app
 client = TestClient(app)
 for body in json.load(sys.stdin):
     kind = "application/json" if body.startswith("{") else "text/csv"
-    answer = client.post("/invocations", content=body, headers={"Content-Type": kind})
-    print(json.dumps([answer.status_code, answer.json()]))
+    headers = {"Content-Type": kind} if body != "no content type" else {}
+    answer = client.post("/invocations", content=body, headers=headers)
+    print(json.dumps([answer.status_code, answer.json() if headers else answer.text]))
 """
 """Answers requests with the app that ``mlflow models serve`` runs."""
 TEXT = EXAMPLE[1]
@@ -114,7 +115,17 @@ BAD_REQUESTS = {
     '{"inputs": ["a"], "params": {"as_json": "perhaps"}}': "as_json",
     '{"other": []}': "exactly one of the input fields",
     '{"inputs": ["a"], "instances": ["b"]}': "exactly one of the input fields",
+    f'{{"inputs": {"[" * 100_000}{"]" * 100_000}}}': "not JSON: lists or objects are nested too",
+    f'{{"inputs": {"[" * 900}{"]" * 900}}}': "is not text: send strings only",
+    f'{{"inputs": [{"9" * 5000}]}}': "not JSON (Exceeds the limit (4300 digits)",
+    '{"inputs": ["a"': "not JSON (Expecting ',' delimiter: line 1 column 16 (char 15))",
+    '{"inputs": ["a"], "params": 5}': "params 5 is not an object",
+    '{"dataframe_split": {"columns": [[], "text"], "data": [[3, "a"]]}}': "",
+    '{"messages": 3}': "no field 'text' among 'messages'",
+    '{"inputs": ["\\ud83d"], "instances": 1e999}': "exactly one of the input fields",
 }
+NO_CONTENT_TYPE = "no content type"
+"""A request without a content type, which begins as no other."""
 
 
 def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
@@ -124,15 +135,15 @@ def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
     logged = log_served_model(run_id, exported, bundle, "served_model", golden, {})
     served = subprocess.run(
         [sys.executable, "-c", SERVICE, mlflow.artifacts.download_artifacts(logged.uri)],
-        input=json.dumps([*REQUESTS, *BAD_REQUESTS]),
+        input=json.dumps([*REQUESTS, *BAD_REQUESTS, NO_CONTENT_TYPE]),
         capture_output=True,
         text=True,
         check=False,
     )
     assert served.returncode == 0, served.stderr
-    answers = dict(
-        zip([*REQUESTS, *BAD_REQUESTS], map(json.loads, served.stdout.splitlines()), strict=True)
-    )
+    *lines, last = map(json.loads, served.stdout.splitlines())
+    answers = dict(zip([*REQUESTS, *BAD_REQUESTS], lines, strict=True))
+    assert last[0] == 415
     recognizer = EntityRecognizer(load_tagger(exported))
     for request, texts in REQUESTS.items():
         status, answer = answers[request]
@@ -147,7 +158,9 @@ def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
         ]
     for request, reason in BAD_REQUESTS.items():
         status, answer = answers[request]
-        assert (status, reason in answer["message"]) == (400, True), (request, answer)
+        assert (status, reason in answer["message"]) == (400, True), (request[:200], answer)
+        assert "\n" not in answer["message"].strip()
+        assert len(answer["message"]) < 600
 
 
 def test_a_served_model_with_other_answers_is_refused(

@@ -171,3 +171,26 @@ def test_an_alias_that_the_registry_refuses_is_refused_before(alias: str) -> Non
 def test_usual_names_and_aliases_are_taken() -> None:
     check_registered_name("it-ner", "champion")
     check_registered_name("it_ner 2", None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "runs:/{run}/../../../..",
+        "runs:/{run}/model/../../../../secret",
+        "runs:/{run}/%2e%2e/%2e%2e/secret",
+        "runs:/../{run}/model",
+        "models:/../secret",
+        "models:/%2e%2e/1",
+        "{run}/../..",
+        "file:///etc/passwd",
+        "runs:/{run}//etc",
+    ],
+)
+def test_no_address_leads_out_of_the_store(logged_model: Logged, name: str) -> None:
+    run = mlflow.MlflowClient().create_run("0")
+    mlflow.MlflowClient().log_text(run.info.run_id, "x", "model/x.txt")
+    with pytest.raises((TrackingError, ModelError)) as caught:
+        find_model(name.format(run=run.info.run_id))
+    assert "\n" not in str(caught.value)
+    assert "ner_model.json" not in str(caught.value)  # nothing was looked at

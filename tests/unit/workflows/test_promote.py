@@ -10,7 +10,7 @@ from ner_mlflow.config.schema import Config
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
-from ner_mlflow.tracking.records import PromoteRecord, VersionOrigin
+from ner_mlflow.tracking.records import PromoteRecord, VersionOrigin, variant_metrics
 from ner_mlflow.tracking.registry import alias_holder
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.promote import Promotion, run_promote, run_rollback, try_promote
@@ -100,6 +100,22 @@ def test_a_version_without_a_tracked_proof_is_not_promoted(
     refused = promote(config, "unproven", "1")
     assert not refused.moved
     assert refused.reason == "no export run of models:/unproven/1 is tracked"
+
+
+def test_a_version_that_finds_nothing_becomes_champion_by_force_only(
+    name: str, config: Config, finished: Finished
+) -> None:
+    client, export = mlflow.MlflowClient(), finished.result.export
+    with open_run(Step.EXPORT, "export") as run:
+        replace(export, run_id=run.id).write(run)
+        served = {**export.served_metrics, "validation_f1": 0.0}
+        run.log_metrics(variant_metrics(export.served_variant, served))
+    client.set_model_version_tag(name, "1", "export_run", run.id)
+    refused = promote(config, name, "1")
+    assert not refused.moved
+    assert refused.reason == ("it finds no entity of the validation split (F1 0): train it longer")
+    assert holder_of(name) == ""
+    assert promote(config, name, "1", force="a placeholder").moved
 
 
 def test_there_is_no_rollback_without_an_earlier_champion(name: str, config: Config) -> None:

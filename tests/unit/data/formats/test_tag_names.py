@@ -139,3 +139,25 @@ def test_a_number_without_a_name_is_refused(tmp_path: Path) -> None:
     for number in (-1, 3):
         with pytest.raises(DataError, match=f"x: tag {number} is outside the 3 class names"):
             name_tag(number, NAMES, "x")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\n".join(
+            [
+                "a: &a0 [x, x]",
+                *(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)),
+            ]
+        ),
+        "&a [*a]",
+        '{"a": ' * 800 + "1" + "}" * 800,
+        "[" * 100_000,
+    ],
+    ids=["aliases that multiply", "itself", "deep", "deeper"],
+)
+def test_a_bomb_is_refused_on_one_line(content: str) -> None:
+    with pytest.raises(DataError, match=r"names\.yaml: ") as caught:
+        load_tag_names("names.yaml", lambda _: content)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
