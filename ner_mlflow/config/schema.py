@@ -665,7 +665,7 @@ class ExportConfig(Section):
         "in fp32",
     )
     int8_damage_sentences: Sentences = Field(
-        128, ge=1, description="validation sentences on which int8 measures its damage"
+        256, ge=1, description="validation sentences on which int8 measures its damage"
     )
     calibration_sentences: Sentences = Field(
         128,

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
+LAYERS_SHARE = 4
+"""One in this many batches serves to compare layers; all serve to measure the whole model."""
 SAMPLED_SUBWORDS = 2048
 """Subwords of the calibration sentences by which factors of channels are chosen."""
 INT8, RESCALED, FLOAT = "int8", "int8, rescaled", "fp32"
@@ -94,30 +96,38 @@ def quantize_and_mend(
 
     def write(rescaled: Mapping[str, Floats], in_float: Collection[str] = ()) -> float:
         """Write the model and return its damage."""
-        _quantize(rescale(original, rescaled) if rescaled else fp32, target, in_float)
+        needed = {
+            tensor: values
+            for tensor, values in rescaled.items()
+            if not readers[tensor].issubset(in_float)
+        }
+        _quantize(rescale(original, needed) if needed else fp32, target, in_float)
         return divergence(
             expected, answers_of(onnx_forward(onnx_session(target)), batches), batches
         )
 
+    readers: dict[str, set[str]] = defaultdict(set)
+    for node in original.graph.node:
+        for tensor in node.input:
+            readers[tensor].add(node.name)
     before = write({})
     quantised = onnx.load(target)
     names = quantised_layers(original, quantised)
-    damage = layer_damage(original, quantised, batches)
-    scales: dict[str, Floats] = {}
+    damage = layer_damage(original, quantised, batches[::LAYERS_SHARE])
+    scales: Mapping[str, Floats] = {}
     in_float: list[str] = []
     after: Mapping[str, float] = {}
     reached = before
     if before > limit_nats:
         found = _find_scales(original, calibration, damage)
         scales, reached = _fewest(found, write, limit_nats)
-        after = layer_damage(original, onnx.load(target), batches)
+        after = layer_damage(original, onnx.load(target), batches[::LAYERS_SHARE])
         if reached > limit_nats:
             layers, reached = _fewest(
-                dict.fromkeys(after, True), lambda layers: write(scales, layers), limit_nats
+                dict.fromkeys(after), lambda layers: write(scales, layers), limit_nats
             )
             in_float = list(layers)
-    read_scaled = {node.name for node in original.graph.node if {*node.input} & {*scales}}
-    ways = {layer: RESCALED for layer in damage if layer in read_scaled}
+    ways = {layer: RESCALED for tensor in scales for layer in readers[tensor]}
     ways |= dict.fromkeys(in_float, FLOAT)
     result = DynamicInt8(
         reached,
@@ -133,8 +143,8 @@ def quantize_and_mend(
         ),
     )
     log.info(
-        "int8: damage %.2g nats per subword, %.2g before mending; of %d layers, %d are rescaled and "
-        "%d stay in fp32",
+        "int8: damage %.2g nats per subword, %.2g before mending; of %d layers, "
+        "%d are rescaled and %d stay in fp32",
         result.damage_nats,
         result.damage_before_nats,
         len(damage),
@@ -156,6 +166,8 @@ def _fewest(
     def first(count: int) -> dict[str, Item]:
         return dict(islice(items.items(), count))
 
+    if not items:
+        return {}, write({})
     count = bisect_left(
         range(len(items)), True, lo=1, key=lambda count: write(first(count)) <= limit
     )

@@ -169,7 +169,7 @@ def _factors(ratios: NDArray[np.floating]) -> Floats:
 
     A channel that is small in the sample must not be enlarged: it may be large in other texts.
     """
-    return np.exp2(np.round(np.log2(np.maximum(1, ratios)))).astype(np.float32)
+    return np.asarray(np.exp2(np.round(np.log2(np.maximum(1, ratios)))), np.float32)
 
 
 def _error(inputs: Floats, weights: Sequence[Floats]) -> float:
@@ -198,4 +198,4 @@ def _round_weights(weights: Floats) -> Floats:
     """Round to signed 8 bits with a scale for each output channel."""
     steps = np.abs(weights).max(0) / 127
     steps[steps == 0] = 1
-    return np.round(weights / steps) * steps
+    return np.asarray(np.round(weights / steps) * steps)
