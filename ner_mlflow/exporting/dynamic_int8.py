@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-LAYERS_SHARE = 4
+LAYERS_SHARE = 2
 """One in this many batches serves to compare layers; all serve to measure the whole model."""
+WORTHWHILE_SHARE = 0.5
+"""Layers are rescaled only if that leaves less than this share of their damage."""
 SAMPLED_SUBWORDS = 2048
 """Subwords of the calibration sentences by which factors of channels are chosen."""
 INT8, RESCALED, FLOAT = "int8", "int8, rescaled", "fp32"
@@ -81,8 +83,8 @@ def quantize_and_mend(
 
     Weights have a scale for each output channel. The damage is the divergence of the tag
     distributions from those of ``fp32`` on ``batches``. While it exceeds the limit, more layers are
-    rescaled, the most damaging ones first. If all together are not enough, layers stay in fp32, as
-    few as possible.
+    rescaled, the most damaging ones first, if that at least halves their damage. If all together
+    are not enough, layers stay in fp32, as few as possible.
 
     Args:
         fp32: the model file.
@@ -94,6 +96,11 @@ def quantize_and_mend(
     original = onnx.load(fp32)
     expected = answers_of(onnx_forward(onnx_session(fp32)), batches)
 
+    def judge() -> float:
+        """Return the damage of the file that was written last."""
+        forward = onnx_forward(onnx_session(target))
+        return divergence(expected, answers_of(forward, batches), batches)
+
     def write(rescaled: Mapping[str, Floats], in_float: Collection[str] = ()) -> float:
         """Write the model and return its damage."""
         needed = {
@@ -102,29 +109,38 @@ def quantize_and_mend(
             if not readers[tensor].issubset(in_float)
         }
         _quantize(rescale(original, needed) if needed else fp32, target, in_float)
-        return divergence(
-            expected, answers_of(onnx_forward(onnx_session(target)), batches), batches
-        )
+        return judge()
 
-    readers: dict[str, set[str]] = defaultdict(set)
-    for node in original.graph.node:
-        for tensor in node.input:
-            readers[tensor].add(node.name)
-    before = write({})
+    _quantize(fp32, target, ())
+    before = judge()
     quantised = onnx.load(target)
     names = quantised_layers(original, quantised)
     damage = layer_damage(original, quantised, batches[::LAYERS_SHARE])
+    readers: dict[str, set[str]] = defaultdict(set)
+    for node in original.graph.node:
+        if node.name in names:
+            for tensor in node.input:
+                readers[tensor].add(node.name)
     scales: Mapping[str, Floats] = {}
     in_float: list[str] = []
-    after: Mapping[str, float] = {}
+    after = dict(damage)
     reached = before
     if before > limit_nats:
         found = _find_scales(original, calibration, damage)
-        scales, reached = _fewest(found, write, limit_nats)
-        after = layer_damage(original, onnx.load(target), batches[::LAYERS_SHARE])
+        write(found)
+        rescaled = layer_damage(original, onnx.load(target), batches[::LAYERS_SHARE])
+        worthwhile = {
+            tensor: values
+            for tensor, values in found.items()
+            if sum(rescaled[layer] for layer in readers[tensor])
+            < WORTHWHILE_SHARE * sum(damage[layer] for layer in readers[tensor])
+        }
+        scales, reached = _fewest(worthwhile, write, limit_nats)
+        after |= {layer: rescaled[layer] for tensor in scales for layer in readers[tensor]}
         if reached > limit_nats:
+            order = sorted(after, key=lambda layer: -after[layer])
             layers, reached = _fewest(
-                dict.fromkeys(after), lambda layers: write(scales, layers), limit_nats
+                dict.fromkeys(order), lambda layers: write(scales, layers), limit_nats
             )
             in_float = list(layers)
     ways = {layer: RESCALED for tensor in scales for layer in readers[tensor]}
@@ -136,7 +152,7 @@ def quantize_and_mend(
             {
                 "layer": names[layer],
                 "damage_nats": value,
-                "damage_after_nats": 0.0 if layer in in_float else after.get(layer, value),
+                "damage_after_nats": 0.0 if layer in in_float else after[layer],
                 "computed_in": ways.get(layer, INT8),
             }
             for layer, value in damage.items()
