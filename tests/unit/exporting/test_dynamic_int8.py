@@ -1,6 +1,7 @@
 """Dynamic int8: layers that quantisation damages are mended, and no others."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +11,21 @@ import pytest
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from ner_mlflow.config.loading import load_config
+from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sentences import Sentence
+from ner_mlflow.data.sources import read_corpus
+from ner_mlflow.evaluation.scores import score_tagger
 from ner_mlflow.exporting.dynamic_int8 import DynamicInt8, quantize_and_mend
 from ner_mlflow.exporting.latency import sentence_inputs
 from ner_mlflow.exporting.onnx_files import write_fp32
-from ner_mlflow.modeling.checkpoint import Checkpoint
-from ner_mlflow.tagging.recognizer import onnx_forward, onnx_session
+from ner_mlflow.exporting.variants import write_int8_variant
+from ner_mlflow.modeling.checkpoint import Checkpoint, load_model
+from ner_mlflow.tagging.recognizer import load_tagger, onnx_forward, onnx_session
 
 OUTLIER = 400.0
+TRAINED = Path(os.environ.get("NER_TRAINED_MODEL", "absent"))
+CORPUS = Path(__file__).parents[4] / "shared" / "data" / "stackoverflow-ner"
 Mend = Callable[[Path, float], tuple[Path, DynamicInt8]]
 
 
@@ -117,3 +125,27 @@ def test_a_limit_of_zero_keeps_every_layer_in_fp32(fp32: Path, mend: Mend) -> No
     inputs = {name: np.ones((2, 7), np.int64) for name in ("input_ids", "attention_mask")}
     expected, answers = (onnx_forward(onnx_session(file))(inputs) for file in (fp32, path))
     np.testing.assert_allclose(answers, expected, atol=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TRAINED.is_dir(), reason="NER_TRAINED_MODEL names no folder of a model")
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS}")
+def test_a_real_model_loses_little_f1_in_int8(tmp_path: Path) -> None:
+    config = load_config(overrides={"data.dataset": str(CORPUS)})
+    corpus = prepare(read_corpus(config.data).corpus, config.data).corpus
+    trained = load_model(TRAINED)
+    write_fp32(trained, tmp_path / "fp32")
+    int8 = write_int8_variant(
+        trained,
+        tmp_path / "fp32",
+        tmp_path / "int8",
+        corpus["train"],
+        corpus["validation"],
+        config.export,
+    )
+    assert int8.damage_nats <= config.export.int8_damage_limit
+    fp32_f1, int8_f1 = (
+        score_tagger(load_tagger(tmp_path / name), corpus["validation"])["f1"]
+        for name in ("fp32", "int8")
+    )
+    assert fp32_f1 - int8_f1 < config.export.f1_tolerance
