@@ -116,7 +116,7 @@ def _switchable(
     """Return a model that computes each layer in both ways and takes the one that an input says.
 
     The additional input holds a bool for each layer, True for 8 bits. With it, all layers are
-    measured in one session; to write and load a file for each takes three times as long.
+    measured in one session, without writing and loading a file for each.
     """
     layers = list(quantised_layers(fp32, quantised))
     in_float = {node.name: node for node in fp32.graph.node if node.name in layers}
