@@ -34,6 +34,7 @@ Documents = Annotated[Integer, Unit("documents")]
 Epochs = Annotated[Integer, Unit("epochs")]
 EntityTypes = Annotated[Integer, Unit("entity types")]
 F1 = Annotated[Float, Unit("F1")]
+Nats = Annotated[Float, Unit("nats per subword")]
 Norm = Annotated[Float, Unit("L2 norm")]
 Probability = Annotated[Fraction, Unit("probability")]
 Processes = Annotated[Integer, Unit("processes")]
@@ -653,8 +654,21 @@ class ExportConfig(Section):
     resamples: Resamples = Field(
         2000, ge=100, description="bootstrap samples of the intervals of a variant's validation F1"
     )
+    int8_damage_limit: Nats = Field(
+        5e-4,
+        ge=0,
+        description="largest divergence of int8's tag distributions from those of fp32; while it "
+        "is exceeded, int8 rescales the inputs of the most damaged layers, and then leaves layers "
+        "in fp32",
+    )
+    int8_damage_sentences: Sentences = Field(
+        256, ge=1, description="validation sentences on which int8 measures its damage"
+    )
     calibration_sentences: Sentences = Field(
-        128, ge=8, description="train sentences from which int8_static takes its scales"
+        128,
+        ge=8,
+        description="train sentences from which int8_static takes its scales, and int8 the factors "
+        "of rescaled inputs",
     )
     static_damage_ratio: Ratio = Field(
         2.5,

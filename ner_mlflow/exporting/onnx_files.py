@@ -10,7 +10,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
@@ -19,14 +18,17 @@ from torch import Tensor, nn
 from ..atomic import scratch_folder
 from ..config.schema import Variant
 from ..modeling.checkpoint import Checkpoint
-from ..tagging.encoding import Window
+from ..tagging.encoding import Window, batches, collate
 from ..tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
+from .dynamic_int8 import DynamicInt8, quantize_and_mend
 from .latency import sentence_inputs
 from .static_int8 import quantize_static
 
 log = logging.getLogger(__name__)
 
 OPSET = 20
+DAMAGE_BATCH_SUBWORDS = 1024
+"""Padded subwords of a batch on which the damage of int8 is measured."""
 
 
 def write_fp32(checkpoint: Checkpoint, folder: Path) -> None:
@@ -75,24 +77,6 @@ def write_fp16(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     onnx.save(model, folder / MODEL_FILE)
 
 
-def write_int8(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
-    """Quantise weights to 8 bits, a scale for each output channel, and activations at run time.
-
-    This is dynamic quantisation: the batch determines the scales of the activations.
-    """
-    _write_companions(checkpoint, folder)
-    root = logging.getLogger()
-    level = root.level
-    # The quantiser logs, on the root logger, advice to preprocess that the exporter has followed.
-    root.setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(
-            fp32 / MODEL_FILE, folder / MODEL_FILE, weight_type=QuantType.QInt8, per_channel=True
-        )
-    finally:
-        root.setLevel(level)
-
-
 def write_fused(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     """Fuse nodes of fp32 with ONNX Runtime's optimiser, as far as it knows the architecture.
 
@@ -123,6 +107,40 @@ def write_fused(checkpoint: Checkpoint, fp32: Path, folder: Path) -> None:
     optimised.save_model_to_file(str(folder / MODEL_FILE))
 
 
+def write_int8(
+    checkpoint: Checkpoint,
+    fp32: Path,
+    folder: Path,
+    calibration: Sequence[Window],
+    judged: Sequence[Window],
+    limit_nats: float,
+) -> DynamicInt8:
+    """Quantise weights to 8 bits, a scale for each output channel, and activations at run time.
+
+    This is dynamic quantisation: the batch determines the scales of the activations. Layers that it
+    damages are mended, see :func:`quantize_and_mend`.
+
+    Args:
+        checkpoint: the trained model.
+        fp32: the folder of the variant fp32.
+        folder: a new folder.
+        calibration: windows by which the factors of channels are chosen.
+        judged: other windows, on which the damage is measured.
+        limit_nats: largest damage, in nats for a subword.
+    """
+    _write_companions(checkpoint, folder)
+    return quantize_and_mend(
+        fp32 / MODEL_FILE,
+        folder / MODEL_FILE,
+        sentence_inputs(calibration),
+        [
+            collate([judged[index] for index in batch], checkpoint.spec.pad_id)
+            for batch in batches(judged, DAMAGE_BATCH_SUBWORDS)
+        ],
+        limit_nats,
+    )
+
+
 def write_int8_static(
     checkpoint: Checkpoint,
     fp32: Path,
@@ -151,7 +169,6 @@ def write_int8_static(
 WRITERS_FROM_FP32: dict[Variant, Callable[[Checkpoint, Path, Path], None]] = {
     "fused": write_fused,
     "fp16": write_fp16,
-    "int8": write_int8,
 }
 """Writers of the variants that need only fp32; arguments: checkpoint, fp32's folder, own folder."""
 

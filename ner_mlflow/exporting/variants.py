@@ -34,9 +34,10 @@ from ..tagging.recognizer import (
 )
 from ..tagging.tagger import Forward, Tagger
 from .cold_start import measure_cold_start
+from .dynamic_int8 import DynamicInt8
 from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
 from .machine_load import watch_other_load
-from .onnx_files import WRITERS_FROM_FP32, write_fp32, write_int8_static
+from .onnx_files import WRITERS_FROM_FP32, write_fp32, write_int8, write_int8_static
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,14 @@ class VariantReport:
         folder: its files.
         metrics: scores, differences from PyTorch, bytes, latencies and speed.
         failures: the tolerances that it exceeds, in words; empty means proven.
+        float_layers: the layers of int8 that stayed in fp32; None for other variants.
     """
 
     name: str
     folder: Path
     metrics: dict[str, float]
     failures: tuple[str, ...]
+    float_layers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def export(
         ModelError: no variant of ``config.served`` is proven.
     """
     log.info("exporting %s", ", ".join(config.variants))
-    tables = _write_files(checkpoint, train, config, folder)
+    tables, int8 = _write_files(checkpoint, train, validation, config, folder)
     sentences = [sentence.tokens for sentence in validation]
     texts = running_texts(validation)
     reference_f1 = score_tagger(
@@ -119,9 +122,11 @@ def export(
             **timings[variant],
             "sentences_per_s": _measure_speed(tagger, sentences[: config.throughput_sentences]),
             **measure_cold_start(folder / variant),
+            **(_count_mended(int8) if variant == "int8" and int8 else {}),
         }
         failures = _find_failures(variant, metrics, config)
-        reports.append(VariantReport(variant, folder / variant, metrics, failures))
+        float_layers = int8.float_layers if variant == "int8" and int8 else None
+        reports.append(VariantReport(variant, folder / variant, metrics, failures, float_layers))
         log.info(
             "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), %s text %.4f",
             variant,
@@ -149,6 +154,9 @@ def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.Dat
             {
                 "variant": report.name,
                 **report.metrics,
+                "float_layers": None
+                if report.float_layers is None
+                else ", ".join(report.float_layers) or "none",
                 "proof": "; ".join(report.failures) or "holds",
                 "served": report is served,
                 **machine,
@@ -159,15 +167,24 @@ def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.Dat
 
 
 def _write_files(
-    checkpoint: Checkpoint, train: Sequence[Sentence], config: ExportConfig, folder: Path
-) -> dict[str, pd.DataFrame]:
+    checkpoint: Checkpoint,
+    train: Sequence[Sentence],
+    validation: Sequence[Sentence],
+    config: ExportConfig,
+    folder: Path,
+) -> tuple[dict[str, pd.DataFrame], DynamicInt8 | None]:
+    """Write all variants; return tables of the damage of layers, and what was done for int8."""
     fp32 = folder / "fp32"
     write_fp32(checkpoint, fp32)
     tables = {}
+    int8 = None
     for variant in config.variants:
         log.info("writing %s", variant)
         if variant in WRITERS_FROM_FP32:
             WRITERS_FROM_FP32[variant](checkpoint, fp32, folder / variant)
+        elif variant == "int8":
+            int8 = write_int8_variant(checkpoint, fp32, folder / variant, train, validation, config)
+            tables["int8_damage"] = pd.DataFrame(int8.layers)
         elif variant == "int8_static":
             calibration = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
                 [sentence.tokens for sentence in train[: config.calibration_sentences]]
@@ -178,7 +195,50 @@ def _write_files(
             tables["int8_static_damage"] = pd.DataFrame(
                 damage.items(), columns=["layer", "mean_logit_difference"]
             )
-    return tables
+    return tables, int8
+
+
+def write_int8_variant(
+    checkpoint: Checkpoint,
+    fp32: Path,
+    folder: Path,
+    train: Sequence[Sentence],
+    validation: Sequence[Sentence],
+    config: ExportConfig,
+) -> DynamicInt8:
+    """Write the variant int8, mended as far as ``config.int8_damage_limit`` demands.
+
+    Args:
+        checkpoint: the trained model.
+        fp32: the folder of the variant fp32.
+        folder: a new folder.
+        train: sentences by which layers are rescaled.
+        validation: sentences on which the damage is measured; their tags are not read.
+        config: the limit and the numbers of sentences.
+    """
+    encoder = checkpoint.spec.encoder(checkpoint.tokenizer)
+    calibration, judged = (
+        encoder.windows([sentence.tokens for sentence in _spread(sentences, count)])
+        for sentences, count in (
+            (train, config.calibration_sentences),
+            (validation, config.int8_damage_sentences),
+        )
+    )
+    return write_int8(checkpoint, fp32, folder, calibration, judged, config.int8_damage_limit)
+
+
+def _spread(sentences: Sequence[Sentence], count: int) -> Sequence[Sentence]:
+    """Return sentences from all parts of a corpus; neighbours are often of one text."""
+    return sentences[:: max(1, len(sentences) // count)][:count]
+
+
+def _count_mended(int8: DynamicInt8) -> dict[str, float]:
+    return {
+        "damage_nats": int8.damage_nats,
+        "damage_before_nats": int8.damage_before_nats,
+        "rescaled_layers": float(len(int8.rescaled_layers)),
+        "float_layers": float(len(int8.float_layers)),
+    }
 
 
 def _score_variant(

@@ -87,6 +87,11 @@ def run_export(
             "variant": served.name,
             "types": list(checkpoint.spec.types),
             "dataset_fingerprint": dataset.fingerprint,
+            **(
+                {"float_layers": list(served.float_layers)}
+                if served.float_layers is not None
+                else {}
+            ),
         }
         bundle = write_code_bundle(folder / "code")
         name = model_name(lineage.preset, dataset.name, seed, served.name)

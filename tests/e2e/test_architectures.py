@@ -6,7 +6,7 @@ import pytest
 from architectures import ARCHITECTURES, DATA, SCHEMA, SENTENCES, assert_equal_scores, backbone_of
 
 from ner_mlflow.config.loading import load_config
-from ner_mlflow.exporting.onnx_files import write_fp32
+from ner_mlflow.exporting.onnx_files import write_fp32, write_int8
 from ner_mlflow.exporting.variants import max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
@@ -55,6 +55,14 @@ def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
         max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
         < 1e-3
     )
+    plain, mended = (
+        write_int8(saved, tmp_path / "onnx", tmp_path / name, windows, windows, limit_nats)
+        for name, limit_nats in (("plain", 1000.0), ("mended", 1e-9))
+    )
+    assert plain.float_layers == plain.rescaled_layers == ()
+    assert plain.damage_nats == plain.damage_before_nats > 1e-9
+    assert mended.damage_nats <= 1e-9
+    assert mended.float_layers
 
 
 @pytest.mark.parametrize("variant", ["dora", "rslora", "pissa"])

@@ -160,6 +160,7 @@ def test_a_variant_that_loses_f1_is_not_proven_and_the_next_proven_one_is_served
         variants=("fp32", "fp16", "int8"),
         served=("int8", "fp16", "fp32"),
         f1_tolerance=0.05,
+        int8_damage_limit=1000.0,
     )
     fp32, fp16, int8 = report.variants
     assert fp32.metrics["validation_f1"] > 0.6
@@ -171,6 +172,31 @@ def test_a_variant_that_loses_f1_is_not_proven_and_the_next_proven_one_is_served
     assert list(table["served"]) == [False, True, False]
     assert table.loc["fp32", "proof"] == "holds"
     assert "lower, more than 0.05" in str(table.loc["int8", "proof"])
+
+
+def test_int8_leaves_the_layers_that_it_would_damage_in_fp32_names_them_and_is_served(
+    fragile: Checkpoint, sentences: Sentences, export_settings: ExportConfig, tmp_path: Path
+) -> None:
+    report = run_export(
+        fragile,
+        sentences,
+        export_settings,
+        tmp_path / "onnx",
+        variants=("fp32", "int8"),
+        served=("int8", "fp32"),
+        f1_tolerance=0.05,
+        int8_damage_limit=0.001,
+    )
+    int8 = report.served
+    assert int8.name == "int8"
+    assert int8.metrics["damage_nats"] <= 0.001 < int8.metrics["damage_before_nats"]
+    assert int8.float_layers
+    assert set(int8.float_layers) >= {"bert.encoder.layer.0.output.dense"}
+    assert int8.metrics["float_layers"] == len(int8.float_layers)
+    table = report.tables["variants"].set_index("variant")
+    assert table.loc["int8", "float_layers"] == ", ".join(int8.float_layers)
+    damage = report.tables["int8_damage"]
+    assert tuple(damage[damage["computed_in"] == "fp32"]["layer"]) == int8.float_layers
 
 
 def test_every_variant_carries_its_whole_proof(exported: ExportReport) -> None:
@@ -206,6 +232,14 @@ def test_fused_nodes_compute_the_same(exported: ExportReport) -> None:
 def test_the_damage_of_static_int8_is_reported_by_layer(exported: ExportReport) -> None:
     damage = exported.tables["int8_static_damage"]
     assert list(damage.columns) == ["layer", "mean_logit_difference"]
+    assert len(damage) > 10
+
+
+def test_the_damage_of_int8_is_reported_by_layer(exported: ExportReport) -> None:
+    damage = exported.tables["int8_damage"]
+    assert list(damage.columns) == ["layer", "damage_nats", "damage_after_nats", "computed_in"]
+    assert "bert.encoder.layer.0.attention.self.query" in set(damage["layer"])
+    assert damage["damage_nats"].is_monotonic_decreasing
     assert len(damage) > 10
 
 
