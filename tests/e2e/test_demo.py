@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import mlflow
@@ -23,6 +24,8 @@ from ner_mlflow.paths import CACHE_VARIABLE
 
 BROWSER = Path("/usr/bin/chromium")
 CONSOLE = ("-c", "from ner_mlflow.cli.console import main; main()")
+GRAVE = ("serious", "critical")
+"""Impacts of faults that no page may have."""
 HEADINGS = {
     "verdict": f"{MODEL} version 1 is the champion",
     "compare": "",
@@ -172,6 +175,27 @@ def test_every_page_opens_in_a_browser_and_a_click_on_the_confusion_shows_its_se
         page.mouse.click(*middle)
         expect(page.get_by_label("Gold type")).to_have_value("Gerät", timeout=60_000)
     assert problems == []
+
+
+@pytest.mark.slow
+def test_axe_finds_no_serious_fault_on_any_page(
+    make_store: StoreMaker, tiny_backbone: Path, tmp_path: Path, page: Page
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    store, axe, faults = make_store(tmp_path), Axe(), []
+    build(store, tmp_path, tiny_backbone)
+    with running(store, [*CONSOLE, "demo", "--port", "0"], tmp_path / "log") as (address, _):
+        for scheme, name in product(("light", "dark"), PAGES):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(f"{address}/{'' if name == 'verdict' else name}")
+            page.locator(".ner-foot").wait_for()
+            page.wait_for_timeout(1500)
+            for fault in axe.run(page).response["violations"]:
+                if fault["impact"] in GRAVE:
+                    where = [node["html"][:200] for node in fault["nodes"][:3]]
+                    faults.append(f"{scheme} {name}: {fault['id']}: {where}")
+    assert faults == []
 
 
 @pytest.mark.slow

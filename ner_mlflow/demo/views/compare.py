@@ -83,15 +83,18 @@ def show_lead(
         )
         show(heading(names[0], lead, kicker))
         return
-    test = store.compare_pair(best.run.id, ranked[1].run.id)
     gap = best.score.f1 - ranked[1].score.f1
+    if not gap:
+        lead = fill("Both have F1 {score}.", score=bold(best.score))
+        show(heading(f"{names[0]} and {names[1]} are equal", lead, kicker))
+        return
+    test = store.compare_pair(best.run.id, ranked[1].run.id)
     if test is None:
         sure = "whether that is more than chance is not known, as no predictions are stored"
     elif test.p_value <= SIGNIFICANCE_LEVEL:
         sure = f"that is more than chance (p = {test.p_value:.4f})"
     else:
         sure = f"that may be chance (p = {test.p_value:.2f})"
-    title = f"{names[0]} is best" if gap > 0 else f"{names[0]} and {names[1]} are equal"
     lead = fill(
         "Its F1 is {score}, {gap} above {second}; {sure}.",
         score=bold(best.score),
@@ -99,7 +102,7 @@ def show_lead(
         second=names[1],
         sure=sure,
     )
-    show(heading(title, lead, kicker))
+    show(heading(f"{names[0]} is best", lead, kicker))
 
 
 def show_scores(ranked: list[Scored], names: list[str]) -> None:

@@ -148,7 +148,7 @@ def show_confusion(cases: list[Case], types: list[str]) -> None:
             (chip(name, "good" if name == "correct" else ""), CATEGORY_TEXTS[name], f"{count:,}")
             for name, count in counts.items()
         ]
-        show(table(("category", "", "entities"), rows, numeric=1))
+        show(table(("category", "meaning", "entities"), rows, numeric=1))
 
 
 def take_click() -> None:
@@ -213,11 +213,11 @@ def choose_filter(types: list[str], slices: dict[str, Criterion]) -> Filter:
     gold = columns[0].selectbox("Gold type", names, key=GOLD)
     predicted = columns[1].selectbox("Predicted type", names, key=PREDICTED)
     category = columns[2].selectbox("Category", [ERRORS, *CATEGORIES, ANY], key=CATEGORY)
-    by = columns[3].selectbox("Slice by", [ANY, *slices], key=BY, disabled=not slices)
+    by = columns[3].selectbox("Slice by", [ANY, *slices], key=BY) if slices else ANY
     parts = [ANY, *(slices[by].names if by in slices else [])]
     if st.session_state.get(PART, ANY) not in parts:
         st.session_state[PART] = ANY
-    part = columns[4].selectbox("Slice", parts, key=PART, disabled=by not in slices)
+    part = columns[4].selectbox("Slice", parts, key=PART) if by in slices else ANY
     plain = {NOTHING: OUTSIDE}
     return Filter(plain.get(gold, gold), plain.get(predicted, predicted), category, by, part)
 

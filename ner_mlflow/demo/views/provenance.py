@@ -212,7 +212,7 @@ def show_origin(data_run: RunSummary) -> None:
         rows += [
             (title, run.tags[name]) for name, title in PROVENANCE_TAGS.items() if run.tags.get(name)
         ]
-        show(table(("fact", ""), rows))
+        show(table(("fact", "value"), rows))
         libraries = store.values(run.id, "provenance").get("libraries")
         if isinstance(libraries, Mapping):
             with st.expander("Libraries"):
