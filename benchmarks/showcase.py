@@ -1,10 +1,11 @@
 """Measure how long the first page of the showcase takes on a store of many runs.
 
 The benchmark fills a store with copies of a few runs (nine in ten are trials of sweeps), starts
-`ner-mlflow demo` on it, and opens the page in Chromium. The store is a new SQLite file, or the empty
-database at the address of --database; with --server an `mlflow server` stands before it. Time runs from the request to the
-verdict on the page; ``script_s`` is the server's part of it, without a browser. The caches of the
-browser and of the server are empty at first; the next loads find the server's cache filled.
+`ner-mlflow demo` on it, and opens the page in Chromium. The store is a new SQLite file, or the
+empty database at the address of --database; with --server an `mlflow server` stands before it. Time
+runs from the request to the verdict on the page; ``script_s`` is the server's part of it, without a
+browser. The caches of the browser and of the server are empty at first; the next loads find the
+server's cache filled.
 
 usage: python -m benchmarks.showcase [--runs 5000] [--browser /usr/bin/chromium] [--loads 3]
                                      [--database postgresql://USER@HOST/NAME] [--server]
@@ -136,7 +137,7 @@ def copy_runs(database: str, run_id: str, copies: int) -> None:
     rows = [{"copy": uuid.uuid4().hex, "run": run_id} for _ in range(copies)]
     with engine.begin() as connection:
         for table in TABLES:
-            names = [str(column["name"]) for column in inspect(engine).get_columns(table)]
+            names = [str(column["name"]) for column in inspect(connection).get_columns(table)]
             chosen = ", ".join(":copy" if name == "run_uuid" else name for name in names)
             statement = text(
                 f"insert into {table} ({', '.join(names)}) "

@@ -13,7 +13,7 @@ import streamlit as st
 from ..plotting import COLOURS
 
 LIGHTER = {"#16599c": "#3f65c0", "#2f3715": "#e6f5b4", "#795c06": "#b3ae59"}
-"""Colours of :mod:`ner_mlflow.plotting` that vanish on a dark page -> what stands for them there."""
+"""Colours of :mod:`ner_mlflow.plotting` that vanish on a dark page -> their stand-ins there."""
 SERIES = {"light": COLOURS, "dark": tuple(LIGHTER.get(colour, colour) for colour in COLOURS)}
 """Colours of series and of entity types, by the theme of the page."""
 ACCENT = COLOURS[0]
@@ -103,7 +103,8 @@ STYLESHEET = (
 .ner-case { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent);
   padding: .7rem 0 .6rem }
 .ner-row { display: grid; grid-template-columns: 5.2rem 1fr; gap: .6rem; line-height: 1.95 }
-.ner-what { display: flex; flex-wrap: wrap; align-items: baseline; gap: .15rem 1.1rem; font-size: .92rem }
+.ner-what { display: flex; flex-wrap: wrap; align-items: baseline; gap: .15rem 1.1rem;
+  font-size: .92rem }
 .ner-row > :first-child { font-size: .85rem;
   color: color-mix(in srgb, currentColor 72%, transparent) }
 .ner-code { font-size: .95rem; padding: .8rem 1rem; border-radius: .4rem; white-space: pre-wrap;

@@ -59,6 +59,7 @@ def register_served(
     Returns:
         The version.
     """
+    warn_of_loss(export, config)
     train = train_record(export)
     origin = VersionOrigin(
         preset=export.preset,
@@ -77,6 +78,12 @@ def register_served(
         return f"{describe_card(card, CARD_LIMIT)}\n\n[Evaluation of this file]({link})"
 
     return register(export.model_uri, name, alias, origin, describe)
+
+
+def warn_of_loss(export: ExportRecord, config: Config) -> None:
+    """Log a loss from given words to running text beyond ``export.served_loss_limit``."""
+    if warning := warning_of_loss(export, config.export):
+        log.warning("%s", warning)
 
 
 def card_of(
