@@ -47,8 +47,8 @@ NAMES = {
     "Hyperparameter Importance": "share of the importance of all parameters",
 }
 """Names in Optuna's plots -> those of our own figures."""
-LINE_SHADES = [[0.0, "#9ecae1"], [1.0, "#08306b"]]
-"""Colours of the lines of trials; the lightest one shows on white."""
+LINE_SHADE = 0.72
+"""Factor of the colours of the lines of trials, the lightest of which is white."""
 SILENT = "its process sent no heartbeat for too long"
 
 
@@ -198,6 +198,8 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
         _restyle(drawn)
+        if plot.name == "parameters":
+            _darken(drawn)
         # The first plot brings plotly's script, so that the page needs no network.
         html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
         parts.append({"heading": plot.heading, "html": html})
@@ -209,10 +211,27 @@ def _restyle(drawn: Any) -> None:
     """Give a plot of Optuna the style and the names of our own figures."""
     drawn.update_layout(template={"layout": plotly_layout()}, title=None)
     for axis in (*drawn.select_xaxes(), *drawn.select_yaxes()):
-        axis.update(exponentformat="power", title_text=NAMES.get(axis.title.text, axis.title.text))
+        axis.update(exponentformat="e", title_text=NAMES.get(axis.title.text, axis.title.text))
     for trace in drawn.data:
         trace.update(name=NAMES.get(trace.name, trace.name))
-    drawn.update_traces(line_colorscale=LINE_SHADES, selector={"type": "parcoords"})
+
+
+def _darken(drawn: Any) -> None:
+    """Darken the lines of trials, and the bar that explains their colours."""
+    for trace in drawn.data:
+        if trace.mode == "lines" and trace.line.color:
+            trace.update(line_color=_darker(trace.line.color), opacity=0.9)
+        elif trace.mode == "markers" and trace.marker.colorscale:
+            scale = [(share, _darker(colour)) for share, colour in trace.marker.colorscale]
+            trace.update(marker_colorscale=scale)
+
+
+def _darker(colour: str) -> str:
+    """Return a colour of the form ``rgb(R, G, B)``, darkened; any other colour as it is."""
+    if not colour.startswith("rgb("):
+        return colour
+    parts = [float(part) * LINE_SHADE for part in colour[4:-1].split(",")]
+    return f"rgb({', '.join(f'{part:.0f}' for part in parts)})"
 
 
 def trials_table(study: SweepStudy, objectives: Sequence[str]) -> pd.DataFrame:
