@@ -40,6 +40,7 @@ from ner_mlflow.demo.markup import (
 )
 from ner_mlflow.demo.standing import Scored, distinct, latest_of_each, scored
 from ner_mlflow.demo.style import CHART_CONFIG
+from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.evaluation.error_analysis import CATEGORIES
 from ner_mlflow.evaluation.slices import Criterion
 from ner_mlflow.tagging.iob2 import OUTSIDE
@@ -93,10 +94,7 @@ def choose(evaluations: list[Scored]) -> Scored:
         [f"{one.name}, {one.record.split} of {one.record.dataset}" for one in evaluations],
     )
     by_id = {one.run.id: (one, name) for one, name in zip(evaluations, names, strict=True)}
-    column, _ = st.columns([2, 3])
-    chosen = column.selectbox(
-        "Evaluation", list(by_id), format_func=lambda id_: by_id[id_][1], key="failures_run"
-    )
+    chosen = choose_one("Evaluation", list(by_id), "failures_run", lambda id_: by_id[id_][1])
     return by_id[chosen][0]
 
 
@@ -296,11 +294,10 @@ def show_robustness(chosen: Scored) -> None:
     )
     note = "F1 by kind and severity, the most harmful first; the dashed line is F1 without changes."
     show(fill('<p class="ner-note">{note}</p>', note=note))
-    st.plotly_chart(
+    show_chart(
         robustness_chart(measured[run_id][1]),
-        config=CHART_CONFIG,
-        key="failures_robustness_chart",
-        alt="F1 on perturbed sentences",
+        "failures_robustness_chart",
+        "F1 on perturbed sentences",
     )
 
 
