@@ -17,12 +17,16 @@ from ..errors import ConfigError, NerError
 from ..logs import show_progress
 from ..redaction import one_line
 from ..start_up import end_imports
+from ..tracking.undelivered import left_folders
 from .options import GivenSettings, SettingOption
 
 PROGRAM = "ner-mlflow"
 """Name of the console script."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM."""
+UNDELIVERED = 75
+"""Exit status when the work is done and the tracking store lacks some of it: EX_TEMPFAIL of
+sysexits.h."""
 EPILOG = (
     "Every setting can be given under its dotted key, such as --train.weight_decay 0.1; "
     "docs/settings.md lists them."
@@ -49,7 +53,7 @@ class OneLineErrors(click.Command):
             _exit(error.format_message(), 1)
         except (click.Abort, KeyboardInterrupt):
             _exit("interrupted", INTERRUPTED)
-        sys.exit(0)
+        sys.exit(UNDELIVERED if left_folders else 0)
 
 
 class Command(OneLineErrors):

@@ -21,6 +21,7 @@ STEPS = MappingProxyType(
         "promote": "Let a registered model replace the champion, or roll back.",
         "predict": "Tag a whole corpus with a registered model.",
         "sweep": "Search for the best settings and register the model trained with them.",
+        "sync": "Deliver to the tracking store what earlier commands could not.",
         "demo": "Show models, their scores and errors, and try them, in a browser.",
     }
 )

@@ -50,7 +50,7 @@ def demo(host: str, port: str, given: GivenSettings) -> None:
         with open_run(Step.DEMO, "demo"):
             _serve(host, number)
     else:
-        connect()
+        connect(needed=True)
         _serve(host, number)
 
 

@@ -70,6 +70,8 @@ def export(
             click.echo(
                 f"registered models:/{registered_model}/{version}"
                 + (f", models:/{registered_model}@{alias}" if alias else "")
+                if version
+                else "not registered yet: the tracking store does not take it at present"
             )
         elif hub_folder or push:  # a registration warns itself
             warn_of_loss(exported, config)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from ..config.schema import Config
 from ..data.sources import dataset_name
 from ..errors import NerError
-from ..tracking.lifecycle import choose_experiment, open_run
+from ..tracking.lifecycle import choose_experiment, connect, open_run
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .options import GivenSettings
@@ -14,6 +14,8 @@ from .options import GivenSettings
 _MAKE_DATASETS = (Step.MAIN, Step.DATA)
 """Steps that begin with a corpus. The others go on in the experiment of the latest run, unless the
 command line names a dataset."""
+_NEED_STORE = (Step.COMPARE, Step.PROMOTE)
+"""Steps that read the store and make nothing of their own, so cannot run while it is away."""
 
 
 @contextmanager
@@ -36,6 +38,7 @@ def open_step(
         TrackingError: the tracking store cannot be used.
         ConfigError: the settings cannot be resolved.
     """
+    connect(needed=step in _NEED_STORE)
     config = _resolve(given, preset)
     is_named = step in _MAKE_DATASETS or bool(given.text("data.dataset"))
     experiment_id = choose_experiment(_experiment_name(config), not is_named)

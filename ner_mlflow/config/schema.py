@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ..tagging.policies import Policy
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -267,9 +269,6 @@ class WeakConfig(Section):
     seed: Seed = Field(13, description="seed of the choice of documents and sentences")
 
 
-RegionPolicy = Literal["tag", "errors_only", "skip"]
-
-
 class ModelConfig(Section):
     """The encoder and its adaptation."""
 
@@ -326,19 +325,17 @@ class ModelConfig(Section):
         description="neighbouring sentences of a document that the encoder reads and tags at once, "
         "where they fit half of its window",
     )
-    code_blocks: RegionPolicy = Field(
+    code_blocks: Policy = Field(
         "tag",
         description="answers in code blocks (fenced, indented, Jira, HTML): tag keeps all, "
         "errors_only keeps those of error_types, skip keeps none",
     )
-    stack_traces: RegionPolicy = Field(
+    stack_traces: Policy = Field(
         "errors_only", description="answers in stack traces; as code_blocks"
     )
-    urls: RegionPolicy = Field("errors_only", description="answers in URLs; as code_blocks")
-    paths: RegionPolicy = Field(
-        "errors_only", description="answers in paths of files; as code_blocks"
-    )
-    mail_addresses: RegionPolicy = Field(
+    urls: Policy = Field("errors_only", description="answers in URLs; as code_blocks")
+    paths: Policy = Field("errors_only", description="answers in paths of files; as code_blocks")
+    mail_addresses: Policy = Field(
         "errors_only", description="answers in mail addresses; as code_blocks"
     )
     error_types: tuple[str, ...] = Field(

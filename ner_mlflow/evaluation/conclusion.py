@@ -23,7 +23,8 @@ class Registration:
     """What became of the best model in the registry.
 
     Attributes:
-        address: the registered version, such as ``models:/it-ner/3``.
+        address: the registered version, such as ``models:/it-ner/3``; empty while it waits until
+            the tracking store answers.
         alias: the alias that it was meant to get.
         has_alias: True if it has the alias now.
         reason: why it has the alias, or why not; empty if there is nothing to say.
@@ -122,6 +123,8 @@ def _interval(report: ComparisonReport, scores: Mapping[str, float]) -> str:
 def _registered(registration: Registration) -> str:
     address, alias, reason = registration.address, registration.alias, registration.reason
     because = f": {reason}" if reason else ""
+    if not address:
+        return f"It is not registered yet{because}."
     if registration.has_alias:
         return f"It is registered as {address} and is the {alias}{because}."
     return f"It is registered as {address} and is not the {alias}{because}."

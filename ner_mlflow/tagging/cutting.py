@@ -87,9 +87,12 @@ VERSION_LETTERS = frozenset(("v", "r", "ver", "rev", "version"))
 """Letters that belong to the version number after them: ``v1.2-rc1`` is one piece."""
 LONGEST_CUT = 4096
 """Characters; a longer chunk (encoded data, minified code) is cut in parts, see :data:`CHUNK`."""
+PARTING = ',;|(){}[]<>"`，。、'
+"""Marks that stand between two names rather than within one."""
 CHUNK = re.compile(
     rf"\S(?:\S{{0,{LONGEST_CUT - 1}}}+(?!\S)"
-    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[,;|(){{}}\[\]<>\"`，。、])(?=\w)"
+    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=[{re.escape(PARTING)}])(?=\w)"
+    rf"|\S{{{LONGEST_CUT // 2},{LONGEST_CUT - 1}}}(?<=\W)(?=\w)"
     rf"|\S{{{LONGEST_CUT - 1}}})"
 )
 """What is cut at once: all between two white spaces, or a part of it that ends with a mark."""

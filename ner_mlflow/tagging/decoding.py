@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -32,7 +33,9 @@ def by_sentence(values: NDArray[Scalar], lengths: Sequence[int]) -> list[NDArray
     Returns:
         A view for each sentence, shape (its words, ...).
     """
-    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+    return [
+        values[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,17 @@ class Iob2Decoder:
             return [self._viterbi(values) for values in scores]
         if not scores:
             return []
-        lengths = np.array([len(values) for values in scores])
-        ends = np.cumsum(lengths)
+        lengths = [len(values) for values in scores]
+        ends = list(accumulate(lengths))
         best = np.concatenate(scores).argmax(axis=-1)
         valid = np.ones(len(best), dtype=np.bool_)
         valid[1:] = self._allowed[best[:-1], best[1:]]
-        firsts = (ends - lengths)[lengths > 0]
+        firsts = [end - length for length, end in zip(lengths, ends, strict=True) if length]
         valid[firsts] = self._starts_allowed[best[firsts]]
-        ids = np.split(best, ends[:-1])
-        for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
-            ids[index] = self._viterbi(scores[index])
+        ids = by_sentence(best, lengths)
+        if not valid.all():
+            for index in np.unique(np.searchsorted(ends, np.flatnonzero(~valid), side="right")):
+                ids[index] = self._viterbi(scores[index])
         return ids
 
     def log_marginals(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:

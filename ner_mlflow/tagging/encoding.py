@@ -4,8 +4,9 @@ Training, evaluation, export and the served model all use this module and no oth
 the same inputs everywhere. It needs only `tokenizers` and numpy.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, chain
 
 import numpy as np
@@ -18,6 +19,8 @@ from .invisible import visible
 
 Inputs = dict[str, NDArray[np.int64]]
 """Inputs of an encoder by name, each of shape (batch, length)."""
+Subwords = tuple[tuple[int, ...], tuple[int, ...]]
+"""Ids of a word's subwords, and the word's casing for each; empty without casing embeddings."""
 IGNORED = -100
 """Label id of positions that have no label, as PyTorch's cross entropy expects it."""
 KNOWN_WORDS = 65_536
@@ -55,6 +58,12 @@ class Window:
     input_ids: NDArray[np.int64]
     word_positions: NDArray[np.int64]
     casings: NDArray[np.int64] | None = None
+
+    @property
+    def content(self) -> tuple[bytes, ...]:
+        """Return all that the scores of the window's words depend on."""
+        casings = b"" if self.casings is None else self.casings.tobytes()
+        return self.input_ids.tobytes(), self.word_positions.tobytes(), casings
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class WordEncoder:
         self._unknown_id = next(iter(wrapping), 0) if unknown_id is None else unknown_id
         self._casing_embeddings = casing_embeddings
         self._context_subwords = context_subwords
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, Subwords] = {}
         self.max_length = max_length
 
     def windows(
@@ -150,50 +159,43 @@ class WordEncoder:
         subwords = self._subwords(set(chain.from_iterable(sentences)))
         encoded = []
         for words in sentences:
-            pieces = [subwords[word] for word in words]
-            sizes = [len(piece) for piece in pieces]
-            casings = (
-                [
-                    word_casing
-                    for word, size in zip(words, sizes, strict=True)
-                    for word_casing in (casing(word[:LONGEST_ENCODED]),) * size
-                ]
-                if self._casing_embeddings
-                else []
+            ids, casings = (
+                zip(*map(subwords.__getitem__, words), strict=True) if words else ((), ())
             )
-            encoded.append(_Pieces(sizes, list(chain.from_iterable(pieces)), casings))
+            encoded.append(
+                _Pieces(
+                    list(map(len, ids)),
+                    list(chain.from_iterable(ids)),
+                    list(chain.from_iterable(casings)),
+                )
+            )
         return encoded
 
-    def _subwords(self, words: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
-        """Return the subwords of each word.
+    def _subwords(self, words: set[str]) -> Mapping[str, Subwords]:
+        """Return the subwords of these words, and possibly of others.
 
         A tokenizer splits pretokenised words one by one, so a word has the same subwords in any
         sentence and can be remembered.
         """
-        cache = self._known
-        remembered: dict[str, tuple[int, ...]] = {}
-        missing: list[str] = []
-        for word in words:
-            if (pieces := cache.get(word)) is None:
-                missing.append(word)
-            else:
-                remembered[word] = pieces
+        known = self._known
+        missing = words.difference(known)
         if not missing:
-            return remembered
-        fresh = self._tokenize(missing)
+            return known
+        fresh = self._tokenize(list(missing))
+        remembered = {word: known[word] for word in words - missing}
         short = {
-            word: pieces
-            for word, pieces in fresh.items()
-            if len(word) <= KNOWN_WORD_CHARACTERS and len(pieces) <= KNOWN_WORD_SUBWORDS
+            word: subwords
+            for word, subwords in fresh.items()
+            if len(word) <= KNOWN_WORD_CHARACTERS and len(subwords[0]) <= KNOWN_WORD_SUBWORDS
         }
-        if len(cache) + len(short) > KNOWN_WORDS:
-            cache = {}
-            self._known = cache  # a new dict: other threads may still read the old one
+        if len(known) + len(short) > KNOWN_WORDS:
+            known = {}
+            self._known = known  # a new dict: other threads may still read the old one
         if len(short) <= KNOWN_WORDS:
-            cache.update(short)
+            known.update(short)
         return remembered | fresh
 
-    def _tokenize(self, words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    def _tokenize(self, words: Sequence[str]) -> dict[str, Subwords]:
         pieces: list[list[int]] = []
         most_of_marks = min(self._budget, MOST_MARK_SUBWORDS)
         for sequences in _calls([visible(word[:LONGEST_ENCODED]) for word in words]):
@@ -217,9 +219,14 @@ class WordEncoder:
                     for text, of_text in zip(sequence, of_sequence, strict=True)
                 ]
         return {
-            word: tuple(piece or [self._unknown_id])
+            word: self._with_casing(word, tuple(piece or [self._unknown_id]))
             for word, piece in zip(words, pieces, strict=True)
         }
+
+    def _with_casing(self, word: str, ids: tuple[int, ...]) -> Subwords:
+        if not self._casing_embeddings:
+            return ids, ()
+        return ids, _repeated(casing(word[:LONGEST_ENCODED]), len(ids))
 
     def _context(
         self, encoded: Sequence[_Pieces], index: int, documents: Sequence[Hashable] | None
@@ -307,6 +314,12 @@ class WordEncoder:
         )
 
 
+@lru_cache
+def _repeated(value: int, count: int) -> tuple[int, ...]:
+    """Return the same tuple each time, so that words share it."""
+    return (value,) * count
+
+
 def _calls(texts: Sequence[str]) -> Iterator[list[list[str]]]:
     """Yield the sequences of each call of a tokenizer."""
     first, characters = 0, 0
@@ -336,6 +349,30 @@ def label_window(window: Window, tag_ids: Sequence[int]) -> NDArray[np.int64]:
     return labels
 
 
+def distinct_batches(
+    batches_of_windows: Sequence[list[Window]],
+) -> tuple[list[list[Window]], list[int]]:
+    """Return each batch once, and for each given batch the index of its equal among these.
+
+    Code, tables and ruled lines repeat windows within long sentences, and batches of the same
+    windows need one computation. Batches stay as they are, because the scores of a quantised model
+    depend on the whole batch.
+    """
+    if len(batches_of_windows) == 1:
+        return list(batches_of_windows), [0]
+    distinct: dict[tuple[bytes, ...], int] = {}
+    kept: list[list[Window]] = []
+    indices: list[int] = []
+    for batch in batches_of_windows:
+        index = distinct.setdefault(
+            tuple(part for window in batch for part in window.content), len(kept)
+        )
+        if index == len(kept):
+            kept.append(batch)
+        indices.append(index)
+    return kept, indices
+
+
 def batches(windows: Sequence[Window], batch_subwords: int) -> Iterator[list[int]]:
     """Yield batches of window indices, the longest windows first.
 
@@ -351,6 +388,8 @@ def batches(windows: Sequence[Window], batch_subwords: int) -> Iterator[list[int
 
 def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]:
     """Pad sequences on the right with ``value``; returns shape (sequences, longest length)."""
+    if len(sequences) == 1:
+        return sequences[0][None]
     padded = np.full(
         (len(sequences), max(len(sequence) for sequence in sequences)), value, dtype=np.int64
     )

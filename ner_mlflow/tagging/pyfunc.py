@@ -80,10 +80,10 @@ class ServedModel(PythonModel):
         Raises:
             MlflowException: there are no texts, or a value is not text.
         """
-        rows = self._recognizer.recognize_rows(texts_of(model_input))
-        return (
-            [json.dumps(entities) for entities in rows] if params and params.get(AS_JSON) else rows
-        )
+        texts = texts_of(model_input)
+        if params and params.get(AS_JSON):
+            return self._recognizer.recognize_each(texts, json.dumps)
+        return self._recognizer.recognize_rows(texts)
 
 
 def texts_of(model_input: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,12 @@ PARTS_AHEAD = 2
 """Parts that are started before the answers of the first are awaited."""
 PARTS_IN_WORK = 16
 """Parts that the callers of a service have in work at once; one for each core if that is more."""
+LONG_CALL_CHARACTERS = 1_000_000
+"""A call whose texts have more characters is a long one."""
+LONG_CALLS_IN_WORK = 2
+"""Long calls that a service has in work at once, as their answers may take 100 MB each."""
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 
 
 class TextEntity(NamedTuple):
@@ -180,13 +185,14 @@ class EntityRecognizer:
     """A tagger for texts of any length, which it reads sentence by sentence.
 
     Its memory does not grow with the texts, whatever they hold and however many threads call it at
-    once; only the answers do.
+    once; only the answers do, and few of the long ones are in work at once.
     """
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
         self._policies = RegionPolicies(tagger.spec.region_policies, tagger.spec.error_types)
         self._turns = Turns(max(PARTS_IN_WORK, usable_cpus()))
+        self._long_calls = Turns(LONG_CALLS_IN_WORK)
 
     def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
         """Yield the entities of each text, in order.
@@ -203,12 +209,30 @@ class EntityRecognizer:
         while pending:
             yield from _finish(pending.popleft(), begun)
 
-    def recognize_rows(self, texts: Iterable[str]) -> list[list[dict[str, Any]]]:
+    def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the same entities as plain dicts, as served.
 
-        Callers in many threads take turns, so that all together hold a few parts of their texts.
+        Callers in many threads take turns, so that all together hold a few parts of their texts,
+        and the answers of a few long calls.
         """
-        rows: list[list[dict[str, Any]]] = []
+        return self.recognize_each(texts, lambda entities: entities)
+
+    def recognize_each(
+        self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
+    ) -> list[Row]:
+        """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
+        if sum(map(len, texts)) <= LONG_CALL_CHARACTERS:
+            return self._rows_in_turns(texts, row)
+        self._long_calls.take()
+        try:
+            return self._rows_in_turns(texts, row)
+        finally:
+            self._long_calls.give_back()
+
+    def _rows_in_turns(
+        self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
+    ) -> list[Row]:
+        rows: list[Row] = []
         pending: deque[_PendingPart[dict[str, Any]]] = deque()
         begun: list[dict[str, Any]] = []
         parts = self._parts(texts)
@@ -219,7 +243,7 @@ class EntityRecognizer:
                 if not pending:
                     self._turns.take()
                 elif len(pending) > PARTS_AHEAD or not self._turns.take_if_free():
-                    rows += _finish(pending.popleft(), begun)
+                    rows += map(row, _finish(pending.popleft(), begun))
                     self._turns.give_back()
                     turns -= 1
                     continue
@@ -227,9 +251,9 @@ class EntityRecognizer:
                 part = next(parts, None)
                 if part is None:
                     break
-                pending.append(self._begin(part, _row))
+                pending.append(self._begin(part, _entity))
             while pending:
-                rows += _finish(pending.popleft(), begun)
+                rows += map(row, _finish(pending.popleft(), begun))
         finally:
             for _ in range(turns):
                 self._turns.give_back()
@@ -277,10 +301,13 @@ class EntityRecognizer:
                     if not self._policies.allow(regions[owner], start, end, entity.type):
                         continue
                     surface = texts[owner][start:end]
-                    score = float(tagged.probabilities[entity.start : entity.end].mean())
                     by_text[owner].append(
                         answer(
-                            surfaces.setdefault(surface, surface), entity.type, start, end, score
+                            surfaces.setdefault(surface, surface),
+                            entity.type,
+                            start,
+                            end,
+                            float(tagged.confidence(entity)),
                         )
                     )
             return by_text
@@ -385,7 +412,7 @@ def _finish(part: _PendingPart[Answer], begun: list[Answer]) -> list[list[Answer
     return answers
 
 
-def _row(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
+def _entity(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
     return {"text": text, "label": label, "start": start, "end": end, "score": score}
 
 

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from ..errors import ModelError
 from .cutting import to_pieces
 from .decoding import Iob2Decoder, Transitions, by_sentence, log_softmax
-from .encoding import Inputs, Window, WordEncoder, batches, collate, merge
+from .encoding import Inputs, Window, WordEncoder, batches, collate, distinct_batches, merge
 from .iob2 import OUTSIDE, Entity, split_tag, to_entities, to_tags
 from .passages import passage_pieces, passages
 from .pending import Pending
@@ -28,6 +28,8 @@ from .policies import Policy
 Forward = Callable[[Inputs], NDArray[np.float32]]
 """A function from inputs of shape (batch, length) to logits of shape (batch, length, labels)."""
 ALL = slice(None)
+Scores = list[NDArray[np.float32]]
+"""The scores of the labels by sentence or window, each of shape (pieces, labels)."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +128,19 @@ class Tagged:
     tags: list[str]
     probabilities: NDArray[np.float32]
 
+    def confidence(self, entity: Entity) -> np.float32:
+        """Return the mean probability of an entity's tags."""
+        probabilities = self.probabilities[entity.start : entity.end]
+        mean: np.float32 = probabilities[0] if len(probabilities) == 1 else probabilities.mean()
+        return mean
+
 
 class BatchExecutor(Protocol):
     """Workers that compute the logits of several batches at the same time."""
 
     workers: int
 
-    def submit(
-        self, work: Callable[[Forward], list[NDArray[np.float32]]]
-    ) -> Future[list[NDArray[np.float32]]]:
+    def submit(self, work: Callable[[Forward], Scores]) -> Future[Scores]:
         """Start ``work`` on a worker, which passes it the worker's own forward function."""
 
 
@@ -172,7 +178,7 @@ class Tagger:
 
     def log_probabilities(
         self, sentences: Sequence[Sequence[str]], documents: Sequence[Hashable] | None = None
-    ) -> list[NDArray[np.float32]]:
+    ) -> Scores:
         """Return the log-probabilities of the labels for each sentence, shape (pieces, labels).
 
         Args:
@@ -258,7 +264,7 @@ class Tagger:
             missing -= len(sentences[first])
         return first
 
-    def _decode(self, scores: list[NDArray[np.float32]]) -> list[Tagged]:
+    def _decode(self, scores: Scores) -> list[Tagged]:
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
@@ -272,24 +278,25 @@ class Tagger:
         probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
         parts = by_sentence(probabilities, list(map(len, ids)))
         return [
-            Tagged([self.labels[id_] for id_ in sentence_ids.tolist()], part)
-            for sentence_ids, part in zip(ids, parts, strict=True)
+            self._tagged(sentence_ids, part) for sentence_ids, part in zip(ids, parts, strict=True)
         ]
+
+    def _tagged(self, ids: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Tagged:
+        return Tagged(list(map(self.labels.__getitem__, ids.tolist())), probabilities)
 
     def _drop_doubtful(self, ids: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         """Turn the tags of entities below their type's threshold into O, in place."""
-        for entity in to_entities([self.labels[id_] for id_ in ids.tolist()]):
-            words = np.arange(entity.start, entity.end)
-            confidence = np.exp(scores[words, ids[words]]).mean()
-            if confidence < self.spec.thresholds.get(entity.type, 0.0):
-                ids[words] = self._outside
+        tagged = self._tagged(ids, np.exp(scores[np.arange(len(ids)), ids]))
+        for entity in to_entities(tagged.tags):
+            if tagged.confidence(entity) < self.spec.thresholds.get(entity.type, 0.0):
+                ids[entity.start : entity.end] = self._outside
 
     def _begin_scores(
         self,
         sentences: Sequence[Sequence[str]],
         documents: Sequence[Hashable] | None,
         wanted: slice = ALL,
-    ) -> Callable[[], list[NDArray[np.float32]]]:
+    ) -> Callable[[], Scores]:
         """Start to score, and return a function that waits for the scores.
 
         A score is the log-probability of a piece's label when the piece is taken by itself.
@@ -308,7 +315,7 @@ class Tagger:
         ]
         finish = self._begin_batches(list(positions), None, ALL)
 
-        def repeat() -> list[NDArray[np.float32]]:
+        def repeat() -> Scores:
             scores = finish()
             if self.spec.passage_sentences == 1:
                 return [scores[index] for index in indices]
@@ -335,38 +342,39 @@ class Tagger:
         sentences: Sequence[Sequence[str]],
         documents: Sequence[Hashable] | None,
         wanted: slice,
-    ) -> Callable[[], list[NDArray[np.float32]]]:
+    ) -> Callable[[], Scores]:
         windows = self._encoder.windows(sentences, documents)
         tagged = range(len(sentences))[wanted]
         if len(tagged) < len(sentences):
             windows = [window for window in windows if window.sentence in tagged]
         parts = list(batches(windows, self._batch_subwords))
-        work = [partial(self._score_batch, [windows[index] for index in part]) for part in parts]
-        futures: list[Future[list[NDArray[np.float32]]]] = []
-        computed: list[list[NDArray[np.float32]]] = []
-        if self._executor and len(parts) >= self._executor.workers > 1:
+        distinct, positions = distinct_batches(
+            [[windows[index] for index in part] for part in parts]
+        )
+        work = [partial(self._score_batch, batch) for batch in distinct]
+        futures: list[Future[Scores]] = []
+        computed: list[Scores] = []
+        if self._executor and len(work) >= self._executor.workers > 1:
             futures = [self._executor.submit(batch) for batch in work]
         else:
             computed = [batch(self._forward) for batch in work]
 
         lengths = list(map(len, sentences))
 
-        def collect() -> list[NDArray[np.float32]]:
-            by_part = [future.result() for future in futures] or computed
-            scores: list[NDArray[np.float32]] = [np.empty((0, len(self.labels)), np.float32)] * len(
-                windows
-            )
-            for part, values in zip(parts, by_part, strict=True):
-                for index, window_scores in zip(part, values, strict=True):
+        def collect() -> Scores:
+            by_batch = [future.result() for future in futures] or computed
+            scores: Scores = [np.empty((0, len(self.labels)), np.float32)] * len(windows)
+            for part, position in zip(parts, positions, strict=True):
+                for index, window_scores in zip(part, by_batch[position], strict=True):
                     scores[index] = window_scores
             return merge(windows, scores, lengths, len(self.labels))[wanted]
 
         return collect
 
-    def _score_batch(
-        self, windows: Sequence[Window], forward: Forward
-    ) -> list[NDArray[np.float32]]:
+    def _score_batch(self, windows: Sequence[Window], forward: Forward) -> Scores:
         logits = forward(collate(windows, self.spec.pad_id))
+        if len(windows) == 1:
+            return [log_softmax(logits[0, windows[0].word_positions])]
         counts = [len(window.word_positions) for window in windows]
         rows = np.repeat(np.arange(len(windows)), counts)
         scores = log_softmax(

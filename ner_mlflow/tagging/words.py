@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from . import scripts
-from .cutting import CHUNK, cut
+from .cutting import CHUNK, PARTING, cut
 
 AFTER_STOP = frozenset([*"\"'”’»`)]}*_", "**", "__", "***"]) | scripts.AFTER_STOP
 """Closing marks; up to three may follow the mark that ends a sentence."""
 MOST_PIECES = 1024
-"""Pieces of a sentence; a longer one is split."""
+"""Pieces of a sentence; a longer one is split, after one of the :data:`~.cutting.PARTING` marks."""
+SEAM_PIECES = 128
+"""Pieces among which such a mark is looked for."""
 SENTENCE_END = ".!?…" + "".join(sorted(scripts.SENTENCE_END))
 """Marks that end a sentence, one or several."""
 ABBREVIATIONS = frozenset(
@@ -81,30 +83,29 @@ def sentences_of(text: str) -> Iterator[Words]:
     must_encode = not is_ascii and _LONE_SURROGATE.search(text) is not None
     current = Words([], [], [])
     texts, starts, ends = current
+    in_word, last_end = False, 0  # whether the last piece ends with a letter or digit, and where
     for chunk in CHUNK.finditer(text):
-        word = chunk.group()
+        word = chunk[0]
         begin, chunk_end = chunk.span()
-        if (
-            texts
-            and (
-                len(texts) >= MOST_PIECES
-                # The common case first: no mark that ends a sentence, no line break.
-                or (
-                    not (texts[-1][-1].isalnum() and text[ends[-1] : begin] == " ")
-                    and _breaks(text, current, begin)
-                )
-            )
-        ):
+        # The common case first: no mark that ends a sentence, no line break.
+        goes_on = in_word and begin == last_end + 1 and text[last_end] == " "
+        if texts and not goes_on and _breaks(text, current, begin):
             yield current
             current = Words([], [], [])
             texts, starts, ends = current
-        if must_encode:
-            word = encodable(word)
+        elif len(texts) >= MOST_PIECES:
+            seam = _seam(texts)
+            yield Words(texts[:seam], starts[:seam], ends[:seam])
+            current = Words(texts[seam:], starts[seam:], ends[seam:])
+            texts, starts, ends = current
         if word.isalnum() and word.isascii():
             texts.append(word)
             starts.append(begin)
             ends.append(chunk_end)
+            in_word, last_end = True, chunk_end
             continue
+        if must_encode:
+            word = encodable(word)
         for start, end in cut(word):
             piece = word[start:end]
             if start and not is_ascii and ends_closely(texts) and not _stays_closely(piece):
@@ -114,6 +115,7 @@ def sentences_of(text: str) -> Iterator[Words]:
             texts.append(piece)
             starts.append(begin + start)
             ends.append(begin + end)
+        in_word, last_end = texts[-1][-1].isalnum(), ends[-1]
     if texts:
         yield current
 
@@ -127,6 +129,14 @@ def ends_closely(words: Sequence[str]) -> bool:
 def _stays_closely(piece: str) -> bool:
     """Return whether a piece still belongs to the sentence whose end stands right before it."""
     return piece in AFTER_STOP or piece in scripts.CLOSELY_SET
+
+
+def _seam(words: Sequence[str]) -> int:
+    """Return the index of the word where a sentence of too many words is best split."""
+    last = len(words)
+    while last > len(words) - SEAM_PIECES and words[last - 1][0] not in PARTING:
+        last -= 1
+    return last if last > len(words) - SEAM_PIECES else len(words)
 
 
 def _breaks(text: str, current: Words, start: int) -> bool:

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,10 @@ from ..errors import NerError, TrackingError
 from ..provenance import provenance
 from ..redaction import one_line, redact_address
 from .adoption import RUN_VARIABLE, adopted_run
+from .delivery import deliver_left
+from .outbox_store import OutboxStore, current_store, install, mirroring
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
+from .remote import StoreAwayError, check_answers
 from .run import Run
 from .shared_view import UI_MODE, save_view
 from .steps import Step
@@ -29,31 +32,43 @@ EXPERIMENT_VARIABLES = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
 ERROR_TAG = "error"
 ERROR_LIMIT = 4900
 """Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
-SERVER_TIMEOUT_S = 5
+DEFAULT_EXPERIMENT = "0"
+"""The id of the experiment that every store has."""
 SYSTEM_METRICS_INTERVAL_S = 2
+install()
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 _STORE_ERRORS = (MlflowException, requests.RequestException, SQLAlchemyError)
 
 
-def connect() -> None:
-    """Check that the tracking store answers, before any work.
+def connect(needed: bool = False) -> None:
+    """Connect to the tracking store, before any work, and deliver what waits for it.
+
+    If it does not answer, work goes on: what is logged waits in an outbox on this disk.
+
+    Args:
+        needed: without the store there is nothing to do.
 
     Raises:
-        TrackingError: it does not.
+        TrackingError: the store cannot be used, for example because its address is wrong.
+        StoreAwayError: it does not answer, but is needed.
     """
     uri = mlflow.get_tracking_uri()
-    if urlsplit(uri).scheme in ("http", "https"):
-        try:
-            response = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
-            response.raise_for_status()
-        except requests.RequestException as error:
-            raise TrackingError(
-                f"tracking server {store_address()} does not answer ({type(error).__name__}): "
-                "start it with 'mlflow server', or set MLFLOW_TRACKING_URI to one that runs"
-            ) from error
+    store = None
     try:
+        store = current_store()
+        if store is None or store.has_session:
+            return
+        store.begin_session()
+        check_answers(uri)
+        deliver_left(store.remote)
         mlflow.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except StoreAwayError as error:
+        if needed:
+            raise
+        if store:
+            store.remote.note_away(error)
+        log.warning("%s; work goes on, and what it logs is kept until the store answers", error)
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(
             f"tracking store {store_address()} cannot be used ({one_line(error, uri)}): "
             "check MLFLOW_TRACKING_URI"
@@ -151,7 +166,6 @@ def open_child_of(
     step: Step,
     name: str,
     tags: Mapping[str, Any],
-    delay_s: float = 0,
 ) -> Iterator[Run]:
     """Open a run below one that another process opened.
 
@@ -161,16 +175,16 @@ def open_child_of(
         step: the step that the run is of.
         name: the name of the run.
         tags: tags of this package that the run has from its first moment on.
-        delay_s: see :class:`Run`.
     """
+    entries = {f"{TAG_PREFIX}{key}": str(value) for key, value in tags.items()}
     options: dict[str, Any] = {
         "run_name": name,
         "nested": True,
-        "parent_run_id": parent_id,
         "experiment_id": experiment_id,
-        "tags": {f"{TAG_PREFIX}{key}": str(value) for key, value in tags.items()},
+        # A tag, since MLflow would look for the parent, which another process has in its outbox.
+        "tags": {**entries, PARENT_TAG: parent_id},
     }
-    with _open(step, name, delay_s=delay_s, **options) as run:
+    with _open(step, name, **options) as run:
         yield run
 
 
@@ -229,25 +243,38 @@ def _open(
     step: Step,
     name: str,
     resumed: bool = False,
-    delay_s: float = 0,
     may_rename: bool = True,
     **options: Any,
 ) -> Iterator[Run]:
     interval = str(SYSTEM_METRICS_INTERVAL_S)
     os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", interval)
-    try:
-        started = mlflow.start_run(**options)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise TrackingError(
-            f"no run can be started ({one_line(error)}): "
-            f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
-        ) from error
-    run = Run(started.info.run_id, started.info.experiment_id, resumed, delay_s, may_rename)
+    store = current_store()
+    with store.open_session() if store else nullcontext():
+        try:
+            if store and (existing := options.get("run_id") or adopted_run()):
+                _adopt(store, existing, resumed)
+            with mirroring():
+                started = mlflow.start_run(**options)
+        except (MlflowException, SQLAlchemyError) as error:
+            raise TrackingError(
+                f"no run can be started ({one_line(error)}): "
+                f"check MLFLOW_TRACKING_URI and {RUN_VARIABLE}"
+            ) from error
+        run = Run(started.info.run_id, started.info.experiment_id, resumed, may_rename)
+        with _ending(run, name):
+            run.set_tags({STEP_TAG: step})
+            _log_provenance(run)
+            if store:
+                store.check_taken()
+            yield run
+
+
+@contextmanager
+def _ending(run: Run, name: str) -> Iterator[None]:
+    """End a run with the block, with the status that fits."""
     status = "FAILED"
     try:
-        run.set_tags({STEP_TAG: step})
-        _log_provenance(run)
-        yield run
+        yield
         status = run.status
     except KeyboardInterrupt:
         status = "KILLED"
@@ -265,7 +292,21 @@ def _open(
         run.set_tags({ERROR_TAG: one_line(message, limit=ERROR_LIMIT)})
         raise
     finally:
-        _end(run, status)
+        _end(status)
+
+
+def _adopt(store: OutboxStore, run_id: str, resumed: bool) -> None:
+    """Have a run that exists written through the outbox.
+
+    Raises:
+        StoreAwayError: the store does not answer, so that a run to resume cannot be read.
+    """
+    try:
+        store.adopt(run_id)
+    except StoreAwayError:
+        if resumed:
+            raise
+        store.adopt_unread(run_id, os.environ.get("MLFLOW_EXPERIMENT_ID", DEFAULT_EXPERIMENT))
 
 
 def _hand_over(adopted: str, resume: str) -> None:
@@ -284,9 +325,8 @@ def _end_interrupted_parent(run_id: str) -> None:
         client.set_terminated(parent, "KILLED")
 
 
-def _end(run: Run, status: str) -> None:
+def _end(status: str) -> None:
     try:
-        run.send_metrics()
         mlflow.end_run(status)
     except _STORE_ERRORS as error:
         log.warning("the run could not be marked %s (%s)", status, one_line(error))
@@ -298,11 +338,4 @@ def _log_provenance(run: Run) -> None:
     names = ("git_commit", "code_fingerprint", "package_version")
     run.set_tags({name: values[name] for name in names})
     run.set_tags({"cpu": hardware["cpu"], "accelerator": hardware["accelerator"]})
-    try:  # the first artifact: a store that cannot be written is found out before any work
-        run.log_text("provenance.yaml", yaml.safe_dump(values, sort_keys=False))
-    except (MlflowException, OSError, requests.RequestException) as error:
-        raise TrackingError(
-            f"artifact store {redact_address(mlflow.get_run(run.id).info.artifact_uri)} cannot be "
-            f"written ({one_line(error)}): make it writable, or create the experiment with another "
-            "artifact location"
-        ) from error
+    run.log_text("provenance.yaml", yaml.safe_dump(values, sort_keys=False))

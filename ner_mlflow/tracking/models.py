@@ -2,10 +2,11 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -16,8 +17,11 @@ from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
 from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
+from .outbox import Kind, with_store_ids
+from .outbox_store import current_store
 from .queries import download
 from .records import Lineage, VersionOrigin, lineage_of, logged_model_uri
+from .remote import asking_store, is_away
 from .run import temporary_folder
 
 log = logging.getLogger(__name__)
@@ -92,8 +96,11 @@ def register(
     alias: str | None,
     origin: VersionOrigin,
     describe: Callable[[str], str],
-) -> str:
+    first_alias: str | None = None,
+) -> str | None:
     """Give a proven logged model a version in the registry, once, and then the alias.
+
+    If the store does not take the model now, it is registered when it does.
 
     Args:
         model_uri: the address of the logged model; a model that has a version keeps it.
@@ -102,25 +109,75 @@ def register(
         origin: where the model comes from, written as tags of a new version.
         describe: returns the description of a version by its address. A version that has a
             description keeps it.
+        first_alias: an alias that a version that had to wait gets, unless another version has it.
 
     Returns:
-        The version.
+        The version; None if it waits in the outbox.
 
     Raises:
         TrackingError: the registry refused.
     """
+    store = current_store()
+    if store is None:
+        return _register(model_uri, name, alias, origin.tags(), describe)
+    if store.has_everything():
+        try:
+            return _register(with_store_ids(model_uri), name, alias, origin.tags(), describe)
+        except MlflowException as error:
+            store.remote.note_away(error)
+    aliased = alias or first_alias
+    store.session.add(
+        Kind.VERSION,
+        model_uri.removeprefix("models:/"),
+        name=name,
+        alias=alias,
+        first_alias=first_alias,
+        tags=origin.tags(),
+        description=describe(f"models:/{name}@{aliased}" if aliased else f"models:/{name}"),
+    )
+    log.warning("%s will be registered as %s when the tracking store takes it", model_uri, name)
+    return None
+
+
+def register_waiting(model_id: str, values: Mapping[str, Any]) -> None:
+    """Register a model that waited in an outbox.
+
+    Args:
+        model_id: the id of the logged model.
+        values: the payload of the operation that :func:`register` wrote.
+    """
+    name, first_alias = values["name"], values["first_alias"]
+    tags, description = values["tags"], values["description"]
+    uri = f"models:/{model_id}"
+    version = _register(uri, name, values["alias"], tags, lambda _: description)
+    client = mlflow.MlflowClient()
+    if first_alias and first_alias not in client.get_registered_model(name).aliases:
+        client.set_registered_model_alias(name, first_alias, version)
+    log.info("%s is registered as models:/%s/%s", uri, name, version)
+
+
+def _register(
+    model_uri: str,
+    name: str,
+    alias: str | None,
+    tags: Mapping[str, str],
+    describe: Callable[[str], str],
+) -> str:
     client = mlflow.MlflowClient()
     try:
         versions = client.search_model_versions(f"name = '{name}'")
         entry = next((version for version in versions if version.source == model_uri), None)
         if entry is None:
-            entry = mlflow.register_model(model_uri, name, tags=origin.tags())
+            with asking_store():
+                entry = mlflow.register_model(model_uri, name, tags=dict(tags))
         if not entry.description:  # also if the process that made it died before
             description = describe(f"models:/{name}/{entry.version}")
             client.update_model_version(name, entry.version, description=description)
         if alias:
             client.set_registered_model_alias(name, alias, entry.version)
     except MlflowException as error:
+        if is_away(error):
+            raise
         raise TrackingError(
             f"the registry does not take {name!r} ({one_line(error)}): "
             "check the name and the server"

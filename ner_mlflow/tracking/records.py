@@ -357,7 +357,7 @@ class MainRecord(Record):
     dataset_fingerprint: str
     best_preset: str
     best_train_run: str
-    registered_version: str
+    registered_version: str = ""
 
 
 class DatasetFields(TypedDict):

@@ -2,7 +2,6 @@
 
 import math
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
-    Metric,
     Param,
     RunTag,
 )
@@ -40,7 +38,6 @@ CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
 """Split -> MLflow's name for the use that a dataset is put to."""
 NAME_SEPARATOR = " · "
 """Stands between the parts of a run's name."""
-METRICS_PER_REQUEST = 1000
 PARAMS_PER_REQUEST = 100
 
 
@@ -56,7 +53,6 @@ class Run:
         run_id: str,
         experiment_id: str,
         resumed: bool = False,
-        delay_s: float = 0,
         may_rename: bool = True,
     ) -> None:
         """
@@ -64,8 +60,6 @@ class Run:
             run_id: id of a run in the store.
             experiment_id: id of its experiment.
             resumed: the run was interrupted; metrics up to the interruption are not logged again.
-            delay_s: seconds that metrics with a step may wait, to be sent in one request. They are
-                sent at the latest when the run ends.
             may_rename: False keeps the name that the user gave the run.
 
         ``preset`` is the name of the preset that the run's settings came from, if it is noted.
@@ -75,9 +69,6 @@ class Run:
         self.preset = ""
         self._client = mlflow.MlflowClient()
         self._status = "FINISHED"
-        self._delay_s = delay_s
-        self._waiting: list[Metric] = []
-        self._sent = time.monotonic()
         self._resumed = resumed
         self.may_rename = may_rename
         self._last_steps: dict[str, int] = {}
@@ -156,19 +147,8 @@ class Run:
             metrics = {
                 name: value for name, value in metrics.items() if step > self._last_step(name)
             }
-        if metrics and step is not None and self._delay_s:
-            now_ms = time.time_ns() // 1_000_000
-            self._waiting += [Metric(name, value, now_ms, step) for name, value in metrics.items()]
-            if time.monotonic() - self._sent >= self._delay_s:
-                self.send_metrics()
-        elif metrics:
+        if metrics:
             mlflow.log_metrics(dict(metrics), step=step, run_id=self.id, model_id=model_id)
-
-    def send_metrics(self) -> None:
-        """Send the metrics that wait."""
-        waiting, self._waiting, self._sent = self._waiting, [], time.monotonic()
-        for start in range(0, len(waiting), METRICS_PER_REQUEST):
-            self._client.log_batch(self.id, metrics=waiting[start : start + METRICS_PER_REQUEST])
 
     def _last_step(self, name: str) -> int:
         """Return the last logged step of a metric when the run was interrupted, -1 without any."""

@@ -12,7 +12,9 @@ from typing import Any
 import mlflow
 import requests
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
+from ..errors import NerError
 from ..redaction import one_line
 from .queries import STEP_TAG, TAG_PREFIX
 from .steps import Step
@@ -91,7 +93,8 @@ def save_view(experiment_id: str) -> None:
     """Save the view in an experiment, and point to it in the experiment's description.
 
     A view of another release is replaced; a description and a kind of experiment that are set stay.
-    Where the tags of the experiment cannot be written, a warning says so.
+    Where the tags of the experiment cannot be written, a warning says so, and a
+    later run tries again.
     """
     client = mlflow.MlflowClient()
     try:
@@ -101,7 +104,7 @@ def save_view(experiment_id: str) -> None:
         for name, value in (wanted | {_VIEW_TAG: _view()}).items():
             if present.get(name) != value:
                 client.set_experiment_tag(experiment_id, name, value)
-    except (MlflowException, requests.RequestException) as error:
+    except (NerError, MlflowException, SQLAlchemyError, requests.RequestException) as error:
         log.warning("the view of training runs could not be saved (%s)", one_line(error))
 
 

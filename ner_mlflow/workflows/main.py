@@ -14,8 +14,10 @@ from ..tracking.lifecycle import open_child
 from ..tracking.models import check_registered_name
 from ..tracking.records import MainRecord
 from ..tracking.registry import alias_holder
+from ..tracking.remote import StoreAwayError
 from ..tracking.run import Run
 from ..tracking.steps import Step
+from .data import TrackedDataset
 from .pipeline import Pipeline, PresetResult, best_result
 from .promote import try_promote
 from .register import register_served
@@ -68,10 +70,7 @@ def run_main(
     config = configs[best.name]
     run.set_name(Step.MAIN, data.dataset.name, ", ".join(configs))
     report = report_on(results, data, config.evaluate, config.export)
-    version = register_served(run, best.export, best.served, data, registered_model, None, config)
-    has_alias, reason = _promote(run, config, registered_model, version, alias)
-    address = f"models:/{registered_model}/{version}"
-    registration = Registration(address, alias, has_alias, reason)
+    registration = _register(run, best, data, registered_model, alias, config)
     split = best.served.split
     conclusion = conclude(report, split, registration)
     log_comparison(run, report, results, conclusion)
@@ -89,9 +88,29 @@ def run_main(
         dataset_fingerprint=data.dataset.fingerprint,
         best_preset=best.name,
         best_train_run=best.train.run_id,
-        registered_version=address,
+        registered_version=registration.address,
     ).write(run)
     return MainResult(report, conclusion, best, registration)
+
+
+def _register(
+    run: Run,
+    best: PresetResult,
+    data: TrackedDataset,
+    name: str,
+    alias: str,
+    config: Config,
+) -> Registration:
+    version = register_served(
+        run, best.export, best.served, data, name, None, config, first_alias=alias
+    )
+    if version is None:
+        return Registration("", alias, False, "the tracking store does not take it at present")
+    try:
+        has_alias, reason = _promote(run, config, name, version, alias)
+    except StoreAwayError:
+        has_alias, reason = False, "the registry does not answer: run promote later"
+    return Registration(f"models:/{name}/{version}", alias, has_alias, reason)
 
 
 def _promote(run: Run, config: Config, name: str, version: str, alias: str) -> tuple[bool, str]:

@@ -102,7 +102,7 @@ class _Tagging:
         column, counts = self._config.text_column, self._counts
         self._started = reported = time.perf_counter()
         for rows in read_rows(source, self._config.batch_rows, column):
-            recognized = self._recognizer.recognize_rows(row[column] for row in rows)
+            recognized = self._recognizer.recognize_rows([row[column] for row in rows])
             pairs = zip(rows, recognized, strict=True)
             yield [{**row, ENTITIES: of_row} for row, of_row in pairs]
             counts["texts"] += len(rows)

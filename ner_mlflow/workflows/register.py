@@ -40,7 +40,8 @@ def register_served(
     name: str,
     alias: str | None,
     config: Config,
-) -> str:
+    first_alias: str | None = None,
+) -> str | None:
     """Register the model that an export serves; give it the alias, if there is one.
 
     Its card is stored with the logged model as ``README.md`` and in the run as ``model_card.md``,
@@ -55,9 +56,10 @@ def register_served(
         name: the name of the registered model.
         alias: the alias; None: none.
         config: the limit, and the confidence level of the scores' intervals.
+        first_alias: an alias that a version that had to wait gets, unless another version has it.
 
     Returns:
-        The version.
+        The version; None if it waits until the tracking store answers.
     """
     warn_of_loss(export, config)
     train = train_record(export)
@@ -77,7 +79,7 @@ def register_served(
         link = run_link(run.experiment_id, served.run_id)
         return f"{describe_card(card, CARD_LIMIT)}\n\n[Evaluation of this file]({link})"
 
-    return register(export.model_uri, name, alias, origin, describe)
+    return register(export.model_uri, name, alias, origin, describe, first_alias)
 
 
 def warn_of_loss(export: ExportRecord, config: Config) -> None:

@@ -151,7 +151,7 @@ def run_sweep(
             _train_final(run, override(config, {**settings, "train.seed": seed}), name, data)
             for seed in config.sweep.final_seeds
         ]
-        version = ""
+        version = None
         if finals:
             comparison = report_on(finals, data, config.evaluate, config.export)
             _log_spread(run, finals)
@@ -172,10 +172,10 @@ def run_sweep(
             record = replace(
                 record,
                 best_train_run=best_final.train.run_id,
-                registered_version=f"models:/{registered_model}/{version}",
+                registered_version=f"models:/{registered_model}/{version}" if version else "",
             )
             record.write(run)
-    return SweepResult(name, result.table, settings, finals, version)
+    return SweepResult(name, result.table, settings, finals, version or "")
 
 
 def join_sweep(run: Run, config: Config, name: str, set_up: SetUp = show_progress) -> int:

@@ -41,10 +41,6 @@ from .data import TrackedDataset, load_data
 from .distillation import find_teachers
 from .train import TrainInputs, run_train
 
-METRICS_DELAY_S = 30
-"""Seconds that a trial's metrics may wait; one request per step would cost a trial more time than
-all other tracking."""
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -197,9 +193,7 @@ class Trials:
             run_id="", study=job.name, trial_number=trial.number, trial_params=params
         )
         name = f"trial {trial.number}"
-        with open_child_of(
-            job.parent, job.experiment_id, Step.TRIAL, name, record.tags(), METRICS_DELAY_S
-        ) as run:
+        with open_child_of(job.parent, job.experiment_id, Step.TRIAL, name, record.tags()) as run:
             trial.note(**{RUN: run.id})
             try:
                 metrics = self._train(run, trial).metrics

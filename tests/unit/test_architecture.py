@@ -19,7 +19,8 @@ FLOORS = (
     {"version", "errors", "paths", "redaction", "logs", "source_code", "cpus", "pages", "plotting"}
     | {"private_names", "start_up", "strict_yaml"},
     {"provenance"},
-    {"tagging", "config"},
+    {"tagging"},
+    {"config"},
     {"sweeping"},
     {"data"},
     {"evaluation", "prompting"},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ner_mlflow.tagging import cutting
 from ner_mlflow.tagging.cutting import (
+    CHUNK,
     KNOWN_CHUNK_CHARACTERS,
     KNOWN_CHUNK_PIECES,
     LONGEST_CUT,
@@ -18,6 +19,7 @@ from ner_mlflow.tagging.cutting import (
     cut,
 )
 from ner_mlflow.tagging.invisible import WITHOUT_GLYPH, visible
+from ner_mlflow.tagging.words import split_sentences
 
 WITHOUT_GLYPHS = re.compile(f"[{WITHOUT_GLYPH}]*$")
 MARKS = ".,;:!?\"'`()[]{}<>/\\|@#$%^&*-_+=~’。，"
@@ -435,6 +437,50 @@ def test_names_in_minified_data_are_found() -> None:
     found = pieces(chunk)
     assert "".join(found) == chunk
     assert [found.count(name) for name in ("Redis", "7.2.1", "Ubuntu")] == [300] * 3
+
+
+@pytest.mark.parametrize("unit", ["Grafana=", "Grafana&", "Grafana:"])
+def test_a_long_chunk_is_parted_between_words(unit: str) -> None:
+    chunk = "x" + unit * (3 * LONGEST_CUT // len(unit))
+    assert {part[-1:] for part in CHUNK.findall(chunk)} == {unit[-1]}
+    assert pieces(chunk).count("Grafana") == chunk.count("Grafana") - 1
+
+
+FAILURES = {
+    "an exception": (
+        "org.hibernate.LazyInitializationException",
+        ["org.hibernate.LazyInitializationException"],
+    ),
+    "a server": ("caddy/2.7", ["caddy", "2.7"]),
+    "a coordinate": ("okio:1.17.5", ["okio", "1.17.5"]),
+    "an OS after a version": ("9.0/PixelExperience", ["9.0", "PixelExperience"]),
+    "a requirement": ("scipy==1.11.4", ["scipy", "1.11.4"]),
+    "a list": ("Kafka,Envoy", ["Kafka", "Envoy"]),
+    "HTML": ("<code>Kafka</code>", ["Kafka"]),
+    "strong Markdown": ("**Kafka**", ["Kafka"]),
+    "a link": ("[Kafka](https://kafka.example/docs)", ["Kafka"]),
+    "a name with a hyphen": ("K-Meleon", ["K-Meleon"]),
+    "a device with a number": ("Pixel 6", ["Pixel", "6"]),
+    "code": ("`Kafka`", ["Kafka"]),
+    "strong code": ("**`Kafka`**", ["Kafka"]),
+    "a table": ("|Kafka|3.6|", ["Kafka", "3.6"]),
+    "an entity of HTML": ("&lt;Kafka&gt;", ["Kafka"]),
+    "a User-Agent": ("Vivaldi/6.5.3206", ["Vivaldi", "6.5.3206"]),
+    "a version after a name": ("Perl5.38", ["Perl", "5.38"]),
+    "full-width marks": ("（Kafka，3.6）", ["Kafka", "3.6"]),
+    "a hidden character": ("\u200bKafka\u200b", ["Kafka"]),
+}
+"""Where the models before missed or mangled an entity: a text, and the names in it."""
+
+
+@pytest.mark.parametrize(("text", "names"), FAILURES.values(), ids=list(FAILURES))
+@pytest.mark.parametrize("sentence", ["{}", "Since {} it fails.", "({}),", "'{}'", "- {}: fails"])
+def test_names_of_all_kinds_that_were_missed_are_pieces_of_their_own(
+    text: str, names: list[str], sentence: str
+) -> None:
+    words = split_sentences(sentence.format(text))
+    found = [word for sentence_words in words for word in sentence_words.texts]
+    assert [word for word in found if word in names] == names
 
 
 @pytest.mark.parametrize("length", [128, LONGEST_CUT, 3 * LONGEST_CUT])

@@ -1,6 +1,6 @@
 """Windows: each word has a position, none is too long, and scores merge into words' scores."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from random import Random
 
 import numpy as np
@@ -20,6 +20,7 @@ from ner_mlflow.tagging.encoding import (
     WordEncoder,
     attention_mask,
     batches,
+    distinct_batches,
     label_window,
     merge,
     pad,
@@ -324,6 +325,26 @@ def test_batches_hold_each_window_once_within_the_budget(lengths: list[int], bud
 
 def test_short_windows_share_a_batch() -> None:
     assert list(batches([of_length(length) for length in (5, 10, 5, 5)], 15)) == [[1], [0, 2, 3]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(SENTENCES, LENGTHS, st.integers(1, 3))
+def test_batches_of_equal_windows_are_kept_once(
+    sentences: list[list[str]], max_length: int, size: int
+) -> None:
+    windows = WordEncoder(TOKENIZER, max_length, casing_embeddings=True).windows(sentences * 3)
+    given_batches = [windows[start : start + size] for start in range(0, len(windows), size)]
+    kept, indices = distinct_batches(given_batches)
+
+    def shown(batch: list[Window]) -> list[tuple[list[int], list[int], list[int]]]:
+        return [
+            (w.input_ids.tolist(), w.word_positions.tolist(), w.casings.tolist())
+            for w in batch
+            if w.casings is not None
+        ]
+
+    assert [shown(kept[index]) for index in indices] == list(map(shown, given_batches))
+    assert all(shown(first) != shown(second) for first, second in combinations(kept, 2))
 
 
 @settings(deadline=None, max_examples=60)

@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +197,47 @@ def test_many_callers_at_once_get_their_own_answers(limits: pytest.MonkeyPatch) 
         assert list(pool.map(lambda text: recognizer.recognize_rows([text, text]), texts)) == (
             expected
         )
+
+
+def test_few_long_calls_are_in_work_at_once(limits: pytest.MonkeyPatch) -> None:
+    limits.setattr(module, "LONG_CALL_CHARACTERS", 1000)
+    recognizer = recognizer_of()
+    # What a long call keeps of its answers is dropped here, as a service drops what it has sent.
+    at_once: list[int] = []
+    begun: set[int] = set()
+
+    def long_call(number: int) -> None:
+        def seen(entities: list[dict[str, object]]) -> int:
+            begun.add(number)
+            at_once.append(len(begun))
+            return len(entities)
+
+        recognizer.recognize_each(["ab Nop c.\n" * 20] * 300, seen)
+        begun.discard(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(long_call, range(8)))
+    assert len(at_once) == 8 * 300
+    # One more may not yet have been taken out of `begun`, for each that has given its turn back.
+    assert max(at_once) <= 2 * module.LONG_CALLS_IN_WORK
+
+
+def test_short_calls_do_not_wait_for_long_ones(limits: pytest.MonkeyPatch) -> None:
+    limits.setattr(module, "LONG_CALL_CHARACTERS", 1000)
+    recognizer = recognizer_of()
+    answered = threading.Event()
+
+    def seen(entities: list[dict[str, object]]) -> bool:
+        return answered.wait(20)  # a long call that does not end before the short one
+
+    with ThreadPoolExecutor(module.LONG_CALLS_IN_WORK + 1) as pool:
+        long_calls = [
+            pool.submit(recognizer.recognize_each, ["ab Nop c.\n" * 200], seen)
+            for _ in range(module.LONG_CALLS_IN_WORK + 1)
+        ]
+        recognizer.recognize_rows(["ab Nop"])
+        answered.set()
+        assert [call.result() for call in long_calls] == [[True]] * len(long_calls)
 
 
 def test_callers_that_fail_do_not_keep_the_others_waiting() -> None:

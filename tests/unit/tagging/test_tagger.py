@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ner_mlflow.errors import ModelError
 from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
 from ner_mlflow.tagging.encoding import Inputs
-from ner_mlflow.tagging.iob2 import invalid_positions
+from ner_mlflow.tagging.iob2 import invalid_positions, to_entities
 from ner_mlflow.tagging.passages import passage_pieces, passages
 from ner_mlflow.tagging.recognizer import EntityRecognizer
 from ner_mlflow.tagging.tagger import Forward, Tagged, Tagger, TaggerSpec
@@ -122,6 +122,31 @@ def test_a_sentence_that_comes_again_is_computed_once_unless_its_neighbours_coun
     alone = [Tagger(by_window, TOKENIZER, SPEC).tag([words])[0] for words in short] * 3
     # Neighbours change the logits of by_window, so a sentence computed alone differs.
     assert same(tagged, alone) is (context_subwords == 0)
+
+
+def test_batches_that_a_long_sentence_repeats_are_computed_once() -> None:
+    rows = 0
+
+    def counted(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal rows
+        rows += len(inputs["input_ids"])
+        return by_window(inputs)
+
+    long = list("abcd") * 500
+    tagged = Tagger(counted, TOKENIZER, SPEC, batch_subwords=32).tag([long])
+    assert rows < len(long) / 16 / 4
+    (whole,) = Tagger(by_window, TOKENIZER, SPEC, batch_subwords=1).tag([long])
+    assert same(tagged, [whole])
+    changed = [*long[:1000], "p", *long[1001:]]
+    assert (
+        Tagger(counted, TOKENIZER, SPEC).tag([changed])[0].tags[990:1010] != (whole.tags[990:1010])
+    )
+
+
+def test_the_confidence_of_an_entity_is_the_mean_of_its_tags() -> None:
+    probabilities = np.array([0.5, 0.25, 0.75, 0.125], dtype=np.float32)
+    tagged = Tagged(["B-OS", "B-OS", "I-OS", "O"], probabilities)
+    assert [tagged.confidence(entity) for entity in to_entities(tagged.tags)] == [0.5, 0.5]
 
 
 class InThreads:

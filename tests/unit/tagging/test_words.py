@@ -153,6 +153,21 @@ def test_sentences_have_a_bounded_number_of_pieces(text: str) -> None:
     assert max(sizes) < MOST_PIECES + LONGEST_CUT
 
 
+@pytest.mark.parametrize("name", ["Galaxy Tab S7", "Visual Studio Code", "node.js"])
+@pytest.mark.parametrize("separator", [", ", "; ", " | ", "(", ","])
+def test_a_name_is_whole_where_a_sentence_of_many_names_is_split(name: str, separator: str) -> None:
+    text = separator.join([name] * 2000)
+    sentences = split_sentences(text)
+    assert len(sentences) > 2
+    found = [text[words.starts[0] : words.ends[-1]].count(name) for words in sentences]
+    assert sum(found) == 2000
+
+
+def test_a_sentence_without_marks_is_split_at_a_blank() -> None:
+    sizes = [len(words.texts) for words in split_sentences("word " * 3000)]
+    assert sizes == [MOST_PIECES, MOST_PIECES, 3000 - 2 * MOST_PIECES]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

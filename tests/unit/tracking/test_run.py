@@ -98,17 +98,6 @@ def test_a_run_that_the_user_named_keeps_its_name(
     assert names == ["mine", "minilm_full · train · seed 13"]
 
 
-def test_metrics_may_wait_and_are_sent_when_the_run_ends(store: str) -> None:
-    with open_run(Step.MAIN, "run") as opened:
-        run = Run(opened.id, opened.experiment_id, delay_s=3600)
-        run.log_metrics({"loss": 1.0}, step=1)
-        run.log_metrics({"loss": 0.5}, step=2)
-        assert "loss" not in read_run(run.id).metrics
-        run.send_metrics()
-        history = mlflow.MlflowClient().get_metric_history(run.id, "loss")
-        assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
-
-
 def test_secrets_do_not_reach_the_store(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-123456")
     config = load_config(overrides={"prompt.base_url": "https://me:hunter2@host/v1"})

@@ -1,0 +1,357 @@
+"""The outbox: what is to be tracked, on this disk, until the tracking store has it.
+
+An outbox is a folder. ``outbox.sqlite`` lists operations in order; ``artifacts/ID/`` holds the
+files of the run or logged model ID. A process makes one outbox for the runs that it opens, and
+removes it once all was delivered. What a process left behind is delivered by the next one, or by
+`sync`.
+"""
+
+import json
+import re
+import shutil
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from ..errors import TrackingError
+from ..paths import CACHE_VARIABLE, cache_folder
+from ..redaction import one_line
+
+DATABASE = "outbox.sqlite"
+ARTIFACTS = "artifacts"
+LOCK = "lock"
+IDS = "ids"
+"""The folder, beside the outboxes, with a file for each local id; it holds the store's id, once the
+store has given one."""
+LOCAL_MARK = "10ca11d0"
+"""Start of the ids that this machine gives. Random ids begin so once in four thousand million."""
+LOCAL_ID = re.compile(rf"(?<![0-9a-f]){LOCAL_MARK}[0-9a-f]{{24}}(?![0-9a-f])")
+LONGEST_WAIT_S = 30
+"""Seconds that a thread waits for another process that writes the same database."""
+_TABLES = """
+CREATE TABLE IF NOT EXISTS outbox (address TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS operations (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    tried INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS open ON operations (number) WHERE NOT delivered;
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed_ns INTEGER NOT NULL
+);
+"""
+
+
+class Kind(StrEnum):
+    """What an operation does to its subject: an experiment, a run or a logged model."""
+
+    EXPERIMENT = "experiment"
+    RUN = "run"
+    ADOPTED_RUN = "adopted run"
+    LOGGED = "logged"
+    STATUS = "status"
+    INPUTS = "inputs"
+    OUTPUTS = "outputs"
+    MODEL = "model"
+    MODEL_TAGS = "model tags"
+    MODEL_TAG_DELETED = "model tag deleted"
+    MODEL_PARAMS = "model params"
+    MODEL_STATUS = "model status"
+    VERSION = "version"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation: ``payload`` holds its arguments, as JSON has them.
+
+    ``tried`` says that it was sent before, and that the answer, if there was one, was not noted.
+    """
+
+    number: int
+    kind: Kind
+    subject: str
+    payload: Mapping[str, Any]
+    tried: bool = False
+
+
+class Outbox:
+    """An outbox on disk; several threads may use it."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Args:
+            folder: the folder of an outbox.
+
+        Raises:
+            TrackingError: the folder cannot be written.
+        """
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._held = FileLock(folder / LOCK, blocking=False, thread_local=False)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                folder / DATABASE, LONGEST_WAIT_S, check_same_thread=False, isolation_level=None
+            )
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise _cannot_write(folder, error) from error
+
+    @classmethod
+    def create(cls, address: str) -> Self:
+        """Create the outbox of this process, for a store.
+
+        Args:
+            address: the store's address, without a password.
+        """
+        folder = outbox_folder() / uuid.uuid4().hex
+        outbox = cls(folder)
+        outbox.hold()
+        outbox._execute("INSERT INTO outbox VALUES (?)", [address])
+        return outbox
+
+    def hold(self) -> bool:
+        """Hold the outbox for this process; false if another process holds it."""
+        try:
+            self._held.acquire()
+        except Timeout:
+            return False
+        return True
+
+    @property
+    def address(self) -> str:
+        """The address of the store that it is for, without a password; empty if it has none."""
+        row = self._execute("SELECT address FROM outbox").fetchone()
+        return row[0] if row else ""
+
+    def add(
+        self,
+        kind: Kind,
+        subject: str,
+        payload: Mapping[str, Any],
+        delivered: bool = False,
+        tried: bool = False,
+    ) -> Operation:
+        """Add an operation, on disk when this returns.
+
+        Args:
+            kind: the kind of operation.
+            subject: the id of the experiment, run or model.
+            payload: the arguments.
+            delivered: the store has done it already; it is noted for those who read the outbox.
+            tried: the store was told, and did not answer.
+
+        Raises:
+            TrackingError: the disk is full, or cannot be written.
+        """
+        text = json.dumps(payload)
+        cursor = self._execute(
+            "INSERT INTO operations (kind, subject, payload, delivered, tried) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [kind, subject, text, delivered, tried],
+        )
+        return Operation(int(cursor.lastrowid or 0), kind, subject, json.loads(text))
+
+    def waiting(self, limit: int = -1) -> list[Operation]:
+        """Return the operations that wait for the store, in order, at most ``limit`` if it is
+        positive."""
+        return self._operations("WHERE NOT delivered ORDER BY number LIMIT ?", [limit])
+
+    def operations(self) -> list[Operation]:
+        """Return all operations, in order."""
+        return self._operations("ORDER BY number", [])
+
+    def note_tried(self, operation: Operation) -> None:
+        """Note that an operation is about to be sent."""
+        self._execute("UPDATE operations SET tried = 1 WHERE number = ?", [operation.number])
+
+    def note_delivered(self, operations: Sequence[Operation]) -> None:
+        """Note that the store has done operations."""
+        numbers = [operation.number for operation in operations]
+        marks = ",".join("?" * len(numbers))
+        self._execute(f"UPDATE operations SET delivered = 1 WHERE number IN ({marks})", numbers)
+
+    def artifact_folder(self, subject: str) -> Path:
+        """Return the folder of the artifacts of a run or model; it need not exist."""
+        return self.folder / ARTIFACTS / subject
+
+    def changed_files(self, subject: str, older_than_s: float = 0) -> list[Path]:
+        """Return the artifacts of a run or model that the store does not have as they are now.
+
+        Args:
+            subject: the id of the run or model.
+            older_than_s: leave out files that were written within these seconds.
+        """
+        folder = self.artifact_folder(subject)
+        known = {
+            path: (size, changed)
+            for path, size, changed in self._execute("SELECT path, size, changed_ns FROM files")
+        }
+        return [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+            and known.get(self._name(path)) != _state(path)
+            and _age_s(path) >= older_than_s
+        ]
+
+    def note_uploaded(self, path: Path, size: int, changed_ns: int) -> None:
+        """Note that the store has a file as it was with this size and time of change."""
+        self._execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [self._name(path), size, changed_ns]
+        )
+
+    def subjects_with_files(self) -> list[str]:
+        """Return the ids of runs and models with artifacts."""
+        folder = self.folder / ARTIFACTS
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def is_delivered(self) -> bool:
+        """Return whether the store has everything."""
+        return not self.waiting(1) and not any(map(self.changed_files, self.subjects_with_files()))
+
+    def remove(self) -> None:
+        """Remove the outbox from the disk."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let another process hold the outbox."""
+        with self._lock:
+            self._database.close()
+        self._held.release()
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _operations(self, condition: str, values: Sequence[Any]) -> list[Operation]:
+        rows = self._execute(
+            f"SELECT number, kind, subject, payload, tried FROM operations {condition}", values
+        )
+        return [
+            Operation(number, Kind(kind), subject, json.loads(payload), bool(tried))
+            for number, kind, subject, payload, tried in rows
+        ]
+
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> "_Rows":
+        try:
+            with self._lock:
+                cursor = self._database.execute(statement, values)
+                return _Rows(cursor.fetchall(), cursor.lastrowid)
+        except sqlite3.Error as error:
+            raise _cannot_write(self.folder, error) from error
+
+
+@dataclass(frozen=True)
+class _Rows:
+    rows: list[Any]
+    lastrowid: int | None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def fetchone(self) -> Any:
+        return self.rows[0] if self.rows else None
+
+
+def outbox_folder() -> Path:
+    """Return the folder of all outboxes of this user."""
+    return cache_folder() / "outbox"
+
+
+def left_outboxes(address: str) -> Iterator[Outbox]:
+    """Yield the outboxes for a store that no living process holds, the oldest first.
+
+    Each is held by this process until the next one is asked for.
+    """
+    for outbox in _outboxes():
+        if not outbox.hold():
+            continue
+        try:
+            if outbox.address == address:
+                yield outbox
+        finally:
+            outbox.close()
+
+
+def read_outboxes(address: str) -> Iterator[Outbox]:
+    """Yield all outboxes for a store, also those that other processes hold, the oldest first."""
+    return (outbox for outbox in _outboxes() if outbox.address == address)
+
+
+def _outboxes() -> Iterator[Outbox]:
+    databases = outbox_folder().glob(f"*/{DATABASE}")
+    for database in sorted(databases, key=lambda path: path.stat().st_ctime_ns):
+        if database.exists():  # its owner may have removed it meanwhile
+            yield Outbox(database.parent)
+
+
+def new_local_id() -> str:
+    """Return an id for what the store has not given one yet."""
+    local = LOCAL_MARK + uuid.uuid4().hex[len(LOCAL_MARK) :]
+    note_id(local, "")
+    return local
+
+
+def note_id(local: str, remote: str) -> None:
+    """Note which id the store gave to what has a local one; both without ``m-``."""
+    path = outbox_folder() / IDS / local
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(remote, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(outbox_folder(), error) from error
+
+
+def forget_id(local: str) -> None:
+    """Forget a local id that was not needed."""
+    (outbox_folder() / IDS / local).unlink(missing_ok=True)
+
+
+def store_id(local: str) -> str | None:
+    """Return the id that the store gave to what has a local one, None if it has not yet."""
+    try:
+        return (outbox_folder() / IDS / local).read_text(encoding="utf-8") or None
+    except OSError:
+        return None
+
+
+def with_store_ids(text: str) -> str:
+    """Replace the local ids in a text by those that the store gave, as far as it has."""
+    return LOCAL_ID.sub(lambda match: store_id(match[0]) or match[0], text)
+
+
+def open_ids(text: str) -> list[str]:
+    """Return the local ids in a text for which the store has given none yet."""
+    folder = outbox_folder() / IDS
+    ids = LOCAL_ID.findall(text)
+    return [local for local in ids if (folder / local).is_file() and not store_id(local)]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_ctime
+
+
+def _cannot_write(folder: Path, error: Exception) -> TrackingError:
+    return TrackingError(
+        f"outbox {folder} cannot be written ({one_line(error)}): free space there, or set "
+        f"{CACHE_VARIABLE} to another folder"
+    )

@@ -1,0 +1,216 @@
+"""The tracking store that runs go to, asked so that one that is away holds nobody up."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.abstract_store import AbstractStore
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import TrackingError
+from ..redaction import one_line, redact_address
+
+ANSWER_LIMIT_S = 4.0
+"""Seconds that work waits for an answer of the store."""
+PAUSE_S = 0.2
+"""Seconds between two attempts to ask."""
+AWAY_CODES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+"""MLflow's codes of errors that pass: no connection, no answer in time, a server that fails."""
+FIRST_SERVER_ERROR = 500
+REASON_LIMIT = 120
+"""Characters of the reason for which a store is away."""
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Ports of database servers whose address names none."""
+
+asks_store: ContextVar[bool] = ContextVar("asks_store", default=False)
+"""True where the store itself is asked, also for what an outbox of this process mirrors."""
+
+T = TypeVar("T")
+
+
+class StoreAwayError(TrackingError):
+    """The tracking store does not answer, or cannot write: what it is told may be told again."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether an error says that the store is away, and not that it refuses."""
+    if isinstance(error, StoreAwayError):
+        return True
+    if isinstance(error, MlflowException):
+        return error.error_code in AWAY_CODES
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code >= FIRST_SERVER_ERROR
+    return isinstance(error, OSError | SQLAlchemyError)
+
+
+class Remote:
+    """A tracking store behind its address.
+
+    While it is known to be away, :meth:`ask` and :meth:`try_once` fail at once. Whoever delivers to
+    it finds out when it is back, and calls :meth:`note_answer`.
+    """
+
+    def __init__(self, uri: str, build: Callable[[], AbstractStore]) -> None:
+        """
+        Args:
+            uri: the tracking URI.
+            build: connects to the store.
+        """
+        self.uri = uri
+        self._build = build
+        self._store: AbstractStore | None = None
+        self._building = threading.Lock()
+        self._away: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address, without a password."""
+        return redact_address(self.uri)
+
+    @property
+    def store(self) -> AbstractStore:
+        """MLflow's store; the first use connects to it."""
+        with self._building:
+            if self._store is None:
+                self._store = self._build()
+            return self._store
+
+    @property
+    def away(self) -> str:
+        """Why the store is thought to be away; empty when it is not."""
+        return self._away
+
+    def note_away(self, error: BaseException) -> None:
+        """Note that the store was found to be away."""
+        self._away = reason(error, self.uri)
+
+    def note_answer(self) -> None:
+        """Note that the store has answered."""
+        self._away = ""
+
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method that may be called twice, again and again until there is an answer.
+
+        If the store is known to be away, it is not waited for.
+
+        Raises:
+            StoreAwayError: there was none within the limit.
+        """
+        deadline = time.monotonic() + (0 if self._away else ANSWER_LIMIT_S)
+        while True:
+            try:
+                return self.try_once(method, *args, **kwargs)
+            except StoreAwayError:
+                if time.monotonic() + PAUSE_S > deadline:
+                    raise
+                time.sleep(PAUSE_S)
+                self.note_answer()  # so that it is tried again
+
+    def try_once(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the store once.
+
+        Raises:
+            StoreAwayError: there was no answer within the limit.
+        """
+        return self.make(lambda: getattr(self.store, method)(*args, **kwargs))
+
+    def make(self, function: Callable[[], T]) -> T:
+        """Call a function that uses the store, once.
+
+        Raises:
+            StoreAwayError: there was no answer within the limit.
+        """
+        if self._away:
+            raise away_error(self.uri, self._away)
+        try:
+            return _within(ANSWER_LIMIT_S, function)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            self.note_away(error)
+            raise away_error(self.uri, self._away) from error
+
+
+@contextmanager
+def asking_store() -> Iterator[None]:
+    """Have the store itself asked in the block: for what the registry must find there."""
+    token = asks_store.set(True)
+    try:
+        yield
+    finally:
+        asks_store.reset(token)
+
+
+def reason(error: BaseException, uri: str) -> str:
+    """Return briefly why a store is away: what kind of connection error, or what it says.
+
+    Args:
+        error: an error for which :func:`is_away` is true.
+        uri: the store's address, whose password is hidden.
+    """
+    cause = error.__cause__ or error.__context__
+    network = next((e for e in (error, cause) if isinstance(e, requests.RequestException)), None)
+    if network is not None:
+        return type(network).__name__
+    return one_line(error, uri, limit=REASON_LIMIT) or type(error).__name__
+
+
+def check_answers(uri: str) -> None:
+    """Check quickly that a store answers; of a database, that its server takes connections.
+
+    Raises:
+        StoreAwayError: it does not answer.
+        TrackingError: something else answers at this address, or it wants other credentials.
+    """
+    address = urlsplit(uri)
+    try:
+        if address.scheme in ("http", "https"):
+            requests.get(f"{uri.rstrip('/')}/health", timeout=ANSWER_LIMIT_S).raise_for_status()
+        elif address.hostname:
+            port = address.port or DATABASE_PORTS.get(address.scheme.partition("+")[0])
+            socket.create_connection((address.hostname, port), ANSWER_LIMIT_S).close()
+    except OSError as error:  # also those of requests
+        if is_away(error):
+            raise away_error(uri, reason(error, uri)) from error
+        raise TrackingError(
+            f"tracking server {redact_address(uri)} refuses ({one_line(error, uri)}): check "
+            "MLFLOW_TRACKING_URI, and the name and password in MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
+        ) from error
+
+
+def away_error(uri: str, reason: str) -> StoreAwayError:
+    """Return the error that says that a store does not answer."""
+    what = "server" if urlsplit(uri).scheme in ("http", "https") else "store"
+    return StoreAwayError(
+        f"tracking {what} {redact_address(uri)} does not answer ({reason}): start it, or set "
+        "MLFLOW_TRACKING_URI to one that runs"
+    )
+
+
+def _within(limit_s: float, function: Callable[[], T]) -> T:
+    """Return a function's result, or raise TimeoutError; the function then runs on by itself."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            result.append(function())
+        except BaseException as error:  # raised in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(call,), daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if errors:
+        raise errors[0]
+    if not result:
+        raise TimeoutError(f"no answer in {limit_s:g} s")
+    return result[0]

@@ -1,0 +1,47 @@
+"""The `sync` step: deliver what earlier commands could not, or show it."""
+
+import pandas as pd
+
+from ..errors import TrackingError
+from ..tracking.lifecycle import connect
+from ..tracking.mirror import Mirror
+from ..tracking.outbox import read_outboxes
+from ..tracking.queries import store_address
+
+COLUMNS = ["run", "status", "metrics", "waiting", "folder"]
+
+
+def waiting_runs() -> pd.DataFrame:
+    """Return the runs of which something waits for the tracking store, the oldest first.
+
+    Returns:
+        A row for each run: its name, its status, how many metrics it has, how many entries of its
+        outbox wait, and the folder of its artifacts.
+    """
+    rows = []
+    for outbox in read_outboxes(store_address()):
+        mirror, waiting = Mirror(outbox), len(outbox.waiting())
+        rows += [
+            (run.name, run.status, len(run.metrics), waiting, str(outbox.artifact_folder(run.id)))
+            for run in mirror.runs.values()
+        ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def run_sync() -> int:
+    """Deliver what earlier commands left for the tracking store.
+
+    Returns:
+        The number of runs that were delivered.
+
+    Raises:
+        TrackingError: the store does not answer, or refused something.
+    """
+    before = len(waiting_runs())
+    connect(needed=True)
+    if left := len(waiting_runs()):
+        raise TrackingError(
+            f"{left} runs still wait, see above and show=true: mend what the store refused, then "
+            "run sync again"
+        )
+    return before

@@ -1,0 +1,262 @@
+"""Work goes on while the tracking server is away, slow or broken, and nothing is lost."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import entry_point, free_port, run_server, user_environment
+from faulty_proxy import Fault, FaultyProxy
+from mlflow.entities import LoggedModelStatus
+
+from ner_mlflow.cli.command import UNDELIVERED
+from ner_mlflow.paths import CACHE_VARIABLE
+
+STEPS_OF_MAIN = {"main": 1, "data": 1, "train": 1, "evaluate": 2, "export": 1}
+"""Runs of main by step. There is one of promote too, unless the version had to wait: then it gets
+the alias without one."""
+LONGEST_STANDSTILL_S = 5.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    with run_server(
+        server_command(tmp_path),
+        "/health",
+        tmp_path,
+        store_of(tmp_path),
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+    ) as address:
+        yield address
+
+
+@pytest.fixture
+def proxy(server: str) -> Iterator[FaultyProxy]:
+    with FaultyProxy(server).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, str]:
+    return {CACHE_VARIABLE: str(tmp_path / "cache")}
+
+
+def store_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'server.db'}"
+
+
+def server_command(folder: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", store_of(folder)),
+        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--workers", "1"),
+    ]
+
+
+def wait_until_it_answers(address: str) -> None:
+    for _ in range(240):
+        with suppress(OSError):
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()
+            return
+        time.sleep(0.5)
+    pytest.fail(f"{address} does not answer")
+
+
+def run_main(address: str, preset: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return entry_point(address, "main", "--presets", str(preset), "--epochs", "2", env=env)
+
+
+def assert_whole(address: str) -> None:
+    """Check that a server has exactly the runs of main, each with all that it logged, once."""
+    mlflow.set_tracking_uri(address)
+    client = mlflow.MlflowClient()
+    runs = mlflow.search_runs(["0"], output_format="list")
+    steps = Counter(run.data.tags["ner.step"] for run in runs)
+    assert steps.pop("promote", 0) <= 1
+    assert steps == STEPS_OF_MAIN
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        for key in run.data.metrics:
+            history = client.get_metric_history(run.info.run_id, key)
+            places = [(metric.step, metric.timestamp) for metric in history]
+            assert len(places) == len(set(places)), (key, places)
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert "provenance.yaml" in files
+        assert not any("10ca11d0" in value for value in ids_in(run))
+    models = client.search_logged_models(["0"])
+    assert {model.status for model in models} == {LoggedModelStatus.READY}
+    assert len(models) == 3  # trained, served, ONNX
+    versions = client.search_model_versions("name = 'it-ner'")
+    assert len(versions) == 1
+    assert versions[0].description
+    assert client.get_model_version_by_alias("it-ner", "champion").version == versions[0].version
+    answer = mlflow.pyfunc.load_model("models:/it-ner@champion").predict(["Ubuntu 22.04"])
+    assert len(answer) == 1
+
+
+def ids_in(run: "mlflow.entities.Run") -> list[str]:
+    tags = {key: value for key, value in run.data.tags.items() if key != "ner.client_id"}
+    return [*tags.values(), *run.data.params.values()]
+
+
+def outboxes(cache: dict[str, str]) -> list[Path]:
+    return list(Path(cache[CACHE_VARIABLE]).glob("outbox/*/outbox.sqlite"))
+
+
+def test_main_runs_without_its_server_and_sync_delivers_everything_once(
+    server: str, proxy: FaultyProxy, cache: dict[str, str], tiny_preset: Path
+) -> None:
+    proxy.choose = lambda *_: Fault.DROPPED
+    done = run_main(proxy.address, tiny_preset, cache)
+    assert done.returncode == UNDELIVERED, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "work goes on" in done.stderr
+    assert f"kept in {outboxes(cache)[0].parent}" in done.stderr
+    assert "It is not registered yet" in done.stdout
+    shown = entry_point(proxy.address, "sync", "--show", "true", env=cache).stdout
+    assert len(re.findall("FINISHED", shown)) == sum(STEPS_OF_MAIN.values()), shown
+    away = entry_point(proxy.address, "sync", env=cache)
+    assert away.returncode == 1
+    assert "does not answer" in away.stderr
+    proxy.choose = lambda *_: Fault.NONE
+    delivered = entry_point(proxy.address, "sync", env=cache)
+    assert "6 runs" in delivered.stdout, delivered.stderr
+    assert_whole(server)
+    assert outboxes(cache) == []
+    assert "0 runs" in entry_point(proxy.address, "sync", env=cache).stdout
+
+
+def test_main_logs_everything_once_through_a_network_that_loses_requests_and_answers(
+    server: str, proxy: FaultyProxy, cache: dict[str, str], tiny_preset: Path
+) -> None:
+    faults = random.Random(13).choices(
+        [Fault.NONE, Fault.DROPPED, Fault.ANSWER_LOST, Fault.ERROR], [85, 5, 5, 5], k=10_000
+    )
+    proxy.choose = lambda number, _: faults[number % len(faults)]
+    done = run_main(proxy.address, tiny_preset, cache)
+    assert "Traceback" not in done.stderr
+    proxy.choose = lambda *_: Fault.NONE
+    if done.returncode:
+        assert done.returncode == UNDELIVERED, done.stderr
+        assert entry_point(proxy.address, "sync", env=cache).returncode == 0
+    assert_whole(server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.DROPPED, Fault.HANGING, Fault.ERROR])
+def test_a_training_stands_still_for_seconds_only_when_its_server_goes_away(
+    fault: Fault,
+    server: str,
+    proxy: FaultyProxy,
+    cache: dict[str, str],
+    tiny_preset: Path,
+    tmp_path: Path,
+) -> None:
+    away_s = 40.0
+    with (tmp_path / "stderr").open("w") as stderr:
+        command = [sys.executable, "-m", "entrypoints.train", "--preset", str(tiny_preset)]
+        process = subprocess.Popen(
+            [*command, "--epochs", "40", "--train.early_stopping_patience", "40"],
+            env={**user_environment(proxy.address, **cache), "PYTHONUNBUFFERED": "1"},
+            stderr=stderr,
+            stdout=subprocess.DEVNULL,
+        )
+        begin, last, seen = 0.0, 0.0, 0
+        gaps: list[float] = []
+        while process.poll() is None:
+            epochs = (tmp_path / "stderr").read_text().count(": loss ")
+            now = time.monotonic()
+            if epochs > seen:
+                seen, gaps, last = epochs, [*gaps, now - last if last else 0], now
+            if epochs >= 3 and not begin:
+                begin, proxy.choose = now, lambda *_: fault
+            if begin and now - begin > away_s:
+                proxy.choose = lambda *_: Fault.NONE
+            time.sleep(0.05)
+    proxy.choose = lambda *_: Fault.NONE
+    usual = sorted(gaps)[len(gaps) // 2]
+    assert max(gaps) < usual + LONGEST_STANDSTILL_S, gaps
+    assert process.returncode in (0, UNDELIVERED), (tmp_path / "stderr").read_text()
+    entry_point(proxy.address, "sync", env=cache)
+    mlflow.set_tracking_uri(server)
+    (run,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'train'", output_format="list")
+    assert run.info.status == "FINISHED"
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "validation/f1")
+    steps = [metric.step for metric in history]
+    assert len(steps) == len(set(steps)) == seen
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_once(
+    cache: dict[str, str], tiny_preset: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    command = [*server_command(tmp_path), "--port", str(port)]
+    environment = user_environment(store_of(tmp_path), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    address = f"http://127.0.0.1:{port}"
+
+    def start() -> "subprocess.Popen[bytes]":
+        with (tmp_path / "log").open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=log, stderr=log, process_group=0
+            )
+
+    server = start()
+    main = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "entrypoints.main", "--presets", str(tiny_preset)),
+            *("--epochs", "2"),
+        ],
+        env=user_environment(address, **cache),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        while main.poll() is None:
+            time.sleep(12)
+            os.killpg(server.pid, 9)
+            server.wait()
+            time.sleep(6)
+            server = start()
+        error = main.communicate()[1]
+        assert main.returncode in (0, UNDELIVERED), error
+        assert "Traceback" not in error
+        wait_until_it_answers(address)
+        done = entry_point(address, "sync", env=cache)
+        assert done.returncode == 0, done.stderr
+        mlflow.set_tracking_uri(address)
+        runs = mlflow.search_runs(["0"], output_format="list")
+        steps = Counter(run.data.tags["ner.step"] for run in runs)
+        assert steps.pop("promote", 0) <= 1
+        assert steps == STEPS_OF_MAIN
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert len(mlflow.MlflowClient().search_model_versions("name = 'it-ner'")) == 1
+    finally:
+        os.killpg(server.pid, 9)
+
+
+@pytest.mark.slow
+def test_an_artifact_store_that_cannot_be_written_stops_no_training(
+    server: str, cache: dict[str, str], tiny_preset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "artifacts").write_text("a file where the server needs a folder")
+    done = entry_point(server, "train", "--preset", str(tiny_preset), "--epochs", "1", env=cache)
+    assert done.returncode == UNDELIVERED, done.stderr
+    assert "Traceback" not in done.stderr
+    (tmp_path / "artifacts").unlink()
+    assert entry_point(server, "sync", env=cache).returncode == 0
+    mlflow.set_tracking_uri(server)
+    (run,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'train'", output_format="list")
+    assert run.info.status == "FINISHED"
+    assert mlflow.pyfunc.load_model(run.data.tags["ner.model_uri"]).predict(["Ubuntu"])

@@ -1,0 +1,197 @@
+"""What is logged through an outbox is read at once, and is in the store once, whatever happens."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
+
+from ner_mlflow.errors import TrackingError
+from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.tracking.delivery import CLIENT_ID_TAG
+from ner_mlflow.tracking.lifecycle import open_child, open_run
+from ner_mlflow.tracking.outbox import outbox_folder
+from ner_mlflow.tracking.outbox_store import current_store
+from ner_mlflow.tracking.queries import finished_runs
+from ner_mlflow.tracking.remote import StoreAwayError
+from ner_mlflow.tracking.steps import Step
+
+
+@pytest.fixture
+def store(
+    make_store: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr("ner_mlflow.tracking.outbox_store.DELIVERY_LIMIT_S", 1.0)
+    return make_store(tmp_path)
+
+
+def stored_runs(store: str) -> list[Run]:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    return list(SqlAlchemyStore(store, "mlruns").search_runs(["0"], "", 3))
+
+
+def outboxes() -> list[Path]:
+    return list(outbox_folder().glob("*/outbox.sqlite"))
+
+
+def break_store(monkeypatch: pytest.MonkeyPatch, *methods: str, after: bool = False) -> None:
+    """Have methods of the store fail as if the connection broke, before or after they act."""
+    current = current_store()
+    assert current
+    real = current.remote.store
+    for name in methods:
+        method = getattr(real, name)
+
+        def broken(*args: object, method: Callable[..., object] = method, **kw: object) -> object:
+            if after:
+                method(*args, **kw)
+            raise ConnectionError("the connection broke")
+
+        monkeypatch.setattr(real, name, broken)
+
+
+def test_what_is_logged_is_read_at_once_and_is_in_the_store_at_the_end(store: str) -> None:
+    with open_run(Step.TRAIN, "train") as run:
+        run.log_metrics({"loss": 0.5}, step=1)
+        run.log_metrics({"loss": 0.25}, step=2)
+        run.set_tags({"preset": "tiny"})
+        run.log_text("notes.md", f"made in run {run.id}")
+        read = mlflow.get_run(run.id)
+        assert read.data.metrics == {"loss": 0.25}
+        assert read.data.tags["ner.preset"] == "tiny"
+        history = mlflow.MlflowClient().get_metric_history(run.id, "loss")
+        assert [metric.value for metric in history] == [0.5, 0.25]
+        mlflow.MlflowClient().log_param(run.id, "epochs", "1")
+        with pytest.raises(MlflowException, match="Changing param values is not allowed"):
+            mlflow.MlflowClient().log_param(run.id, "epochs", "2")
+    assert outboxes() == []
+    (stored,) = stored_runs(store)
+    assert stored.info.status == "FINISHED"
+    assert stored.data.metrics == {"loss": 0.25}
+    assert mlflow.artifacts.load_text(f"runs:/{run.id}/notes.md") == f"made in run {run.id}"
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_whose_making_fails_is_made_once(
+    store: str, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    with open_run(Step.MAIN, "main"):
+        pass
+    with monkeypatch.context() as patch:
+        break_store(patch, "create_run", after=after)
+        with open_run(Step.TRAIN, "train") as run:
+            run.log_text("page.html", f"<a href='#/runs/{run.id}'>{run.id}</a>")
+            with open_child(run, Step.EVALUATE, "evaluate") as child:
+                child.set_tags({"train_run": run.id})
+        if not after:  # otherwise the run is found as soon as it is asked for
+            assert len(outboxes()) == 1
+            assert [found.id for found in finished_runs(Step.TRAIN, "0")] == [run.id]
+    current = current_store()
+    assert current
+    assert current.has_everything(10)
+    made = {entry.data.tags["ner.step"]: entry for entry in stored_runs(store)}
+    assert len(stored_runs(store)) == 3
+    train_id = made["train"].info.run_id
+    assert made["evaluate"].data.tags["ner.train_run"] == train_id
+    assert made["evaluate"].data.tags["mlflow.parentRunId"] == train_id
+    assert made["train"].data.tags[CLIENT_ID_TAG] == run.id
+    page = mlflow.artifacts.load_text(f"runs:/{train_id}/page.html")
+    assert page == f"<a href='#/runs/{train_id}'>{train_id}</a>"
+    assert mlflow.get_run(run.id).info.status == "FINISHED"  # its local id still finds it
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_metrics_inputs_and_outputs_whose_answers_are_lost_are_logged_once(
+    store: str, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    methods = ("log_batch", "log_inputs", "log_outputs", "update_run_info")
+    with open_run(Step.TRAIN, "train") as run:
+        with monkeypatch.context() as patch:
+            break_store(patch, *methods, after=after)
+            for step in range(5):
+                run.log_metrics({"loss": 1 / (step + 1)}, step)
+            mlflow.log_input(mlflow.data.from_numpy(__import__("numpy").zeros(2)), "training")
+            run.log_text("a.txt", "a")
+        run.log_metrics({"loss": 0.1}, 5)
+    (stored,) = stored_runs(store)
+    history = mlflow.MlflowClient().get_metric_history(run.id, "loss")
+    assert [metric.step for metric in history] == [0, 1, 2, 3, 4, 5]
+    assert len(stored.inputs.dataset_inputs) == 1
+    assert stored.info.status == "FINISHED"
+
+
+def test_a_run_ends_in_the_store_only_after_its_files_are_there(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    target = "mlflow.store.artifact.local_artifact_repo.LocalArtifactRepository.log_artifact"
+    with open_run(Step.TRAIN, "train") as run:
+        run.log_text("before.txt", "before")
+        with monkeypatch.context() as patch:
+            current = current_store()
+            assert current
+            assert current.has_everything(10)
+            (current.session.outbox.artifact_folder(run.id) / "after.txt").write_text("after")
+            patch.setattr(target, full)
+            current.update_run_info(run.id, 3, 1, None)
+            assert not current.has_everything(1)
+            assert stored_runs(store)[0].info.status == "RUNNING"
+        assert current.has_everything(10)
+    assert stored_runs(store)[0].info.status == "FINISHED"
+    assert mlflow.artifacts.load_text(f"runs:/{run.id}/after.txt") == "after"
+
+
+def test_what_the_store_refuses_is_an_error_before_any_work(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("you may not write", 7)
+
+    current = current_store()
+    assert current
+    monkeypatch.setattr(current.remote.store, "log_batch", refuse)
+    with (
+        pytest.raises(TrackingError, match=r"refused the logged of .*you may not write.*outbox"),
+        open_run(Step.TRAIN, "train"),
+    ):
+        pytest.fail("work began")
+
+
+def test_reads_fail_at_once_while_the_store_is_known_to_be_away(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(Step.TRAIN, "train"):
+        current = current_store()
+        assert current
+        break_store(monkeypatch, "get_run")
+        current.remote.note_away(ConnectionError("gone"))
+        with pytest.raises(StoreAwayError, match="does not answer"):
+            current.get_run("f" * 32)
+
+
+def test_metrics_of_one_run_are_sent_together(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_run(Step.TRAIN, "train") as run:
+        current = current_store()
+        assert current
+        assert current.has_everything(10)
+        real, sent = current.remote.store.log_batch, []
+
+        def count(run_id: str, metrics: list[Metric], params: object, tags: object) -> None:
+            sent.append(len(metrics))
+            real(run_id, metrics=metrics, params=params, tags=tags)
+
+        monkeypatch.setattr(current.remote.store, "log_batch", count)
+        current.remote.store.log_batch = count
+        with monkeypatch.context() as patch:
+            patch.setattr(current.session.deliverer, "wake", lambda: None)
+            for step in range(1500):
+                run.log_metrics({"loss": 1.0}, step)
+    assert sum(sent) == 1500
+    assert max(sent) <= 1000
+    assert len(sent) < 100
