@@ -1,29 +1,35 @@
 """Measure how long the first page of the showcase takes on a store of many runs.
 
-The benchmark fills a SQLite store with copies of a few runs (nine in ten are trials of sweeps),
-starts `ner-mlflow demo` on it, and opens the page in Chromium. Time runs from the request to the
-verdict on the page; ``script_s`` is the server's part of it, without a browser. The caches of the
-browser and of the server are empty at first; the next loads find the server's cache filled.
+The benchmark fills a store with copies of a few runs (nine in ten are trials of sweeps), starts
+`ner-mlflow demo` on it, and opens the page in Chromium. The store is a new SQLite file, or the
+empty database at the address of --database; with --server an `mlflow server` stands before it. Time
+runs from the request to the verdict on the page; ``script_s`` is the server's part of it, without a
+browser. The caches of the browser and of the server are empty at first; the next loads find the
+server's cache filled.
 
 usage: python -m benchmarks.showcase [--runs 5000] [--browser /usr/bin/chromium] [--loads 3]
+                                     [--database postgresql://USER@HOST/NAME] [--server]
 """
 
 import argparse
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from socket import create_server
+from urllib.parse import urlsplit
 
 import mlflow
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import create_engine, inspect, text
 from streamlit.testing.v1 import AppTest
 
 from ner_mlflow.demo.__main__ import APP, NEEDED
@@ -50,14 +56,18 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--browser", default="/usr/bin/chromium")
     parser.add_argument("--loads", type=int, default=3)
+    parser.add_argument("--database", default="", help="an empty database; default: SQLite")
+    parser.add_argument("--server", action="store_true", help="read it through an mlflow server")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder) / "mlflow.db"
-        mlflow.set_tracking_uri(f"sqlite:///{store}")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
+        database = arguments.database or f"sqlite:///{Path(folder) / 'mlflow.db'}"
+        mlflow.set_tracking_uri(database)
         templates = make_templates()
         for step, share in COPIES.items():
-            copy_runs(store, templates[step], round(arguments.runs * share))
-        print(f"{count_runs(store):,} runs in {store}", file=sys.stderr)
+            copy_runs(database, templates[step], round(arguments.runs * share))
+        print(f"{count_runs(database):,} runs", file=sys.stderr)
+        store = servers.enter_context(tracking_server(database)) if arguments.server else database
+        mlflow.set_tracking_uri(store)
         script_s, script_cpu = time_script()
         with served(store) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -70,7 +80,8 @@ def main() -> None:
             "script_s": round(script_s, 2),
             "script_cpu_share": round(script_cpu / script_s, 2),
             "next_loads_s": [round(value, 2) for value in seconds[1:]],
-            "runs": count_runs(store),
+            "runs": count_runs(database),
+            "store": urlsplit(database).scheme + " through a server" * arguments.server,
             "load_average": round(os.getloadavg()[0], 2),
             "commit": git_commit(),
             "hardware": hardware(),
@@ -120,35 +131,69 @@ def make_templates() -> dict[Step, str]:
     }
 
 
-def copy_runs(store: Path, run_id: str, copies: int) -> None:
+def copy_runs(database: str, run_id: str, copies: int) -> None:
     """Copy a run of a store many times, with all that is in the database."""
-    ids = [uuid.uuid4().hex for _ in range(copies)]
-    with sqlite3.connect(store) as database:
+    engine = create_engine(database)
+    rows = [{"copy": uuid.uuid4().hex, "run": run_id} for _ in range(copies)]
+    with engine.begin() as connection:
         for table in TABLES:
-            names = [str(row[1]) for row in database.execute(f"pragma table_info({table})")]
-            chosen = ", ".join("?" if name == "run_uuid" else name for name in names)
-            database.executemany(
+            names = [str(column["name"]) for column in inspect(connection).get_columns(table)]
+            chosen = ", ".join(":copy" if name == "run_uuid" else name for name in names)
+            statement = text(
                 f"insert into {table} ({', '.join(names)}) "
-                f"select {chosen} from {table} where run_uuid = ?",
-                [(copy, run_id) for copy in ids],
+                f"select {chosen} from {table} where run_uuid = :run"
             )
+            connection.execute(statement, rows)
+    engine.dispose()
 
 
-def count_runs(store: Path) -> int:
+def count_runs(database: str) -> int:
     """Return the number of runs in a store."""
-    with sqlite3.connect(store) as database:
-        return int(database.execute("select count(*) from runs").fetchone()[0])
+    engine = create_engine(database)
+    with engine.connect() as connection:
+        count = int(connection.execute(text("select count(*) from runs")).scalar_one())
+    engine.dispose()
+    return count
 
 
 @contextmanager
-def served(store: Path) -> Iterator[str]:
+def tracking_server(database: str) -> Iterator[str]:
+    """Start an `mlflow server` with one worker on a database and yield its address."""
+    with create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    address = f"http://127.0.0.1:{port}"
+    command = ["--backend-store-uri", database, "--port", port, "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *command],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=2).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    raise RuntimeError("the mlflow server did not start") from None
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def served(store: str) -> Iterator[str]:
     """Serve the showcase of a store and yield its address."""
     command: Sequence[str] = (
         sys.executable,
         *("-c", "from ner_mlflow.cli.console import main; main()"),
         *("demo", "--port", "0"),
     )
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -31,8 +31,7 @@ def compare(runs: str, preset: str, given: GivenSettings) -> None:
     against cost.
     """
     set_up_logging()
-    with open_step(Step.COMPARE, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.COMPARE, given, preset) as (run, config):
         comparison = run_compare(run, config.evaluate, config.export, split_list(runs, "runs"))
         click.echo(f"\n{markdown_table(comparison.report.tables['results'][COLUMNS])}\n")
         click.echo(f"{' '.join(comparison.conclusion)}\n")

@@ -28,8 +28,7 @@ def data(preset: str, given: GivenSettings) -> None:
     With weak_source, texts without labels are labelled by rules and models, and added to train.
     """
     set_up_logging()
-    with open_step(Step.DATA, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.DATA, given, preset) as (run, config):
         prepared = run_data(run, config)
         click.echo(
             f"prepared {prepared.dataset.name}, fingerprint {prepared.dataset.fingerprint[:12]}, "

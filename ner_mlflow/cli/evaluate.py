@@ -28,8 +28,7 @@ def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> No
     slices and calibration; of several models also the differences between each two.
     """
     set_up_logging()
-    with open_step(Step.EVALUATE, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.EVALUATE, given, preset) as (run, config):
         models = [find_trained(run, config, address) for address in split_list(model, "model")]
         data = find_data_of_model(run, config, models[0], data_run)
         if len(models) > 1:

@@ -9,7 +9,7 @@ from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
 from ..workflows.export import run_export
 from ..workflows.inputs import find_data_of_model, find_trained
-from ..workflows.register import evaluate_served, register_served, write_to_hub
+from ..workflows.register import evaluate_served, register_served, warn_of_loss, write_to_hub
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option
 from .runs import open_step
@@ -52,8 +52,7 @@ def export(
     size and latency, and registers the variant to serve.
     """
     set_up_logging()
-    with open_step(Step.EXPORT, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.EXPORT, given, preset) as (run, config):
         check_hub_folder(hub_folder, push)
         if registered_model:
             check_registered_name(registered_model, alias)
@@ -74,6 +73,8 @@ def export(
                 if version
                 else "not registered yet: the tracking store does not take it at present"
             )
+        elif hub_folder or push:  # a registration warns itself
+            warn_of_loss(exported, config)
         if hub_folder or push:
             written = write_to_hub(run, exported, served, data, config, hub_folder, push)
             click.echo(f"written for a hub: {written}")

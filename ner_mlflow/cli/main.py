@@ -34,7 +34,7 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
     by validation F1. Steps that did not change are reused.
     """
     set_up_logging()
-    with open_step(Step.MAIN, given, presets.partition(",")[0] or None) as run:
+    with open_step(Step.MAIN, given, presets.partition(",")[0] or None) as (run, _):
         result = run_main(
             run, split_list(presets, "presets"), given.values(), registered_model, alias
         )

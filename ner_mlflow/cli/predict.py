@@ -45,8 +45,7 @@ def predict(
         raise click.UsageError(
             "--input and --output are needed: give a file with texts, and a file to write"
         )
-    with open_step(Step.PREDICT, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.PREDICT, given, preset) as (run, config):
         metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(
             f"{metrics['texts']:.0f} texts in {metrics['seconds']:.1f} s "

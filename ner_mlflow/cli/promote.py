@@ -43,8 +43,7 @@ def promote(
     """
     set_up_logging()
     refused = None
-    with open_step(Step.PROMOTE, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.PROMOTE, given, preset) as (run, config):
         check_registered_name(registered_model, alias)
         aliased = f"{registered_model}@{alias}"
         if rollback:

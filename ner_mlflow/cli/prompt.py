@@ -34,8 +34,7 @@ def prompt(against: str, data_run: str, preset: str, given: GivenSettings) -> No
     the entities of its answers, and scores them like those of any model.
     """
     set_up_logging()
-    with open_step(Step.PROMPT, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.PROMPT, given, preset) as (run, config):
         model = None if against == "none" else find_model(against)
         data = find_data(run, config, data_run)
         table = run_prompt(run, config.prompt, config.evaluate, data, model)

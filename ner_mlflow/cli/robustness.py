@@ -30,8 +30,7 @@ def robustness(model: str, data_run: str, preset: str, given: GivenSettings) -> 
     entities) while labels stay with their words, and logs the loss by kind and severity.
     """
     set_up_logging()
-    with open_step(Step.ROBUSTNESS, given, preset) as run:
-        config = given.resolve(preset)
+    with open_step(Step.ROBUSTNESS, given, preset) as (run, config):
         trained = find_trained(run, config, model)
         data = find_data_of_model(run, config, trained, data_run)
         table = run_robustness(run, config.robustness, config.evaluate, trained, data)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..config.schema import Config
 from ..data.sources import dataset_name
 from ..errors import NerError
 from ..tracking.lifecycle import choose_experiment, connect, open_run
@@ -19,30 +20,46 @@ _NEED_STORE = (Step.COMPARE, Step.PROMOTE)
 
 @contextmanager
 def open_step(
-    step: Step, given: GivenSettings, preset: str | None = None, resume: str | None = None
-) -> Iterator[Run]:
-    """Open the run of a step, in an experiment named by the dataset.
+    step: Step, given: GivenSettings, preset: str | None = None
+) -> Iterator[tuple[Run, Config]]:
+    """Open the run of a step, in an experiment named by the dataset, and resolve its settings.
+
+    Settings that cannot be resolved fail the run, so that it says why.
 
     Args:
         step: the step.
         given: the settings of the command line, which may name the dataset.
         preset: the settings to start from; None: the defaults.
-        resume: the id of an interrupted run to resume.
+
+    Yields:
+        The run and the settings.
 
     Raises:
         TrackingError: the tracking store cannot be used.
+        ConfigError: the settings cannot be resolved.
     """
     connect(needed=step in _NEED_STORE)
-    experiment_id = None
-    if resume is None:
-        is_named = step in _MAKE_DATASETS or bool(given.text("data.dataset"))
-        experiment_id = choose_experiment(_experiment_name(given, preset), not is_named)
-    with open_run(step, str(step), resume, experiment_id) as run:
-        yield run
+    config = _resolve(given, preset)
+    is_named = step in _MAKE_DATASETS or bool(given.text("data.dataset"))
+    experiment_id = choose_experiment(_experiment_name(config), not is_named)
+    with open_run(step, str(step), experiment_id=experiment_id) as run:
+        if isinstance(config, NerError):
+            raise config
+        yield run, config
 
 
-def _experiment_name(given: GivenSettings, preset: str | None) -> str:
+def _resolve(given: GivenSettings, preset: str | None) -> Config | NerError:
     try:
-        return dataset_name(given.resolve(preset).data.dataset)
+        return given.resolve(preset)
+    except NerError as error:
+        return error
+
+
+def _experiment_name(config: Config | NerError) -> str:
+    """Return the name of the dataset, empty if there is none that can be read."""
+    if isinstance(config, NerError):
+        return ""
+    try:
+        return dataset_name(config.data.dataset)
     except NerError:  # the step itself reports it, in its run
         return ""

@@ -52,9 +52,8 @@ def sweep(
     settings again, exports and registers the best model. An interrupted study resumes.
     """
     set_up_logging()
-    config = given.resolve(preset)
     joins = join != "none"
-    with open_step(Step.SWEEP_JOIN if joins else Step.SWEEP, given, preset) as run:
+    with open_step(Step.SWEEP_JOIN if joins else Step.SWEEP, given, preset) as (run, config):
         if joins:
             finished = join_sweep(run, config, join, set_up_logging)
             click.echo(f"{finished} trials of study {join} are finished")

@@ -2,9 +2,12 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
+from ..config.schema import Config
+from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.records import note_preset
+from ..tracking.run import Run
 from ..tracking.steps import Step
+from ..workflows.data import TrackedDataset
 from ..workflows.inputs import find_data
 from ..workflows.train import interrupted_inputs, interrupted_run, run_train
 from .command import command, set_up_logging
@@ -31,17 +34,18 @@ from .runs import open_step
 def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None:
     """Train a model and log it with its curves, speed and sizes."""
     set_up_logging()
-    with (
-        interrupted_run(resume) as interrupted,
-        open_step(Step.TRAIN, given, preset, interrupted) as run,
-    ):
+    with interrupted_run(resume) as interrupted:
         if interrupted:
-            click.echo(f"resuming run {interrupted}")
-            config, data = interrupted_inputs(interrupted)
+            with open_run(Step.TRAIN, Step.TRAIN, interrupted) as run:
+                click.echo(f"resuming run {interrupted}")
+                _train(run, *interrupted_inputs(interrupted))
         else:
-            config = given.resolve(preset)
-            note_preset(run, preset)
-            data = find_data(run, config, data_run)
-        record = run_train(run, config, data)
-        click.echo(f"trained {record.model_uri} in run {run.id}")
-        click.echo(f"open next: {ui_address(run)}")
+            with open_step(Step.TRAIN, given, preset) as (run, config):
+                note_preset(run, preset)
+                _train(run, config, find_data(run, config, data_run))
+
+
+def _train(run: Run, config: Config, data: TrackedDataset) -> None:
+    record = run_train(run, config, data)
+    click.echo(f"trained {record.model_uri} in run {run.id}")
+    click.echo(f"open next: {ui_address(run)}")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from .markup import label
 from .standing import Score, Scored, Variant, date, on_front
-from .style import ACCENT, AXIS, ERROR_SCALE, LAYOUT, QUIET, SCALE, SERIES, ink
+from .style import AXIS, ERROR_SCALE, LAYOUT, QUIET, SCALE, ink, series_colour
 
 ROW_PX = 34
 """Height of a row in charts that have a row for each model or type."""
@@ -21,7 +21,7 @@ NAME_LIMIT = 42
 def interval_chart(names: Sequence[str], scores: Sequence[Score], strong: int = -1) -> go.Figure:
     """Draw F1 with its interval, a row for each name; ``strong`` is the row to stress."""
     figure = _figure(height=ROW_PX * len(names) + 70)
-    for colour, is_strong in ((ACCENT, True), (QUIET, False)):
+    for colour, is_strong in ((series_colour(0), True), (QUIET, False)):
         shown = [row for row in range(len(names)) if (strong in (-1, row)) == is_strong]
         mine = [scores[row] for row in shown]
         figure.add_trace(
@@ -58,7 +58,7 @@ def type_chart(models: Sequence[Scored], names: Sequence[str], types: Sequence[s
                 x=[score.f1 for score in scores],
                 y=[position + offset for position in shown],
                 mode="markers",
-                marker={"size": 10, "color": SERIES[index % len(SERIES)], "symbol": index % 8},
+                marker={"size": 10, "color": series_colour(index), "symbol": index % 8},
                 error_x=_error(scores),
                 customdata=[
                     [label(types[p], 200), str(s), by_type[types[p]].support]
@@ -108,7 +108,7 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
                 textposition="top right",
                 marker={
                     "size": [15 if front[p] else 10 for p in mine],
-                    "color": SERIES[index % len(SERIES)],
+                    "color": series_colour(index),
                     "symbol": [symbols[files[p].variant] for p in mine],
                     "opacity": [1.0 if front[p] else 0.6 for p in mine],
                 },
@@ -136,7 +136,7 @@ def time_chart(models: Sequence[Scored]) -> go.Figure:
             x=[date(model.run.started_ms) for model in models],
             y=[model.score.f1 for model in models],
             mode="markers",
-            marker={"size": 10, "color": ACCENT},
+            marker={"size": 10, "color": series_colour(0)},
             error_y=_error([model.score for model in models]),
             customdata=[[label(model.name, 200), str(model.score)] for model in models],
             hovertemplate="%{x}<br>%{customdata[0]}<br>F1 %{customdata[1]}<extra></extra>",
@@ -235,7 +235,7 @@ def robustness_chart(table: pd.DataFrame) -> go.Figure:
                 mode="markers",
                 marker={
                     "size": 7 + 3 * severities.index(severity),
-                    "color": ACCENT,
+                    "color": series_colour(0),
                     "opacity": 0.4 + 0.6 * (severities.index(severity) + 1) / len(severities),
                 },
                 customdata=[[label(kinds[p]), str(s)] for p, s in zip(shown, scores, strict=True)],
@@ -303,7 +303,7 @@ def counts_chart(counts: Mapping[str, Mapping[str, float]]) -> go.Figure:
                 x=values,
                 y=list(range(len(types))),
                 orientation="h",
-                marker={"color": SERIES[index % len(SERIES)]},
+                marker={"color": series_colour(index)},
                 text=[f"{value:,.0f}" for value in values],
                 textposition="outside",
                 textfont={"size": 12},

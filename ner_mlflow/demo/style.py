@@ -1,7 +1,8 @@
 """The look of the showcase: colours, theme, stylesheet and the layout of charts, all in one place.
 
-Colours work on a light and on a dark page. Everything that depends on the page's theme is mixed
-from the colour of its text, or left to Streamlit's theme of charts.
+Series have the colours of the plots, which are made for white paper; on a dark page three of them
+would vanish and are lighter. What else depends on the page's theme is mixed from the colour of its
+text, or left to Streamlit's theme of charts.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,16 @@ from typing import Any
 
 import streamlit as st
 
-SERIES = ("#3b7dd8", "#d98324", "#2a9d78", "#a868c8", "#c8553d", "#3aa6b9", "#b8a12b", "#8a8f98")
-"""Colours of series and of entity types; a ninth has the colour of the first."""
-ACCENT = SERIES[0]
+from ..plotting import COLOURS
+
+LIGHTER = {"#16599c": "#3f65c0", "#2f3715": "#e6f5b4", "#795c06": "#b3ae59"}
+"""Colours of :mod:`ner_mlflow.plotting` that vanish on a dark page -> their stand-ins there."""
+SERIES = {"light": COLOURS, "dark": tuple(LIGHTER.get(colour, colour) for colour in COLOURS)}
+"""Colours of series and of entity types, by the theme of the page."""
+ACCENT = COLOURS[0]
+"""The colour of what is chosen, behind white text."""
+DARK_ACCENT = "#7fb0f0"
+"""The colour of what is chosen as text on a dark page."""
 GOOD, BAD, QUIET = "#2a9d78", "#c8553d", "#8a8f98"
 SCALE = ((0.0, "rgba(59,125,216,0.05)"), (1.0, "rgba(59,125,216,0.6)"))
 """Colours of the shares in a matrix, from 0 to 1."""
@@ -28,7 +36,6 @@ LAYOUT: dict[str, Any] = {
     "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
-    "colorway": list(SERIES),
     "hoverlabel": {"font": {"size": 13}},
     "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
 }
@@ -41,11 +48,12 @@ AXIS: dict[str, Any] = {
 }
 CHART_CONFIG: dict[str, Any] = {"displayModeBar": False}
 THEME = {
-    "theme.primaryColor": ACCENT,
     "theme.baseRadius": "small",
+    "theme.light.primaryColor": ACCENT,
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f5f6f8",
     "theme.light.textColor": INKS["light"],
+    "theme.dark.primaryColor": DARK_ACCENT,
     "theme.dark.backgroundColor": "#14181f",
     "theme.dark.secondaryBackgroundColor": "#1d232d",
     "theme.dark.textColor": INKS["dark"],
@@ -95,24 +103,38 @@ STYLESHEET = (
 .ner-case { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent);
   padding: .7rem 0 .6rem }
 .ner-row { display: grid; grid-template-columns: 5.2rem 1fr; gap: .6rem; line-height: 1.95 }
-.ner-what { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; font-size: .92rem }
+.ner-what { display: flex; flex-wrap: wrap; align-items: baseline; gap: .15rem 1.1rem;
+  font-size: .92rem }
 .ner-row > :first-child { font-size: .85rem;
   color: color-mix(in srgb, currentColor 72%, transparent) }
 .ner-code { font-size: .95rem; padding: .8rem 1rem; border-radius: .4rem; white-space: pre-wrap;
   background: color-mix(in srgb, currentColor 7%, transparent) }
+.stMultiSelect [data-tag] { background: ACCENT; color: #ffffff }
 .ner-foot { margin-top: 2rem; font-size: .8rem;
   color: color-mix(in srgb, currentColor 68%, transparent) }
 """.replace("QUIET", QUIET)
     .replace("GOOD", GOOD)
     .replace("BAD", BAD)
+    .replace("ACCENT", ACCENT)
 )
 
 
 def ink() -> str:
     """Return the colour of text on the page that is shown."""
-    return INKS.get(st.context.theme.type or "", INKS["light"])
+    return INKS[_theme()]
+
+
+def series_colour(index: int) -> str:
+    """Return the colour of a series on the page that is shown; an eighth has that of the first."""
+    colours = SERIES[_theme()]
+    return colours[index % len(colours)]
 
 
 def hues_of(names: Sequence[str]) -> dict[str, str]:
     """Return a colour for each name, in their order."""
-    return {name: SERIES[index % len(SERIES)] for index, name in enumerate(names)}
+    return {name: series_colour(index) for index, name in enumerate(names)}
+
+
+def _theme() -> str:
+    """Return ``light`` or ``dark``."""
+    return "dark" if st.context.theme.type == "dark" else "light"

@@ -40,6 +40,15 @@ CONTOUR = ("model.lora_rank", "train.learning_rate")
 """Parameters of the contour plot; a space without them shows its first two."""
 FEWEST_TRIALS = 2
 """Complete trials that plots need."""
+NAMES = {
+    "Trial": "number of the trial",
+    "Best Value": "best so far",
+    "Hyperparameter": "parameter",
+    "Hyperparameter Importance": "share of the importance of all parameters",
+}
+"""Names in Optuna's plots -> those of our own figures."""
+LINE_SHADE = 0.72
+"""Factor of the colours of the lines of trials, the lightest of which is white."""
 SILENT = "its process sent no heartbeat for too long"
 
 
@@ -81,8 +90,16 @@ class _Trials:
 
     @property
     def plane(self) -> list[str]:
-        """The two parameters of the contour plot."""
-        return list(CONTOUR if set(CONTOUR) <= set(self.keys) else self.keys[:2])
+        """The two parameters of the contour plot.
+
+        Raises:
+            ValueError: fewer than two parameters have several values.
+        """
+        found = {key: {trial.params.get(key) for trial in self.complete} for key in self.keys}
+        varied = [key for key in self.keys if len(found[key] - {None}) > 1]
+        if len(varied) < 2:
+            raise ValueError("fewer than two parameters have several values")
+        return list(CONTOUR if set(CONTOUR) <= set(varied) else varied[:2])
 
     @property
     def of_first(self) -> dict[str, Any]:
@@ -180,12 +197,41 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
         except (ValueError, RuntimeError) as error:  # for example if all values are equal
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
-        drawn.update_layout(template={"layout": plotly_layout()}, title=None)
+        _restyle(drawn)
+        if plot.name == "parameters":
+            _darken(drawn)
         # The first plot brings plotly's script, so that the page needs no network.
         html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
         parts.append({"heading": plot.heading, "html": html})
     page = render_page("study.html", title=study.spec.name, plots=parts)
     return SweepReport(table, page, figures)
+
+
+def _restyle(drawn: Any) -> None:
+    """Give a plot of Optuna the style and the names of our own figures."""
+    drawn.update_layout(template={"layout": plotly_layout()}, title=None)
+    for axis in (*drawn.select_xaxes(), *drawn.select_yaxes()):
+        axis.update(exponentformat="e", title_text=NAMES.get(axis.title.text, axis.title.text))
+    for trace in drawn.data:
+        trace.update(name=NAMES.get(trace.name, trace.name))
+
+
+def _darken(drawn: Any) -> None:
+    """Darken the lines of trials, and the bar that explains their colours."""
+    for trace in drawn.data:
+        if trace.mode == "lines" and trace.line.color:
+            trace.update(line_color=_darker(trace.line.color), opacity=0.9)
+        elif trace.mode == "markers" and trace.marker.colorscale:
+            scale = [(share, _darker(colour)) for share, colour in trace.marker.colorscale]
+            trace.update(marker_colorscale=scale)
+
+
+def _darker(colour: str) -> str:
+    """Return a colour of the form ``rgb(R, G, B)``, darkened; any other colour as it is."""
+    if not colour.startswith("rgb("):
+        return colour
+    parts = [float(part) * LINE_SHADE for part in colour[4:-1].split(",")]
+    return f"rgb({', '.join(f'{part:.0f}' for part in parts)})"
 
 
 def trials_table(study: SweepStudy, objectives: Sequence[str]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from .outbox_store import OutboxStore, current_store, install, mirroring
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
 from .remote import StoreAwayError, check_answers
 from .run import Run
+from .shared_view import UI_MODE, save_view
 from .steps import Step
 
 log = logging.getLogger(__name__)
@@ -36,17 +37,7 @@ ERROR_LIMIT = 4900
 """Characters of an error in the tag ``ner.error``; MLflow stores 5,000 of a tag in some stores."""
 DEFAULT_EXPERIMENT = "0"
 """The id of the experiment that every store has."""
-PRIMARY_METRIC = "test/f1"
-"""The metric that MLflow's UI shows first in the charts of a new experiment."""
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
-    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
-}
-"""Tags of a new experiment, which MLflow's UI reads."""
 SYSTEM_METRICS_INTERVAL_S = 2
-UI_VIEW = "?workflowType=machine_learning"
-"""Without it, MLflow's UI shows an experiment in its view for prompts and traces."""
 install()
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 _STORE_ERRORS = (MlflowException, requests.RequestException, SQLAlchemyError)
@@ -119,7 +110,7 @@ def choose_experiment(name: str, prefer_latest: bool = False) -> str | None:
     try:
         if experiment := mlflow.get_experiment_by_name(name):
             return str(experiment.experiment_id)
-        return str(mlflow.create_experiment(name, tags=EXPERIMENT_TAGS))
+        return str(mlflow.create_experiment(name))
     except MlflowException as error:
         raise TrackingError(
             f"experiment {name!r} cannot be used ({one_line(error)}): "
@@ -161,6 +152,7 @@ def open_run(
         if adopted and _RANDOM_NAME.fullmatch(mlflow.get_run(run.id).info.run_name or ""):
             run.may_rename = True
             run.set_name(name)
+        save_view(run.experiment_id)
         yield run
 
 
@@ -232,7 +224,7 @@ def set_parent(run_id: str, parent_id: str) -> None:
 def run_link(experiment_id: str, run_id: str, artifact: str = "") -> str:
     """Return the link to a run, or one of its artifacts, on a page of MLflow's UI."""
     page = f"#/experiments/{experiment_id}/runs/{run_id}"
-    return page + (f"/artifacts/{artifact}{UI_VIEW}" if artifact else UI_VIEW)
+    return f"{page}{f'/artifacts/{artifact}' if artifact else ''}?{UI_MODE}"
 
 
 def ui_address(run: Run, artifact: str = "") -> str:

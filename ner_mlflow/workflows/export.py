@@ -116,17 +116,15 @@ def run_export(
 def warning_of_loss(export: ExportRecord, config: ExportConfig) -> str:
     """Return a sentence if the served variant loses more F1 in running text than the limit.
 
-    The sentence is logged as a warning too. Within the limit it is empty.
+    Within the limit it is empty.
     """
     lost, limit = export.served_metrics["validation_served_f1_lost"], config.served_loss_limit
     if lost <= limit:
         return ""
-    warning = (
+    return (
         f"{export.served_variant} loses {lost:.4f} validation F1 from given words to "
         f"{TEXT_NAMES[export.text_kind]}, more than export.served_loss_limit={limit:g}."
     )
-    log.warning("%s", warning)
-    return warning
 
 
 def _check_trained_on(model: FoundModel, data: TrackedDataset) -> None:

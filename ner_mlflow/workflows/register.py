@@ -61,6 +61,7 @@ def register_served(
     Returns:
         The version; None if it waits until the tracking store answers.
     """
+    warn_of_loss(export, config)
     train = train_record(export)
     origin = VersionOrigin(
         preset=export.preset,
@@ -80,6 +81,12 @@ def register_served(
 
     timeout_s = config.promote.lock_timeout_s
     return register(export.model_uri, name, alias, origin, describe, timeout_s, first_alias)
+
+
+def warn_of_loss(export: ExportRecord, config: Config) -> None:
+    """Log a loss from given words to running text beyond ``export.served_loss_limit``."""
+    if warning := warning_of_loss(export, config.export):
+        log.warning("%s", warning)
 
 
 def card_of(

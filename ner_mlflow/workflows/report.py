@@ -25,6 +25,7 @@ from ..tracking.lifecycle import run_link
 from ..tracking.queries import download
 from ..tracking.records import EvaluateRecord, ExportRecord, TrainRecord
 from ..tracking.run import Run
+from ..tracking.shared_view import view_links
 from .data import TrackedDataset
 from .evaluate import load_predictions, prediction_counts, text_columns
 
@@ -143,6 +144,7 @@ def _links(run: Run, best: TrainedModel, models: Sequence[TrainedModel]) -> str:
             if run_id
         ]
         lines.append(f"{escape_markdown(model.name)}: {' · '.join(links)}")
+    lines.append(view_links(run.experiment_id))
     return "\n\n".join(lines)
 
 

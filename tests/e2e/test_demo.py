@@ -9,12 +9,13 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
-from conftest import ROOT, StoreMaker, user_environment
+from conftest import ROOT, StoreMaker, run_server, user_environment
 from playwright.sync_api import Page, expect, sync_playwright
 from showcases import MODEL, Showcase, build_hostile_store, build_store
 
@@ -23,6 +24,8 @@ from ner_mlflow.paths import CACHE_VARIABLE
 
 BROWSER = Path("/usr/bin/chromium")
 CONSOLE = ("-c", "from ner_mlflow.cli.console import main; main()")
+GRAVE = ("serious", "critical")
+"""Impacts of faults that no page may have."""
 HEADINGS = {
     "verdict": f"{MODEL} version 1 is the champion",
     "compare": "",
@@ -172,6 +175,54 @@ def test_every_page_opens_in_a_browser_and_a_click_on_the_confusion_shows_its_se
         page.mouse.click(*middle)
         expect(page.get_by_label("Gold type")).to_have_value("Gerät", timeout=60_000)
     assert problems == []
+
+
+@pytest.mark.slow
+def test_a_store_on_postgresql_is_shown_as_it_is_and_through_a_server(
+    postgresql: str,
+    tiny_backbone: Path,
+    tmp_path: Path,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the artifacts of a new database are below the working folder
+    mlflow.set_tracking_uri(postgresql)
+    build(postgresql, tmp_path, tiny_backbone)
+    server = ("-m", "mlflow", "server", "--backend-store-uri", postgresql, "--workers", "1")
+    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with run_server(
+        [sys.executable, *server], "/health", tmp_path, postgresql, **quick
+    ) as through_server:
+        for number, store in enumerate((postgresql, through_server)):
+            command = [*CONSOLE, "demo", "--port", "0"]
+            with running(store, command, tmp_path / f"log {number}", tmp_path) as (address, _):
+                for name in PAGES:
+                    page.goto(f"{address}/{'' if name == 'verdict' else name}")
+                    page.locator(".ner-foot").wait_for()
+                    assert HEADINGS[name] in page.locator("h1").first.inner_text()
+                    assert page.locator("[data-testid=stException]").count() == 0
+                    assert page.locator("[data-testid=stAlert]").count() == 0
+
+
+@pytest.mark.slow
+def test_axe_finds_no_serious_fault_on_any_page(
+    make_store: StoreMaker, tiny_backbone: Path, tmp_path: Path, page: Page
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    store, axe, faults = make_store(tmp_path), Axe(), []
+    build(store, tmp_path, tiny_backbone)
+    with running(store, [*CONSOLE, "demo", "--port", "0"], tmp_path / "log") as (address, _):
+        for scheme, name in product(("light", "dark"), PAGES):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(f"{address}/{'' if name == 'verdict' else name}")
+            page.locator(".ner-foot").wait_for()
+            page.wait_for_timeout(1500)
+            for fault in axe.run(page).response["violations"]:
+                if fault["impact"] in GRAVE:
+                    where = [node["html"][:200] for node in fault["nodes"][:3]]
+                    faults.append(f"{scheme} {name}: {fault['id']}: {where}")
+    assert faults == []
 
 
 @pytest.mark.slow

@@ -31,6 +31,9 @@ from scripts import docs_site, flow_picture, tutorial_corpus
 
 BLOCKS = bash_blocks()
 COLUMNS = 100
+LOADED_FROM_ELSEWHERE = re.compile(
+    r"<(?:script|img|iframe)[^>]*\ssrc=.?https?://|<link[^>]*stylesheet[^>]*https?://"
+)
 PROGRAMS = (
     "chmod",
     "cp",
@@ -282,6 +285,10 @@ def test_the_site_builds_and_every_link_and_anchor_leads_somewhere(tmp_path: Pat
     assert "Prepare a dataset: read, relabel, check and split a corpus, and log it." in page
     base = tmp_path / "site" / "repository" / "ner_mlflow" / "presets" / "base.yaml"
     assert "learning_rate" in (base / "index.html").read_text(encoding="utf-8")
+    for html in (tmp_path / "site").rglob("*.html"):  # the site needs no other host
+        text = html.read_text(encoding="utf-8")
+        assert not LOADED_FROM_ELSEWHERE.search(text), html
+        assert 'class="mermaid"' not in text, f"{html}: the theme loads mermaid from another host"
 
 
 def test_every_page_is_in_the_navigation_and_every_experiment_in_the_index() -> None:

@@ -16,7 +16,7 @@ from ner_mlflow.demo.standing import (
     scored,
     variants,
 )
-from ner_mlflow.demo.style import CHART_CONFIG
+from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.evaluation.comparison import SIGNIFICANCE_LEVEL
 from ner_mlflow.tracking.steps import Step
 
@@ -56,16 +56,12 @@ def choose_group(evaluations: list[Scored]) -> tuple[str, str, str]:
     groups = sorted(models, key=lambda group: -len(models[group]))
     if len(groups) == 1:
         return groups[0]
-    column, _ = st.columns([2, 3])
-    chosen: tuple[str, str, str] = column.selectbox(
+    return choose_one(
         "Scored on",
         groups,
-        format_func=lambda group: (
-            f"{group[2]} of {group[0]} ({group[1][:6]}), {len(models[group])} models"
-        ),
-        key="compare_group",
+        "compare_group",
+        lambda group: f"{group[2]} of {group[0]} ({group[1][:6]}), {len(models[group])} models",
     )
-    return chosen
 
 
 def show_lead(
@@ -83,15 +79,18 @@ def show_lead(
         )
         show(heading(names[0], lead, kicker))
         return
-    test = store.compare_pair(best.run.id, ranked[1].run.id)
     gap = best.score.f1 - ranked[1].score.f1
+    if not gap:
+        lead = fill("Both have F1 {score}.", score=bold(best.score))
+        show(heading(f"{names[0]} and {names[1]} are equal", lead, kicker))
+        return
+    test = store.compare_pair(best.run.id, ranked[1].run.id)
     if test is None:
         sure = "whether that is more than chance is not known, as no predictions are stored"
     elif test.p_value <= SIGNIFICANCE_LEVEL:
         sure = f"that is more than chance (p = {test.p_value:.4f})"
     else:
         sure = f"that may be chance (p = {test.p_value:.2f})"
-    title = f"{names[0]} is best" if gap > 0 else f"{names[0]} and {names[1]} are equal"
     lead = fill(
         "Its F1 is {score}, {gap} above {second}; {sure}.",
         score=bold(best.score),
@@ -99,7 +98,7 @@ def show_lead(
         second=names[1],
         sure=sure,
     )
-    show(heading(title, lead, kicker))
+    show(heading(f"{names[0]} is best", lead, kicker))
 
 
 def show_scores(ranked: list[Scored], names: list[str]) -> None:
@@ -107,11 +106,10 @@ def show_scores(ranked: list[Scored], names: list[str]) -> None:
     chart, figures = st.columns([1, 1], gap="large")
     with chart:
         show(section("F1", "Strict, on given words; bars are 95 % intervals."))
-        st.plotly_chart(
+        show_chart(
             interval_chart(names, [one.score for one in ranked], strong=0),
-            config=CHART_CONFIG,
-            key="compare_scores",
-            alt="F1 of each model with its interval",
+            "compare_scores",
+            "F1 of each model with its interval",
         )
     with figures:
         show(
@@ -152,11 +150,10 @@ def show_types(ranked: list[Scored], names: list[str]) -> None:
         show(fill('<p class="ner-note">Choose a model.</p>'))
         return
     types = sorted({type_.type for one in shown for type_ in one.types})
-    st.plotly_chart(
+    show_chart(
         type_chart(shown, [name for name in names if name in chosen], types),
-        config=CHART_CONFIG,
-        key="compare_type_chart",
-        alt="F1 of each entity type, by model",
+        "compare_type_chart",
+        "F1 of each entity type, by model",
     )
 
 
@@ -196,11 +193,10 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
         key="compare_cost",
         label_visibility="collapsed",
     )
-    st.plotly_chart(
+    show_chart(
         tradeoff_chart(shown, cost or "latency_ms"),
-        config=CHART_CONFIG,
-        key="compare_tradeoff",
-        alt="F1 of exported files against their cost",
+        "compare_tradeoff",
+        "F1 of exported files against their cost",
     )
 
 
@@ -212,11 +208,10 @@ def show_time(evaluations: list[Scored], more: bool) -> None:
             f"The latest {SEARCHED} evaluations of the store." if more else "All evaluations.",
         )
     )
-    st.plotly_chart(
+    show_chart(
         time_chart(evaluations),
-        config=CHART_CONFIG,
-        key="compare_time",
-        alt="F1 of evaluations over time",
+        "compare_time",
+        "F1 of evaluations over time",
     )
     with st.expander(f"{len(evaluations)} evaluations"):
         rows = [

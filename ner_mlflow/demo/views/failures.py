@@ -40,6 +40,7 @@ from ner_mlflow.demo.markup import (
 )
 from ner_mlflow.demo.standing import Scored, distinct, latest_of_each, scored
 from ner_mlflow.demo.style import CHART_CONFIG
+from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.evaluation.error_analysis import CATEGORIES
 from ner_mlflow.evaluation.slices import Criterion
 from ner_mlflow.tagging.iob2 import OUTSIDE
@@ -93,10 +94,7 @@ def choose(evaluations: list[Scored]) -> Scored:
         [f"{one.name}, {one.record.split} of {one.record.dataset}" for one in evaluations],
     )
     by_id = {one.run.id: (one, name) for one, name in zip(evaluations, names, strict=True)}
-    column, _ = st.columns([2, 3])
-    chosen = column.selectbox(
-        "Evaluation", list(by_id), format_func=lambda id_: by_id[id_][1], key="failures_run"
-    )
+    chosen = choose_one("Evaluation", list(by_id), "failures_run", lambda id_: by_id[id_][1])
     return by_id[chosen][0]
 
 
@@ -148,7 +146,7 @@ def show_confusion(cases: list[Case], types: list[str]) -> None:
             (chip(name, "good" if name == "correct" else ""), CATEGORY_TEXTS[name], f"{count:,}")
             for name, count in counts.items()
         ]
-        show(table(("category", "", "entities"), rows, numeric=1))
+        show(table(("category", "meaning", "entities"), rows, numeric=1))
 
 
 def take_click() -> None:
@@ -213,11 +211,11 @@ def choose_filter(types: list[str], slices: dict[str, Criterion]) -> Filter:
     gold = columns[0].selectbox("Gold type", names, key=GOLD)
     predicted = columns[1].selectbox("Predicted type", names, key=PREDICTED)
     category = columns[2].selectbox("Category", [ERRORS, *CATEGORIES, ANY], key=CATEGORY)
-    by = columns[3].selectbox("Slice by", [ANY, *slices], key=BY, disabled=not slices)
+    by = columns[3].selectbox("Slice by", [ANY, *slices], key=BY) if slices else ANY
     parts = [ANY, *(slices[by].names if by in slices else [])]
     if st.session_state.get(PART, ANY) not in parts:
         st.session_state[PART] = ANY
-    part = columns[4].selectbox("Slice", parts, key=PART, disabled=by not in slices)
+    part = columns[4].selectbox("Slice", parts, key=PART) if by in slices else ANY
     plain = {NOTHING: OUTSIDE}
     return Filter(plain.get(gold, gold), plain.get(predicted, predicted), category, by, part)
 
@@ -296,11 +294,10 @@ def show_robustness(chosen: Scored) -> None:
     )
     note = "F1 by kind and severity, the most harmful first; the dashed line is F1 without changes."
     show(fill('<p class="ner-note">{note}</p>', note=note))
-    st.plotly_chart(
+    show_chart(
         robustness_chart(measured[run_id][1]),
-        config=CHART_CONFIG,
-        key="failures_robustness_chart",
-        alt="F1 on perturbed sentences",
+        "failures_robustness_chart",
+        "F1 on perturbed sentences",
     )
 
 

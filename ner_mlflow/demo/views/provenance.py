@@ -27,7 +27,7 @@ from ner_mlflow.demo.markup import (
     type_hues,
 )
 from ner_mlflow.demo.standing import date, differing
-from ner_mlflow.demo.style import CHART_CONFIG
+from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.tracking.queries import RunSummary
 from ner_mlflow.tracking.steps import Step
 
@@ -70,17 +70,12 @@ def choose(runs: list[RunSummary], label: str, key: str) -> RunSummary:
     if len(runs) == 1:
         return runs[0]
     by_id = {run.id: run for run in runs}
-    column, _ = st.columns([2, 3])
-    chosen = column.selectbox(
-        label,
-        list(by_id),
-        format_func=lambda id_: (
-            f"{by_id[id_].tags.get('dataset') or by_id[id_].name} · {date(by_id[id_].started_ms)} "
-            f"· {id_[:6]}"
-        ),
-        key=key,
-    )
-    return by_id[chosen]
+
+    def text(id_: str) -> str:
+        run = by_id[id_]
+        return f"{run.tags.get('dataset') or run.name} · {date(run.started_ms)} · {id_[:6]}"
+
+    return by_id[choose_one(label, list(by_id), key, text)]
 
 
 def show_lead(run: RunSummary, types: list[str]) -> None:
@@ -115,11 +110,10 @@ def show_counts(run: RunSummary, types: list[str]) -> None:
     with chart:
         show(section("Entities by type", "After preparation."))
         if types:
-            st.plotly_chart(
+            show_chart(
                 counts_chart(counts),
-                config=CHART_CONFIG,
-                key="provenance_counts",
-                alt="Entities by type and split",
+                "provenance_counts",
+                "Entities by type and split",
             )
     with figures:
         show(section("Before and after", "Source: as read. Prepared: as trained on."))
@@ -198,12 +192,11 @@ def show_origin(data_run: RunSummary) -> None:
     trainings = store.find_runs(Step.TRAIN, limit=SEARCHED, data_run=data_run.id).runs
     runs = [*trainings, data_run]
     by_id = {run.id: run for run in runs}
-    column, _ = st.columns([2, 3])
-    chosen = column.selectbox(
+    chosen = choose_one(
         "Run",
         list(by_id),
-        format_func=lambda id_: f"{by_id[id_].name} · {date(by_id[id_].started_ms)}",
-        key="provenance_run",
+        "provenance_run",
+        lambda id_: f"{by_id[id_].name} · {date(by_id[id_].started_ms)}",
     )
     run = by_id[chosen]
     facts, settings = st.columns([2, 3], gap="large")
@@ -212,7 +205,7 @@ def show_origin(data_run: RunSummary) -> None:
         rows += [
             (title, run.tags[name]) for name, title in PROVENANCE_TAGS.items() if run.tags.get(name)
         ]
-        show(table(("fact", ""), rows))
+        show(table(("fact", "value"), rows))
         libraries = store.values(run.id, "provenance").get("libraries")
         if isinstance(libraries, Mapping):
             with st.expander("Libraries"):

@@ -28,7 +28,7 @@ from ner_mlflow.demo.standing import (
     date,
     promotion,
 )
-from ner_mlflow.demo.style import CHART_CONFIG
+from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.tracking.overview import ModelSummary, VersionSummary
 from ner_mlflow.tracking.steps import Step
 
@@ -45,8 +45,7 @@ def main() -> None:
     names = [model.name for model in models]
     name = names[0]
     if len(names) > 1:
-        column, _ = st.columns([1, 3])
-        name = column.selectbox("Registered model", names, key="verdict_model")
+        name = choose_one("Registered model", names, "verdict_model")
     show_model(next(model for model in models if model.name == name))
 
 
@@ -93,14 +92,13 @@ def show_model(model: ModelSummary) -> None:
         if scores and scores.types:
             ordered = sorted(scores.types, key=lambda type_: -type_.score.f1)
             show(section("F1 by type", interval_note(scores)))
-            st.plotly_chart(
+            show_chart(
                 interval_chart(
                     [f"{type_.type}  n={type_.support}" for type_ in ordered],
                     [type_.score for type_ in ordered],
                 ),
-                config=CHART_CONFIG,
-                key="verdict_types",
-                alt="F1 of each entity type, with its interval",
+                "verdict_types",
+                "F1 of each entity type, with its interval",
             )
     with why:
         show(section("Why this one"))

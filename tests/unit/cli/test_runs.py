@@ -18,7 +18,7 @@ def given(dataset: str = "") -> GivenSettings:
 
 
 def experiment_of(step: Step, dataset: str = "", preset: str | None = None) -> str:
-    with open_step(step, given(dataset), preset) as run:
+    with open_step(step, given(dataset), preset) as (run, _):
         pass
     return str(mlflow.get_experiment(run.experiment_id).name)
 

@@ -1,6 +1,7 @@
 """A report shows every trial, the best ones, and plots that need no network."""
 
 import json
+import re
 
 import pytest
 from readable_plots import assert_readable
@@ -71,6 +72,21 @@ def test_the_interactive_plots_have_the_style_of_the_others() -> None:
     study.run_waiting(rate)
     page = report(study, F1).page
     assert page.count(f'"colorway":{json.dumps(list(COLOURS), separators=(",", ":"))}') == 4
+
+
+def test_the_interactive_plots_use_our_names_and_no_line_is_as_pale_as_the_paper() -> None:
+    study = filled(trials=6)
+    study.run_waiting(rate)
+    page = report(study, F1).page
+    assert "Hyperparameter" not in page
+    assert '"number of the trial"' in page
+    _, _, parallel = page.partition("Parameters of each trial")
+    lines = [
+        [float(part) for part in colour.split(",")]
+        for colour in re.findall(r'"line":{"color":"rgb\(([^)]*)\)"', parallel)
+    ]
+    assert len(lines) >= 6
+    assert max(min(colour) for colour in lines) < 200
 
 
 def test_the_table_states_why_trials_ended() -> None:
