@@ -256,7 +256,7 @@ def deliver_left(remote: Remote) -> int:
         StoreAwayError: the store does not answer.
     """
     left = 0
-    for outbox in left_outboxes(remote.address):
+    for outbox in left_outboxes(remote.key):
         if waiting := len(outbox.waiting()):
             log.info("delivering %d entries that an earlier command left", waiting)
         try:

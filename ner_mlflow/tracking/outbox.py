@@ -59,7 +59,7 @@ class Kind(StrEnum):
     EXPERIMENT = "experiment"
     RUN = "run"
     ADOPTED_RUN = "adopted run"
-    LOGGED = "logged"
+    LOGGED = "entries"
     STATUS = "status"
     INPUTS = "inputs"
     OUTPUTS = "outputs"

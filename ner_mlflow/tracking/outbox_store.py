@@ -52,7 +52,7 @@ from .outbox import (
     store_id,
     with_store_ids,
 )
-from .remote import ANSWER_LIMIT_S, Remote, StoreAwayError, asks_store
+from .remote import ANSWER_LIMIT_S, Remote, StoreAwayError, asks_store, store_key
 from .undelivered import left_folders
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Session:
     """An outbox that is open in this process, with its mirror and the thread that delivers it."""
 
     def __init__(self, remote: Remote) -> None:
-        self.outbox = Outbox.create(remote.address)
+        self.outbox = Outbox.create(remote.key)
         self.mirror = Mirror(self.outbox)
         self.deliverer = Deliverer(self.outbox, remote)
 
@@ -178,28 +178,29 @@ class OutboxStore:
         Raises:
             RefusedError: it refuses.
         """
-        if self._blocks == 1 and not self.session.deliverer.wait(ANSWER_LIMIT_S):
-            self._raise_refusal()
+        if self._blocks == 1:
+            self.session.deliverer.wait(ANSWER_LIMIT_S)
+            if refusal := self.session.deliverer.refusal:
+                raise refusal
 
     def _end_session(self, session: Session) -> None:
-        if session.deliverer.wait(DELIVERY_LIMIT_S):
+        is_delivered = session.deliverer.wait(DELIVERY_LIMIT_S)
+        refusal = session.deliverer.refusal
+        if is_delivered or refusal:
             session.close()
             left_folders.discard(session.outbox.folder)
             self.has_session, self._session = False, None
-            return
-        self._raise_refusal()
-        log.warning(
-            "tracking store %s has not taken everything (%s): what it lacks is kept in %s; deliver "
-            "it with: ner-mlflow sync",
-            self.remote.address,
-            self.remote.away or "it is slow",
-            session.outbox.folder,
-        )
-        left_folders.add(session.outbox.folder)
-
-    def _raise_refusal(self) -> None:
-        if refusal := self.session.deliverer.refusal:
+        if refusal:
             raise refusal
+        if not is_delivered:
+            log.warning(
+                "tracking store %s has not taken everything (%s): what it lacks is kept in %s; "
+                "deliver it with: ner-mlflow sync",
+                self.remote.address,
+                self.remote.away or "it is slow",
+                session.outbox.folder,
+            )
+            left_folders.add(session.outbox.folder)
 
     def adopt(self, run_id: str) -> None:
         """Have a run mirrored that is in the store.
@@ -411,7 +412,7 @@ class OutboxStore:
             found = self._ask("search_runs", stored, *arguments)
         except StoreAwayError:
             found = PagedList([], None)
-            others = [Mirror(outbox) for outbox in read_outboxes(self.remote.address)]
+            others = [Mirror(outbox) for outbox in read_outboxes(self.remote.key)]
             runs = [run for other in others for run in other.all_runs()]
         else:
             runs = mirror.all_runs() if mirror else []
@@ -543,7 +544,7 @@ class OutboxStore:
         except Exception as error:
             if not self.has_session:
                 raise
-            for outbox in read_outboxes(self.remote.address):
+            for outbox in read_outboxes(self.remote.key):
                 if found := read(Mirror(outbox)):
                     return found
             raise error
@@ -608,6 +609,11 @@ def current_store() -> OutboxStore | None:
     """Return the store of the current tracking URI; None if its kind has no outbox."""
     store = tracking_service._get_store()
     return store if isinstance(store, OutboxStore) else None
+
+
+def current_outboxes() -> Iterator[Outbox]:
+    """Yield all outboxes for the current tracking URI, the oldest first."""
+    return read_outboxes(store_key(tracking_service.get_tracking_uri()))
 
 
 def _now_ms() -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -74,6 +75,11 @@ class Remote:
     def address(self) -> str:
         """The address, without a password."""
         return redact_address(self.uri)
+
+    @property
+    def key(self) -> str:
+        """The address by which the outboxes for this store are found; see :func:`store_key`."""
+        return store_key(self.uri)
 
     @property
     def store(self) -> AbstractStore:
@@ -187,6 +193,15 @@ def check_answers(uri: str) -> None:
             "MLFLOW_TRACKING_URI, and the name and password in MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD"
         ) from error
+
+
+def store_key(uri: str) -> str:
+    """Return a store's address without a password, the same from every working directory."""
+    address = redact_address(uri)
+    scheme, slashes, path = address.partition(":///")
+    if not scheme.startswith("sqlite") or not path or path.startswith(("/", ":")):
+        return address
+    return f"{scheme}{slashes}{Path(path).absolute()}"
 
 
 def away_error(uri: str, reason: str) -> StoreAwayError:

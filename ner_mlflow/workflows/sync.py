@@ -5,8 +5,7 @@ import pandas as pd
 from ..errors import TrackingError
 from ..tracking.lifecycle import connect
 from ..tracking.mirror import Mirror
-from ..tracking.outbox import read_outboxes
-from ..tracking.queries import store_address
+from ..tracking.outbox_store import current_outboxes
 
 COLUMNS = ["run", "status", "metrics", "waiting", "folder"]
 
@@ -19,7 +18,7 @@ def waiting_runs() -> pd.DataFrame:
         outbox wait, and the folder of its artifacts.
     """
     rows = []
-    for outbox in read_outboxes(store_address()):
+    for outbox in current_outboxes():
         mirror, waiting = Mirror(outbox), len(outbox.waiting())
         rows += [
             (run.name, run.status, len(run.metrics), waiting, str(outbox.artifact_folder(run.id)))

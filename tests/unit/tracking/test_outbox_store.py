@@ -155,12 +155,18 @@ def test_what_the_store_refuses_is_an_error_before_any_work(
 
     current = current_store()
     assert current
-    monkeypatch.setattr(current.remote.store, "log_batch", refuse)
-    with (
-        pytest.raises(TrackingError, match=r"refused the logged of .*you may not write.*outbox"),
-        open_run(Step.TRAIN, "train"),
-    ):
-        pytest.fail("work began")
+    with monkeypatch.context() as patch:
+        patch.setattr(current.remote.store, "log_batch", refuse)
+        with (
+            pytest.raises(TrackingError, match=r"refused the entries of .*you may not write"),
+            open_run(Step.TRAIN, "train"),
+        ):
+            pytest.fail("work began")
+    assert len(outboxes()) == 1  # what was refused is kept, and stops nothing that comes later
+    with open_run(Step.DATA, "data"):
+        pass
+    assert {run.info.status for run in stored_runs(store)} == {"FAILED", "FINISHED"}
+    assert outboxes() == []
 
 
 def test_reads_fail_at_once_while_the_store_is_known_to_be_away(

@@ -1,0 +1,95 @@
+"""A store that is away holds nobody up for long, and is told from one that refuses."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from conftest import free_port
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    TEMPORARILY_UNAVAILABLE,
+)
+
+from ner_mlflow.tracking import remote as remote_module
+from ner_mlflow.tracking.remote import Remote, StoreAwayError, check_answers, is_away, store_key
+
+
+class Store:
+    """A store whose method fails as often as it is told, then answers."""
+
+    def __init__(self, failures: int = 0, pause_s: float = 0) -> None:
+        self.failures, self.pause_s, self.calls = failures, pause_s, 0
+
+    def ask(self, value: int) -> int:
+        self.calls += 1
+        time.sleep(self.pause_s)
+        if self.calls <= self.failures:
+            raise ConnectionError("the connection broke")
+        return value
+
+
+def remote_of(store: Any) -> Remote:
+    return Remote("http://127.0.0.1:9", lambda: store)
+
+
+def test_a_question_is_asked_until_there_is_an_answer() -> None:
+    store = Store(failures=2)
+    assert remote_of(store).ask("ask", 3) == 3
+    assert store.calls == 3
+
+
+def test_what_must_not_be_sent_twice_is_sent_once() -> None:
+    store = Store(failures=1)
+    with pytest.raises(StoreAwayError, match="does not answer"):
+        remote_of(store).try_once("ask", 3)
+    assert store.calls == 1
+
+
+def test_a_store_that_hangs_holds_nobody_up_and_then_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_module, "ANSWER_LIMIT_S", 0.2)
+    remote, begun = remote_of(Store(pause_s=5)), time.monotonic()
+    for _ in range(20):
+        with pytest.raises(StoreAwayError):
+            remote.ask("ask", 3)
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionError("refused"), True),
+        (TimeoutError("late"), True),
+        (OSError(28, "No space left on device"), True),
+        (requests.ConnectionError("reset"), True),
+        (MlflowException("broken", INTERNAL_ERROR), True),
+        (MlflowException("locked", TEMPORARILY_UNAVAILABLE), True),
+        (MlflowException("no", INVALID_PARAMETER_VALUE), False),
+        (MlflowException("no", PERMISSION_DENIED), False),
+        (ValueError("a fault of ours"), False),
+    ],
+)
+def test_errors_that_pass_are_told_from_refusals(error: Exception, away: bool) -> None:
+    assert is_away(error) is away
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_server_that_is_not_there_is_away(scheme: str) -> None:
+    with pytest.raises(StoreAwayError, match=r"tracking (server|store) .*\*\*\*.* does not answer"):
+        check_answers(f"{scheme}://me:hunter2@127.0.0.1:{free_port()}/runs")
+
+
+def test_a_relative_database_is_another_one_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = store_key("sqlite:///mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    assert store_key("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db" != here
+    assert store_key("sqlite:////srv/mlflow.db") == "sqlite:////srv/mlflow.db"
+    assert store_key("http://me:hunter2@host:5000") == "http://me:***@host:5000"
