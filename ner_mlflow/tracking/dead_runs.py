@@ -17,6 +17,7 @@ from ..liveness import dead_names, forget_old, liveness_name
 from ..paths import CACHE_VARIABLE, cache_folder
 from ..redaction import one_line
 from .queries import TAG_PREFIX
+from .remote import StoreAwayError
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,12 @@ def end_dead_runs() -> list[str]:
     if not dead:
         return []
     condition = f"attributes.status = 'RUNNING' and tags.`{PROCESS_TAG}` LIKE '%'"
-    running: list[MlflowRun] = mlflow.search_runs(
-        filter_string=condition, output_format="list", search_all_experiments=True
-    )
+    try:
+        running: list[MlflowRun] = mlflow.search_runs(
+            filter_string=condition, output_format="list", search_all_experiments=True
+        )
+    except StoreAwayError:  # a later command ends them
+        return []
     ended = []
     for run in running:
         # Read again just before: another process may resume the run at this moment.

@@ -26,7 +26,7 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from ..errors import TrackingError
-from ..redaction import one_line
+from ..redaction import one_line, redact_address
 from .mirror import dataset_input_from, metric_from
 from .outbox import (
     Kind,
@@ -67,6 +67,10 @@ ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 class RefusedError(TrackingError):
     """The tracking store answered that it does not take an operation."""
+
+
+class ArtifactsAwayError(StoreAwayError):
+    """The artifact store cannot be written; the tracking store itself answers."""
 
 
 class WaitingError(TrackingError):
@@ -125,7 +129,13 @@ class Delivery:
             try:
                 is_final = self._upload_file(subject, path)
             except Exception as error:
-                raise self._failure(error, path.name) from error
+                if not is_away(error):
+                    raise self._failure(error, path.name) from error
+                raise ArtifactsAwayError(
+                    f"artifact store {self._location(subject)} cannot be written "
+                    f"({reason(error, self._remote.uri)}): make it writable, or create the "
+                    "experiment with another artifact location"
+                ) from error
             if is_final:
                 self._outbox.note_uploaded(path, status.st_size, status.st_mtime_ns)
             on_progress()
@@ -152,8 +162,13 @@ class Delivery:
             self._repositories[subject] = repository, location
         return self._repositories[subject]
 
+    def _location(self, subject: str) -> str:
+        return (
+            redact_address(self._repositories[subject][1]) if subject in self._repositories else ""
+        )
+
     def _failure(self, error: Exception, what: str) -> Exception:
-        if isinstance(error, WaitingError):
+        if isinstance(error, WaitingError | ArtifactsAwayError | RefusedError):
             return error
         if is_away(error):
             return StoreAwayError(reason(error, self._remote.uri))
@@ -177,6 +192,7 @@ class Deliverer:
         self._settled_s = SETTLED_S
         self._progress = time.monotonic()
         self.refusal: RefusedError | None = None
+        self.reason = ""
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
@@ -220,6 +236,9 @@ class Deliverer:
                 if settled_s == 0 and not self._wake.is_set():
                     self._delivered.set()
             except (StoreAwayError, WaitingError) as error:
+                self.reason = str(error)
+                if not isinstance(error, WaitingError | ArtifactsAwayError):
+                    self._remote.note_away(error)
                 if not failures and isinstance(error, StoreAwayError):
                     log.warning(
                         "tracking store %s does not take what is logged (%s): it is kept in %s "
@@ -228,7 +247,6 @@ class Deliverer:
                         error,
                         self._outbox.folder,
                     )
-                    self._remote.note_away(error)
                 pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
                 failures += 1
             except TrackingError as error:
@@ -261,8 +279,8 @@ def deliver_left(remote: Remote) -> int:
             log.info("delivering %d entries that an earlier command left", waiting)
         try:
             Delivery(outbox, remote).deliver(settled_s=0)
-        except (RefusedError, WaitingError) as error:
-            log.warning("%s", error)
+        except (RefusedError, WaitingError, ArtifactsAwayError) as error:
+            log.warning("what is in %s still waits: %s", outbox.folder, error)
             left += 1
         else:
             outbox.remove()
@@ -327,6 +345,11 @@ def _send_experiment(remote: Remote, operation: Operation) -> None:
             raise
         raise StoreAwayError(f"another process made experiment {name!r} just now") from error
     note_id(operation.subject, found)
+
+
+def _send_experiment_tag(remote: Remote, operation: Operation) -> None:
+    tag = ExperimentTag(operation.payload["key"], operation.payload["value"])
+    remote.store.set_experiment_tag(operation.subject, tag)
 
 
 def _send_run(remote: Remote, operation: Operation) -> None:
@@ -410,6 +433,7 @@ def _send_version(remote: Remote, operation: Operation) -> None:
 
 _SENDERS: Mapping[Kind, Callable[[Remote, Operation], None]] = {
     Kind.EXPERIMENT: _send_experiment,
+    Kind.EXPERIMENT_TAG: _send_experiment_tag,
     Kind.RUN: _send_run,
     Kind.LOGGED: _send_logged,
     Kind.STATUS: _send_status,

@@ -333,7 +333,7 @@ def _end_interrupted_parent(run_id: str) -> None:
 def _end(status: str) -> None:
     try:
         mlflow.end_run(status)
-    except _STORE_ERRORS as error:
+    except (NerError, *_STORE_ERRORS) as error:
         log.warning("the run could not be marked %s (%s)", status, one_line(error))
 
 

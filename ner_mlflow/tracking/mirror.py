@@ -94,6 +94,8 @@ class Mirror:
                 tags = [ExperimentTag(*tag) for tag in values["tags"].items()]
                 active = LifecycleStage.ACTIVE
                 self.experiments[subject] = Experiment(subject, values["name"], "", active, tags)
+            case Kind.EXPERIMENT_TAG if experiment := self.experiments.get(subject):
+                experiment._add_tag(ExperimentTag(values["key"], values["value"]))
             case Kind.RUN:
                 self.runs[subject] = MirroredRun(
                     id=subject,

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     """What an operation does to its subject: an experiment, a run or a logged model."""
 
     EXPERIMENT = "experiment"
+    EXPERIMENT_TAG = "experiment tag"
     RUN = "run"
     ADOPTED_RUN = "adopted run"
     LOGGED = "entries"

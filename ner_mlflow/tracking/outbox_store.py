@@ -18,6 +18,7 @@ from typing import Any
 from mlflow.entities import (
     DatasetInput,
     Experiment,
+    ExperimentTag,
     LifecycleStage,
     LoggedModel,
     LoggedModelInput,
@@ -197,7 +198,7 @@ class OutboxStore:
                 "tracking store %s has not taken everything (%s): what it lacks is kept in %s; "
                 "deliver it with: ner-mlflow sync",
                 self.remote.address,
-                self.remote.away or "it is slow",
+                session.deliverer.reason or "it is slow",
                 session.outbox.folder,
             )
             left_folders.add(session.outbox.folder)
@@ -242,6 +243,11 @@ class OutboxStore:
 
     # Experiments
 
+    def search_experiments(self, *args: Any, **options: Any) -> PagedList[Experiment]:
+        """As MLflow's store."""
+        found: PagedList[Experiment] = self._ask("search_experiments", *args, **options)
+        return found
+
     def get_experiment(self, experiment_id: str) -> Experiment:
         """As MLflow's store; while that is away, an experiment of which only the id is known."""
         mirror = self._mirror
@@ -274,6 +280,11 @@ class OutboxStore:
             values = {tag.key: tag.value for tag in tags or ()}
             self.session.add(Kind.EXPERIMENT, local, name=name, tags=values)
             return local
+
+    def set_experiment_tag(self, experiment_id: str, tag: ExperimentTag) -> None:
+        """As MLflow's store."""
+        values = {"key": tag.key, "value": tag.value}
+        self._write(Kind.EXPERIMENT_TAG, experiment_id, values, "set_experiment_tag", tag)
 
     # Runs
 
@@ -520,7 +531,7 @@ class OutboxStore:
     ) -> Any:
         """Write to a mirrored subject, or else to the store."""
         mirror = self._mirror
-        if mirror and (subject in mirror.runs or subject in mirror.models):
+        if mirror and subject in {**mirror.runs, **mirror.models, **mirror.experiments}:
             self.session.add(kind, subject, **values)
             return None
         subject = with_store_ids(subject)

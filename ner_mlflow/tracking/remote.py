@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import TrackingError
@@ -174,6 +175,8 @@ def check_answers(uri: str) -> None:
 
     Raises:
         StoreAwayError: it does not answer.
+        ImportError: the driver of the database is not installed.
+        SQLAlchemyError: there is no such kind of database.
         TrackingError: something else answers at this address, or it wants other credentials.
     """
     address = urlsplit(uri)
@@ -182,7 +185,9 @@ def check_answers(uri: str) -> None:
             health = f"{uri.rstrip('/')}/health"
             answer = requests.get(health, auth=basic_credentials(), timeout=ANSWER_LIMIT_S)
             answer.raise_for_status()
-        elif address.hostname:
+            return
+        make_url(uri).get_dialect().import_dbapi()
+        if address.hostname:
             port = address.port or DATABASE_PORTS.get(address.scheme.partition("+")[0])
             socket.create_connection((address.hostname, port), ANSWER_LIMIT_S).close()
     except OSError as error:  # also those of requests

@@ -98,7 +98,10 @@ def save_view(experiment_id: str) -> None:
     """
     client = mlflow.MlflowClient()
     try:
-        present = client.get_experiment(experiment_id).tags
+        experiment = client.get_experiment(experiment_id)
+        if not experiment.name:  # the store is away, so what the experiment has is not known
+            return
+        present = experiment.tags
         note = view_links(experiment_id, "Training runs")
         wanted = {**_KIND_TAGS, _NOTE_TAG: note, **present}
         for name, value in (wanted | {_VIEW_TAG: _view()}).items():

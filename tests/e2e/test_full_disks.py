@@ -8,6 +8,7 @@ import mlflow
 import pytest
 from conftest import Completed, StoreMaker, entry_point
 
+from ner_mlflow.cli.command import UNDELIVERED
 from ner_mlflow.paths import CACHE_VARIABLE
 
 Mount = Callable[[str], Path]
@@ -54,24 +55,36 @@ def use_artifacts(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("free", [0, 48 * 1024])
-def test_a_full_artifact_store_is_named(
+def test_what_a_full_artifact_store_does_not_take_is_kept_until_it_does(
     free: int, make_store: StoreMaker, tmp_path: Path, mount: Mount
 ) -> None:
     store, disk = make_store(tmp_path), mount("rw")
     fill(disk, free)
-    error = error_of(entry_point(store, "data", env=use_artifacts(disk / "artifacts")))
-    assert str(disk) in error
-    assert "No space left on device" in error
-    assert error.endswith("create the experiment with another artifact location")
+    env = {**use_artifacts(disk / "artifacts"), CACHE_VARIABLE: str(tmp_path / "cache")}
+    done = entry_point(store, "data", env=env)
+    assert done.returncode == UNDELIVERED, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"artifact store {disk.as_uri()}/artifacts/" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert "create the experiment with another artifact location" in done.stderr
+    still = entry_point(store, "sync", env=env)
+    assert "1 runs still wait" in error_of(still)
+    (disk / "other").unlink()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    assert "1 runs" in entry_point(store, "sync", env=env).stdout
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert run.info.status == "FINISHED"
 
 
 def test_a_read_only_artifact_store_is_named(
     make_store: StoreMaker, tmp_path: Path, mount: Mount
 ) -> None:
     store, disk = make_store(tmp_path), mount("ro")
-    error = error_of(entry_point(store, "data", env=use_artifacts(disk / "artifacts")))
-    assert error.startswith(f"artifact store {disk.as_uri()}/artifacts/")
-    assert "cannot be written ([Errno 30] Read-only file system" in error
+    env = {**use_artifacts(disk / "artifacts"), CACHE_VARIABLE: str(tmp_path / "cache")}
+    done = entry_point(store, "data", env=env)
+    assert done.returncode == UNDELIVERED, done.stderr
+    assert f"artifact store {disk.as_uri()}/artifacts/" in done.stderr
+    assert "cannot be written ([Errno 30] Read-only file system" in done.stderr
 
 
 def test_a_read_only_home_is_named(make_store: StoreMaker, tmp_path: Path, mount: Mount) -> None:
@@ -88,8 +101,8 @@ def test_a_full_cache_is_named(
     store, disk = make_store(tmp_path), mount("rw")
     arguments = ["--preset", str(tiny_preset), "--epochs", "1"]
     error = error_of(entry_point(store, "train", *arguments, env={CACHE_VARIABLE: str(disk)}))
-    assert error.startswith(str(disk))
-    assert " is full (" in error
+    assert str(disk) in error
+    assert "full" in error
     assert error.endswith("free space there, or set NER_MLFLOW_CACHE to another folder")
 
 

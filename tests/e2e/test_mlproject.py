@@ -520,7 +520,7 @@ def test_the_served_model_answers_over_http_in_every_format(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"{not json", "Ensure that input is a valid JSON formatted string"),
+        (b"{not json", "not JSON (Expecting property name enclosed in double quotes"),
         (b'{"other": []}', "exactly one of the input fields"),
         (b'["a"]', "The input must be a JSON dictionary"),
         (b'{"dataframe_split": 3}', "Dataframe split format must be a dictionary"),
