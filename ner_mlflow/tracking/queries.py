@@ -1,6 +1,7 @@
 """Find runs in the tracking store and read what they hold."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from ..errors import TrackingError
 from ..redaction import one_line, redact_address
+from .remote import asking_store
 from .steps import Step
 
 TAG_PREFIX = "ner."
@@ -144,7 +146,10 @@ def download(uri: str) -> Path:
         TrackingError: there is no such artifact.
     """
     try:
-        return Path(mlflow.artifacts.download_artifacts(uri))
+        with suppress(MlflowException, OSError):
+            return Path(mlflow.artifacts.download_artifacts(uri))
+        with asking_store():  # a resumed run has here only what it logged since
+            return Path(mlflow.artifacts.download_artifacts(uri))
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"{redact_address(uri)}: no such artifact ({one_line(error)}): "

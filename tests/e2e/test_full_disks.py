@@ -54,6 +54,7 @@ def use_artifacts(folder: Path) -> dict[str, str]:
     return {"MLFLOW_EXPERIMENT_NAME": "on the disk"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [0, 48 * 1024])
 def test_what_a_full_artifact_store_does_not_take_is_kept_until_it_does(
     free: int, make_store: StoreMaker, tmp_path: Path, mount: Mount
@@ -76,6 +77,7 @@ def test_what_a_full_artifact_store_does_not_take_is_kept_until_it_does(
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_read_only_artifact_store_is_named(
     make_store: StoreMaker, tmp_path: Path, mount: Mount
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_read_only_home_is_named(make_store: StoreMaker, tmp_path: Path, mount
     assert error.endswith("or set NER_MLFLOW_CACHE to a folder that is")
 
 
+@pytest.mark.slow
 def test_a_full_cache_is_named(
     make_store: StoreMaker, tiny_preset: Path, tmp_path: Path, mount: Mount
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_full_cache_is_named(
     assert error.endswith("free space there, or set NER_MLFLOW_CACHE to another folder")
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_is_named(
     make_store: StoreMaker, tmp_path: Path, mount: Mount
 ) -> None:

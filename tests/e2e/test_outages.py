@@ -136,6 +136,7 @@ def test_main_runs_without_its_server_and_sync_delivers_everything_once(
     assert "0 runs" in entry_point(proxy.address, "sync", env=cache).stdout
 
 
+@pytest.mark.slow
 def test_main_logs_everything_once_through_a_network_that_loses_requests_and_answers(
     server: str, proxy: FaultyProxy, cache: dict[str, str], tiny_preset: Path
 ) -> None:

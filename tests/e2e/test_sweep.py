@@ -130,7 +130,8 @@ def test_a_sweep_from_its_space_to_a_registered_model(
             assert {"provenance.yaml", "config.yaml", "training_curves.png"} <= artifacts(run)
             assert run.data.tags["ner.model_uri"].startswith("models:/")
             assert run.inputs.dataset_inputs
-    names = {"history", "parameters", "contour"} if states["complete"] > 1 else set()
+    # The contour needs two parameters that differ among these few trials.
+    names = {"history", "parameters"} if states["complete"] > 1 else set()
     assert {
         "trials.html",
         "plots.html",
