@@ -522,7 +522,7 @@ def test_the_served_model_answers_over_http_in_every_format(
     [
         (b"{not json", "not JSON (Expecting property name enclosed in double quotes"),
         (b'{"other": []}', "exactly one of the input fields"),
-        (b'["a"]', "The input must be a JSON dictionary"),
+        (b'["a"]', "is not an object"),
         (b'{"dataframe_split": 3}', "Dataframe split format must be a dictionary"),
         (b'{"dataframe_records": [{"text": null}]}', "row 0: None is not text: send strings only"),
         (
