@@ -56,7 +56,7 @@ def test_a_lock_file_has_every_pin_of_its_source(name: str) -> None:
     found = [pin for source in sources for pin in pins(source.read_text(encoding="utf-8"))]
     assert len(found) > 2
     for pin in found:
-        package, version = pin.split("==")
+        package, version = pin.partition(";")[0].strip().split("==")
         assert versions.get(normalised(package.partition("[")[0])) == [version], (
             f"{name} does not have {pin}: run python -m scripts.lock"
         )
