@@ -1,7 +1,6 @@
 """Deliver an outbox to the tracking store: in order, each operation exactly once."""
 
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from ..atomic import scratch_folder
 from ..errors import TrackingError
 from ..redaction import one_line, redact_address
 from .mirror import dataset_input_from, metric_from
@@ -145,8 +145,8 @@ class Delivery:
         repository, location = self._repository(subject)
         local = self._outbox.artifact_folder(subject)
         folder = path.parent.relative_to(local).as_posix()
-        with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as temporary:
-            source, is_final = _rewritten(path, local, location, Path(temporary))
+        with scratch_folder() as temporary:
+            source, is_final = _rewritten(path, local, location, temporary)
             repository.log_artifact(str(source), None if folder == "." else folder)
         return is_final
 

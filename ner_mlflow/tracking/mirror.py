@@ -48,9 +48,9 @@ class MirroredRun:
     user_id: str
     start_time: int
     name: str
-    status: str = RunStatus.to_string(RunStatus.RUNNING)
+    status: str
+    adopted: bool
     end_time: int | None = None
-    adopted: bool = False
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -96,40 +96,22 @@ class Mirror:
                 self.experiments[subject] = Experiment(subject, values["name"], "", active, tags)
             case Kind.EXPERIMENT_TAG if experiment := self.experiments.get(subject):
                 experiment._add_tag(ExperimentTag(values["key"], values["value"]))
-            case Kind.RUN:
+            case Kind.RUN | Kind.ADOPTED_RUN:
+                metrics = [metric_from(entry) for entry in values.get("metrics", ())]
                 self.runs[subject] = MirroredRun(
                     id=subject,
                     experiment_id=values["experiment_id"],
                     user_id=values["user_id"],
                     start_time=values["start_time"],
                     name=values["run_name"],
-                    tags=dict(values["tags"]),
-                )
-            case Kind.ADOPTED_RUN:
-                metrics = [metric_from(entry) for entry in values["metrics"]]
-                self.runs[subject] = MirroredRun(
-                    id=subject,
-                    experiment_id=values["experiment_id"],
-                    user_id=values["user_id"],
-                    start_time=values["start_time"],
-                    name=values["run_name"],
-                    status=values["status"],
-                    adopted=True,
-                    params=dict(values["params"]),
+                    status=values.get("status", RunStatus.to_string(RunStatus.RUNNING)),
+                    adopted=operation.kind is Kind.ADOPTED_RUN,
+                    params=dict(values.get("params", {})),
                     tags=dict(values["tags"]),
                     metrics={metric.key: metric for metric in metrics},
                 )
             case Kind.MODEL:
-                self.models[subject] = MirroredModel(
-                    id=subject,
-                    experiment_id=values["experiment_id"],
-                    name=values["name"],
-                    source_run_id=values["source_run_id"],
-                    model_type=values["model_type"],
-                    created=values["created"],
-                    tags=dict(values["tags"]),
-                    params=dict(values["params"]),
-                )
+                self.models[subject] = MirroredModel(id=subject, **values)
             case Kind.MODEL_TAGS if model := self.models.get(subject):
                 model.tags |= values["tags"]
             case Kind.MODEL_TAG_DELETED if model := self.models.get(subject):
@@ -140,6 +122,10 @@ class Mirror:
                 model.status = values["status"]
             case _ if run := self.runs.get(subject):
                 _change_run(run, operation)
+
+    def __contains__(self, subject: str) -> bool:
+        """Return whether an id is that of a run, logged model or experiment here."""
+        return subject in self.runs or subject in self.models or subject in self.experiments
 
     def run(self, run_id: str) -> MlflowRun | None:
         """Return a run as MLflow describes it, None if it is not here."""

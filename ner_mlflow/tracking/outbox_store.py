@@ -1,9 +1,10 @@
 """MLflow's tracking store with an outbox before it.
 
 :func:`install` puts :class:`OutboxStore` in place of the stores that MLflow opens in this process.
-Without an open session it is the store itself. From :func:`begin_session` on, runs that are opened
-within :func:`mirroring` are written to an outbox and read from there, and a thread delivers them.
-All of MLflow's own functions, such as those that log models, work on them as they are.
+Without an open session it is the store itself. From :meth:`OutboxStore.begin_session` on, runs
+that are opened within :func:`mirroring` are written to an outbox and read from there, and a thread
+delivers them. All of MLflow's own functions, such as those that log models, work on them as they
+are.
 """
 
 import logging
@@ -531,7 +532,7 @@ class OutboxStore:
     ) -> Any:
         """Write to a mirrored subject, or else to the store."""
         mirror = self._mirror
-        if mirror and subject in {**mirror.runs, **mirror.models, **mirror.experiments}:
+        if mirror and subject in mirror:
             self.session.add(kind, subject, **values)
             return None
         subject = with_store_ids(subject)
