@@ -194,7 +194,7 @@ def entry_point(
         return subprocess.run(
             command,
             cwd=cwd,
-            env=environment,
+            env={**environment, "PYTHONPATH": str(ROOT)},  # the step's files are found from any cwd
             capture_output=True,
             text=True,
             timeout=600,
