@@ -20,6 +20,7 @@ from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
 from ..redaction import one_line
 from ..tagging.tagger import TaggerSpec
+from .delivery import CLIENT_ID_TAG, MODEL_MARK
 from .outbox import Kind, with_store_ids
 from .outbox_store import current_store
 from .queries import download
@@ -63,6 +64,18 @@ class FoundModel:
         """The training that it comes from, as far as its run is known."""
         of_run = self.address.startswith("runs:/")
         return lineage_of(self.run_id, self.folder.name if of_run and self.is_onnx else "")
+
+    @cached_property
+    def identity(self) -> str:
+        """What names a logged model for good; the address of any other.
+
+        It is the id that its machine gave it. The store gives another one to a model that it gets
+        later.
+        """
+        if self.model_id is None:
+            return self.address
+        tags = mlflow.MlflowClient().get_logged_model(self.model_id).tags
+        return str(tags.get(CLIENT_ID_TAG) or self.model_id.removeprefix(MODEL_MARK))
 
     @property
     def is_onnx(self) -> bool:

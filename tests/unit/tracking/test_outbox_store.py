@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from clocks import set_clock_back
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
@@ -201,3 +202,36 @@ def test_metrics_of_one_run_are_sent_together(store: str, monkeypatch: pytest.Mo
     assert sum(sent) == 1500
     assert max(sent) <= 1000
     assert len(sent) < 100
+
+
+def test_a_clock_that_is_set_back_during_a_run_loses_no_file_and_no_order(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = mlflow.MlflowClient()
+    with open_run(Step.MAIN, "main") as run:
+        run.log_metrics({"loss": 0.5}, step=1)
+        run.log_metrics({"f1": 0.25})
+        with monkeypatch.context() as patch:
+            break_store(patch, "log_batch")
+            run.log_text("before.txt", "before")
+            set_clock_back(monkeypatch)
+            run.log_text("after.txt", "after")
+        run.log_metrics({"loss": 0.25}, step=2)
+        run.log_metrics({"f1": 0.75})
+        with open_child(run, Step.TRAIN, "train"):
+            pass
+    assert outboxes() == []
+    train, main = sorted(stored_runs(store), key=lambda run: run.info.start_time, reverse=True)
+    assert train.data.tags["mlflow.parentRunId"] == main.info.run_id
+    for stored in (train, main):
+        assert stored.info.status == "FINISHED"
+        assert stored.info.start_time <= stored.info.end_time
+    assert train.info.end_time <= main.info.end_time
+    assert main.data.metrics == {"loss": 0.25, "f1": 0.75}
+    history = client.get_metric_history(run.id, "loss")
+    assert [metric.step for metric in sorted(history, key=lambda metric: metric.timestamp)] == [
+        1,
+        2,
+    ]
+    for name in ("before", "after"):
+        assert mlflow.artifacts.load_text(f"runs:/{run.id}/{name}.txt") == name
