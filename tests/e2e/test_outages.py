@@ -283,5 +283,5 @@ def test_a_clock_that_is_set_back_during_main_loses_nothing_and_keeps_the_order(
             values = sorted(history, key=lambda metric: metric.step)
             times = [metric.timestamp for metric in values]
             assert times == sorted(times), key
-            assert run.info.start_time <= times[0] <= times[-1] <= run.info.end_time + 1000
+            assert run.info.start_time <= times[0]
     assert outboxes(cache) == []

@@ -1,5 +1,6 @@
 """What is logged through an outbox is read at once, and is in the store once, whatever happens."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from mlflow.exceptions import MlflowException
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
-from ner_mlflow.tracking.delivery import CLIENT_ID_TAG
+from ner_mlflow.tracking.delivery import CLIENT_ID_TAG, deliver_left
 from ner_mlflow.tracking.lifecycle import open_child, open_run
-from ner_mlflow.tracking.outbox import outbox_folder
+from ner_mlflow.tracking.outbox import Kind, Outbox, new_local_id, outbox_folder
 from ner_mlflow.tracking.outbox_store import current_store
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.remote import StoreAwayError
@@ -235,3 +236,34 @@ def test_a_clock_that_is_set_back_during_a_run_loses_no_file_and_no_order(
     ]
     for name in ("before", "after"):
         assert mlflow.artifacts.load_text(f"runs:/{run.id}/{name}.txt") == name
+
+
+def test_outboxes_that_are_left_are_delivered_whatever_their_order(store: str) -> None:
+    # The clock was set back between the two: the one that makes the run looks younger.
+    with open_run(Step.MAIN, "main"):
+        pass
+    current = current_store()
+    assert current
+    run_id = new_local_id()
+    parts: list[tuple[Kind, dict[str, object]]] = [
+        (Kind.LOGGED, {"metrics": [], "params": {}, "tags": {"ner.note": "later"}}),
+        (
+            Kind.RUN,
+            {
+                "experiment_id": "0",
+                "user_id": "me",
+                "start_time": 1,
+                "tags": {},
+                "run_name": "left",
+            },
+        ),
+    ]
+    for kind, payload in parts:
+        outbox = Outbox.create(current.remote.key)
+        outbox.add(kind, run_id, payload)
+        outbox.close()
+        time.sleep(0.02)
+    assert deliver_left(current.remote) == 0
+    assert outboxes() == []
+    (left,) = (run for run in stored_runs(store) if run.info.run_name == "left")
+    assert left.data.tags["ner.note"] == "later"
