@@ -11,8 +11,8 @@ from ..errors import ConfigError
 from ..evaluation.comparison import ComparisonReport
 from ..evaluation.conclusion import Registration, conclude
 from ..tracking.lifecycle import open_child
-from ..tracking.models import check_registered_name
 from ..tracking.records import MainRecord
+from ..tracking.registration import check_registered_name
 from ..tracking.registry import alias_holder
 from ..tracking.remote import StoreAwayError
 from ..tracking.run import Run

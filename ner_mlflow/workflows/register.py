@@ -16,9 +16,10 @@ from ..exporting.model_card import ModelFacts, ServedScores, describe_card, mode
 from ..exporting.variants import CONFIDENCE_LEVEL
 from ..provenance import git_commit
 from ..tracking.lifecycle import run_link
-from ..tracking.models import CARD_LIMIT, add_model_card, find_model, register
+from ..tracking.models import find_model
 from ..tracking.queries import download, read_run
 from ..tracking.records import DataRecord, EvaluateRecord, ExportRecord, TrainRecord, VersionOrigin
+from ..tracking.registration import CARD_LIMIT, add_model_card, register
 from ..tracking.run import Run, temporary_folder
 from ..tracking.steps import Step
 from .data import TrackedDataset
