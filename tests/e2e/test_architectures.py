@@ -16,8 +16,17 @@ from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward
 from ner_mlflow.tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
 
+LIKE_BERT = ("distilbert", "electra", "mpnet")
+"""Architectures whose modules differ from BERT's in little more than names."""
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_BERT else [])
+        for name in ARCHITECTURES
+    ],
+)
 def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
