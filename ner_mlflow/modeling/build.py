@@ -45,6 +45,11 @@ NO_REMOTE_CODE = {"trust_remote_code": False}
 
 Without it, transformers offers on a terminal to run the code in that folder.
 """
+MAX_JSON_BYTES = 16_777_216
+"""Largest JSON file of a backbone, vocabularies left aside; usual ones have a few kilobytes."""
+MAX_VOCABULARY_BYTES = 268_435_456
+"""Largest vocabulary; that of 256,000 subwords has 35 MB."""
+VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
 REGION_SETTINGS = {
     "code_block": "code_blocks",
     "stack_trace": "stack_traces",
@@ -160,8 +165,10 @@ def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> Pretrai
         labels: the labels by id.
 
     Raises:
-        ModelError: transformers has no such architecture, or the configuration is broken.
+        ModelError: transformers has no such architecture, or the configuration is broken or larger
+            than :data:`MAX_JSON_BYTES`.
     """
+    _check_sizes(folder, name)
     with _refuse_remote_code(name):
         model_config: PretrainedConfig = AutoConfig.from_pretrained(
             folder,
@@ -171,6 +178,17 @@ def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> Pretrai
             **NO_REMOTE_CODE,
         )
     return model_config
+
+
+def _check_sizes(folder: Path, name: str) -> None:
+    """Check that no JSON file of a model would fill the memory."""
+    for path in sorted(folder.glob("*.json")):
+        limit = MAX_VOCABULARY_BYTES if path.name in VOCABULARIES else MAX_JSON_BYTES
+        if (size := path.stat().st_size) > limit:
+            raise ModelError(
+                f"backbone {name!r}: {path} has {size:,} bytes, and {limit:,} at most are read: "
+                "choose another, or save it again with save_pretrained"
+            )
 
 
 @contextmanager
@@ -198,8 +216,9 @@ def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
         name: the backbone's name in error messages.
 
     Raises:
-        ModelError: there is no fast tokenizer.
+        ModelError: there is no fast tokenizer, or one of its files is too large.
     """
+    _check_sizes(folder, name)
     with _refuse_remote_code(name):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **NO_REMOTE_CODE)
     if not tokenizer.is_fast:

@@ -32,6 +32,8 @@ Scores = list[NDArray[np.float32]]
 """The scores of the labels by sentence or window, each of shape (pieces, labels)."""
 MOST = 1_000_000
 """Numbers of a spec are below it."""
+MAX_BYTES = 16_777_216
+"""Largest spec; that of a conditional random field with 500 labels has 5 MB."""
 CODE_SUFFIXES = frozenset(
     (
         *(".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"),
@@ -104,8 +106,8 @@ class TaggerSpec:
         """Read the spec from a model's folder.
 
         Raises:
-            ModelError: the file is missing, broken or of another format, or the folder holds a
-                pickle or code.
+            ModelError: the file is missing, too large, broken or of another format, or the folder
+                holds a pickle or code.
         """
         path = folder / cls.FILE
         if not path.is_file():
@@ -119,6 +121,11 @@ class TaggerSpec:
                     f"{file}: may hold a pickle or code, which is never run: remove it, or give "
                     "another model"
                 )
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(
+                f"{path}: has {path.stat().st_size:,} bytes, and {MAX_BYTES:,} at most are read: "
+                "give another model"
+            )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != cls.FORMAT:

@@ -11,6 +11,7 @@ from ..errors import ModelError
 from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
 from ..tagging.tagger import TaggerSpec
+from .delivery import CLIENT_ID_TAG, MODEL_MARK
 from .queries import download
 from .records import Lineage, lineage_of, logged_model_uri
 
@@ -42,6 +43,18 @@ class FoundModel:
         """The training that it comes from, as far as its run is known."""
         of_run = self.address.startswith("runs:/")
         return lineage_of(self.run_id, self.folder.name if of_run and self.is_onnx else "")
+
+    @cached_property
+    def identity(self) -> str:
+        """What names a logged model for good; the address of any other.
+
+        It is the id that its machine gave it. The store gives another one to a model that it gets
+        later.
+        """
+        if self.model_id is None:
+            return self.address
+        tags = mlflow.MlflowClient().get_logged_model(self.model_id).tags
+        return str(tags.get(CLIENT_ID_TAG) or self.model_id.removeprefix(MODEL_MARK))
 
     @property
     def is_onnx(self) -> bool:

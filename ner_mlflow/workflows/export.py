@@ -145,4 +145,4 @@ def export_cache_key(config: ExportConfig, model: FoundModel, data: TrackedDatas
     """Return a key that is equal for equal code, libraries, settings, model and data."""
     code = step_fingerprint(__file__)
     settings, dataset = config.model_dump_json(), data.dataset.fingerprint
-    return cache_key([Step.EXPORT, code, library_versions(), settings, model.address, dataset])
+    return cache_key([Step.EXPORT, code, library_versions(), settings, model.identity, dataset])

@@ -439,6 +439,13 @@ def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content
     assert "\n" not in str(caught.value)
 
 
+def test_a_spec_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / TaggerSpec.FILE).open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ModelError, match=r"ner_model.json: has 1,099,511,627,776 bytes, and"):
+        TaggerSpec.load(tmp_path)
+
+
 def test_forward_gets_the_casing_of_words_if_the_model_has_casing_embeddings() -> None:
     calls: list[Inputs] = []
 
