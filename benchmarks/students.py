@@ -124,7 +124,7 @@ def main() -> None:
             folders[f"{student.name} {variant}"] = folder
             row: dict[str, Any] = {
                 "variant": variant,
-                "layers": load_model(student.folder / "model").network.config.num_hidden_layers,
+                "layers": student.config.model.layers,
                 "model_size_bytes": (folder / MODEL_FILE).stat().st_size,
             }
             if student.is_trained:
