@@ -41,7 +41,6 @@ def choose_layers(
     )
     table = _read_table()
     depth = int(model_config.num_hidden_layers)
-    problem = f"{setting}, but backbone {name!r} has {depth} layers"
     architecture = table["architectures"].get(model_config.model_type)
     if architecture is None:
         raise ModelError(
@@ -53,12 +52,15 @@ def choose_layers(
     if not config.kept_layers and config.layers not in choices:
         known = ", ".join(map(str, sorted(choices)))
         raise ModelError(
-            f"{problem}, of which {TABLE.name} can choose {known}: set one of these, or list the "
-            "layers to keep as model.kept_layers, such as [0, 1]"
+            f"{setting}, but backbone {name!r} has {depth} layers, of which {TABLE.name} can "
+            f"choose {known}: set one of these, or list the layers to keep as model.kept_layers"
         )
     kept = config.kept_layers or tuple(choices[config.layers])
     if kept[-1] >= depth:
-        raise ModelError(f"{problem}: list layers from 0 to {depth - 1}")
+        raise ModelError(
+            f"{setting}, but backbone {name!r} has {depth} layers: list layers from 0 to "
+            f"{depth - 1}"
+        )
     if architecture.get("first") and kept[0] != 0:
         raise ModelError(
             f"{setting} leaves out layer 0, and the first layer of {model_config.model_type} "
