@@ -34,6 +34,7 @@ Documents = Annotated[Integer, Unit("documents")]
 Epochs = Annotated[Integer, Unit("epochs")]
 EntityTypes = Annotated[Integer, Unit("entity types")]
 F1 = Annotated[Float, Unit("F1")]
+Layers = Annotated[Integer, Unit("layers")]
 Nats = Annotated[Float, Unit("nats per subword")]
 Norm = Annotated[Float, Unit("L2 norm")]
 Probability = Annotated[Fraction, Unit("probability")]
@@ -280,6 +281,17 @@ class ModelConfig(Section):
         "folder",
     )
     revision: str = Field("main", description="git revision of a backbone from the hub")
+    layers: Layers = Field(
+        0,
+        ge=0,
+        description="layers of the encoder to keep, for a student that is smaller and faster; "
+        "ner_mlflow/modeling/layers.yaml chooses which ones; 0: all",
+    )
+    kept_layers: Annotated[tuple[Annotated[Integer, Field(ge=0)], ...], Unit("layers")] = Field(
+        (),
+        description="the layers to keep, counted from 0, instead of those that layers.yaml would "
+        "choose; empty: model.layers decides",
+    )
     adaptation: Literal["full", "lora"] = Field(
         "full",
         description="full trains all weights; lora trains low-rank adapters and the classifier",
@@ -347,6 +359,17 @@ class ModelConfig(Section):
         description="embeddings of each word's casing (lower, Capitalised, UPPER, miXed) added to "
         "the input; auto: only for encoders with a lower-cased vocabulary that can take them",
     )
+
+    @model_validator(mode="after")
+    def _kept_layers_rise(self) -> Self:
+        kept = list(self.kept_layers)
+        if kept != sorted(set(kept)):
+            raise ValueError(f"kept_layers={kept} must rise: sort it, without duplicates")
+        if kept and self.layers not in (0, len(kept)):
+            raise ValueError(
+                f"layers={self.layers}, but kept_layers={kept} are {len(kept)}: leave layers at 0"
+            )
+        return self
 
 
 class TrainConfig(Section):

@@ -40,6 +40,7 @@ REPEATED = {
     "evaluation/perturbations.yaml": frozenset(),
     "evaluation/promotion.py": frozenset(),
     "modeling/build.py": MODELS,
+    "modeling/layers.yaml": MODELS,
     "modeling/lora_targets.yaml": MODELS,
     "modeling/fit.py": frozenset({"train"}),
     "modeling/sampling.py": frozenset({"train"}),
