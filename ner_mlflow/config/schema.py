@@ -56,6 +56,7 @@ Trials = Annotated[Integer, Unit("trials")]
 
 Split = Literal["train", "validation", "test"]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
+Engine = Literal["onnxruntime", "openvino"]
 SourceFormat = Literal[
     "auto",
     "conll",
@@ -662,6 +663,19 @@ class ExportConfig(Section):
         description="variants to register, in order of preference; the first that passes its proof "
         "is taken",
     )
+    engines: tuple[Engine, ...] = Field(
+        ("onnxruntime",),
+        min_length=1,
+        description="libraries that may compute the served model: onnxruntime; openvino: fp32, in "
+        "bf16 where the processor has it (an optional package). With several, the fastest of the "
+        "proven variants and engines is registered",
+    )
+    engine_f1_tolerance: F1 = Field(
+        0.002,
+        ge=0,
+        description="with several engines: largest loss of validation F1 against fp32 at which a "
+        "faster variant or engine is registered",
+    )
     logit_tolerance: Float = Field(
         1e-3, gt=0, description="largest difference between a logit of fp32 and of PyTorch"
     )
@@ -721,6 +735,11 @@ class ExportConfig(Section):
             raise ValueError(
                 f"served {sorted(missing)} is not among variants {list(self.variants)}: add it "
                 "there, or serve another"
+            )
+        if "onnxruntime" not in self.engines:
+            raise ValueError(
+                f"engines {list(self.engines)} lack onnxruntime, with which the others are "
+                "compared: add it"
             )
         return self
 

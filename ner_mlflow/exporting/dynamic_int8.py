@@ -16,7 +16,8 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from ..tagging.encoding import Inputs
-from ..tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ..tagging.engines import MODEL_FILE
+from ..tagging.onnx_engine import onnx_forward, onnx_session
 from .layer_damage import answers_of, divergence, layer_damage, quantised_layers
 from .rescaling import (
     FINISHED,

@@ -17,7 +17,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from .recognizer import BATCH_SUBWORDS, CPU, EntityRecognizer, load_tagger
+from .onnx_engine import CPU
+from .recognizer import EntityRecognizer, load_tagger
 from .tagger import Tagger
 
 TEXT_COLUMN = "text"
@@ -32,8 +33,9 @@ SHOWN = 80
 """Characters of a value that a message quotes."""
 MODEL_CONFIG: dict[str, int | str] = {
     "threads": 0,
-    "batch_subwords": BATCH_SUBWORDS,
+    "batch_subwords": 0,
     "provider": CPU,
+    "engine": "",
 }
 """Options that ``model_config`` can set when the model is loaded, with their defaults.
 
@@ -52,8 +54,9 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files.
 
-        ``context.model_config`` can set ``threads`` (0: all usable cores), ``batch_subwords`` and
-        ONNX Runtime's ``provider``.
+        ``context.model_config`` can set ``threads`` (0: all usable cores), ``batch_subwords``
+        (0: that with which the engine is fastest), ONNX Runtime's ``provider``, and ``engine``
+        (empty: the one chosen at export).
         """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
         tagger = self.open_tagger(Path(context.artifacts["model"]), config)
@@ -64,7 +67,11 @@ class ServedModel(PythonModel):
     def open_tagger(self, folder: Path, config: dict[str, Any]) -> Tagger:
         """Load the files in a folder by the options of :data:`MODEL_CONFIG`."""
         return load_tagger(
-            folder, int(config["threads"]), int(config["batch_subwords"]), str(config["provider"])
+            folder,
+            int(config["threads"]),
+            int(config["batch_subwords"]),
+            str(config["provider"]),
+            str(config["engine"]),
         )
 
     def predict(

@@ -1,43 +1,25 @@
 """Load an exported model and find entities in texts with it."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..cpus import usable_cpus
 from ..errors import ModelError
-from .encoding import Inputs
+from .engines import MODEL_FILE, BatchThreads, engine_of, find_engine
 from .iob2 import to_entities
+from .onnx_engine import CPU
 from .pending import Pending
 from .policies import RegionPolicies, TextRegions
-from .tagger import Forward, Tagger, TaggerSpec
+from .tagger import Tagger, TaggerSpec
 from .turns import Turns
 from .words import Words, sentences_of
 
-MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
-BATCH_SUBWORDS = 256
-"""Padded subwords of a batch.
-
-Larger batches do not fit the processor's caches (docs/experiments/served-speed.md).
-"""
-CPU = "CPUExecutionProvider"
-SLOW_FUSIONS = ["SkipLayerNormFusion"]
-"""Fusions of ONNX Runtime 1.31 that slow a model down.
-
-The fused kernel takes nine times as long as the layer norm alone: a quarter of the time of an int8
-model.
-"""
 PART_CHARACTERS = 65_536
 """A part of a stream of texts is complete once its texts have this many characters."""
 FIRST_PART_TEXTS = 128
@@ -80,97 +62,33 @@ class TextEntity(NamedTuple):
     score: float
 
 
-def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxruntime.InferenceSession:
-    """Open a model file with ONNX Runtime.
-
-    Args:
-        path: the model file.
-        threads: threads of one call; 0 takes all usable cores.
-        provider: ONNX Runtime's provider; the CPU computes the nodes that it does not support.
-
-    Raises:
-        ModelError: this ONNX Runtime has no such provider.
-    """
-    available = onnxruntime.get_available_providers()
-    if provider not in available:
-        raise ModelError(
-            f"provider {provider!r} is none of this ONNX Runtime's ({', '.join(available)}): "
-            "give one of these, or install the build that has it"
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _default_threads()
-    return onnxruntime.InferenceSession(
-        path,
-        options,
-        providers=list(dict.fromkeys([provider, CPU])),
-        disabled_optimizers=SLOW_FUSIONS,
-    )
-
-
-def onnx_forward(session: onnxruntime.InferenceSession, at_once: int = 0) -> Forward:
-    """Return the forward function of a session.
-
-    Args:
-        session: the model's session.
-        at_once: threads that may run the session at the same time, as each needs memory that the
-            session keeps; 0: one for each core.
-    """
-    running = BoundedSemaphore(at_once or usable_cpus())
-
-    def forward(inputs: Inputs) -> NDArray[np.float32]:
-        with running:
-            logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
-        return logits
-
-    return forward
-
-
-class OnnxBatchExecutor:
-    """A thread per core, each of which computes whole batches on its core.
-
-    For short sentences this is faster than all cores on one batch after the other. The session and
-    the threads are created with the first batch.
-    """
-
-    def __init__(self, path: Path, workers: int) -> None:
-        self.workers = workers
-        self._path = path
-        self._lock = Lock()
-
-    def submit(
-        self, work: Callable[[Forward], list[NDArray[np.float32]]]
-    ) -> Future[list[NDArray[np.float32]]]:
-        """Start ``work`` on one of the threads."""
-        with self._lock:
-            forward, executor = self._pool
-        return executor.submit(work, forward)
-
-    @cached_property
-    def _pool(self) -> tuple[Forward, ThreadPoolExecutor]:
-        return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(
-            self.workers, "tagger"
-        )
-
-
 def load_tagger(
-    folder: Path, threads: int = 0, batch_subwords: int = BATCH_SUBWORDS, provider: str = CPU
+    folder: Path,
+    threads: int = 0,
+    batch_subwords: int = 0,
+    provider: str = CPU,
+    engine: str = "",
 ) -> Tagger:
     """Load the tagger of an exported model.
 
     Args:
-        folder: holds ``model.onnx``, ``tokenizer.json`` and ``ner_model.json``.
+        folder: holds ``model.onnx``, ``tokenizer.json`` and ``ner_model.json``, and
+            ``engine.json`` if the engine is not ONNX Runtime.
         threads: 0 takes all usable cores.
-        batch_subwords: largest number of padded subwords in a batch.
+        batch_subwords: largest number of padded subwords in a batch; 0: that with which the engine
+            is fastest.
         provider: ONNX Runtime's provider; an accelerator computes one batch after the other.
+        engine: one of :data:`~.engines.ENGINES`; empty: that of the folder.
 
     Raises:
         ModelError: a file is broken or missing, the folder holds a pickle or code, or there is no
-            such provider.
+            such provider or engine.
     """
     spec = TaggerSpec.load(folder)
+    chosen = find_engine(engine) if engine else engine_of(folder)
     try:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads, provider))
+        forward = chosen.open(folder / MODEL_FILE, threads, provider=provider)
     except ModelError:
         raise
     except Exception as error:  # the libraries raise whatever a broken file makes them raise
@@ -179,12 +97,10 @@ def load_tagger(
             f"{folder}: {TOKENIZER_FILE} or {MODEL_FILE} cannot be loaded ({reason}): "
             "export the model again"
         ) from error
-    executor = (
-        OnnxBatchExecutor(folder / MODEL_FILE, threads or usable_cpus())
-        if provider == CPU
-        else None
-    )
-    return Tagger(forward, tokenizer, spec, batch_subwords, executor)
+    workers = threads or usable_cpus()
+    open_forward = partial(chosen.open, folder / MODEL_FILE, 1, workers)
+    executor = BatchThreads(open_forward, workers) if provider == CPU else None
+    return Tagger(forward, tokenizer, spec, batch_subwords or chosen.batch_subwords, executor)
 
 
 class EntityRecognizer:
@@ -420,9 +336,3 @@ def _finish(part: _PendingPart[Answer], begun: list[Answer]) -> list[list[Answer
 
 def _entity(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
     return {"text": text, "label": label, "start": start, "end": end, "score": score}
-
-
-def _default_threads() -> int:
-    """Return 0, ONNX Runtime's own choice, unless this process may not use all CPUs."""
-    usable = usable_cpus()
-    return usable if usable < (os.cpu_count() or usable) else 0

@@ -10,6 +10,7 @@ from ..config.schema import Config
 from ..errors import ConfigError
 from ..evaluation.comparison import ComparisonReport
 from ..evaluation.conclusion import Registration, conclude
+from ..exporting.variants import check_engines
 from ..tracking.lifecycle import open_child
 from ..tracking.records import MainRecord
 from ..tracking.registration import check_registered_name
@@ -56,6 +57,8 @@ def run_main(
     configs = {preset_name(preset): load_config(preset, overrides) for preset in presets}
     if len(configs) < len(presets):
         raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
+    for config in configs.values():
+        check_engines(config.export)
     # Found first: a missing backbone or teacher is reported before any training.
     inputs = {name: find_inputs(config) for name, config in configs.items()}
     run.log_config(configs)

@@ -14,7 +14,8 @@ from ner_mlflow.modeling.callbacks import TrainingHooks
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward
-from ner_mlflow.tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ner_mlflow.tagging.engines import MODEL_FILE
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
 
 LIKE_BERT = ("distilbert", "electra", "mpnet")
 """Architectures whose modules differ from BERT's in little more than names."""

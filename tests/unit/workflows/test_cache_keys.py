@@ -24,6 +24,7 @@ REPEATED = {
     "tagging/iob2.py": ALL,
     "tagging/decoding.py": MODELS,
     "tagging/encoding.py": MODELS,
+    "tagging/onnx_engine.py": MODELS,
     "tagging/pyfunc.py": frozenset({"train", "export"}),
     "data/prepare.py": frozenset({"data"}),
     "data/sample_tables.yaml": frozenset({"data"}),
