@@ -1,7 +1,8 @@
 """Load an exported model and find entities in texts with it."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,6 +13,7 @@ from ..cpus import usable_cpus
 from ..errors import ModelError
 from .engines import MODEL_FILE, BatchThreads, engine_of, find_engine
 from .iob2 import to_entities
+from .mark_limits import limit_marks
 from .onnx_engine import CPU
 from .pending import Pending
 from .policies import RegionPolicies, TextRegions
@@ -122,14 +124,7 @@ class EntityRecognizer:
         The texts are read a few parts ahead of the answers: one part is split into words while
         another is tagged. A stream of any length needs the memory of these parts only.
         """
-        pending: deque[_PendingPart[TextEntity]] = deque()
-        begun: list[TextEntity] = []
-        for part in self._parts(texts):
-            pending.append(self._begin(part, TextEntity))
-            if len(pending) > PARTS_AHEAD:
-                yield from _finish(pending.popleft(), begun)
-        while pending:
-            yield from _finish(pending.popleft(), begun)
+        return _whole(self._pieces_ahead(texts))
 
     def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the same entities as plain dicts, as served.
@@ -143,20 +138,42 @@ class EntityRecognizer:
         self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
     ) -> list[Row]:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
-        if sum(map(len, texts)) <= LONG_CALL_CHARACTERS:
-            return self._rows_in_turns(texts, row)
-        self._long_calls.take()
-        try:
-            return self._rows_in_turns(texts, row)
-        finally:
-            self._long_calls.give_back()
+        with closing(self._pieces_in_turns(texts, sum(map(len, texts)))) as pieces:
+            return list(map(row, _whole(pieces)))
 
-    def _rows_in_turns(
-        self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
-    ) -> list[Row]:
-        rows: list[Row] = []
+    def recognize_parts(
+        self,
+        texts: Iterable[str],
+        characters: int,
+        add: Callable[[list[dict[str, Any]], bool], Any],
+    ) -> None:
+        """Call ``add`` with the dicts of each text, those of a long text in several parts.
+
+        Args:
+            texts: read once, a few parts ahead of the answers.
+            characters: their number in all texts.
+            add: gets some dicts of a text and whether they are the last ones of this text.
+        """
+        with closing(self._pieces_in_turns(texts, characters)) as pieces:
+            for entities, ends in pieces:
+                add(entities, ends)
+
+    def _pieces_ahead(self, texts: Iterable[str]) -> "Iterator[_Piece[TextEntity]]":
+        pending: deque[_PendingPart[TextEntity]] = deque()
+        for part in self._parts(texts):
+            pending.append(self._begin(part, TextEntity))
+            if len(pending) > PARTS_AHEAD:
+                yield from _finish(pending.popleft())
+        while pending:
+            yield from _finish(pending.popleft())
+
+    def _pieces_in_turns(
+        self, texts: Iterable[str], characters: int
+    ) -> "Generator[_Piece[dict[str, Any]], None, None]":
+        is_long = characters > LONG_CALL_CHARACTERS
+        if is_long:
+            self._long_calls.take()
         pending: deque[_PendingPart[dict[str, Any]]] = deque()
-        begun: list[dict[str, Any]] = []
         parts = self._parts(texts)
         turns = 0
         try:
@@ -165,7 +182,7 @@ class EntityRecognizer:
                 if not pending:
                     self._turns.take()
                 elif len(pending) > PARTS_AHEAD or not self._turns.take_if_free():
-                    rows += map(row, _finish(pending.popleft(), begun))
+                    yield from _finish(pending.popleft())
                     self._turns.give_back()
                     turns -= 1
                     continue
@@ -175,11 +192,12 @@ class EntityRecognizer:
                     break
                 pending.append(self._begin(part, _entity))
             while pending:
-                rows += map(row, _finish(pending.popleft(), begun))
+                yield from _finish(pending.popleft())
         finally:
             for _ in range(turns):
                 self._turns.give_back()
-        return rows
+            if is_long:
+                self._long_calls.give_back()
 
     def _parts(self, texts: Iterable[str]) -> Iterator["_Part"]:
         """Yield the parts of a stream of texts; each begins where another answer cannot change."""
@@ -188,7 +206,7 @@ class EntityRecognizer:
         for text in texts:
             part.texts.append(text)
             part.regions.append(TextRegions(text))
-            for words in sentences_of(text):
+            for words in limit_marks(sentences_of(text)):
                 if part.is_full:
                     first = settled = len(part.sentences)
                     if part.owners[-1] == len(part.texts) - 1:  # it has sentences of this text
@@ -308,6 +326,10 @@ class _Part:
         return rest
 
 
+_Piece = tuple[list[Answer], bool]
+"""Entities of a text in order, and whether they are its last."""
+
+
 class _PendingPart(NamedTuple, Generic[Answer]):
     """The entities of each text of a part, and whether the last text goes on in the next part."""
 
@@ -315,23 +337,25 @@ class _PendingPart(NamedTuple, Generic[Answer]):
     goes_on: bool
 
 
-def _finish(part: _PendingPart[Answer], begun: list[Answer]) -> list[list[Answer]]:
-    """Return the entities of the texts that end in a part.
-
-    Args:
-        part: the part.
-        begun: the entities of its first text in the parts before; afterwards those of its last text
-            if that goes on.
-    """
+def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
+    """Yield the entities of each text of a part, and whether they are its last."""
     answers = part.answers.result()
-    begun += answers[0]
-    if part.goes_on and len(answers) == 1:
-        return []
-    answers[0] = begun.copy()
-    begun.clear()
-    if part.goes_on:
-        begun += answers.pop()
-    return answers
+    last = len(answers) - 1
+    for index, entities in enumerate(answers):
+        yield entities, index < last or not part.goes_on
+
+
+def _whole(pieces: "Iterable[_Piece[Answer]]") -> Iterator[list[Answer]]:
+    """Yield the entities of each text in one list."""
+    begun: list[Answer] = []
+    for entities, ends in pieces:
+        if begun:
+            begun += entities
+        else:
+            begun = entities
+        if ends:
+            yield begun
+            begun = []
 
 
 def _entity(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
