@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
-from ..data.running_text import STANDIN, running_texts
+from ..data.running_text import KIND_NAMES, STANDIN, running_texts
 from ..data.sentences import TEST
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
@@ -95,7 +95,8 @@ def run_evaluate(
     run.log_frame(PREDICTIONS, report.predictions)
     log_report(run, report)
     texts = running_texts(sentences)
-    log.info("reading %d texts of %s (%s)", len(texts.texts), split, texts.kind)
+    kind = KIND_NAMES[texts.kind]
+    log.info("tagging %s of %s: %d", kind, split, len(texts.texts))
     answers = answer_texts(EntityRecognizer(tagger), texts.texts)
     scores = score_texts(
         answers, dataset.schema.types, config.resamples, config.confidence_level, config.seed
@@ -116,9 +117,11 @@ def run_evaluate(
     record = replace(record, cache_key=key, metrics={**report.metrics, **text_metrics})
     record.write(run)
     percent = 100 * config.confidence_level
-    for name, shown in ((split, record.scores), (texts.kind, record.text_scores)):
+    for name, shown in (("given words", record.scores), (kind, record.text_scores)):
         f1, low, high = (shown[key] for key in ("f1", "f1_low", "f1_high"))
-        log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", name, f1, percent, low, high)
+        log.info(
+            "%s F1 %.4f on %s (%.0f %% interval %.4f to %.4f)", split, f1, name, percent, low, high
+        )
     return Evaluation(record, report.predictions, answers)
 
 
