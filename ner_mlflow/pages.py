@@ -20,6 +20,7 @@ imports from.
 """
 TRANSPOSE_ABOVE = 16
 """Columns. A wider table with no more rows than this is shown transposed."""
+COLUMN_SPACE = "&emsp;"
 SEPARATED_FROM = 1_000_000
 """Least number whose thousands are separated by commas; smaller ones may be ids or years."""
 
@@ -107,6 +108,16 @@ def markdown_table(table: pd.DataFrame) -> str:
         *([_markdown_cell(value) for value in row] for row in table.astype(object).to_numpy()),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def spaced_tables(markdown: str) -> str:
+    """Return Markdown with space between the columns of its tables, which MLflow's UI lacks."""
+    return "\n".join(
+        line.replace(" | ", f"{COLUMN_SPACE} | ")
+        if line.startswith("| ") and not line.startswith("| ---")
+        else line
+        for line in markdown.split("\n")
+    )
 
 
 def escape_markdown(text: str) -> str:

@@ -23,7 +23,7 @@ from ..atomic import scratch_folder
 from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
-from ..pages import markdown_table, render_table_page
+from ..pages import markdown_table, render_table_page, spaced_tables
 from ..plotting import DPI
 from ..redaction import redact, redact_values
 from .datasets import describe_split
@@ -105,7 +105,7 @@ class Run:
             note: Markdown below the table.
             lead: Markdown above the table.
         """
-        parts = [lead, markdown_table(table), note]
+        parts = [lead, spaced_tables(markdown_table(table)), note]
         self._client.set_tag(self.id, DESCRIPTION_TAG, "\n\n".join(filter(None, parts)))
 
     def log_config(self, sections: Mapping[str, Section], always: Sequence[str] = ()) -> None:

@@ -16,6 +16,7 @@ from ner_mlflow.pages import (
     markdown_table,
     render_page,
     render_table_page,
+    spaced_tables,
     table_grid,
 )
 from ner_mlflow.source_code import PACKAGE, import_closure
@@ -215,3 +216,19 @@ def test_a_modules_cache_key_covers_its_templates_and_no_others() -> None:
     assert templates("evaluation/pages.py") == {*shared, "comparison.html", "sentences.html"}
     assert templates("sweeping/report.py") == {*shared, "study.html"}
     assert templates("evaluation/scores.py") == set()
+
+
+def test_the_columns_of_a_markdown_table_are_set_apart() -> None:
+    table = markdown_table(pd.DataFrame({"a|b": ["x | y"], "f1": [0.5]}))
+    assert spaced_tables(f"On a | b:\n\n{table}").splitlines() == [
+        "On a | b:",
+        "",
+        "| a\\|b&emsp; | f1 |",
+        "| --- | --- |",
+        "| x \\| y&emsp; | 0.5 |",
+    ]
+
+
+def test_a_note_stands_above_a_table() -> None:
+    page = render_table_page("Scores", pd.DataFrame({"f1": [0.5]}), "strict & fair")
+    assert '<p class="note">strict &amp; fair</p>' in page
