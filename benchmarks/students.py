@@ -56,7 +56,8 @@ from ner_mlflow.modeling.distillation import distillation_targets
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.training_text import training_text
 from ner_mlflow.provenance import git_commit, hardware
-from ner_mlflow.tagging.recognizer import MODEL_FILE, EntityRecognizer, load_tagger
+from ner_mlflow.tagging.engines import MODEL_FILE
+from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.workflows.distillation import find_teachers
 
 log = logging.getLogger(__name__)

@@ -161,7 +161,7 @@ def quantize_and_mend(
     )
     log.info(
         "int8: damage %.2g nats per subword, %.2g before mending; of %d layers, "
-        "%d are rescaled and %d stay in fp32",
+        "%d rescaled, %d kept in fp32",
         result.damage_nats,
         result.damage_before_nats,
         len(damage),

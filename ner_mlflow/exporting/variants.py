@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.schema import ExportConfig, Variant
-from ..data.running_text import RunningTexts, running_texts
+from ..data.running_text import KIND_NAMES, RunningTexts, running_texts
 from ..data.sentences import Sentence
 from ..errors import ModelError
 from ..evaluation.comparison import pareto_front
@@ -155,14 +155,16 @@ def export(
             )
         )
         log.info(
-            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), %s text %.4f",
+            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), on %s %.4f",
             name,
             metrics["size_bytes"] / 1e6,
             metrics["validation_f1"],
             reference_f1,
-            texts.kind,
+            KIND_NAMES[texts.kind],
             metrics[f"validation_{texts.kind}_f1"],
         )
+        if reports[-1].failures:
+            log.warning("%s: its proof fails: %s", name, "; ".join(reports[-1].failures))
     served = choose_served(reports, config)
     tables["variants"] = _tabulate(reports, served)
     return ExportReport(
