@@ -4,7 +4,7 @@ import click
 
 from ..exporting.hub_folder import check_hub_folder
 from ..tracking.lifecycle import ui_address
-from ..tracking.models import check_registered_name
+from ..tracking.registration import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
 from ..workflows.export import run_export

@@ -1,6 +1,7 @@
 """Build the model to train: a backbone with a classifier and, for LoRA, with adapters."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +27,15 @@ from ..config.schema import ModelConfig
 from ..errors import ModelError
 from ..redaction import one_line
 from ..tagging.casing import CASINGS
+from ..tagging.iob2 import OUTSIDE
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import TaggerSpec
 from .backbone import Backbone
 from .cache import TrainingCache
 from .crf import CRF, LinearChain
+from .layers import choose_layers, keep_layers
+
+log = logging.getLogger(__name__)
 
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout"),
@@ -90,6 +95,8 @@ def build_model(
 ) -> BuiltModel:
     """Load a backbone in fp32, and add a newly initialised classifier and, for LoRA, adapters.
 
+    With ``model.layers`` or ``model.kept_layers`` only some layers of the backbone are loaded.
+
     Args:
         backbone: the pretrained encoder.
         config: the settings.
@@ -99,36 +106,21 @@ def build_model(
 
     Raises:
         ModelError: the architecture is not an encoder with a fast tokenizer, ``max_length`` exceeds
-            its positions, or it lacks a LoRA target.
+            its positions, it lacks layers to keep, or it lacks a LoRA target.
     """
     set_seed(seed)
     tokenizer = load_tokenizer(backbone.folder, backbone.name)
     model_config = load_model_config(backbone.folder, backbone.name, schema.labels)
-    reserved = 2 if model_config.model_type in POSITIONS_AFTER_PADDING else 0
-    positions = getattr(model_config, "max_position_embeddings", config.max_length) - reserved
-    if config.max_length > positions:
-        raise ModelError(
-            f"model.max_length={config.max_length}, but backbone {backbone.name!r} has {positions} "
-            f"positions: set {positions} or less"
-        )
+    kept = _check_size(backbone.name, config, model_config)
     for setting, names in DROPOUTS.items():
         for name in names:
             if name in model_config.to_dict():
                 setattr(model_config, name, getattr(config, setting))
     model_config.classifier_dropout = config.classifier_dropout
-    options = {"config": model_config, "dtype": torch.float32, "output_loading_info": True}
-    if cache:
-        # AutoModelForTokenClassification does not take weights in memory.
-        network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(model_config)]
-        network, loading = network_class.from_pretrained(
-            None, state_dict=cache.base_weights(backbone), **options
-        )
-    else:
-        with _refuse_remote_code(backbone.name):
-            network, loading = AutoModelForTokenClassification.from_pretrained(
-                backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
-            )
-    fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
+    if kept:
+        log.info("keeping layers %s of backbone %s", ", ".join(map(str, kept)), backbone.name)
+    network, missing = load_network(backbone, model_config, kept, cache)
+    fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in missing)}
     casing_embeddings = _use_casing(config, tokenizer, network)
     if casing_embeddings:
         add_casing_embeddings(network, backbone.name)
@@ -141,6 +133,7 @@ def build_model(
         backbone_revision=backbone.revision,
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
+        kept_layers=kept,
         casing_embeddings=casing_embeddings,
         context_subwords=config.context_subwords,
         passage_sentences=config.passage_sentences,
@@ -154,6 +147,53 @@ def build_model(
     if config.head == "crf":
         model.add_module(CRF, LinearChain(len(schema.labels)))
     return BuiltModel(model, tokenizer, spec, lora and config.lora_variant == "pissa")
+
+
+def load_network(
+    backbone: Backbone,
+    model_config: PretrainedConfig,
+    kept: Sequence[int] = (),
+    cache: TrainingCache | None = None,
+) -> tuple[PreTrainedModel, set[str]]:
+    """Load a backbone in fp32, with a newly initialised classifier.
+
+    Args:
+        backbone: the pretrained encoder.
+        model_config: its configuration; changed to that of the network.
+        kept: the numbers of the layers to keep, in order; empty: all.
+        cache: backbone weights that earlier trainings of this process have read.
+
+    Returns:
+        The network, and the names of its weights that the backbone lacks.
+
+    Raises:
+        ModelError: the architecture is unknown, or the weights are broken.
+    """
+    options = {"config": model_config, "dtype": torch.float32, "output_loading_info": True}
+    with _refuse_remote_code(backbone.name):
+        if cache or kept:
+            weights = (cache or TrainingCache()).base_weights(backbone)
+            if kept:
+                weights = keep_layers(weights, model_config, kept)
+            # AutoModelForTokenClassification does not take weights in memory.
+            network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(model_config)]
+            network, loading = network_class.from_pretrained(None, state_dict=weights, **options)
+        else:
+            network, loading = AutoModelForTokenClassification.from_pretrained(
+                backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
+            )
+    return network, set(loading["missing_keys"])
+
+
+def check_backbone(backbone: Backbone, config: ModelConfig) -> None:
+    """Check what can be checked without reading weights: the settings fit the backbone's size.
+
+    Raises:
+        ModelError: the architecture is unknown, ``max_length`` exceeds its positions, or it lacks
+            layers to keep.
+    """
+    model_config = load_model_config(backbone.folder, backbone.name, [OUTSIDE])
+    _check_size(backbone.name, config, model_config)
 
 
 def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
@@ -252,6 +292,18 @@ def backend_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """Return the `tokenizers` object inside a fast tokenizer."""
     backend: Tokenizer = tokenizer.backend_tokenizer
     return backend
+
+
+def _check_size(name: str, config: ModelConfig, model_config: PretrainedConfig) -> tuple[int, ...]:
+    """Check positions and layers, and return the numbers of the layers to keep, empty for all."""
+    reserved = 2 if model_config.model_type in POSITIONS_AFTER_PADDING else 0
+    positions = getattr(model_config, "max_position_embeddings", config.max_length) - reserved
+    if config.max_length > positions:
+        raise ModelError(
+            f"model.max_length={config.max_length}, but backbone {name!r} has {positions} "
+            f"positions: set {positions} or less"
+        )
+    return choose_layers(config, model_config, name)
 
 
 def count_parameters(network: nn.Module) -> dict[str, float]:

@@ -55,6 +55,7 @@ class TaggerSpec:
         backbone_revision: git revision of the backbone on the hub.
         base_sha256: SHA-256 (hex) of the backbone's weights file.
         adaptation: how the backbone was adapted, ``full`` or ``lora``.
+        kept_layers: numbers of the backbone's layers that the model has; empty: all.
         casing_embeddings: whether the model also sees the casing of words.
         context_subwords: subwords of the sentences before, and of those after, that the model sees.
         passage_sentences: neighbouring sentences that the model reads and tags at once.
@@ -73,6 +74,7 @@ class TaggerSpec:
     backbone_revision: str
     base_sha256: str
     adaptation: str
+    kept_layers: tuple[int, ...] = ()
     casing_embeddings: bool = False
     context_subwords: int = 0
     passage_sentences: int = 1
@@ -136,6 +138,7 @@ class TaggerSpec:
                 )
             for name in ("labels", "error_types"):
                 values[name] = tuple(values[name])
+            values["kept_layers"] = tuple(values.get("kept_layers", ()))
             return cls(**values)._checked()
         except (
             *(ValueError, TypeError, KeyError, AttributeError),
@@ -157,7 +160,10 @@ class TaggerSpec:
         for label in self.labels:
             split_tag(label)
         texts = (self.backbone, self.backbone_revision, self.base_sha256, self.adaptation)
-        numbers = (self.max_length, self.pad_id, self.context_subwords, self.passage_sentences)
+        numbers = (
+            *(self.max_length, self.pad_id, self.context_subwords, self.passage_sentences),
+            *self.kept_layers,
+        )
         names = (*self.error_types, *self.thresholds, *self.region_policies)
         if not all(isinstance(text, str) for text in (*texts, *names)):
             raise TypeError

@@ -38,6 +38,7 @@ from .outbox import (
     with_store_ids,
 )
 from .remote import Remote, StoreAwayError, asking_store, is_away, reason
+from .versions import add_waiting_version
 
 log = logging.getLogger(__name__)
 
@@ -428,10 +429,8 @@ def _send_model_status(remote: Remote, operation: Operation) -> None:
 
 
 def _send_version(remote: Remote, operation: Operation) -> None:
-    from .models import register_waiting  # which writes these operations, through the outbox
-
     with asking_store():
-        register_waiting(operation.subject, operation.payload)
+        add_waiting_version(operation.subject, operation.payload)
     del remote
 
 

@@ -102,6 +102,7 @@ def test_a_registration_that_is_killed_after_any_request_is_completed_by_the_nex
     assert number > 12, proxy.requests  # it was killed after each of so many changes
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_killed_after_any_request_is_completed_by_the_next(
     proxy: KillingProxy, sqlite: str, folder: Path
 ) -> None:

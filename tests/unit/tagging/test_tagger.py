@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -408,6 +408,7 @@ def test_a_spec_names_its_types_in_label_order() -> None:
 
 def test_a_saved_spec_loads_as_it_was(tmp_path: Path) -> None:
     spec = replace(SPEC, labels=("O", "B-Größe", "I-Größe"), backbone="größe/\u2028", pad_id=7)
+    spec = replace(spec, kept_layers=(0, 2, 5))
     spec.save(tmp_path)
     assert TaggerSpec.load(tmp_path) == spec
     assert [path.name for path in tmp_path.iterdir()] == ["ner_model.json"]
@@ -429,6 +430,7 @@ def test_a_folder_without_a_spec_is_refused(tmp_path: Path) -> None:
         "{",
         "[]",
         '{"format": 2}',
+        json.dumps({"format": 3, **asdict(SPEC), "kept_layers": ["0"]}),
     ],
 )
 def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content: str) -> None:
