@@ -47,7 +47,14 @@ UNCHANGED_FORMATS = ("inputs", "instances", "dataframe_records")
 
 
 class ServedModel(PythonModel):
-    """The registered model; needs the logged requirements and nothing else."""
+    """The registered model; needs the logged requirements and nothing else.
+
+    Attributes:
+        recognizer: answers without MLflow's checks and wrappers, which take longer than all other
+            work beside the model: ``load_model(uri).unwrap_python_model().recognizer``.
+    """
+
+    recognizer: EntityRecognizer
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files.
@@ -57,7 +64,7 @@ class ServedModel(PythonModel):
         """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
         tagger = self.open_tagger(Path(context.artifacts["model"]), config)
-        self._recognizer = EntityRecognizer(tagger)
+        self.recognizer = EntityRecognizer(tagger)
         if f"{SCORING_SERVER}.app" in sys.modules:  # this process serves this model
             check_requests(sys.modules[SCORING_SERVER])
 
@@ -87,8 +94,8 @@ class ServedModel(PythonModel):
         """
         texts = texts_of(model_input)
         if params and params.get(AS_JSON):
-            return self._recognizer.recognize_each(texts, json.dumps)
-        return self._recognizer.recognize_rows(texts)
+            return self.recognizer.recognize_each(texts, json.dumps)
+        return self.recognizer.recognize_rows(texts)
 
 
 def texts_of(model_input: Any) -> list[str]:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 import onnxruntime
@@ -22,7 +22,7 @@ from .pending import Pending
 from .policies import RegionPolicies, TextRegions
 from .tagger import Forward, Tagger, TaggerSpec
 from .turns import Turns
-from .words import Words, sentences_of
+from .words import Words, sentences_of, split_sentences
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -54,6 +54,8 @@ PARTS_AHEAD = 2
 """Parts that are started before the answers of the first are awaited."""
 PARTS_IN_WORK = 16
 """Parts that the callers of a service have in work at once; one for each core if that is more."""
+SHORT_CHARACTERS = 4096
+"""Most characters of a text that is answered without a turn if it is a single sentence."""
 LONG_CALL_CHARACTERS = 1_000_000
 """A call whose texts have more characters is a long one."""
 LONG_CALLS_IN_WORK = 2
@@ -129,7 +131,7 @@ class OnnxBatchExecutor:
     """A thread per core, each of which computes whole batches on its core.
 
     For short sentences this is faster than all cores on one batch after the other. The session and
-    the threads are created with the first batch.
+    the threads are created on first use.
     """
 
     def __init__(self, path: Path, workers: int) -> None:
@@ -145,11 +147,41 @@ class OnnxBatchExecutor:
             forward, executor = self._pool
         return executor.submit(work, forward)
 
+    def forward(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Compute the logits of a batch in the calling thread, on its core."""
+        with self._lock:
+            forward, _ = self._pool
+        return forward(inputs)
+
     @cached_property
     def _pool(self) -> tuple[Forward, ThreadPoolExecutor]:
         return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(
             self.workers, "tagger"
         )
+
+
+def forward_of_callers(forward: Forward, executor: OnnxBatchExecutor) -> Forward:
+    """Return a forward function for several threads: all cores for one call, or a core for each.
+
+    Args:
+        forward: computes on all cores; for a call while no other is running.
+        executor: computes the others.
+    """
+    guard = Lock()
+    running = 0
+
+    def chosen(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal running
+        with guard:
+            is_alone = running == 0
+            running += 1
+        try:
+            return (forward if is_alone else executor.forward)(inputs)
+        finally:
+            with guard:
+                running -= 1
+
+    return chosen
 
 
 def load_tagger(
@@ -184,6 +216,8 @@ def load_tagger(
         if provider == CPU
         else None
     )
+    if executor and executor.workers > 1:
+        forward = forward_of_callers(forward, executor)
     return Tagger(forward, tokenizer, spec, batch_subwords, executor)
 
 
@@ -200,12 +234,29 @@ class EntityRecognizer:
         self._turns = Turns(max(PARTS_IN_WORK, usable_cpus()))
         self._long_calls = Turns(LONG_CALLS_IN_WORK)
 
-    def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
-        """Yield the entities of each text, in order.
+    @overload
+    def recognize(self, texts: str) -> list[TextEntity]: ...
 
-        The texts are read a few parts ahead of the answers: one part is split into words while
-        another is tagged. A stream of any length needs the memory of these parts only.
+    @overload
+    def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]: ...
+
+    def recognize(
+        self, texts: str | Iterable[str]
+    ) -> list[TextEntity] | Iterator[list[TextEntity]]:
+        """Return the entities of one text, or yield those of each text of many, in order.
+
+        Many texts are read a few parts ahead of the answers: one part is split into words while
+        another is tagged. A stream of any length needs the memory of these parts only. One text is
+        answered at once, by any number of threads at the same time.
         """
+        if not isinstance(texts, str):
+            return self._stream(texts)
+        answers = self._answer_sentence(texts, TextEntity)
+        if answers is None:
+            (answers,) = self._in_turns([texts], TextEntity, list)
+        return answers
+
+    def _stream(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
         pending: deque[_PendingPart[TextEntity]] = deque()
         begun: list[TextEntity] = []
         for part in self._parts(texts):
@@ -227,20 +278,52 @@ class EntityRecognizer:
         self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
     ) -> list[Row]:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
+        if len(texts) == 1 and (entities := self._answer_sentence(texts[0], _entity)) is not None:
+            return [row(entities)]
+        return self._in_turns(texts, _entity, row)
+
+    def _answer_sentence(
+        self, text: str, answer: Callable[[str, str, int, int, float], Answer]
+    ) -> list[Answer] | None:
+        """Return the entities of a short text of one sentence, or None if it is anything else."""
+        if len(text) > SHORT_CHARACTERS:
+            return None
+        sentences = split_sentences(text)
+        if len(sentences) != 1:
+            return None if sentences else []
+        ((pieces, starts, ends),) = sentences
+        regions = TextRegions(text)
+        return [
+            answer(text[start:end], entity.type, start, end, float(confidence))
+            for entity, confidence in self._tagger.entities(pieces)
+            if self._policies.allow(
+                regions, start := starts[entity.start], end := ends[entity.end - 1], entity.type
+            )
+        ]
+
+    def _in_turns(
+        self,
+        texts: Sequence[str],
+        answer: Callable[[str, str, int, int, float], Answer],
+        row: Callable[[list[Answer]], Row],
+    ) -> list[Row]:
         if sum(map(len, texts)) <= LONG_CALL_CHARACTERS:
-            return self._rows_in_turns(texts, row)
+            return self._rows_in_turns(texts, answer, row)
         self._long_calls.take()
         try:
-            return self._rows_in_turns(texts, row)
+            return self._rows_in_turns(texts, answer, row)
         finally:
             self._long_calls.give_back()
 
     def _rows_in_turns(
-        self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
+        self,
+        texts: Sequence[str],
+        answer: Callable[[str, str, int, int, float], Answer],
+        row: Callable[[list[Answer]], Row],
     ) -> list[Row]:
         rows: list[Row] = []
-        pending: deque[_PendingPart[dict[str, Any]]] = deque()
-        begun: list[dict[str, Any]] = []
+        pending: deque[_PendingPart[Answer]] = deque()
+        begun: list[Answer] = []
         parts = self._parts(texts)
         turns = 0
         try:
@@ -257,7 +340,7 @@ class EntityRecognizer:
                 part = next(parts, None)
                 if part is None:
                     break
-                pending.append(self._begin(part, _entity))
+                pending.append(self._begin(part, answer))
             while pending:
                 rows += map(row, _finish(pending.popleft(), begun))
         finally:

@@ -9,12 +9,27 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from backbones import export_untrained
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModelContext
 
 from ner_mlflow.tagging.pyfunc import ServedModel, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 
+PIECES = [
+    "Ubuntu 22.04",
+    " crashes",
+    ".",
+    " ",
+    "\n",
+    "\n\n",
+    "(a,b)",
+    " /etc/x",
+    "\ud800",
+    "数据",
+    "é",
+]
 TEXTS = ["I use Ubuntu 22.04", "", "PostgreSQL crashes on Windows"]
 
 
@@ -45,6 +60,19 @@ def test_each_row_has_the_entities_of_its_text(
     for entities, of_text in zip(answers, expected, strict=True):
         spans = [(entity["label"], entity["start"], entity["end"]) for entity in entities]
         assert spans == [(entity.label, entity.start, entity.end) for entity in of_text]
+
+
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_the_recognizer_answers_any_text_as_predict_does(model: ServedModel, text: str) -> None:
+    entities = [entity._asdict() for entity in model.recognizer.recognize(text)]
+    predict: Any = model.predict
+    assert predict(None, [text]) == [entities]
+    assert predict(None, [text, text]) == [entities, entities]
 
 
 INPUTS: dict[str, Any] = {
