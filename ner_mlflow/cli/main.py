@@ -2,10 +2,9 @@
 
 import click
 
+from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
-from ..workflows.main import run_main
-from ..workflows.report import PAGE
 from .command import command, set_up_logging
 from .options import GivenSettings, option, setting, source_options, split_list, weak_options
 from .runs import open_step
@@ -33,6 +32,9 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
     Prepares data; trains, evaluates and exports each preset; compares them and registers the best
     by validation F1. Steps that did not change are reused.
     """
+    with importing():  # `main --help` need not wait for PyTorch
+        from ..workflows.main import run_main
+        from ..workflows.report import PAGE
     set_up_logging()
     with open_step(Step.MAIN, given, presets.partition(",")[0] or None) as (run, _):
         result = run_main(
