@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -183,6 +183,8 @@ def _shown(value: Any) -> str:
 def check_requests(server: Any) -> None:
     """Let MLflow's scoring server pass JSON values on as they are, and refuse all else in one line.
 
+    It also writes the answers by a faster encoder, which they need no other for.
+
     For a model without a schema it makes NumPy arrays of JSON values, and NumPy makes the text "1"
     of the number 1 beside a text. A table as ``dataframe_split`` becomes a pandas table all the
     same. A refusal by the model would repeat the whole request, and what the server itself does not
@@ -214,7 +216,12 @@ def check_requests(server: Any) -> None:
             error.message = " ".join(reason.split())[:MESSAGE_LIMIT]
             raise
 
+    def write_json(answers: Any, output: TextIO, metadata: Mapping[str, Any] | None = None) -> None:
+        # The same text as MLflow's, whose `json.dump` encodes in Python, not in C.
+        output.write(json.dumps({"predictions": answers, **(metadata or {})}))
+
     server.infer_and_parse_data = keep_values
+    server.predictions_to_json = write_json
     server.invocations = invocations
     server._decode_json_input = decode_request
 

@@ -86,7 +86,10 @@ def exported(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def invoke(exported: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The function of MLflow's server that answers a request, with the served model."""
-    for name in ("infer_and_parse_data", "invocations", "_decode_json_input"):
+    for name in (
+        *("infer_and_parse_data", "invocations", "_decode_json_input"),
+        "predictions_to_json",
+    ):
         monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
     check_requests(scoring_server)
     context = PythonModelContext({"model": str(exported)}, {"threads": 1})

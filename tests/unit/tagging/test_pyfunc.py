@@ -1,9 +1,11 @@
 """The served model takes texts in a table and returns a list of entities for each."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc.scoring_server as scoring_server
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModelContext
 
-from ner_mlflow.tagging.pyfunc import ServedModel, texts_of
+from ner_mlflow.tagging.pyfunc import ServedModel, check_requests, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 
 PIECES = [
@@ -178,3 +180,23 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     with pytest.raises(MlflowException) as caught:
         texts_of([["a" * 10_000]])
     assert len(caught.value.message) < 150
+
+
+def test_the_server_writes_answers_as_mlflow_does(
+    model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict: Any = model.predict
+    answers = [*predict(None, TEXTS), *predict(None, ["\ud800 数据 Ubuntu"]), "[]"]
+    written = []
+    for changes in (False, True):
+        if changes:
+            for name in (
+                *("infer_and_parse_data", "invocations", "_decode_json_input"),
+                "predictions_to_json",
+            ):
+                monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
+            check_requests(scoring_server)
+        output = StringIO()
+        scoring_server.predictions_to_json(answers, output)
+        written.append(output.getvalue())
+    assert written[0] == written[1]
