@@ -1,32 +1,40 @@
-"""Compare the speed of the served model with a transformers pipeline and with bare ONNX Runtime.
+"""Compare the speed of the served model with other ways to compute the same weights.
 
 Takes the model of an export run and real sentences (the test split of the dataset that it was
 trained on). All contenders use all cores and take turns:
 
 (a) the transformers token-classification pipeline with the same weights, in batches;
-(b) ONNX Runtime alone on the same file, the upper limit: without text or decoding, on sentences
+(b) the engine alone on the same file, the upper limit: without text or decoding, on sentences
     tokenised beforehand and sorted by length, with the fastest batch size, and with all cores on
     each batch or a core for each batch, whichever is faster;
-ours: `predict` of the served model as MLflow loads it, from texts to entities with offsets.
+(c) where OpenVINO is installed, the best peer: OpenVINO with the fp32 file, in bf16 where the
+    processor has it, from texts to spans; and its own static int8 if NNCF is installed, or on
+    PYTHONPATH;
+ours: `predict` of the served model as MLflow loads it, from texts to entities with offsets. With
+    OpenVINO there is one more served model, fp32 with that engine.
 
-Also measures one sentence a call against (b) with all cores, and how long a fresh process takes to
-import MLflow and load the model.
+Also measures one sentence a call against (b) with all cores, how long a fresh process takes to
+import MLflow and load the model, and of each file the F1 on validation and the share of the
+subwords of these sentences that have the tag of fp32 in ONNX Runtime.
 
 usage: python -m benchmarks.inference [EXPORT_RUN] [--sentences 3000] [--rounds 3]
-                                      [--int8 int8] [--fp32 fp32]
+                                      [--int8 int8] [--fp32 fp32] [--only bare_fp32,ours_fp32]
 """
 
 import argparse
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 import numpy as np
@@ -35,20 +43,15 @@ from tokenizers import Tokenizer
 from transformers import pipeline
 
 from ner_mlflow.cpus import usable_cpus
-from ner_mlflow.data.sentences import TEST
+from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus
+from ner_mlflow.evaluation.scores import score_tagger
 from ner_mlflow.exporting.bundle import write_code_bundle
 from ner_mlflow.exporting.golden import golden_answers
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.encoding import Inputs, batches, collate
-from ner_mlflow.tagging.recognizer import (
-    MODEL_FILE,
-    TOKENIZER_FILE,
-    EntityRecognizer,
-    load_tagger,
-    onnx_forward,
-    onnx_session,
-)
-from ner_mlflow.tagging.tagger import TaggerSpec
+from ner_mlflow.tagging.engines import MODEL_FILE, engine_of, find_engine, write_engine
+from ner_mlflow.tagging.recognizer import TOKENIZER_FILE, EntityRecognizer, load_tagger
+from ner_mlflow.tagging.tagger import Tagger, TaggerSpec
 from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.queries import download, latest_run
@@ -61,11 +64,29 @@ BATCH_SUBWORDS = (128, 256, 512, 1024, 2048, 4096)
 SINGLE_SENTENCES = 200
 WARM_UP_SENTENCES = 128
 """Sentences that each contender answers before it is timed; enough to start all its threads."""
+SEARCHED_SHARE = 3
+"""One sentence in so many is computed to find the fastest size of batches."""
+CALIBRATION_SENTENCES = 300
 DEFAULT_EXPERIMENT = "0"
+RATIOS = {
+    "ratio_int8_to_pipeline": ("ours_int8", ("pipeline",)),
+    "ratio_fp32_to_pipeline": ("ours_fp32", ("pipeline",)),
+    "ratio_openvino_to_pipeline": ("ours_openvino", ("pipeline",)),
+    "ratio_to_bare_onnxruntime": ("ours_int8", ("bare_int8",)),
+    "ratio_to_bare_onnxruntime_fp32": ("ours_fp32", ("bare_fp32",)),
+    "ratio_to_bare_openvino": ("ours_openvino", ("bare_openvino",)),
+    "ratio_int8_to_best_peer": ("ours_int8", ("peer", "peer_int8")),
+    "ratio_fp32_to_best_peer": ("ours_fp32", ("peer", "peer_int8")),
+    "ratio_openvino_to_best_peer": ("ours_openvino", ("peer", "peer_int8")),
+}
+"""Ratio -> the contender, and those of which the fastest is compared with it."""
+Choice = TypeVar("Choice")
+Contenders = dict[str, Callable[[], Callable[[], Any]]]
+"""Name -> a function that loads a contender and returns its call."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print; the last line is one JSON object."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,6 +95,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--int8", default="int8", help="the exported variant to use as int8")
     parser.add_argument("--fp32", default="fp32", help="the exported variant to use as fp32")
+    parser.add_argument(
+        "--only", default="", help="contenders, separated by commas; nothing else is measured"
+    )
     arguments = parser.parse_args()
     run_id = arguments.export_run or latest_run(Step.EXPORT, DEFAULT_EXPERIMENT)
     if run_id is None:
@@ -86,64 +110,180 @@ def main() -> None:
         name: download(f"runs:/{run_id}/onnx/{variant}")
         for name, variant in (("int8", arguments.int8), ("fp32", arguments.fp32))
     }
-    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as stores:
+    only = frozenset(filter(None, arguments.only.split(",")))
+    with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as scratch:
+        peers: dict[str, Path] = {}
+        if find_spec("openvino"):
+            peers["peer"] = folders["fp32"] / MODEL_FILE
+            folders["openvino"] = _with_engine(folders["fp32"], "openvino", Path(scratch))
+            quantized = Path(scratch) / "static_int8.xml"
+            if (not only or "peer_int8" in only) and _quantize(folders["fp32"], corpus, quantized):
+                peers["peer_int8"] = quantized
         served = {
-            name: _log_served(folder, Path(stores) / name) for name, folder in folders.items()
+            name: _log_served(folder, Path(scratch) / f"store_{name}")
+            for name, folder in folders.items()
         }
-        print(json.dumps(_measure(arguments, texts, torch_folder, folders, served)))
+        contenders = {
+            "pipeline": lambda: _pipeline(torch_folder, texts),
+            **_contenders(folders, peers, served, texts, only),
+        }
+        if only:
+            contenders = {name: load for name, load in contenders.items() if name in only}
+        rate = _sentences_per_s(contenders, len(texts), arguments.rounds)
+        result = {
+            **_ratios(rate),
+            "sentences_per_s": rate,
+            "sentences": len(texts),
+            "rounds": arguments.rounds,
+            "variants": {"int8": arguments.int8, "fp32": arguments.fp32},
+            "hardware": hardware(),
+        }
+        if not only:
+            result |= _measure_rest(folders, peers, served, texts, corpus, arguments.rounds)
+    print(json.dumps(result))
 
 
-def _measure(
-    arguments: argparse.Namespace,
-    texts: Sequence[str],
-    torch_folder: Path,
+def _contenders(
     folders: Mapping[str, Path],
+    peers: Mapping[str, Path],
     served: Mapping[str, str],
-) -> dict[str, Any]:
+    texts: Sequence[str],
+    only: frozenset[str],
+) -> Contenders:
     frame = pd.DataFrame({"text": texts})
-    contenders: dict[str, Callable[[], Callable[[], Any]]] = {
-        "pipeline": lambda: _pipeline(torch_folder, texts)
-    }
+    contenders: Contenders = {}
+    for name, file in peers.items():
+        if not only or name in only:
+            size = _best_peer_batch(folders["fp32"], file, texts[::SEARCHED_SHARE])
+            print(f"{name}: fastest in batches of {size} subwords", flush=True)
+            contenders[name] = partial(_peer, folders["fp32"], file, size, texts)
     for name, folder in folders.items():
-        best = _best_bare(folder, texts)
-        print(
-            f"{name}: bare ONNX Runtime is fastest in batches of {best[0]} subwords, "
-            f"{'a core for each batch' if best[1] else 'all cores on each batch'}",
-            flush=True,
-        )
-        contenders[f"bare_{name}"] = lambda folder=folder, best=best: _bare(folder, texts, *best)  # type: ignore[misc]
-        contenders[f"ours_{name}"] = lambda name=name: _predictor(served[name], frame)  # type: ignore[misc]
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(arguments.rounds):
-        for name, load in contenders.items():
-            answer = load()  # only this contender is loaded, because idle thread pools spin
-            started = time.perf_counter()
-            answer()
-            seconds[name].append(time.perf_counter() - started)
+        contenders[f"ours_{name}"] = partial(_predictor, served[name], frame)
+        if not only or f"bare_{name}" in only:
+            best = _best_bare(folder, texts[::SEARCHED_SHARE])
             print(
-                f"round {round_ + 1}, {name}: "
-                f"{len(texts) / seconds[name][-1]:.0f} sentences per second",
+                f"{name}: the bare engine is fastest in batches of {best[0]} subwords, "
+                f"{'a core for each batch' if best[1] else 'all cores on each batch'}",
                 flush=True,
             )
-    rate = {name: len(texts) / float(np.median(values)) for name, values in seconds.items()}
-    loads = [_load(served["int8"]) for _ in range(arguments.rounds)]
-    singles = _single_p50_ms(
-        folders["int8"], served["int8"], texts[:SINGLE_SENTENCES], arguments.rounds
-    )
+            contenders[f"bare_{name}"] = partial(_bare, folder, texts, *best)
+    return contenders
+
+
+def _sentences_per_s(contenders: Contenders, sentences: int, rounds: int) -> dict[str, float]:
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds):
+        # Alternate the order, so that no contender always follows the same one.
+        for name in list(contenders)[:: -1 if round_ % 2 else 1]:
+            answer = contenders[name]()  # only this one is loaded, because idle thread pools spin
+            started = time.perf_counter()
+            answer()
+            rates[name].append(sentences / (time.perf_counter() - started))
+            del answer
+            print(
+                f"round {round_ + 1}, {name}: {rates[name][-1]:.0f} sentences per second",
+                flush=True,
+            )
+    return {name: float(np.median(values)) for name, values in rates.items()}
+
+
+def _ratios(rate: Mapping[str, float]) -> dict[str, float]:
+    ratios = {}
+    for name, (ours, others) in RATIOS.items():
+        measured = [rate[other] for other in others if other in rate]
+        if ours in rate and measured:
+            ratios[name] = rate[ours] / max(measured)
+    return ratios
+
+
+def _measure_rest(
+    folders: Mapping[str, Path],
+    peers: Mapping[str, Path],
+    served: Mapping[str, str],
+    texts: Sequence[str],
+    corpus: Corpus,
+    rounds: int,
+) -> dict[str, Any]:
+    loads = [_load(served["int8"]) for _ in range(rounds)]
+    singles = {
+        name: _single_p50_ms(folders[name], served[name], texts[:SINGLE_SENTENCES], rounds)
+        for name in folders
+    }
     return {
-        "ratio_int8_to_pipeline": rate["ours_int8"] / rate["pipeline"],
-        "ratio_fp32_to_pipeline": rate["ours_fp32"] / rate["pipeline"],
-        "ratio_to_bare_onnxruntime": rate["ours_int8"] / rate["bare_int8"],
-        "ratio_to_bare_onnxruntime_fp32": rate["ours_fp32"] / rate["bare_fp32"],
-        "ratio_single_p50_to_bare_onnxruntime": singles["ours"] / singles["bare"],
-        "sentences_per_s": rate,
+        "ratio_single_p50_to_bare_onnxruntime": singles["int8"]["ours"] / singles["int8"]["bare"],
         "single_p50_ms": singles,
         "load_s": float(np.median([load["seconds"] for load in loads])),
         "load_memory_bytes": max(load["memory_bytes"] for load in loads),
-        "sentences": len(texts),
-        "variants": {"int8": arguments.int8, "fp32": arguments.fp32},
-        "hardware": hardware(),
+        "fidelity": _fidelity(folders, peers, corpus),
     }
+
+
+def _fidelity(
+    folders: Mapping[str, Path], peers: Mapping[str, Path], corpus: Corpus
+) -> dict[str, dict[str, float]]:
+    """Return the F1 of each file on validation, and its share of tags that are those of fp32."""
+    forwards = {
+        name: engine_of(folder).open(folder / MODEL_FILE) for name, folder in folders.items()
+    }
+    if peers:
+        from .openvino_peer import forward_of
+
+        forwards |= {name: forward_of(file) for name, file in peers.items()}
+    spec = TaggerSpec.load(folders["fp32"])
+    tokenizer = Tokenizer.from_file(str(folders["fp32"] / TOKENIZER_FILE))
+    texts = [" ".join(sentence.tokens) for sentence in corpus[VALIDATION]]
+    inputs = _inputs(folders["fp32"], texts, engine_of(folders["fp32"]).batch_subwords)
+    masks = [batch["attention_mask"] == 1 for batch in inputs]
+    tags = {
+        name: np.concatenate(
+            [forward(batch).argmax(-1)[mask] for batch, mask in zip(inputs, masks, strict=True)]
+        )
+        for name, forward in forwards.items()
+    }
+    return {
+        name: {
+            "validation_f1": score_tagger(Tagger(forward, tokenizer, spec), corpus[VALIDATION])[
+                "f1"
+            ],
+            "equal_tags": float(np.mean(tags[name] == tags["fp32"])),
+        }
+        for name, forward in forwards.items()
+    }
+
+
+def _with_engine(folder: Path, engine: str, scratch: Path) -> Path:
+    """Return a copy of an exported model that names another engine."""
+    copy = scratch / f"{folder.name}_{engine}"
+    shutil.copytree(folder, copy)
+    write_engine(copy, find_engine(engine))
+    return copy
+
+
+def _quantize(fp32: Path, corpus: Corpus, target: Path) -> bool:
+    from .openvino_peer import quantize
+
+    sentences = corpus[TRAIN][:: max(1, len(corpus[TRAIN]) // CALIBRATION_SENTENCES)]
+    texts = [" ".join(sentence.tokens) for sentence in sentences[:CALIBRATION_SENTENCES]]
+    if quantize(fp32 / MODEL_FILE, _inputs(fp32, texts, 1), target):
+        return True
+    print("no static int8 of OpenVINO: NNCF, which makes it, is not installed", flush=True)
+    return False
+
+
+def _peer(
+    folder: Path, model_file: Path, batch_subwords: int, texts: Sequence[str]
+) -> Callable[[], Any]:
+    from .openvino_peer import peer
+
+    recognize = peer(folder, model_file, batch_subwords)
+    recognize(texts[:WARM_UP_SENTENCES])
+    return lambda: recognize(texts)
+
+
+def _best_peer_batch(folder: Path, model_file: Path, texts: Sequence[str]) -> int:
+    from .openvino_peer import BATCH_SUBWORDS as SIZES
+
+    return _fastest({(size,): partial(_peer, folder, model_file, size, texts) for size in SIZES})[0]
 
 
 def _log_served(folder: Path, store: Path) -> str:
@@ -153,7 +293,7 @@ def _log_served(folder: Path, store: Path) -> str:
     mlflow.create_experiment("inference", artifact_location=(store / "artifacts").as_uri())
     mlflow.set_experiment("inference")
     golden = golden_answers(EntityRecognizer(load_tagger(folder)), EXAMPLE)
-    bundle = write_code_bundle(store / "code")
+    bundle = write_code_bundle(store / "code", engine=engine_of(folder))
     with mlflow.start_run() as run:
         logged = log_served_model(run.info.run_id, folder, bundle, "served_model", golden, {})
     return str(download(logged.uri))
@@ -192,7 +332,11 @@ def _bare(
     folder: Path, texts: Sequence[str], batch_subwords: int, core_a_batch: bool
 ) -> Callable[[], Any]:
     cores = usable_cpus()
-    forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads=1 if core_a_batch else 0))
+    forward = engine_of(folder).open(
+        folder / MODEL_FILE,
+        threads=1 if core_a_batch else 0,
+        at_once=cores if core_a_batch else 1,
+    )
     inputs = _inputs(folder, texts, batch_subwords)
     forward(inputs[-1])
     if not core_a_batch:
@@ -203,9 +347,18 @@ def _bare(
 
 
 def _best_bare(folder: Path, texts: Sequence[str]) -> tuple[int, bool]:
-    seconds = dict.fromkeys(itertools.product(BATCH_SUBWORDS, (False, True)), float("inf"))
+    return _fastest(
+        {
+            choice: partial(_bare, folder, texts, *choice)
+            for choice in itertools.product(BATCH_SUBWORDS, (False, True))
+        }
+    )
+
+
+def _fastest(contenders: Mapping[Choice, Callable[[], Callable[[], Any]]]) -> Choice:
+    seconds = dict.fromkeys(contenders, float("inf"))
     for choice in [*seconds, *seconds]:  # twice: one measurement may fall into a slow moment
-        answer = _bare(folder, texts, *choice)
+        answer = contenders[choice]()
         started = time.perf_counter()
         answer()
         seconds[choice] = min(seconds[choice], time.perf_counter() - started)
@@ -233,7 +386,7 @@ def _load(path: str) -> dict[str, float]:
 
 
 def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -> dict[str, float]:
-    """Time calls with one sentence each: the served model's `predict`, and ONNX Runtime alone."""
+    """Time calls with one sentence each: the served model's `predict`, and its engine alone."""
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     inputs = _inputs(folder, texts, 1)
     rows = [pd.DataFrame({"text": [text]}) for text in texts]
@@ -241,7 +394,9 @@ def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -
         model = mlflow.pyfunc.load_model(path)
         times["ours"] += _each_ms(model.predict, rows)
         del model
-        times["bare"] += _each_ms(onnx_forward(onnx_session(folder / MODEL_FILE)), inputs)
+        bare = engine_of(folder).open(folder / MODEL_FILE, at_once=1)
+        times["bare"] += _each_ms(bare, inputs)
+        del bare
     return {name: float(np.median(values)) for name, values in times.items()}
 
 

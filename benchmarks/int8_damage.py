@@ -36,13 +36,9 @@ from ner_mlflow.logs import show_progress
 from ner_mlflow.modeling.checkpoint import load_model
 from ner_mlflow.provenance import hardware
 from ner_mlflow.tagging.encoding import batches, collate
-from ner_mlflow.tagging.recognizer import (
-    MODEL_FILE,
-    TOKENIZER_FILE,
-    load_tagger,
-    onnx_forward,
-    onnx_session,
-)
+from ner_mlflow.tagging.engines import MODEL_FILE
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
+from ner_mlflow.tagging.recognizer import TOKENIZER_FILE, load_tagger
 from ner_mlflow.tagging.tagger import TaggerSpec
 
 UNLIMITED = sys.float_info.max

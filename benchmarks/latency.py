@@ -39,13 +39,9 @@ from ner_mlflow.exporting.bundle import write_code_bundle
 from ner_mlflow.exporting.golden import golden_answers
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.tagging.encoding import Inputs, collate
-from ner_mlflow.tagging.recognizer import (
-    MODEL_FILE,
-    TOKENIZER_FILE,
-    EntityRecognizer,
-    load_tagger,
-    onnx_session,
-)
+from ner_mlflow.tagging.engines import MODEL_FILE
+from ner_mlflow.tagging.onnx_engine import onnx_session
+from ner_mlflow.tagging.recognizer import TOKENIZER_FILE, EntityRecognizer, load_tagger
 from ner_mlflow.tagging.tagger import TaggerSpec
 from ner_mlflow.tagging.words import split_sentences
 from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model

@@ -1,9 +1,11 @@
 """Measure how much memory the served model takes for hostile texts, and how much of it it keeps.
 
 Loads an exported folder in a fresh process as MLflow serves it and sends texts of ``--characters``
-characters: each kind alone; ``--at-once`` texts of mixed kinds as one request; as many requests in
-threads of their own; and 200,000 characters of dense punctuation, for their time. Growth is counted
-from the memory of the process that has loaded the model, answered once and holds the texts:
+characters: each kind alone; ``--at-once`` texts of mixed kinds as one request (``request``); as
+many requests in threads of their own (``threads``); one request over HTTP to MLflow's server
+(``http``); and 200,000 characters of dense punctuation, for their time (``dense``). Growth is
+counted from the memory of the process that has loaded the model, answered once and holds the texts.
+The server of ``http`` gets the texts later, so its growth includes ``body_bytes``, the request.
 
 - ``peak_bytes``: growth of resident memory at its peak, the answers included,
 - ``kept_bytes``: growth that stays once the answers are dropped,
@@ -13,12 +15,16 @@ from the memory of the process that has loaded the model, answered once and hold
 
 usage: python -m benchmarks.service_memory EXPORTED_FOLDER [--characters 5_000_000] [--at-once 64]
                                            [--kinds dots prose ...] [--threads 0]
+                                           [--cases prose request threads http dense ...]
 """
 
 import argparse
 import gc
+import http.client
 import json
+import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -29,11 +35,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from mlflow.pyfunc import PythonModelContext
+import uvicorn
+from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
+from mlflow.models import Model
+from mlflow.pyfunc import PyFuncModel, PythonModelContext, scoring_server
 
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.provenance import git_commit, hardware, peak_rss_bytes
-from ner_mlflow.tagging.pyfunc import ServedModel
+from ner_mlflow.tagging.pyfunc import ServedModel, check_requests
 
 DENSE_CHARACTERS = 200_000
 MARKS = "()[]{}<>.,:;!?'\"`*_-+=/\\|@#$%^&~"
@@ -71,6 +80,20 @@ def _prose(draw: random.Random, characters: int) -> str:
     return _join(numbered, " ", characters)
 
 
+def _with_emoji(draw: random.Random, characters: int) -> str:
+    return f"\U0001f600 {_prose(draw, characters - 2)}"
+
+
+def _code(draw: random.Random, characters: int) -> str:
+    lines = iter(
+        lambda: 'if ({}[{}] != {}.{}) {{ {}({}, {}); }} // "{}"'.format(
+            *draw.choices(LETTERS, k=8)
+        ),
+        None,
+    )
+    return _join(lines, "\n", characters)
+
+
 def _base64(draw: random.Random, characters: int) -> str:
     encoded = b64encode(draw.randbytes(characters)).decode()
     lines = (encoded[start : start + 76] for start in range(0, len(encoded), 76))
@@ -93,6 +116,7 @@ KINDS: dict[str, Callable[[random.Random, int], str]] = {
     "blank_lines": _repeat("\n"),
     "spaced_emoji": _repeat("\U0001f600 "),
     "prose": _prose,
+    "prose_with_emoji": _with_emoji,
     "new_words": _chunks(LETTERS, 8, 24, " "),
     "long_words": _chunks(LETTERS, 900, 1100, " "),
     "long_emoji_words": _chunks("\U0001f600\U0001f601\U0001f602\U0001f603", 900, 1100, " "),
@@ -104,11 +128,18 @@ KINDS: dict[str, Callable[[random.Random, int], str]] = {
 DENSE: dict[str, Callable[[random.Random, int], str]] = {
     "marks": _chunks(MARKS, DENSE_CHARACTERS, DENSE_CHARACTERS, " "),
     "spaced_marks": _repeat("; ) ( . , "),
+    "random_spaced_marks": _chunks(MARKS, 1, 1, " "),
     "lines_of_marks": _chunks(MARKS, 70, 80, "\n"),
+    "short_lines_of_marks": _chunks(MARKS, 5, 15, "\n"),
     "marks_and_letters": _repeat("(a.b),[c]"),
     "code": _repeat('if (a[i] != b.c) { f(x, y); } // "d"\n'),
+    "new_code": _code,
 }
 """Texts of punctuation, whose time counts."""
+
+
+WARM_UP = ["Ubuntu 22.04 runs nginx."] * 256
+CASES = ("request", "threads", "http", "dense")
 
 
 def main() -> None:
@@ -119,13 +150,19 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=64, help="0: single texts only")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--threads", type=int, default=0, help="the model's; 0: all usable cores")
+    parser.add_argument("--cases", nargs="*", choices=[*KINDS, *CASES], help="default: all")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.measure == "serve":
+        _serve(arguments)
+        return
     if arguments.measure:
         print(json.dumps(_measure(arguments)))
         return
     result: dict[str, Any] = {"commit": git_commit(), "hardware": hardware()}
-    for name in [*arguments.kinds, *(["request", "threads"] if arguments.at_once else []), "dense"]:
+    mixed = [case for case in CASES if arguments.at_once or case == "dense"]
+    for name in arguments.cases or [*arguments.kinds, *mixed]:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "benchmarks.service_memory", arguments.folder),
@@ -144,11 +181,9 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure one case in this process."""
-    model = ServedModel()
-    model.load_context(
-        PythonModelContext({"model": str(arguments.folder)}, {"threads": arguments.threads})
-    )
-    _rows(model, ["Ubuntu 22.04 runs nginx."] * 256)
+    if arguments.measure == "http":
+        return _http(arguments)
+    model = _load(arguments)
     draw = random.Random(13)
     if arguments.measure == "dense":
         return {
@@ -156,11 +191,90 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         }
     if arguments.measure in KINDS:
         return _answer(model, [[KINDS[arguments.measure](draw, arguments.characters)]])
-    texts = [
+    texts = _mixed(arguments)
+    return _answer(model, [texts] if arguments.measure == "request" else [[text] for text in texts])
+
+
+def _load(arguments: argparse.Namespace) -> ServedModel:
+    model = ServedModel()
+    model.load_context(
+        PythonModelContext({"model": str(arguments.folder)}, {"threads": arguments.threads})
+    )
+    _rows(model, WARM_UP)
+    return model
+
+
+def _mixed(arguments: argparse.Namespace) -> list[str]:
+    draw = random.Random(13)
+    return [
         KINDS[arguments.kinds[index % len(arguments.kinds)]](draw, arguments.characters)
         for index in range(arguments.at_once)
     ]
-    return _answer(model, [texts] if arguments.measure == "request" else [[text] for text in texts])
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    """Serve the model as MLflow serves it, until the process is ended."""
+    model = _load(arguments)
+    check_requests(scoring_server)
+
+    class Implementation:
+        def predict(self, data: Any, params: Any = None) -> Any:
+            predict: Callable[..., Any] = model.predict
+            return predict(None, data, params)
+
+    app = scoring_server.init(PyFuncModel(Model(), Implementation()))
+    uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="error")
+
+
+def _http(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Send one request to a server of its own, and return seconds and bytes of the server."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    body = json.dumps({"inputs": _mixed(arguments)}, ensure_ascii=False).encode(
+        errors="surrogatepass"
+    )
+    command = [*sys.orig_argv, "--port", str(port)]
+    command[command.index("http", command.index("--measure"))] = "serve"
+    environment = {**os.environ, MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.name: "36000"}
+    with subprocess.Popen(command, env=environment) as process:
+        server = psutil.Process(process.pid)
+        try:
+            while not server.net_connections():
+                time.sleep(0.1)
+            _post(port, json.dumps({"inputs": WARM_UP}).encode())
+            before = server.memory_info().rss
+            Path(f"/proc/{server.pid}/clear_refs").write_text("5", encoding="ascii")
+            started, times = time.perf_counter(), server.cpu_times()
+            entities, size = _post(port, body)
+            seconds, after = time.perf_counter() - started, server.cpu_times()
+            status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
+            peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
+            return {
+                "seconds": round(seconds, 2),
+                "processor_seconds": round(after.user + after.system - sum(times[:2]), 2),
+                "peak_bytes": peak - before,
+                "kept_bytes": server.memory_info().rss - before,
+                "body_bytes": len(body),
+                "answers_bytes": size,
+                "entities": entities,
+            }
+        finally:
+            process.terminate()
+
+
+def _post(port: int, body: bytes) -> tuple[int, int]:
+    """Send a request and return the entities and the bytes of the answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    entities = size = 0
+    kept = b""
+    while block := answer.read(1 << 20):
+        size += len(block)
+        block = kept + block
+        entities += block.count(b'"label"')
+        kept = block[1 - len(b'"label"') :]
+    return entities, size
 
 
 def _rows(model: ServedModel, texts: list[str]) -> list[list[dict[str, Any]]]:

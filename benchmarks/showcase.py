@@ -18,13 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from socket import create_server
 from urllib.parse import urlsplit
 
 import mlflow
@@ -32,6 +30,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine, inspect, text
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.tracking_server import tracking_server
 from ner_mlflow.demo.__main__ import APP, NEEDED
 from ner_mlflow.provenance import git_commit, hardware
 from ner_mlflow.tracking.lifecycle import open_run
@@ -66,7 +65,9 @@ def main() -> None:
         for step, share in COPIES.items():
             copy_runs(database, templates[step], round(arguments.runs * share))
         print(f"{count_runs(database):,} runs", file=sys.stderr)
-        store = servers.enter_context(tracking_server(database)) if arguments.server else database
+        store = database
+        if arguments.server:
+            store = servers.enter_context(tracking_server(database, Path(folder)))
         mlflow.set_tracking_uri(store)
         script_s, script_cpu = time_script()
         with served(store) as address, sync_playwright() as playwright:
@@ -154,35 +155,6 @@ def count_runs(database: str) -> int:
         count = int(connection.execute(text("select count(*) from runs")).scalar_one())
     engine.dispose()
     return count
-
-
-@contextmanager
-def tracking_server(database: str) -> Iterator[str]:
-    """Start an `mlflow server` with one worker on a database and yield its address."""
-    with create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
-    address = f"http://127.0.0.1:{port}"
-    command = ["--backend-store-uri", database, "--port", port, "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *command],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise RuntimeError("the mlflow server did not start") from None
-                time.sleep(0.5)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager

@@ -14,9 +14,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ner_mlflow.data.sample import generate_sample
-from ner_mlflow.exporting.latency import interleaved_latency_ms, latency_inputs, onnx_loader
+from ner_mlflow.exporting.latency import interleaved_latency_ms, latency_inputs, model_loader
 from ner_mlflow.provenance import hardware
-from ner_mlflow.tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
+from ner_mlflow.tagging.recognizer import TOKENIZER_FILE
 from ner_mlflow.tagging.tagger import TaggerSpec
 from ner_mlflow.tracking.queries import download, latest_run
 from ner_mlflow.tracking.records import ExportRecord
@@ -61,7 +61,7 @@ def main() -> None:
     windows = encoder.windows([sentence.tokens for sentence in generate_sample(0)["test"]])
     inputs = latency_inputs(windows, LENGTH)[f"length_{LENGTH}"]
     times = interleaved_latency_ms(
-        {name: (onnx_loader(path / MODEL_FILE), inputs) for name, path in paths.items()},
+        {name: (model_loader(path), inputs) for name, path in paths.items()},
         RUNS,
         WARMUP_RUNS,
     )

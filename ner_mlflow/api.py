@@ -12,8 +12,9 @@ from .config.loading import load_config
 from .config.schema import Config
 from .tagging.recognizer import EntityRecognizer, load_tagger
 from .tracking.lifecycle import open_run_or_child
-from .tracking.models import check_registered_name, find_model
+from .tracking.models import find_model
 from .tracking.records import EvaluateRecord, ExportRecord, TrainRecord, note_preset
+from .tracking.registration import check_registered_name
 from .tracking.registry import check_not_promoted_alias
 from .tracking.steps import Step
 from .workflows.data import TrackedDataset, load_data, run_data

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +20,9 @@ imports from.
 """
 TRANSPOSE_ABOVE = 16
 """Columns. A wider table with no more rows than this is shown transposed."""
+COLUMN_SPACE = "&emsp;"
+SEPARATED_FROM = 1_000_000
+"""Least number whose thousands are separated by commas; smaller ones may be ids or years."""
 
 _MARKUP = tuple(
     (re.compile(pattern), replacement)
@@ -64,28 +68,31 @@ def render_page(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def render_table_page(name: str, table: pd.DataFrame) -> str:
-    """Return an HTML page that shows one table under its name."""
-    return render_page("table.html", title=name, table=table_grid(table))
+def render_table_page(title: str, table: pd.DataFrame, note: str = "") -> str:
+    """Return an HTML page that shows one table under its title and a note."""
+    return render_page("table.html", title=title, note=note, table=table_grid(table))
 
 
 def table_grid(table: pd.DataFrame) -> Grid:
     """Return a table's cells as text, the index left out.
 
-    A table of many columns and few rows is transposed, so that it fits the page.
+    The numbers of a column have equally many decimals. A table of many columns and few rows is
+    transposed, so that it fits the page.
     """
     names = [str(name) for name in table.columns]
     columns = [table.iloc[:, position].tolist() for position in range(len(names))]
+    shown = [_format_column(column) for column in columns]
     transposed = len(names) > TRANSPOSE_ABOVE >= len(table)
     if transposed:
-        names, columns = (
-            [names[0], *map(_format, columns[0])],
+        names, shown, columns = (
+            [names[0], *shown[0]],
+            [names[1:], *([column[row] for column in shown[1:]] for row in range(len(table)))],
             [names[1:], *([column[row] for column in columns[1:]] for row in range(len(table)))],
         )
     return Grid(
         names,
         [all(_is_number(value) or _is_missing(value) for value in column) for column in columns],
-        [[_format(value) for value in row] for row in zip(*columns, strict=True)],
+        [list(row) for row in zip(*shown, strict=True)],
         transposed,
     )
 
@@ -101,6 +108,16 @@ def markdown_table(table: pd.DataFrame) -> str:
         *([_markdown_cell(value) for value in row] for row in table.astype(object).to_numpy()),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def spaced_tables(markdown: str) -> str:
+    """Return Markdown with space between the columns of its tables, which MLflow's UI lacks."""
+    return "\n".join(
+        line.replace(" | ", f"{COLUMN_SPACE} | ")
+        if line.startswith("| ") and not line.startswith("| ---")
+        else line
+        for line in markdown.split("\n")
+    )
 
 
 def escape_markdown(text: str) -> str:
@@ -129,12 +146,33 @@ def _is_missing(value: Any) -> bool:
     return missing or (isinstance(value, float) and math.isnan(value))
 
 
-def _format(value: Any) -> str:
+def _format_column(values: Sequence[Any]) -> list[str]:
+    """Return the values of a column as texts: four significant digits of the largest float."""
+    floats = [float(value) for value in values if _is_float(value) and math.isfinite(value)]
+    largest = max(map(abs, floats), default=0.0)
+    decimals = 4 if largest <= 1 else max(0, 3 - math.floor(math.log10(largest)))
+    while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in floats):
+        decimals -= 1
+    return [_format(value, decimals) for value in values]
+
+
+def _format(value: Any, decimals: int) -> str:
     if _is_missing(value):
         return ""
-    if isinstance(value, (float, np.floating)):
-        return f"{value:,.0f}" if abs(float(value)) >= 100_000 else f"{value:.4g}"
-    return str(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    separator = "," if _is_number(value) and abs(value) >= SEPARATED_FROM else ""
+    if isinstance(value, (int, np.integer)):
+        return f"{value:{separator}}"
+    if not _is_float(value):
+        return str(value)
+    if value and abs(value) < 10.0 ** (1 - decimals):  # too small for these decimals
+        return f"{value:.2g}"
+    return f"{value:{separator}.{decimals}f}"
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, (float, np.floating)) and not math.isnan(value)
 
 
 @cache

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent
 CODE_SUFFIX = ".py"
@@ -40,10 +41,15 @@ def import_closure(
         closure.add(path)
         pending += [
             imported
-            for imported in _imports(path)
+            for imported in _references(path).imports
             if room(imported) not in without or imported in kept_modules
         ]
-    data = {file for path in closure for file in _data_files(path)}
+    strings = frozenset[str]().union(*(_references(path).strings for path in closure))
+    data = {
+        file
+        for file in source_files()
+        if file.suffix in DATA_SUFFIXES and (file.name in strings or file.parent.name in strings)
+    }
     return sorted(closure | data)
 
 
@@ -66,20 +72,27 @@ def fingerprint(files: Collection[Path]) -> str:
     return digest.hexdigest()
 
 
+class _References(NamedTuple):
+    """What a module names: the modules that it imports, and all its string constants."""
+
+    imports: frozenset[Path]
+    strings: frozenset[str]
+
+
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _imports(path: Path) -> Iterator[Path]:
-    for node in ast.walk(_tree(path)):
+def _references(path: Path) -> _References:
+    imports, strings = set[Path](), set[str]()
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = path.parents[node.level - 1]
             target = folder.joinpath(*(node.module or "").split("."))
             for name in node.names:
-                yield from _module_files(target / name.name)
+                imports.update(_module_files(target / name.name))
             if node.module:
-                yield from _module_files(target)
+                imports.update(_module_files(target))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+    return _References(frozenset(imports), frozenset(strings))
 
 
 def _module_files(target: Path) -> Iterator[Path]:
@@ -88,14 +101,3 @@ def _module_files(target: Path) -> Iterator[Path]:
         target / f"__init__{CODE_SUFFIX}",
     )
     yield from (path for path in candidates if path.is_file())
-
-
-def _data_files(path: Path) -> Iterator[Path]:
-    strings = {
-        node.value
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    for file in source_files():
-        if file.suffix in DATA_SUFFIXES and (file.name in strings or file.parent.name in strings):
-            yield file

@@ -269,6 +269,42 @@ def run_server(
         process.wait(20)
 
 
+QUICK_SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Variables of an `mlflow server` that starts without its job queue, which takes seconds."""
+
+
+def server_command(store: str, folder: Path, workers: int = 1) -> list[str]:
+    """Return the command of an `mlflow server`, without ``--port``.
+
+    Args:
+        store: the address of its database.
+        folder: the folder in which the server keeps artifacts, in ``artifacts``.
+        workers: its processes.
+    """
+    return [
+        *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store),
+        *("--artifacts-destination", str(folder / "artifacts"), "--workers", str(workers)),
+    ]
+
+
+@contextmanager
+def run_tracking_server(store: str, folder: Path, workers: int = 1) -> Iterator[str]:
+    """Start an `mlflow server`, yield its address, and end it.
+
+    The arguments are those of :func:`server_command`; the server runs in ``folder``.
+    """
+    command = server_command(store, folder, workers)
+    with run_server(command, "/health", folder, store, **QUICK_SERVER) as address:
+        yield address
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of an `mlflow server` on a new SQLite file."""
+    with run_tracking_server(f"sqlite:///{tmp_path / 'server.db'}", tmp_path) as address:
+        yield address
+
+
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 

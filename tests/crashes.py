@@ -15,8 +15,8 @@ from typing import Any
 from forks import fork_context
 
 from ner_mlflow.tracking.lifecycle import open_child, open_run
-from ner_mlflow.tracking.models import register
 from ner_mlflow.tracking.records import VersionOrigin
+from ner_mlflow.tracking.registration import register
 from ner_mlflow.tracking.registry import (
     AliasMovedError,
     alias_holder,

@@ -17,7 +17,7 @@ from ner_mlflow.evaluation.comparison import ComparedModel, compare
 from ner_mlflow.evaluation.counts import entity_counts, f1
 from ner_mlflow.evaluation.error_analysis import token_confusion
 from ner_mlflow.evaluation.pages import Examples
-from ner_mlflow.evaluation.report import evaluate
+from ner_mlflow.evaluation.report import EvalReport, evaluate
 from ner_mlflow.evaluation.text_answers import TextAnswer
 from ner_mlflow.evaluation.text_errors import find_text_errors
 from ner_mlflow.evaluation.text_page import render_text_page
@@ -38,8 +38,8 @@ HOSTILE = (
 """Names of types, models and files, and words, that would be markup where they are not escaped."""
 
 
-def pages(types: Sequence[str] = TYPES) -> dict[str, str]:
-    """Return a page of each kind by name.
+def evaluated(types: Sequence[str] = TYPES) -> tuple[list[Sentence], EvalReport]:
+    """Return sentences and the report of a flawed model on them.
 
     Args:
         types: the names of the sample's five types; further names come from them too.
@@ -50,7 +50,16 @@ def pages(types: Sequence[str] = TYPES) -> dict[str, str]:
     tagged = [Tagged(tags, np.full(len(tags), 0.8, np.float32)) for tags in predicted]
     schema = LabelSchema(tuple(sorted(types)))
     config = load_config(overrides={"evaluate.resamples": 200}).evaluate
-    evaluation = evaluate(sentences, tagged, sentences, schema, config)
+    return sentences, evaluate(sentences, tagged, sentences, schema, config)
+
+
+def pages(types: Sequence[str] = TYPES) -> dict[str, str]:
+    """Return a page of each kind by name.
+
+    Args:
+        types: the names of the sample's five types; further names come from them too.
+    """
+    sentences, evaluation = evaluated(types)
     wide = pd.DataFrame([{f"{types[0]} {number}": number / 3 for number in range(40)}] * 2)
     long = pd.DataFrame({"model": [types[0]] * 90, "f1": np.linspace(0, 1, 90), "note": types[3]})
     return {

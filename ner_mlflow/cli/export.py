@@ -5,7 +5,7 @@ import click
 from ..exporting.hub_folder import check_hub_folder
 from ..start_up import importing
 from ..tracking.lifecycle import ui_address
-from ..tracking.models import check_registered_name
+from ..tracking.registration import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data_of_model, find_trained

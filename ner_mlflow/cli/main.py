@@ -1,7 +1,13 @@
 """The main job: from a corpus to a registered model."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
+from ..config.loading import preset_name
+from ..config.schema import Config
+from ..errors import ConfigError
 from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
@@ -9,7 +15,10 @@ from .command import command, set_up_logging
 from .options import GivenSettings, option, setting, source_options, split_list, weak_options
 from .runs import open_step
 
-COLUMNS = ["model", "validation_f1", "f1", "f1_low", "f1_high", "p_against_best"]
+if TYPE_CHECKING:
+    from ..workflows.main import MainResult
+
+COLUMNS = ("model", "validation_f1", "f1", "f1_low", "f1_high", "p_against_best")
 """Columns of the results that are printed."""
 
 
@@ -36,11 +45,31 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
         from ..workflows.main import run_main
         from ..workflows.report import PAGE
     set_up_logging()
-    with open_step(Step.MAIN, given, presets.partition(",")[0] or None) as (run, _):
-        result = run_main(
-            run, split_list(presets, "presets"), given.values(), registered_model, alias
-        )
-        table = result.report.tables["results"][COLUMNS].set_index("model")
-        click.echo(f"\n{table.to_string(float_format=lambda value: f'{value:.4f}')}\n")
+    names = split_list(presets, "presets")
+    with open_step(Step.MAIN, given, names[0]) as (run, first):
+        result = run_main(run, _configs(names, first, given), registered_model, alias)
+        click.echo(f"\n{_results(result)}\n")
         click.echo(f"{' '.join(result.conclusion)}\n")
         click.echo(f"open next: {ui_address(run, f'{PAGE}.html')}")
+
+
+def _results(result: "MainResult") -> str:
+    """Return the scores of all models as a text."""
+    split = result.best.served.split
+    scores = [name for name in COLUMNS if name.startswith("f1")]
+    table = result.report.tables["results"][[*COLUMNS]]
+    table = table.rename(columns={name: f"{split}_{name}" for name in scores})
+    return str(table.to_string(index=False, na_rep="–", float_format="{:.4f}".format))
+
+
+def _configs(presets: Sequence[str], first: Config, given: GivenSettings) -> dict[str, Config]:
+    """Return the configuration of each preset by its name; that of the first is given.
+
+    Raises:
+        ConfigError: a preset cannot be used, or two presets have the same name.
+    """
+    configs = {preset_name(presets[0]): first}
+    configs |= {preset_name(preset): given.resolve(preset) for preset in presets[1:]}
+    if len(configs) < len(presets):
+        raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
+    return configs

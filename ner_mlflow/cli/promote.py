@@ -4,8 +4,8 @@ import click
 
 from ..errors import ModelError
 from ..tracking.lifecycle import ui_address
-from ..tracking.models import check_registered_name
 from ..tracking.records import Outcome
+from ..tracking.registration import check_registered_name
 from ..tracking.steps import Step
 from ..workflows.promote import run_promote, run_rollback
 from .command import command, set_up_logging

@@ -34,6 +34,7 @@ Documents = Annotated[Integer, Unit("documents")]
 Epochs = Annotated[Integer, Unit("epochs")]
 EntityTypes = Annotated[Integer, Unit("entity types")]
 F1 = Annotated[Float, Unit("F1")]
+Layers = Annotated[Integer, Unit("layers")]
 Nats = Annotated[Float, Unit("nats per subword")]
 Norm = Annotated[Float, Unit("L2 norm")]
 Probability = Annotated[Fraction, Unit("probability")]
@@ -55,6 +56,7 @@ Trials = Annotated[Integer, Unit("trials")]
 
 Split = Literal["train", "validation", "test"]
 Variant = Literal["fp32", "fused", "fp16", "int8", "int8_static"]
+Engine = Literal["onnxruntime", "openvino"]
 SourceFormat = Literal[
     "auto",
     "conll",
@@ -280,6 +282,17 @@ class ModelConfig(Section):
         "folder",
     )
     revision: str = Field("main", description="git revision of a backbone from the hub")
+    layers: Layers = Field(
+        0,
+        ge=0,
+        description="layers of the encoder to keep, for a student that is smaller and faster; "
+        "ner_mlflow/modeling/layers.yaml chooses which ones; 0: all",
+    )
+    kept_layers: Annotated[tuple[Annotated[Integer, Field(ge=0)], ...], Unit("layers")] = Field(
+        (),
+        description="the layers to keep, counted from 0, instead of those that layers.yaml would "
+        "choose; empty: model.layers decides",
+    )
     adaptation: Literal["full", "lora"] = Field(
         "full",
         description="full trains all weights; lora trains low-rank adapters and the classifier",
@@ -347,6 +360,17 @@ class ModelConfig(Section):
         description="embeddings of each word's casing (lower, Capitalised, UPPER, miXed) added to "
         "the input; auto: only for encoders with a lower-cased vocabulary that can take them",
     )
+
+    @model_validator(mode="after")
+    def _kept_layers_rise(self) -> Self:
+        kept = list(self.kept_layers)
+        if kept != sorted(set(kept)):
+            raise ValueError(f"kept_layers={kept} must rise: sort it, without duplicates")
+        if kept and self.layers not in (0, len(kept)):
+            raise ValueError(
+                f"layers={self.layers}, but kept_layers={kept} are {len(kept)}: leave layers at 0"
+            )
+        return self
 
 
 class TrainConfig(Section):
@@ -639,6 +663,19 @@ class ExportConfig(Section):
         description="variants to register, in order of preference; the first that passes its proof "
         "is taken",
     )
+    engines: tuple[Engine, ...] = Field(
+        ("onnxruntime",),
+        min_length=1,
+        description="libraries that may compute the served model: onnxruntime; openvino: fp32, in "
+        "bf16 where the processor has it (an optional package). With several, the fastest of the "
+        "proven variants and engines is registered",
+    )
+    engine_f1_tolerance: F1 = Field(
+        0.002,
+        ge=0,
+        description="with several engines: largest loss of validation F1 against fp32 at which a "
+        "faster variant or engine is registered",
+    )
     logit_tolerance: Float = Field(
         1e-3, gt=0, description="largest difference between a logit of fp32 and of PyTorch"
     )
@@ -698,6 +735,11 @@ class ExportConfig(Section):
             raise ValueError(
                 f"served {sorted(missing)} is not among variants {list(self.variants)}: add it "
                 "there, or serve another"
+            )
+        if "onnxruntime" not in self.engines:
+            raise ValueError(
+                f"engines {list(self.engines)} lack onnxruntime, with which the others are "
+                "compared: add it"
             )
         return self
 

@@ -66,7 +66,7 @@ def render_card(inspection: Inspection) -> str:
             }
             for effect, findings in _group(inspection.findings)
         ],
-        styles=type_styles(type_.type for type_ in types),
+        styles=type_styles(sorted(type_.type for type_ in types)),
         groups=[
             {
                 "split": split,

@@ -11,6 +11,8 @@ from .sentences import Sentence
 RAW, STANDIN = "raw", "standin"
 """Kinds of running text: as the source gives it; made of the words of a source without text."""
 KINDS = (RAW, STANDIN)
+KIND_NAMES = {RAW: "raw texts", STANDIN: "texts joined from words"}
+"""Kind of running text -> what readers call it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Read corpora with their source types: files, folders, hub datasets, the bundled sample."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -8,6 +9,8 @@ import numpy as np
 
 from ..config.schema import DataConfig
 from ..errors import DataError
+from ..paths import find_path
+from ..provenance import file_sha256
 from ..tagging.iob2 import split_tag
 from .findings import Findings, finding_kinds
 from .formats.base import FileReader, Record, RowReader, TaggedWords, TextWithSpans, source_of
@@ -17,7 +20,7 @@ from .sample import generate_sample
 from .schemes import to_iob2
 from .sentences import Sentences, SentencesBuilder
 from .spans import cut_text, tag_words
-from .split_files import SplitFile, corpus_paths, find_split_files
+from .split_files import SplitFile, corpus_paths, files_read, find_split_files
 
 SAMPLE = "sample"
 LONG_SENTENCE_WORDS = 500
@@ -48,6 +51,29 @@ def dataset_name(dataset: str) -> str:
     if dataset == SAMPLE or is_hub_id(dataset):
         return dataset
     return corpus_paths(dataset)[0].name
+
+
+def corpus_hashes(config: DataConfig) -> list[str]:
+    """Return the split, relative name and hash of each file that is read, and what is left out.
+
+    A hub dataset and the sample have no files.
+    """
+    if config.dataset == SAMPLE or is_hub_id(config.dataset):
+        return []
+    findings = Findings()
+    try:
+        files = find_split_files(config, findings)
+        folder = corpus_paths(config.dataset)[0]
+        hashes = [
+            f"{file.split} {os.path.relpath(path, folder)} {file_sha256(path)}"
+            for file in files
+            for path in files_read(file.path)
+        ]
+        beside = {file.path.parent / config.tag_names for file in files if config.tag_names}
+        names = [file_sha256(path) for path in sorted(beside) if find_path(str(path))]
+        return [*hashes, *names, *findings.facts.values()]
+    except (DataError, OSError):  # the step itself reports it
+        return []
 
 
 def read_corpus(config: DataConfig) -> Reading:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ..data.running_text import RAW
 from ..errors import TrackingError
 from ..evaluation.comparison import pareto_front
 from ..evaluation.conclusion import FEWEST_ENTITIES
@@ -23,7 +22,6 @@ NOT_TYPES = ("semeval/", "surface/")
 """Starts of scores that are no type's."""
 LATENCIES = ("latency/real/p50_ms", "latency/p50_ms")
 """Names of a variant's median latency, the best first."""
-TEXT_KINDS = {RAW: "raw text", "standin": "running text (words joined)"}
 _KINDS = {Outcome.PROMOTED: "good", Outcome.FORCED: "good", Outcome.REFUSED: "bad", "failed": "bad"}
 _UNDECIDED = {"RUNNING": "running", "KILLED": "stopped"}
 _VARIANT = re.compile(r"runs:/[0-9a-f]+/onnx/(?P<variant>[^/]+)")

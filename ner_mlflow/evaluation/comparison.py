@@ -19,6 +19,8 @@ from .significance import paired_permutation_test
 SIGNIFICANCE_LEVEL = 0.05
 """Differences with this p-value or a smaller one are marked."""
 CONFUSIONS_SHOWN = 4
+SAME_COST = 0.01
+"""Difference of sizes or latencies, as a share, below which they count as equal."""
 VALIDATION_F1 = "validation_f1"
 """The fact of a model by which the best one is chosen."""
 
@@ -147,23 +149,23 @@ class _Section:
 SECTIONS = (
     _Section(
         "Results",
-        "Strict entity scores on given words; raw_f1 is strict F1 in running text, standin_f1 the "
-        "same where the words were joined to texts. * marks a model that the best one beats with "
-        f"p <= {SIGNIFICANCE_LEVEL} (paired permutation test).",
+        "Strict scores on given words, the highest F1 first. raw_f1 is strict F1 on raw texts, "
+        "standin_f1 that on texts joined from words. An asterisk marks a model that is "
+        f"significantly worse than the first (p ≤ {SIGNIFICANCE_LEVEL}, paired permutation test).",
         "results",
     ),
     _Section("", "", "intervals"),
     _Section(
         "Served files",
-        "The file that serves each model, scored itself on the same sentences. f1_lost is the F1 "
-        "of the PyTorch model minus that of the file.",
+        "Scores of the file that serves each model, on the same sentences. f1_lost is F1 of the "
+        "PyTorch model minus that of the file.",
         "served",
     ),
     _Section("F1 by type", "", "types"),
     _Section(
         "Errors",
-        "Entities that are correct, that have a wrong boundary, a wrong type or both, that are "
-        "missed, and answers where there is no entity (spurious).",
+        "boundary: right type, wrong words; type: right words, wrong type; both: words and type "
+        "wrong; missed: no prediction; spurious: a prediction where gold has no entity.",
         "categories",
     ),
     _Section(
@@ -176,13 +178,22 @@ SECTIONS = (
     ),
     _Section(
         "Sizes and latencies",
-        "One row for each exported file. F1 is on validation, measured with the file itself. "
-        "Latency is of one sentence, all files in turns; other_load is the share of the machine "
-        "that other processes used meanwhile.",
+        "One row for each exported file, with its own F1 on validation. Latency is that of one "
+        "sentence, measured on all files in turns; other_load is the share of the machine that "
+        "other processes used meanwhile.",
         "variants",
     ),
-    _Section("Trade-offs", "The line joins the files on the Pareto front.", "tradeoff"),
-    _Section("Dominant confusions", "Words by gold and predicted type.", "confusions"),
+    _Section(
+        "Trade-offs",
+        "No other file is both as cheap and as good as one on the Pareto front. Costs that differ "
+        f"by less than {SAME_COST:.0%} count as equal.",
+        "tradeoff",
+    ),
+    _Section(
+        "Dominant confusions",
+        "Words by gold and predicted type, the most frequent first. O is outside all entities.",
+        "confusions",
+    ),
 )
 
 
@@ -267,10 +278,13 @@ def pareto_front(costs: NDArray[np.float64], gains: NDArray[np.float64]) -> NDAr
     """Return whether each point is on the Pareto front; shape (points,).
 
     A point is on the front unless another one costs no more, gains no less, and is better in cost
-    or gain.
+    or gain. Costs that differ by less than :data:`SAME_COST` are equal: files of one kind differ by
+    some bytes.
     """
-    as_good = (costs[None, :] <= costs[:, None]) & (gains[None, :] >= gains[:, None])
-    better = (costs[None, :] < costs[:, None]) | (gains[None, :] > gains[:, None])
+    cheaper = costs[None, :] < costs[:, None] * (1 - SAME_COST)
+    as_cheap = costs[None, :] <= costs[:, None] * (1 + SAME_COST)
+    as_good = as_cheap & (gains[None, :] >= gains[:, None])
+    better = cheaper | (gains[None, :] > gains[:, None])
     return np.array([not row.any() for row in as_good & better])
 
 

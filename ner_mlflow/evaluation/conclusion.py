@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.running_text import RAW
+from ..data.running_text import KIND_NAMES
 from .comparison import (
     SIGNIFICANCE_LEVEL,
     VALIDATION_F1,
@@ -110,7 +110,7 @@ def _served(report: ComparisonReport, served: ServedFile, split: str) -> str:
     )
     parts = [f"{name} has {split} F1 {scores['f1']:.4f} ({_interval(report, scores)}), {against}"]
     if served.text_scores:
-        kind = "raw texts" if served.text_kind == RAW else "texts joined from its words"
+        kind = KIND_NAMES[served.text_kind]
         parts.append(f"on {kind} it has {served.text_scores['f1']:.4f}")
     return f"{'; '.join(parts)}."
 

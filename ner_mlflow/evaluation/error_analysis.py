@@ -12,6 +12,14 @@ from ..tagging.iob2 import OUTSIDE, Entity, split_tag
 CATEGORIES = ("correct", "boundary", "type", "both", "missed", "spurious")
 """Categories of an outcome, in this order: right; wrong span; wrong type; span and type wrong; gold
 without a prediction; a prediction without gold."""
+ERROR_NAMES = {
+    "boundary": "wrong boundary",
+    "type": "wrong type",
+    "both": "wrong boundary and type",
+    "missed": "missed",
+    "spurious": "spurious",
+}
+"""Category of an error -> what headings call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,7 @@ def category_examples(
 
     Returns:
         A heading (``OS, missed: 3 sentences``) -> indices of the first ``limit`` of its sentences.
+        The heading says so if there are more.
     """
     indices: dict[tuple[str, str], list[int]] = {}
     for index, sentence in enumerate(outcomes):
@@ -127,11 +136,16 @@ def category_examples(
         }:
             indices.setdefault(error, []).append(index)
     return {
-        f"{type_}, {category}: {len(group)} sentence{'s' * (len(group) > 1)}": group[:limit]
+        f"{type_}, {ERROR_NAMES[category]}: {_count(group, limit)}": group[:limit]
         for type_ in types
-        for category in CATEGORIES[1:]
+        for category in ERROR_NAMES
         if (group := indices.get((type_, category)))
     }
+
+
+def _count(group: Sequence[int], limit: int) -> str:
+    more = f", {limit} shown" if len(group) > limit else ""
+    return f"{len(group)} sentence{'s' * (len(group) > 1)}{more}"
 
 
 def error_pairs(

@@ -40,22 +40,33 @@ KINDS = (
     ErrorKind("cut too long", "boundary", "around", "the answer covers the gold span and more"),
     ErrorKind("cut too short", "boundary", "within", "the answer covers a part of the gold span"),
     ErrorKind(
-        "cut elsewhere", "boundary", "across", "they overlap, and each has characters of its own"
+        "cut elsewhere",
+        "boundary",
+        "across",
+        "they overlap, and each has characters that the other lacks",
     ),
     ErrorKind("wrong type", "type", "", "the span is right, its type is not"),
-    ErrorKind("wrong type and cut", "both", "", "the answer overlaps the gold span; both differ"),
+    ErrorKind(
+        "wrong type and cut",
+        "both",
+        "",
+        "the answer overlaps the gold span, span and type are wrong",
+    ),
     ErrorKind(
         "missed in markup",
         "missed",
         "markup",
-        "no answer, in or beside **, _, `, <b>, &lt;, [](), |",
+        "no answer, in or next to **, _, `, <b>, &lt;, [](), |",
     ),
     ErrorKind("missed in code", "missed", "code", "no answer, in code, a stack trace, URL or path"),
     ErrorKind("missed", "missed", "", "no answer, in prose"),
     ErrorKind(
-        "spurious in code", "spurious", "code", "no gold, in code, a stack trace, URL or path"
+        "spurious in code",
+        "spurious",
+        "code",
+        "an answer without gold, in code, a stack trace, URL or path",
     ),
-    ErrorKind("spurious", "spurious", "", "no gold, elsewhere"),
+    ErrorKind("spurious", "spurious", "", "an answer without gold, in prose"),
 )
 """Kinds of errors, in the order of tables and pages. The first row that fits an outcome counts.
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..data.highlights import printable, type_styles
+from ..data.running_text import KIND_NAMES, RAW, STANDIN
 from ..pages import render_page
 from ..tagging.iob2 import Entity
 from .text_answers import TextAnswer
@@ -110,9 +111,9 @@ def render_text_page(
     *kinds, total = _kind_rows(text_error_table(errors, types), anchors)
     return render_page(
         "texts.html",
-        title=f"What users get: entities in {'joined words' if is_standin else 'raw texts'}",
+        title=f"What users get: entities in {KIND_NAMES[STANDIN if is_standin else RAW]}",
         is_standin=is_standin,
-        summary=_summary(answers, scores, is_standin),
+        summary=_summary(answers, scores),
         outcomes=_gold_outcomes(answers, errors),
         spurious=_spurious_note(errors),
         kinds=kinds,
@@ -125,15 +126,12 @@ def render_text_page(
     )
 
 
-def _summary(
-    answers: Sequence[TextAnswer], scores: Mapping[str, float], is_standin: bool
-) -> dict[str, str]:
-    kind = "stand-in text" if is_standin else "raw text"
+def _summary(answers: Sequence[TextAnswer], scores: Mapping[str, float]) -> dict[str, str]:
     return {
         "f1": f"{scores['f1']:.3f}",
         "precision": f"{100 * scores['precision']:.1f} %",
         "recall": f"{100 * scores['recall']:.1f} %",
-        "texts": _plural(len(answers), kind),
+        "texts": _plural(len(answers), "text"),
         "entities": _plural(sum(len(answer.gold) for answer in answers), "gold entity"),
         "answers": _plural(sum(len(answer.predicted) for answer in answers), "answer"),
     }
@@ -163,8 +161,8 @@ def _gold_outcomes(
 
 def _spurious_note(errors: Sequence[Sequence[TextError]]) -> str:
     count = sum(error.gold is None for of_text in errors for error in of_text)
-    verb = "stands" if count == 1 else "stand"
-    return f"{_plural(count, 'more answer')} {verb} where no gold entity is."
+    verb = "is" if count == 1 else "are"
+    return f"{_plural(count, 'more answer')} {verb} spurious: gold has no entity there."
 
 
 def _kind_rows(table: pd.DataFrame, anchors: Mapping[str, str]) -> list[dict[str, Any]]:

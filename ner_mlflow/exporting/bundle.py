@@ -7,10 +7,13 @@ package, local `predict` included, open a model's files with the installed code.
 """
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from ..source_code import PACKAGE, fingerprint, import_closure
+from ..tagging.engines import DEFAULT, ENGINES, Engine
 
 SERVED_MODULE = "tagging/pyfunc.py"
 """The module of the served model, :class:`~ner_mlflow.tagging.pyfunc.ServedModel`."""
@@ -19,7 +22,7 @@ TRAINED_MODULE = "modeling/pyfunc.py"
 _CLASSES = {SERVED_MODULE: "ServedModel", TRAINED_MODULE: "TrainedModel"}
 
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pandas")
-"""Distributions that the served model needs."""
+"""Distributions that a served model needs, beside that of its engine."""
 TRAINED_REQUIREMENTS = (
     *REQUIREMENTS,
     "torch",
@@ -40,14 +43,32 @@ class CodeBundle:
     package: Path
 
 
-def write_code_bundle(folder: Path, module: str = SERVED_MODULE) -> CodeBundle:
+def served_requirements(engine: Engine) -> tuple[str, ...]:
+    """Return the distributions that a served model needs."""
+    return tuple(dict.fromkeys((*REQUIREMENTS, engine.name)))
+
+
+def engine_states(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the version and the fingerprint of the code of engines, by name.
+
+    Modules import the code of an engine by its name, so it is not among what they depend on.
+    """
+    return {
+        name: (version(name), fingerprint(import_closure(ENGINES[name].source))) for name in names
+    }
+
+
+def write_code_bundle(
+    folder: Path, module: str = SERVED_MODULE, engine: Engine = ENGINES[DEFAULT]
+) -> CodeBundle:
     """Copy a module with the class of a model, and everything that it imports, into ``folder``.
 
     Args:
         folder: where to write.
         module: :data:`SERVED_MODULE` or :data:`TRAINED_MODULE`.
+        engine: the engine that computes the model.
     """
-    files = import_closure(module)
+    files = import_closure(module, engine.source)
     package = folder / f"ner_mlflow_{fingerprint(files)[:12]}"
     for file in files:
         copy = package / file.relative_to(PACKAGE)

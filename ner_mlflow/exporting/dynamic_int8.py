@@ -16,7 +16,8 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from ..tagging.encoding import Inputs
-from ..tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ..tagging.engines import MODEL_FILE
+from ..tagging.onnx_engine import onnx_forward, onnx_session
 from .layer_damage import answers_of, divergence, layer_damage, quantised_layers
 from .rescaling import (
     FINISHED,
@@ -160,7 +161,7 @@ def quantize_and_mend(
     )
     log.info(
         "int8: damage %.2g nats per subword, %.2g before mending; of %d layers, "
-        "%d are rescaled and %d stay in fp32",
+        "%d rescaled, %d kept in fp32",
         result.damage_nats,
         result.damage_before_nats,
         len(damage),

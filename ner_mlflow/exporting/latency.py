@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..tagging.encoding import Inputs, Window, collate
-from ..tagging.recognizer import onnx_forward, onnx_session
+from ..tagging.engines import MODEL_FILE, engine_of
 from ..tagging.tagger import Forward
 
 
@@ -78,6 +78,6 @@ def summarize_ms(times: Sequence[float]) -> dict[str, float]:
     }
 
 
-def onnx_loader(model_file: Path) -> Callable[[], Forward]:
-    """Return a function that loads a model file and returns its forward function."""
-    return lambda: onnx_forward(onnx_session(model_file))
+def model_loader(folder: Path) -> Callable[[], Forward]:
+    """Return a function that opens an exported model with its engine, for one call at a time."""
+    return lambda: engine_of(folder).open(folder / MODEL_FILE, at_once=1)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from ..tagging.encoding import Inputs
-from ..tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ..tagging.engines import MODEL_FILE
+from ..tagging.onnx_engine import onnx_forward, onnx_session
 from ..tagging.tagger import Forward
 
 SWITCHES = "quantised_layers"

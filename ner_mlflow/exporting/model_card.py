@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..pages import escape_markdown, markdown_table
+from ..pages import escape_markdown, markdown_table, spaced_tables
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "model_card.md"
 UNKNOWN_LICENSE = "not stated"
@@ -122,7 +122,7 @@ def describe_card(card: ModelCard, limit: int) -> str:
 
     It is cut at the end of a line, and says so.
     """
-    text = str(card.text).strip()
+    text = spaced_tables(str(card.text).strip())
     if len(text) <= limit:
         return text
     note = "\n\n(The whole card is README.md of the logged model.)"

@@ -19,7 +19,8 @@ from ..atomic import scratch_folder
 from ..config.schema import Variant
 from ..modeling.checkpoint import Checkpoint
 from ..tagging.encoding import Window, batches, collate
-from ..tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
+from ..tagging.engines import MODEL_FILE
+from ..tagging.recognizer import TOKENIZER_FILE
 from .dynamic_int8 import DynamicInt8, quantize_and_mend
 from .latency import sentence_inputs
 from .static_int8 import quantize_static

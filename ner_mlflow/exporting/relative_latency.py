@@ -9,7 +9,8 @@ from ..atomic import scratch_folder
 from ..config.schema import ExportConfig
 from ..modeling.checkpoint import Checkpoint
 from ..tagging.encoding import Inputs
-from ..tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ..tagging.engines import MODEL_FILE
+from ..tagging.onnx_engine import onnx_forward, onnx_session
 from ..tagging.tagger import Forward
 from .latency import sentence_inputs
 from .onnx_files import write_fp32

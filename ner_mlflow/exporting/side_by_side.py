@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from ..tagging.recognizer import MODEL_FILE, TOKENIZER_FILE
+from ..tagging.recognizer import TOKENIZER_FILE
 from ..tagging.tagger import TaggerSpec
-from .latency import interleaved_latency_ms, onnx_loader, sentence_inputs, summarize_ms
+from .latency import interleaved_latency_ms, model_loader, sentence_inputs, summarize_ms
 from .machine_load import watch_other_load
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def time_side_by_side(
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         encoder = TaggerSpec.load(folder).encoder(tokenizer)
         windows = [window for window in encoder.windows(sentences[:runs]) if window.first_word == 0]
-        contenders[name] = (onnx_loader(folder / MODEL_FILE), sentence_inputs(windows))
+        contenders[name] = (model_loader(folder), sentence_inputs(windows))
     log.info("timing %d files in turns", len(contenders))
     with watch_other_load("models were timed") as load:
         times = interleaved_latency_ms(contenders, runs, warmup_runs)

@@ -13,7 +13,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from ..errors import ModelError
 from ..tagging.encoding import Inputs
-from ..tagging.recognizer import onnx_forward, onnx_session
+from ..tagging.onnx_engine import onnx_forward, onnx_session
 from ..tagging.tagger import Forward
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """Export a trained model in all variants, and prove each against PyTorch."""
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.schema import ExportConfig, Variant
-from ..data.running_text import RunningTexts, running_texts
+from ..data.running_text import KIND_NAMES, RunningTexts, running_texts
 from ..data.sentences import Sentence
 from ..errors import ModelError
 from ..evaluation.comparison import pareto_front
@@ -25,25 +25,23 @@ from ..modeling.checkpoint import Checkpoint
 from ..modeling.predict import torch_forward, torch_tagger
 from ..provenance import folder_sizes, hardware
 from ..tagging.encoding import Window, batches, collate
-from ..tagging.recognizer import (
-    MODEL_FILE,
-    EntityRecognizer,
-    load_tagger,
-    onnx_forward,
-    onnx_session,
-)
+from ..tagging.engines import DEFAULT, MODEL_FILE, Engine, engine_of, find_engine, write_engine
+from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tagging.tagger import Forward, Tagger
 from .cold_start import measure_cold_start
 from .dynamic_int8 import DynamicInt8
-from .latency import interleaved_latency_ms, latency_inputs, onnx_loader, summarize_ms
+from .latency import interleaved_latency_ms, latency_inputs, model_loader, summarize_ms
 from .machine_load import watch_other_load
 from .onnx_files import WRITERS_FROM_FP32, write_fp32, write_int8, write_int8_static
+from .throughput import sentences_per_s
 
 log = logging.getLogger(__name__)
 
 PARITY_SENTENCES = 256
 PARITY_BATCH_SUBWORDS = 1024
 CONFIDENCE_LEVEL = 0.95
+ENGINE_ROUNDS = 3
+"""Turns of each variant and engine where the speed decides which is served."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,25 @@ class VariantReport:
     """An exported variant with its proof.
 
     Attributes:
-        name: the variant.
+        name: the variant, and the engine unless it is ONNX Runtime.
+        variant: the variant.
+        engine: the library that computes it.
         folder: its files.
         metrics: scores, differences from PyTorch, bytes, latencies and speed.
         failures: the tolerances that it exceeds, in words; empty means proven.
         float_layers: the layers of int8 that stayed in fp32; None for other variants.
+        precision: the type in which an engine other than ONNX Runtime computes it here; None for
+            ONNX Runtime.
     """
 
     name: str
+    variant: Variant
+    engine: Engine
     folder: Path
     metrics: dict[str, float]
     failures: tuple[str, ...]
     float_layers: tuple[str, ...] | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,55 +93,79 @@ def export(
         checkpoint: the trained model.
         train: calibration sentences of int8_static.
         validation: sentences that every variant is proven on, by their words and as running text.
-        config: variants, tolerances, and numbers of measurements.
-        folder: a new folder; each variant gets a subfolder of its name.
+        config: variants, engines, tolerances, and numbers of measurements.
+        folder: a new folder; each variant gets a subfolder of its name, and another one for each
+            engine that is tried with it beside ONNX Runtime.
 
     Raises:
-        ModelError: no variant of ``config.served`` is proven.
+        ModelError: no variant of ``config.served`` is proven, or an engine is not installed.
     """
+    check_engines(config)
     log.info("exporting %s", ", ".join(config.variants))
     tables, int8 = _write_files(checkpoint, train, validation, config, folder)
+    exported: dict[str, Variant] = {
+        **{variant: variant for variant in config.variants},
+        **_write_for_engines(config, folder),
+    }
+    folders = {name: folder / name for name in exported}
     sentences = [sentence.tokens for sentence in validation]
     texts = running_texts(validation)
     reference_f1 = score_tagger(
         torch_tagger(checkpoint.network, checkpoint.tokenizer, checkpoint.spec), validation
     )["f1"]
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(sentences[:PARITY_SENTENCES])
-    timings = _time_variants(checkpoint, sentences, config, folder)
+    timings = _time_variants(checkpoint, sentences, config, folders)
+    rates = sentences_per_s(
+        folders,
+        sentences[: config.throughput_sentences],
+        ENGINE_ROUNDS if len(config.engines) > 1 else 1,
+    )
     reports = []
-    for variant in config.variants:
-        log.info("proving %s on %d sentences", variant, len(validation))
+    for name, variant in exported.items():
+        log.info("proving %s on %d sentences", name, len(validation))
+        engine = engine_of(folders[name])
         difference = max_logit_difference(
             torch_forward(checkpoint.network),
-            onnx_forward(onnx_session(folder / variant / MODEL_FILE)),
+            engine.open(folders[name] / MODEL_FILE),
             windows,
             checkpoint.spec.pad_id,
         )
-        tagger = load_tagger(folder / variant)
+        tagger = load_tagger(folders[name])
         scores = _score_variant(tagger, validation, texts, config)
         metrics = {
             **scores,
             "validation_f1_loss": reference_f1 - scores["validation_f1"],
             "max_logit_difference": difference,
-            **_measure_size(folder / variant),
-            **timings[variant],
-            "sentences_per_s": _measure_speed(tagger, sentences[: config.throughput_sentences]),
-            **measure_cold_start(folder / variant),
+            **_measure_size(folders[name]),
+            **timings[name],
+            "sentences_per_s": rates[name],
+            **measure_cold_start(folders[name]),
             **(_count_mended(int8) if variant == "int8" and int8 else {}),
         }
-        failures = _find_failures(variant, metrics, config)
-        float_layers = int8.float_layers if variant == "int8" and int8 else None
-        reports.append(VariantReport(variant, folder / variant, metrics, failures, float_layers))
+        reports.append(
+            VariantReport(
+                name,
+                variant,
+                engine,
+                folders[name],
+                metrics,
+                _find_failures(name, metrics, config),
+                int8.float_layers if variant == "int8" and int8 else None,
+                None if engine.name == DEFAULT else engine.precision,
+            )
+        )
         log.info(
-            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), %s text %.4f",
-            variant,
+            "%s: %.1f MB, validation F1 %.4f (PyTorch %.4f), on %s %.4f",
+            name,
             metrics["size_bytes"] / 1e6,
             metrics["validation_f1"],
             reference_f1,
-            texts.kind,
+            KIND_NAMES[texts.kind],
             metrics[f"validation_{texts.kind}_f1"],
         )
-    served = _choose_served(reports, config)
+        if reports[-1].failures:
+            log.warning("%s: its proof fails: %s", name, "; ".join(reports[-1].failures))
+    served = choose_served(reports, config)
     tables["variants"] = _tabulate(reports, served)
     return ExportReport(
         tuple(reports), served, tables, {"tradeoff": _plot_tradeoff(reports, len(validation))}
@@ -147,12 +176,14 @@ def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.Dat
     machine = {
         name: value
         for name, value in hardware().items()
-        if name in ("cpu", "cpu_cores", "accelerator")
+        if name in ("cpu", "cpu_flags", "cpu_cores", "accelerator")
     }
     return pd.DataFrame(
         [
             {
                 "variant": report.name,
+                "engine": report.engine.name,
+                "precision": report.precision,
                 **report.metrics,
                 "float_layers": None
                 if report.float_layers is None
@@ -164,6 +195,29 @@ def _tabulate(reports: Sequence[VariantReport], served: VariantReport) -> pd.Dat
             for report in reports
         ]
     )
+
+
+def check_engines(config: ExportConfig) -> None:
+    """Check that all engines of an export are installed.
+
+    Raises:
+        ModelError: one is not.
+    """
+    for name in config.engines:
+        find_engine(name).check()
+
+
+def _write_for_engines(config: ExportConfig, folder: Path) -> dict[str, Variant]:
+    """Write the folders for engines other than ONNX Runtime; return their variants by name."""
+    exported: dict[str, Variant] = {}
+    for engine in map(find_engine, config.engines):
+        for variant in config.variants:
+            if variant in engine.variants:
+                name = f"{variant}_{engine.name}"
+                exported[name] = variant
+                shutil.copytree(folder / variant, folder / name)
+                write_engine(folder / name, engine)
+    return exported
 
 
 def _write_files(
@@ -277,13 +331,6 @@ def _measure_size(folder: Path) -> dict[str, float]:
     return {"size_bytes": float(sum(sizes.values())), "model_size_bytes": float(model_size)}
 
 
-def _measure_speed(tagger: Tagger, sentences: Sequence[Sequence[str]]) -> float:
-    tagger.tag(sentences)  # creates the threads
-    started = time.perf_counter()
-    tagger.tag(sentences)
-    return len(sentences) / (time.perf_counter() - started)
-
-
 def _plot_tradeoff(reports: Sequence[VariantReport], sentences: int) -> Figure:
     variants = pd.DataFrame(
         [
@@ -320,12 +367,13 @@ def max_logit_difference(
 
 
 def _time_variants(
-    checkpoint: Checkpoint, sentences: Sequence[Sequence[str]], config: ExportConfig, folder: Path
-) -> dict[Variant, dict[str, float]]:
-    timings: dict[Variant, dict[str, float]] = {variant: {} for variant in config.variants}
-    loaders: dict[str, Callable[[], Forward]] = {
-        variant: onnx_loader(folder / variant / MODEL_FILE) for variant in config.variants
-    }
+    checkpoint: Checkpoint,
+    sentences: Sequence[Sequence[str]],
+    config: ExportConfig,
+    folders: Mapping[str, Path],
+) -> dict[str, dict[str, float]]:
+    timings: dict[str, dict[str, float]] = {name: {} for name in folders}
+    loaders = {name: model_loader(folder) for name, folder in folders.items()}
     windows = checkpoint.spec.encoder(checkpoint.tokenizer).windows(
         sentences[: config.latency_runs]
     )
@@ -337,20 +385,18 @@ def _time_variants(
                 config.latency_runs,
                 config.latency_warmup_runs,
             )
-        for variant in config.variants:
-            timings[variant][f"latency/{inputs_name}/other_load"] = other.share
-            timings[variant] |= {
-                f"latency/{inputs_name}/{name}": value
-                for name, value in summarize_ms(times[variant]).items()
+        for name in folders:
+            timings[name][f"latency/{inputs_name}/other_load"] = other.share
+            timings[name] |= {
+                f"latency/{inputs_name}/{figure}": value
+                for figure, value in summarize_ms(times[name]).items()
             }
     return timings
 
 
-def _find_failures(
-    variant: Variant, metrics: dict[str, float], config: ExportConfig
-) -> tuple[str, ...]:
+def _find_failures(name: str, metrics: dict[str, float], config: ExportConfig) -> tuple[str, ...]:
     failures = []
-    if variant == "fp32" and not metrics["max_logit_difference"] <= config.logit_tolerance:
+    if name == "fp32" and not metrics["max_logit_difference"] <= config.logit_tolerance:
         failures.append(
             f"logits differ by {metrics['max_logit_difference']:.2g}, "
             f"more than {config.logit_tolerance}"
@@ -363,13 +409,31 @@ def _find_failures(
     return tuple(failures)
 
 
-def _choose_served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
-    by_name = {report.name: report for report in reports}
-    for variant in config.served:
-        if not by_name[variant].failures:
-            return by_name[variant]
-    reasons = "; ".join(f"{name}: {', '.join(by_name[name].failures)}" for name in config.served)
-    raise ModelError(
-        f"no variant can be served ({reasons}): serve another, "
-        "or raise export.f1_tolerance if the loss is acceptable"
-    )
+def choose_served(reports: Sequence[VariantReport], config: ExportConfig) -> VariantReport:
+    """Return the first of ``config.served`` that is proven, or with several engines the fastest.
+
+    The fastest is among those that lose at most ``config.engine_f1_tolerance`` against fp32 in
+    ONNX Runtime. If none does, the first one that is proven is returned.
+
+    Raises:
+        ModelError: none is proven.
+    """
+    wanted = [
+        report for variant in config.served for report in reports if report.variant == variant
+    ]
+    proven = [report for report in wanted if not report.failures]
+    if not proven:
+        reasons = "; ".join(f"{report.name}: {', '.join(report.failures)}" for report in wanted)
+        raise ModelError(
+            f"no variant can be served ({reasons}): serve another, "
+            "or raise export.f1_tolerance if the loss is acceptable"
+        )
+    if len(config.engines) == 1:
+        return proven[0]
+    fp32_f1 = next(report for report in reports if report.name == "fp32").metrics["validation_f1"]
+    close = [
+        report
+        for report in proven
+        if fp32_f1 - report.metrics["validation_f1"] <= config.engine_f1_tolerance
+    ]
+    return max(close or proven[:1], key=lambda report: report.metrics["sentences_per_s"])

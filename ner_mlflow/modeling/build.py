@@ -1,6 +1,7 @@
 """Build the model to train: a backbone with a classifier and, for LoRA, with adapters."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +27,15 @@ from ..config.schema import ModelConfig
 from ..errors import ModelError
 from ..redaction import one_line
 from ..tagging.casing import CASINGS
+from ..tagging.iob2 import OUTSIDE
 from ..tagging.label_schema import LabelSchema
 from ..tagging.tagger import TaggerSpec
 from .backbone import Backbone
 from .cache import TrainingCache
 from .crf import CRF, LinearChain
+from .layers import choose_layers, keep_layers
+
+log = logging.getLogger(__name__)
 
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout"),
@@ -45,6 +50,11 @@ NO_REMOTE_CODE = {"trust_remote_code": False}
 
 Without it, transformers offers on a terminal to run the code in that folder.
 """
+MAX_JSON_BYTES = 16_777_216
+"""Largest JSON file of a backbone, vocabularies left aside; usual ones have a few kilobytes."""
+MAX_VOCABULARY_BYTES = 268_435_456
+"""Largest vocabulary; that of 256,000 subwords has 35 MB."""
+VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
 REGION_SETTINGS = {
     "code_block": "code_blocks",
     "stack_trace": "stack_traces",
@@ -85,6 +95,8 @@ def build_model(
 ) -> BuiltModel:
     """Load a backbone in fp32, and add a newly initialised classifier and, for LoRA, adapters.
 
+    With ``model.layers`` or ``model.kept_layers`` only some layers of the backbone are loaded.
+
     Args:
         backbone: the pretrained encoder.
         config: the settings.
@@ -94,36 +106,21 @@ def build_model(
 
     Raises:
         ModelError: the architecture is not an encoder with a fast tokenizer, ``max_length`` exceeds
-            its positions, or it lacks a LoRA target.
+            its positions, it lacks layers to keep, or it lacks a LoRA target.
     """
     set_seed(seed)
     tokenizer = load_tokenizer(backbone.folder, backbone.name)
     model_config = load_model_config(backbone.folder, backbone.name, schema.labels)
-    reserved = 2 if model_config.model_type in POSITIONS_AFTER_PADDING else 0
-    positions = getattr(model_config, "max_position_embeddings", config.max_length) - reserved
-    if config.max_length > positions:
-        raise ModelError(
-            f"model.max_length={config.max_length}, but backbone {backbone.name!r} has {positions} "
-            f"positions: set {positions} or less"
-        )
+    kept = _check_size(backbone.name, config, model_config)
     for setting, names in DROPOUTS.items():
         for name in names:
             if name in model_config.to_dict():
                 setattr(model_config, name, getattr(config, setting))
     model_config.classifier_dropout = config.classifier_dropout
-    options = {"config": model_config, "dtype": torch.float32, "output_loading_info": True}
-    if cache:
-        # AutoModelForTokenClassification does not take weights in memory.
-        network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(model_config)]
-        network, loading = network_class.from_pretrained(
-            None, state_dict=cache.base_weights(backbone), **options
-        )
-    else:
-        with _refuse_remote_code(backbone.name):
-            network, loading = AutoModelForTokenClassification.from_pretrained(
-                backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
-            )
-    fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in loading["missing_keys"])}
+    if kept:
+        log.info("keeping layers %s of backbone %s", ", ".join(map(str, kept)), backbone.name)
+    network, missing = load_network(backbone, model_config, kept, cache)
+    fresh = {CLASSIFIER, *(weight.rpartition(".")[0] for weight in missing)}
     casing_embeddings = _use_casing(config, tokenizer, network)
     if casing_embeddings:
         add_casing_embeddings(network, backbone.name)
@@ -136,6 +133,7 @@ def build_model(
         backbone_revision=backbone.revision,
         base_sha256=backbone.weights_sha256,
         adaptation=config.adaptation,
+        kept_layers=kept,
         casing_embeddings=casing_embeddings,
         context_subwords=config.context_subwords,
         passage_sentences=config.passage_sentences,
@@ -151,6 +149,53 @@ def build_model(
     return BuiltModel(model, tokenizer, spec, lora and config.lora_variant == "pissa")
 
 
+def load_network(
+    backbone: Backbone,
+    model_config: PretrainedConfig,
+    kept: Sequence[int] = (),
+    cache: TrainingCache | None = None,
+) -> tuple[PreTrainedModel, set[str]]:
+    """Load a backbone in fp32, with a newly initialised classifier.
+
+    Args:
+        backbone: the pretrained encoder.
+        model_config: its configuration; changed to that of the network.
+        kept: the numbers of the layers to keep, in order; empty: all.
+        cache: backbone weights that earlier trainings of this process have read.
+
+    Returns:
+        The network, and the names of its weights that the backbone lacks.
+
+    Raises:
+        ModelError: the architecture is unknown, or the weights are broken.
+    """
+    options = {"config": model_config, "dtype": torch.float32, "output_loading_info": True}
+    with _refuse_remote_code(backbone.name):
+        if cache or kept:
+            weights = (cache or TrainingCache()).base_weights(backbone)
+            if kept:
+                weights = keep_layers(weights, model_config, kept)
+            # AutoModelForTokenClassification does not take weights in memory.
+            network_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(model_config)]
+            network, loading = network_class.from_pretrained(None, state_dict=weights, **options)
+        else:
+            network, loading = AutoModelForTokenClassification.from_pretrained(
+                backbone.folder, use_safetensors=True, **NO_REMOTE_CODE, **options
+            )
+    return network, set(loading["missing_keys"])
+
+
+def check_backbone(backbone: Backbone, config: ModelConfig) -> None:
+    """Check what can be checked without reading weights: the settings fit the backbone's size.
+
+    Raises:
+        ModelError: the architecture is unknown, ``max_length`` exceeds its positions, or it lacks
+            layers to keep.
+    """
+    model_config = load_model_config(backbone.folder, backbone.name, [OUTSIDE])
+    _check_size(backbone.name, config, model_config)
+
+
 def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> PretrainedConfig:
     """Return the configuration in a folder, set to classify words into ``labels``.
 
@@ -160,8 +205,10 @@ def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> Pretrai
         labels: the labels by id.
 
     Raises:
-        ModelError: transformers has no such architecture, or the configuration is broken.
+        ModelError: transformers has no such architecture, or the configuration is broken or larger
+            than :data:`MAX_JSON_BYTES`.
     """
+    _check_sizes(folder, name)
     with _refuse_remote_code(name):
         model_config: PretrainedConfig = AutoConfig.from_pretrained(
             folder,
@@ -171,6 +218,17 @@ def load_model_config(folder: Path, name: str, labels: Sequence[str]) -> Pretrai
             **NO_REMOTE_CODE,
         )
     return model_config
+
+
+def _check_sizes(folder: Path, name: str) -> None:
+    """Check that no JSON file of a model would fill the memory."""
+    for path in sorted(folder.glob("*.json")):
+        limit = MAX_VOCABULARY_BYTES if path.name in VOCABULARIES else MAX_JSON_BYTES
+        if (size := path.stat().st_size) > limit:
+            raise ModelError(
+                f"backbone {name!r}: {path} has {size:,} bytes, and {limit:,} at most are read: "
+                "choose another, or save it again with save_pretrained"
+            )
 
 
 @contextmanager
@@ -198,8 +256,9 @@ def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
         name: the backbone's name in error messages.
 
     Raises:
-        ModelError: there is no fast tokenizer.
+        ModelError: there is no fast tokenizer, or one of its files is too large.
     """
+    _check_sizes(folder, name)
     with _refuse_remote_code(name):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **NO_REMOTE_CODE)
     if not tokenizer.is_fast:
@@ -233,6 +292,18 @@ def backend_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """Return the `tokenizers` object inside a fast tokenizer."""
     backend: Tokenizer = tokenizer.backend_tokenizer
     return backend
+
+
+def _check_size(name: str, config: ModelConfig, model_config: PretrainedConfig) -> tuple[int, ...]:
+    """Check positions and layers, and return the numbers of the layers to keep, empty for all."""
+    reserved = 2 if model_config.model_type in POSITIONS_AFTER_PADDING else 0
+    positions = getattr(model_config, "max_position_embeddings", config.max_length) - reserved
+    if config.max_length > positions:
+        raise ModelError(
+            f"model.max_length={config.max_length}, but backbone {name!r} has {positions} "
+            f"positions: set {positions} or less"
+        )
+    return choose_layers(config, model_config, name)
 
 
 def count_parameters(network: nn.Module) -> dict[str, float]:

@@ -21,6 +21,7 @@ from .build import (
     add_casing_embeddings,
     backend_tokenizer,
     load_model_config,
+    load_network,
     load_tokenizer,
 )
 from .crf import CRF, with_transitions
@@ -87,7 +88,8 @@ def load_adapter(folder: Path, backbone: Backbone) -> Checkpoint:
             f"{folder}: trained on {spec.backbone} {spec.backbone_revision} with weights "
             f"{spec.base_sha256[:12]}, not {backbone.weights_sha256[:12]}: give that backbone"
         )
-    base, _ = _load_network(backbone.folder, spec)  # a backbone has no classifier
+    model_config = load_model_config(backbone.folder, backbone.name, spec.labels)
+    base, _ = load_network(backbone, model_config, spec.kept_layers)  # it has no classifier
     if spec.casing_embeddings:
         add_casing_embeddings(base, backbone.name)
     network = PeftModel.from_pretrained(base, folder)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import ModelError
-from ..tagging.recognizer import MODEL_FILE, load_tagger
+from ..tagging.engines import MODEL_FILE
+from ..tagging.recognizer import load_tagger
 from ..tagging.tagger import Tagger
 
 TEACHER_BATCH_SUBWORDS = 4096

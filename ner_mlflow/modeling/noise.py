@@ -61,7 +61,7 @@ def noisy_sentences(
     count = round(ratio * len(train))
     if count:
         log.info(
-            "adding %d noisy sentences to %d of train; %d of %d templates have its types",
+            "adding %d noisy sentences to the %d of train; %d of %d templates fit its types",
             count,
             len(train),
             len(noise.templates),

@@ -7,6 +7,9 @@ from ..tagging.pyfunc import ServedModel
 from ..tagging.tagger import Tagger
 from .loading import open_tagger
 
+BATCH_SUBWORDS = 256
+"""Padded subwords of a batch, unless they are set."""
+
 
 class TrainedModel(ServedModel):
     """A PyTorch model that takes and returns what the served model does, on the CPU.
@@ -17,4 +20,4 @@ class TrainedModel(ServedModel):
 
     def open_tagger(self, folder: Path, config: dict[str, Any]) -> Tagger:
         """Load the model; ``config`` can set ``batch_subwords``."""
-        return open_tagger(folder, int(config["batch_subwords"]))
+        return open_tagger(folder, int(config["batch_subwords"]) or BATCH_SUBWORDS)

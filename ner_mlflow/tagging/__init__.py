@@ -15,6 +15,8 @@ The modules in reading order:
 - ``decoding``: scores of words to valid tags;
 - ``pending``: a result that is still being computed;
 - ``tagger``: all of these together, around any function that computes logits;
+- ``onnx_engine``, ``openvino_engine``: an exported file to a function that computes logits;
+- ``engines``: which of these a model's folder names;
 - ``recognizer``: the tagger of an exported model, and texts to entities;
 - ``pyfunc``: the recognizer as MLflow serves it.
 

@@ -8,16 +8,19 @@ which is also faster.
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from .recognizer import BATCH_SUBWORDS, CPU, EntityRecognizer, load_tagger
+from .onnx_engine import CPU
+from .recognizer import EntityRecognizer, load_tagger
+from .request_bodies import JsonAnswers, LongStrings, RequestTexts, load_json
 from .tagger import Tagger
 
 TEXT_COLUMN = "text"
@@ -32,8 +35,9 @@ SHOWN = 80
 """Characters of a value that a message quotes."""
 MODEL_CONFIG: dict[str, int | str] = {
     "threads": 0,
-    "batch_subwords": BATCH_SUBWORDS,
+    "batch_subwords": 0,
     "provider": CPU,
+    "engine": "",
 }
 """Options that ``model_config`` can set when the model is loaded, with their defaults.
 
@@ -59,8 +63,9 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files.
 
-        ``context.model_config`` can set ``threads`` (0: all usable cores), ``batch_subwords`` and
-        ONNX Runtime's ``provider``.
+        ``context.model_config`` can set ``threads`` (0: all usable cores), ``batch_subwords``
+        (0: that with which the engine is fastest), ONNX Runtime's ``provider``, and ``engine``
+        (empty: the one chosen at export).
         """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
         tagger = self.open_tagger(Path(context.artifacts["model"]), config)
@@ -71,7 +76,11 @@ class ServedModel(PythonModel):
     def open_tagger(self, folder: Path, config: dict[str, Any]) -> Tagger:
         """Load the files in a folder by the options of :data:`MODEL_CONFIG`."""
         return load_tagger(
-            folder, int(config["threads"]), int(config["batch_subwords"]), str(config["provider"])
+            folder,
+            int(config["threads"]),
+            int(config["batch_subwords"]),
+            str(config["provider"]),
+            str(config["engine"]),
         )
 
     def predict(
@@ -80,8 +89,8 @@ class ServedModel(PythonModel):
         # Any input that texts_of takes. With another annotation MLflow would check the input.
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
-    ) -> list[list[dict[str, Any]]] | list[str]:
-        """Return the entities of each row's text, in row order.
+    ) -> list[list[dict[str, Any]]] | list[str] | JsonAnswers:
+        """Return the entities of each row's text, in row order; those of a request as JSON.
 
         Args:
             context: unused.
@@ -95,11 +104,15 @@ class ServedModel(PythonModel):
         texts = texts_of(model_input)
         if params and params.get(AS_JSON):
             return self.recognizer.recognize_each(texts, json.dumps)
+        if isinstance(texts, RequestTexts):
+            answers = JsonAnswers()
+            self.recognizer.recognize_parts(texts, texts.characters, answers.add)
+            return answers
         return self.recognizer.recognize_rows(texts)
 
 
-def texts_of(model_input: Any) -> list[str]:
-    """Return the texts of an input, one for each row.
+def texts_of(model_input: Any) -> Sequence[str]:
+    """Return the texts of an input, one for each row; those of a request as they are.
 
     Args:
         model_input: a table or a dict with a column ``text`` and any others, a list of records with
@@ -109,6 +122,8 @@ def texts_of(model_input: Any) -> list[str]:
     Raises:
         MlflowException: it is none of these, or a value is not text.
     """
+    if isinstance(model_input, RequestTexts):
+        return model_input
     texts = list(_values(model_input))
     for row, text in enumerate(texts):
         if not isinstance(text, str):
@@ -183,59 +198,80 @@ def _shown(value: Any) -> str:
 def check_requests(server: Any) -> None:
     """Let MLflow's scoring server pass JSON values on as they are, and refuse all else in one line.
 
-    It also writes the answers by a faster encoder, which they need no other for.
-
     For a model without a schema it makes NumPy arrays of JSON values, and NumPy makes the text "1"
     of the number 1 beside a text. A table as ``dataframe_split`` becomes a pandas table all the
     same. A refusal by the model would repeat the whole request, and what the server itself does not
     expect would be its fault (status 500): a number of 5,000 digits, lists in lists without end, no
     content type. So requests are checked before the model sees them.
 
+    The long texts of a request are decoded one after the other, and the answers are written as
+    JSON while texts are tagged, so that neither is in memory more than once.
+
     Args:
         server: the module :data:`SCORING_SERVER`.
     """
     parse: Callable[..., Any] = server.infer_and_parse_data
     answer: Callable[..., Any] = server.invocations
+    write: Callable[..., Any] = server.predictions_to_json
+    request = _Request()
 
-    def keep_values(data: Mapping[str, Any], schema: Any = None) -> list[str]:
+    def decode(body: str | bytes | dict[str, Any]) -> dict[str, Any]:
+        value, request.long_strings = decode_request(body)
+        return value
+
+    def keep_values(data: Mapping[str, Any], schema: Any = None) -> RequestTexts:
         for name in UNCHANGED_FORMATS:
             if list(data) == [name]:
-                return texts_of(data[name])
+                return RequestTexts(texts_of(data[name]), request.long_strings)
         try:
-            return texts_of(parse(data, schema))
+            return RequestTexts(texts_of(parse(data, schema)), request.long_strings)
         except MlflowException:
             raise
         except Exception as error:  # pandas raises whatever odd columns make it raise
             raise _refusal(f"no table ({_shown(str(error))[1:-1]}): {WAY_OUT}") from None
 
+    def keep_answers(predictions: Any, *others: Any) -> None:
+        if isinstance(predictions, JsonAnswers):
+            request.answers = predictions.body()
+        else:
+            write(predictions, *others)
+
     def invocations(data: bytes, content_type: str | None, *others: Any) -> Any:
         try:
-            return answer(data, content_type or "", *others)
+            response = answer(data, content_type or "", *others)
+            return (
+                response if request.answers is None else response._replace(response=request.answers)
+            )
         except MlflowException as error:
             reason = error.message.rpartition(BEFORE_REASON)[2]
             error.message = " ".join(reason.split())[:MESSAGE_LIMIT]
             raise
-
-    def write_json(answers: Any, output: TextIO, metadata: Mapping[str, Any] | None = None) -> None:
-        # The same text as MLflow's, whose `json.dump` encodes in Python, not in C.
-        output.write(json.dumps({"predictions": answers, **(metadata or {})}))
+        finally:
+            request.__dict__.clear()
 
     server.infer_and_parse_data = keep_values
-    server.predictions_to_json = write_json
     server.invocations = invocations
-    server._decode_json_input = decode_request
+    server.predictions_to_json = keep_answers
+    server._decode_json_input = decode
 
 
-def decode_request(body: str | bytes | dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object that is the body of a request.
+class _Request(threading.local):
+    """What the thread that answers a request keeps for the next of the server's functions."""
+
+    long_strings = LongStrings()
+    answers: bytes | None = None
+
+
+def decode_request(body: str | bytes | dict[str, Any]) -> tuple[dict[str, Any], LongStrings]:
+    """Return the JSON object that is the body of a request, and its long strings.
 
     Raises:
         MlflowException: it is not a JSON object, or its ``params`` are none.
     """
     if isinstance(body, dict):  # decoded before
-        return body
+        return body, LongStrings()
     try:
-        value = json.loads(body)
+        value, long_strings = load_json(body)
     except RecursionError:
         raise _refusal("not JSON: lists or objects are nested too deeply") from None
     except ValueError as error:  # not JSON or not UTF-8, or a number of too many digits
@@ -244,4 +280,4 @@ def decode_request(body: str | bytes | dict[str, Any]) -> dict[str, Any]:
         raise _refusal(f"{_shown(value)} is not an object: {WAY_OUT}")
     if not isinstance(value.get("params") or {}, dict):
         raise _refusal(f"params {_shown(value['params'])} is not an object: leave it out")
-    return value
+    return value, long_strings

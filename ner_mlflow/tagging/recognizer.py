@@ -1,43 +1,27 @@
 """Load an exported model and find entities in texts with it."""
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ..cpus import usable_cpus
 from ..errors import ModelError
-from .encoding import Inputs
+from .engines import MODEL_FILE, BatchThreads, engine_of, find_engine, forward_of_callers
 from .iob2 import to_entities
+from .mark_limits import MOST_IN_A_ROW, limit_marks
+from .onnx_engine import CPU
 from .pending import Pending
 from .policies import RegionPolicies, TextRegions
-from .tagger import Forward, Tagger, TaggerSpec
+from .tagger import Tagger, TaggerSpec
 from .turns import Turns
 from .words import Words, sentences_of, split_sentences
 
-MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
-BATCH_SUBWORDS = 256
-"""Padded subwords of a batch.
-
-Larger batches do not fit the processor's caches (docs/experiments/served-speed.md).
-"""
-CPU = "CPUExecutionProvider"
-SLOW_FUSIONS = ["SkipLayerNormFusion"]
-"""Fusions of ONNX Runtime 1.31 that slow a model down.
-
-The fused kernel takes nine times as long as the layer norm alone: a quarter of the time of an int8
-model.
-"""
 PART_CHARACTERS = 65_536
 """A part of a stream of texts is complete once its texts have this many characters."""
 FIRST_PART_TEXTS = 128
@@ -82,127 +66,33 @@ class TextEntity(NamedTuple):
     score: float
 
 
-def onnx_session(path: Path, threads: int = 0, provider: str = CPU) -> onnxruntime.InferenceSession:
-    """Open a model file with ONNX Runtime.
-
-    Args:
-        path: the model file.
-        threads: threads of one call; 0 takes all usable cores.
-        provider: ONNX Runtime's provider; the CPU computes the nodes that it does not support.
-
-    Raises:
-        ModelError: this ONNX Runtime has no such provider.
-    """
-    available = onnxruntime.get_available_providers()
-    if provider not in available:
-        raise ModelError(
-            f"provider {provider!r} is none of this ONNX Runtime's ({', '.join(available)}): "
-            "give one of these, or install the build that has it"
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _default_threads()
-    return onnxruntime.InferenceSession(
-        path,
-        options,
-        providers=list(dict.fromkeys([provider, CPU])),
-        disabled_optimizers=SLOW_FUSIONS,
-    )
-
-
-def onnx_forward(session: onnxruntime.InferenceSession, at_once: int = 0) -> Forward:
-    """Return the forward function of a session.
-
-    Args:
-        session: the model's session.
-        at_once: threads that may run the session at the same time, as each needs memory that the
-            session keeps; 0: one for each core.
-    """
-    running = BoundedSemaphore(at_once or usable_cpus())
-
-    def forward(inputs: Inputs) -> NDArray[np.float32]:
-        with running:
-            logits: NDArray[np.float32] = session.run(["logits"], inputs)[0]
-        return logits
-
-    return forward
-
-
-class OnnxBatchExecutor:
-    """A thread per core, each of which computes whole batches on its core.
-
-    For short sentences this is faster than all cores on one batch after the other. The session and
-    the threads are created on first use.
-    """
-
-    def __init__(self, path: Path, workers: int) -> None:
-        self.workers = workers
-        self._path = path
-        self._lock = Lock()
-
-    def submit(
-        self, work: Callable[[Forward], list[NDArray[np.float32]]]
-    ) -> Future[list[NDArray[np.float32]]]:
-        """Start ``work`` on one of the threads."""
-        with self._lock:
-            forward, executor = self._pool
-        return executor.submit(work, forward)
-
-    def forward(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Compute the logits of a batch in the calling thread, on its core."""
-        with self._lock:
-            forward, _ = self._pool
-        return forward(inputs)
-
-    @cached_property
-    def _pool(self) -> tuple[Forward, ThreadPoolExecutor]:
-        return onnx_forward(onnx_session(self._path, threads=1)), ThreadPoolExecutor(
-            self.workers, "tagger"
-        )
-
-
-def forward_of_callers(forward: Forward, executor: OnnxBatchExecutor) -> Forward:
-    """Return a forward function for several threads: all cores for one call, or a core for each.
-
-    Args:
-        forward: computes on all cores; for a call while no other is running.
-        executor: computes the others.
-    """
-    guard = Lock()
-    running = 0
-
-    def chosen(inputs: Inputs) -> NDArray[np.float32]:
-        nonlocal running
-        with guard:
-            is_alone = running == 0
-            running += 1
-        try:
-            return (forward if is_alone else executor.forward)(inputs)
-        finally:
-            with guard:
-                running -= 1
-
-    return chosen
-
-
 def load_tagger(
-    folder: Path, threads: int = 0, batch_subwords: int = BATCH_SUBWORDS, provider: str = CPU
+    folder: Path,
+    threads: int = 0,
+    batch_subwords: int = 0,
+    provider: str = CPU,
+    engine: str = "",
 ) -> Tagger:
     """Load the tagger of an exported model.
 
     Args:
-        folder: holds ``model.onnx``, ``tokenizer.json`` and ``ner_model.json``.
+        folder: holds ``model.onnx``, ``tokenizer.json`` and ``ner_model.json``, and
+            ``engine.json`` if the engine is not ONNX Runtime.
         threads: 0 takes all usable cores.
-        batch_subwords: largest number of padded subwords in a batch.
+        batch_subwords: largest number of padded subwords in a batch; 0: that with which the engine
+            is fastest.
         provider: ONNX Runtime's provider; an accelerator computes one batch after the other.
+        engine: one of :data:`~.engines.ENGINES`; empty: that of the folder.
 
     Raises:
         ModelError: a file is broken or missing, the folder holds a pickle or code, or there is no
-            such provider.
+            such provider or engine.
     """
     spec = TaggerSpec.load(folder)
+    chosen = find_engine(engine) if engine else engine_of(folder)
     try:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        forward = onnx_forward(onnx_session(folder / MODEL_FILE, threads, provider))
+        forward = chosen.open(folder / MODEL_FILE, threads, provider=provider)
     except ModelError:
         raise
     except Exception as error:  # the libraries raise whatever a broken file makes them raise
@@ -211,14 +101,12 @@ def load_tagger(
             f"{folder}: {TOKENIZER_FILE} or {MODEL_FILE} cannot be loaded ({reason}): "
             "export the model again"
         ) from error
-    executor = (
-        OnnxBatchExecutor(folder / MODEL_FILE, threads or usable_cpus())
-        if provider == CPU
-        else None
-    )
-    if executor and executor.workers > 1:
+    workers = threads or usable_cpus()
+    open_forward = partial(chosen.open, folder / MODEL_FILE, 1, workers)
+    executor = BatchThreads(open_forward, workers) if provider == CPU else None
+    if executor and workers > 1:
         forward = forward_of_callers(forward, executor)
-    return Tagger(forward, tokenizer, spec, batch_subwords, executor)
+    return Tagger(forward, tokenizer, spec, batch_subwords or chosen.batch_subwords, executor)
 
 
 class EntityRecognizer:
@@ -243,28 +131,19 @@ class EntityRecognizer:
     def recognize(
         self, texts: str | Iterable[str]
     ) -> list[TextEntity] | Iterator[list[TextEntity]]:
-        """Return the entities of one text, or yield those of each text of many, in order.
+        """Return the entities of one text, or yield those of each of many texts, in order.
 
         Many texts are read a few parts ahead of the answers: one part is split into words while
         another is tagged. A stream of any length needs the memory of these parts only. One text is
-        answered at once, by any number of threads at the same time.
+        answered at once, and any number of threads may call at the same time.
         """
         if not isinstance(texts, str):
-            return self._stream(texts)
+            return _whole(self._pieces_ahead(texts))
         answers = self._answer_sentence(texts, TextEntity)
         if answers is None:
-            (answers,) = self._in_turns([texts], TextEntity, list)
+            with closing(self._pieces_in_turns([texts], len(texts), TextEntity)) as pieces:
+                (answers,) = _whole(pieces)
         return answers
-
-    def _stream(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
-        pending: deque[_PendingPart[TextEntity]] = deque()
-        begun: list[TextEntity] = []
-        for part in self._parts(texts):
-            pending.append(self._begin(part, TextEntity))
-            if len(pending) > PARTS_AHEAD:
-                yield from _finish(pending.popleft(), begun)
-        while pending:
-            yield from _finish(pending.popleft(), begun)
 
     def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the same entities as plain dicts, as served.
@@ -280,7 +159,33 @@ class EntityRecognizer:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
         if len(texts) == 1 and (entities := self._answer_sentence(texts[0], _entity)) is not None:
             return [row(entities)]
-        return self._in_turns(texts, _entity, row)
+        characters = sum(map(len, texts))
+        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
+            return list(map(row, _whole(pieces)))
+
+    def recognize_parts(
+        self,
+        texts: Iterable[str],
+        characters: int,
+        add: Callable[[list[dict[str, Any]], bool], Any],
+    ) -> None:
+        """Call ``add`` with the dicts of each text, those of a long text in several parts.
+
+        Args:
+            texts: read once, a few parts ahead of the answers.
+            characters: their number in all texts.
+            add: gets some dicts of a text and whether they are the last ones of this text.
+        """
+        if characters <= SHORT_CHARACTERS:
+            texts = list(texts)
+            if len(texts) == 1:
+                entities = self._answer_sentence(texts[0], _entity)
+                if entities is not None:
+                    add(entities, True)
+                    return
+        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
+            for entities, ends in pieces:
+                add(entities, ends)
 
     def _answer_sentence(
         self, text: str, answer: Callable[[str, str, int, int, float], Answer]
@@ -292,6 +197,8 @@ class EntityRecognizer:
         if len(sentences) != 1:
             return None if sentences else []
         ((pieces, starts, ends),) = sentences
+        if len(pieces) > MOST_IN_A_ROW:  # it may have too many marks
+            return None
         regions = TextRegions(text)
         return [
             answer(text[start:end], entity.type, start, end, float(confidence))
@@ -301,29 +208,25 @@ class EntityRecognizer:
             )
         ]
 
-    def _in_turns(
-        self,
-        texts: Sequence[str],
-        answer: Callable[[str, str, int, int, float], Answer],
-        row: Callable[[list[Answer]], Row],
-    ) -> list[Row]:
-        if sum(map(len, texts)) <= LONG_CALL_CHARACTERS:
-            return self._rows_in_turns(texts, answer, row)
-        self._long_calls.take()
-        try:
-            return self._rows_in_turns(texts, answer, row)
-        finally:
-            self._long_calls.give_back()
+    def _pieces_ahead(self, texts: Iterable[str]) -> "Iterator[_Piece[TextEntity]]":
+        pending: deque[_PendingPart[TextEntity]] = deque()
+        for part in self._parts(texts):
+            pending.append(self._begin(part, TextEntity))
+            if len(pending) > PARTS_AHEAD:
+                yield from _finish(pending.popleft())
+        while pending:
+            yield from _finish(pending.popleft())
 
-    def _rows_in_turns(
+    def _pieces_in_turns(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
+        characters: int,
         answer: Callable[[str, str, int, int, float], Answer],
-        row: Callable[[list[Answer]], Row],
-    ) -> list[Row]:
-        rows: list[Row] = []
+    ) -> "Generator[_Piece[Answer], None, None]":
+        is_long = characters > LONG_CALL_CHARACTERS
+        if is_long:
+            self._long_calls.take()
         pending: deque[_PendingPart[Answer]] = deque()
-        begun: list[Answer] = []
         parts = self._parts(texts)
         turns = 0
         try:
@@ -332,7 +235,7 @@ class EntityRecognizer:
                 if not pending:
                     self._turns.take()
                 elif len(pending) > PARTS_AHEAD or not self._turns.take_if_free():
-                    rows += map(row, _finish(pending.popleft(), begun))
+                    yield from _finish(pending.popleft())
                     self._turns.give_back()
                     turns -= 1
                     continue
@@ -342,11 +245,12 @@ class EntityRecognizer:
                     break
                 pending.append(self._begin(part, answer))
             while pending:
-                rows += map(row, _finish(pending.popleft(), begun))
+                yield from _finish(pending.popleft())
         finally:
             for _ in range(turns):
                 self._turns.give_back()
-        return rows
+            if is_long:
+                self._long_calls.give_back()
 
     def _parts(self, texts: Iterable[str]) -> Iterator["_Part"]:
         """Yield the parts of a stream of texts; each begins where another answer cannot change."""
@@ -355,7 +259,7 @@ class EntityRecognizer:
         for text in texts:
             part.texts.append(text)
             part.regions.append(TextRegions(text))
-            for words in sentences_of(text):
+            for words in limit_marks(sentences_of(text)):
                 if part.is_full:
                     first = settled = len(part.sentences)
                     if part.owners[-1] == len(part.texts) - 1:  # it has sentences of this text
@@ -475,6 +379,10 @@ class _Part:
         return rest
 
 
+_Piece = tuple[list[Answer], bool]
+"""Entities of a text in order, and whether they are its last."""
+
+
 class _PendingPart(NamedTuple, Generic[Answer]):
     """The entities of each text of a part, and whether the last text goes on in the next part."""
 
@@ -482,30 +390,26 @@ class _PendingPart(NamedTuple, Generic[Answer]):
     goes_on: bool
 
 
-def _finish(part: _PendingPart[Answer], begun: list[Answer]) -> list[list[Answer]]:
-    """Return the entities of the texts that end in a part.
-
-    Args:
-        part: the part.
-        begun: the entities of its first text in the parts before; afterwards those of its last text
-            if that goes on.
-    """
+def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
+    """Yield the entities of each text of a part, and whether they are its last."""
     answers = part.answers.result()
-    begun += answers[0]
-    if part.goes_on and len(answers) == 1:
-        return []
-    answers[0] = begun.copy()
-    begun.clear()
-    if part.goes_on:
-        begun += answers.pop()
-    return answers
+    last = len(answers) - 1
+    for index, entities in enumerate(answers):
+        yield entities, index < last or not part.goes_on
+
+
+def _whole(pieces: "Iterable[_Piece[Answer]]") -> Iterator[list[Answer]]:
+    """Yield the entities of each text in one list."""
+    begun: list[Answer] = []
+    for entities, ends in pieces:
+        if begun:
+            begun += entities
+        else:
+            begun = entities
+        if ends:
+            yield begun
+            begun = []
 
 
 def _entity(text: str, label: str, start: int, end: int, score: float) -> dict[str, Any]:
     return {"text": text, "label": label, "start": start, "end": end, "score": score}
-
-
-def _default_threads() -> int:
-    """Return 0, ONNX Runtime's own choice, unless this process may not use all CPUs."""
-    usable = usable_cpus()
-    return usable if usable < (os.cpu_count() or usable) else 0

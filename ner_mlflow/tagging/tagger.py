@@ -32,6 +32,8 @@ Scores = list[NDArray[np.float32]]
 """The scores of the labels by sentence or window, each of shape (pieces, labels)."""
 MOST = 1_000_000
 """Numbers of a spec are below it."""
+MAX_BYTES = 16_777_216
+"""Largest spec; that of a conditional random field with 500 labels has 5 MB."""
 CODE_SUFFIXES = frozenset(
     (
         *(".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"),
@@ -53,6 +55,7 @@ class TaggerSpec:
         backbone_revision: git revision of the backbone on the hub.
         base_sha256: SHA-256 (hex) of the backbone's weights file.
         adaptation: how the backbone was adapted, ``full`` or ``lora``.
+        kept_layers: numbers of the backbone's layers that the model has; empty: all.
         casing_embeddings: whether the model also sees the casing of words.
         context_subwords: subwords of the sentences before, and of those after, that the model sees.
         passage_sentences: neighbouring sentences that the model reads and tags at once.
@@ -71,6 +74,7 @@ class TaggerSpec:
     backbone_revision: str
     base_sha256: str
     adaptation: str
+    kept_layers: tuple[int, ...] = ()
     casing_embeddings: bool = False
     context_subwords: int = 0
     passage_sentences: int = 1
@@ -104,8 +108,8 @@ class TaggerSpec:
         """Read the spec from a model's folder.
 
         Raises:
-            ModelError: the file is missing, broken or of another format, or the folder holds a
-                pickle or code.
+            ModelError: the file is missing, too large, broken or of another format, or the folder
+                holds a pickle or code.
         """
         path = folder / cls.FILE
         if not path.is_file():
@@ -119,6 +123,11 @@ class TaggerSpec:
                     f"{file}: may hold a pickle or code, which is never run: remove it, or give "
                     "another model"
                 )
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(
+                f"{path}: has {path.stat().st_size:,} bytes, and {MAX_BYTES:,} at most are read: "
+                "give another model"
+            )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != cls.FORMAT:
@@ -129,6 +138,7 @@ class TaggerSpec:
                 )
             for name in ("labels", "error_types"):
                 values[name] = tuple(values[name])
+            values["kept_layers"] = tuple(values.get("kept_layers", ()))
             return cls(**values)._checked()
         except (
             *(ValueError, TypeError, KeyError, AttributeError),
@@ -150,7 +160,10 @@ class TaggerSpec:
         for label in self.labels:
             split_tag(label)
         texts = (self.backbone, self.backbone_revision, self.base_sha256, self.adaptation)
-        numbers = (self.max_length, self.pad_id, self.context_subwords, self.passage_sentences)
+        numbers = (
+            *(self.max_length, self.pad_id, self.context_subwords, self.passage_sentences),
+            *self.kept_layers,
+        )
         names = (*self.error_types, *self.thresholds, *self.region_policies)
         if not all(isinstance(text, str) for text in (*texts, *names)):
             raise TypeError

@@ -6,6 +6,7 @@ are left alone.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,8 @@ def end_dead_run(run_id: str, error: str = "", tags: Mapping[str, Any] | None = 
         tags: further tags of this package.
     """
     client = mlflow.MlflowClient()
+    start_ms = client.get_run(run_id).info.start_time
     for name, value in {**({ERROR_TAG: error} if error else {}), **(tags or {})}.items():
         client.set_tag(run_id, f"{TAG_PREFIX}{name}", str(value))
-    client.set_terminated(run_id, "KILLED")
+    # Not before its start, even if the machine's clock was set back.
+    client.set_terminated(run_id, "KILLED", max(time.time_ns() // 1_000_000, start_ms))

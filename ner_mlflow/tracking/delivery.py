@@ -38,6 +38,7 @@ from .outbox import (
     with_store_ids,
 )
 from .remote import Remote, StoreAwayError, asking_store, is_away, reason
+from .versions import add_waiting_version
 
 log = logging.getLogger(__name__)
 
@@ -273,18 +274,22 @@ def deliver_left(remote: Remote) -> int:
     Raises:
         StoreAwayError: the store does not answer.
     """
-    left = 0
-    for outbox in left_outboxes(remote.key):
-        if waiting := len(outbox.waiting()):
-            log.info("delivering %d entries that an earlier command left", waiting)
-        try:
-            Delivery(outbox, remote).deliver(settled_s=0)
-        except (RefusedError, WaitingError, ArtifactsAwayError) as error:
-            log.warning("what is in %s still waits: %s", outbox.folder, error)
-            left += 1
-        else:
-            outbox.remove()
-    return left
+    while True:
+        left, delivered, waits = 0, 0, False
+        for outbox in left_outboxes(remote.key):
+            if waiting := len(outbox.waiting()):
+                log.info("delivering %d entries that an earlier command left", waiting)
+            try:
+                Delivery(outbox, remote).deliver(settled_s=0)
+            except (RefusedError, WaitingError, ArtifactsAwayError) as error:
+                log.warning("what is in %s still waits: %s", outbox.folder, error)
+                left, waits = left + 1, waits or isinstance(error, WaitingError)
+            else:
+                outbox.remove()
+                delivered += 1
+        if not (waits and delivered):
+            return left
+        # Again: an outbox that the clock, set back, shows as the older one waited for another.
 
 
 def make_run(remote: Remote, client_id: str, values: Mapping[str, Any], tried: bool) -> Any:
@@ -424,10 +429,8 @@ def _send_model_status(remote: Remote, operation: Operation) -> None:
 
 
 def _send_version(remote: Remote, operation: Operation) -> None:
-    from .models import register_waiting  # which writes these operations, through the outbox
-
     with asking_store():
-        register_waiting(operation.subject, operation.payload)
+        add_waiting_version(operation.subject, operation.payload)
     del remote
 
 

@@ -101,7 +101,14 @@ def _create(path: Path) -> None:
 
 def _await_tables(path: Path) -> None:
     """Wait while a process that does not know the lock, such as `mlflow ui`, creates the tables."""
-    while not _has_experiment(path) and time.time() - path.stat().st_mtime < QUIET_S:
+    seen, since = 0.0, 0.0
+    while not _has_experiment(path):
+        changed = path.stat().st_mtime
+        if changed != seen:
+            seen, since = changed, time.monotonic()
+        # The second is for files from the future: the clock may have been set back.
+        if time.time() - changed >= QUIET_S or time.monotonic() - since >= QUIET_S:
+            break
         time.sleep(POLL_S)
 
 

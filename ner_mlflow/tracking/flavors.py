@@ -32,14 +32,15 @@ from mlflow.types.schema import (
 
 from ..errors import ModelError
 from ..exporting.bundle import (
-    REQUIREMENTS,
     TRAINED_MODULE,
     TRAINED_REQUIREMENTS,
     CodeBundle,
+    served_requirements,
     write_code_bundle,
 )
 from ..exporting.golden import GoldenAnswers, answers_match
 from ..redaction import one_line
+from ..tagging.engines import engine_of
 from ..tagging.pyfunc import AS_JSON, MODEL_CONFIG
 from ..tagging.recognizer import TOKENIZER_FILE
 from ..tagging.tagger import TaggerSpec
@@ -151,7 +152,7 @@ def log_served_model(
             signature=SIGNATURE,
             input_example=EXAMPLE,
             model_config=MODEL_CONFIG,
-            pip_requirements=_pin_versions(*REQUIREMENTS),
+            pip_requirements=_pin_versions(*served_requirements(engine_of(folder))),
             metadata=metadata,
         )
     try:

@@ -206,7 +206,7 @@ class Outbox:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
             and known.get(self._name(path)) != _state(path)
-            and _age_s(path) >= older_than_s
+            and not 0 <= _age_s(path) < older_than_s  # below 0: the clock was set back
         ]
 
     def note_uploaded(self, path: Path, size: int, changed_ns: int) -> None:

@@ -9,7 +9,6 @@ are.
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -42,7 +41,7 @@ from mlflow.tracking._tracking_service import utils as tracking_service
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_batch_log_data
 
-from .delivery import MODEL_MARK, Deliverer, make_model, make_run, resolve_ids
+from .delivery import CLIENT_ID_TAG, MODEL_MARK, Deliverer, make_model, make_run, resolve_ids
 from .mirror import Mirror, dataset_input_values, metric_values
 from .outbox import (
     Kind,
@@ -55,6 +54,7 @@ from .outbox import (
     with_store_ids,
 )
 from .remote import ANSWER_LIMIT_S, Remote, StoreAwayError, asks_store, store_key
+from .steady_clock import SteadyClock
 from .undelivered import left_folders
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ class OutboxStore:
         """
         self.remote = Remote(uri, build)
         self.has_session = False
+        self._clock = SteadyClock()
         self._session: Session | None = None
         self._process = os.getpid()
         self._blocks = 0
@@ -212,11 +213,9 @@ class OutboxStore:
             MlflowException: there is no such run.
         """
         run = self._ask("get_run", run_id)
-        self.session.add(
-            Kind.ADOPTED_RUN,
+        self._add_adopted(
             run_id,
-            delivered=True,
-            experiment_id=run.info.experiment_id,
+            run.info.experiment_id,
             user_id=run.info.user_id or "",
             start_time=run.info.start_time,
             run_name=run.info.run_name,
@@ -228,19 +227,13 @@ class OutboxStore:
 
     def adopt_unread(self, run_id: str, experiment_id: str) -> None:
         """Have a run mirrored that is in the store, while the store does not answer."""
-        self.session.add(
-            Kind.ADOPTED_RUN,
-            run_id,
-            delivered=True,
-            experiment_id=experiment_id,
-            user_id="",
-            start_time=_now_ms(),
-            run_name="",
-            status="RUNNING",
-            params={},
-            tags={},
-            metrics=[],
-        )
+        self._add_adopted(run_id, experiment_id, start_time=self._clock.now_ms())
+
+    def _add_adopted(self, run_id: str, experiment_id: str, **known: Any) -> None:
+        """Mirror a run that is in the store, as far as it is known."""
+        unread = {"user_id": "", "run_name": "", "tags": {}}
+        values = {"experiment_id": experiment_id, **unread, **known}
+        self.session.add(Kind.ADOPTED_RUN, run_id, delivered=True, **values)
 
     # Experiments
 
@@ -307,7 +300,7 @@ class OutboxStore:
         values = {
             "experiment_id": experiment_id,
             "user_id": user_id,
-            "start_time": start_time,
+            "start_time": self._clock.corrected_ms(start_time),
             "tags": run_tags,
             "run_name": run_name,
         }
@@ -329,6 +322,9 @@ class OutboxStore:
     ) -> RunInfo:
         """As MLflow's store."""
         name = run_status and RunStatus.to_string(run_status)
+        run = self._mirror and self._mirror.runs.get(run_id)
+        if run and end_time is not None:
+            end_time = max(self._clock.corrected_ms(end_time), run.start_time)
         values = {"status": name, "end_time": end_time, "run_name": run_name}
         arguments = (run_status, end_time, run_name)
         return self._write(Kind.STATUS, run_id, values, "update_run_info", *arguments) or (
@@ -343,13 +339,14 @@ class OutboxStore:
         tags: Sequence[RunTag] = (),
     ) -> None:
         """As MLflow's store."""
+        metrics = [self._steady(metric) for metric in metrics or ()]
         values: dict[str, Any] = {
-            "metrics": [metric_values(metric) for metric in metrics or ()],
+            "metrics": [metric_values(metric) for metric in metrics],
             "params": {param.key: param.value for param in params or ()},
             "tags": {tag.key: tag.value for tag in tags or ()},
         }
         if self._mirror and run_id in self._mirror.runs:
-            _validate_batch_log_data(list(metrics or ()), list(params or ()), list(tags or ()))
+            _validate_batch_log_data(metrics, list(params or ()), list(tags or ()))
             _check_params(self._mirror.runs[run_id].params, values["params"], run_id)
         self._write(Kind.LOGGED, run_id, values, "log_batch", metrics, params, tags)
 
@@ -454,18 +451,20 @@ class OutboxStore:
         if not mirror or source_run_id not in mirror.runs:
             arguments = (experiment_id, name, source_run_id, tags, params, model_type)
             return self.remote.store.create_logged_model(*arguments)
-        values = {
+        values: dict[str, Any] = {
             "experiment_id": experiment_id,
             "name": name,
             "source_run_id": source_run_id,
             "tags": {tag.key: tag.value for tag in tags or ()},
             "params": {param.key: param.value for param in params or ()},
             "model_type": model_type,
-            "created": _now_ms(),
+            "created": self._clock.now_ms(),
         }
         client_id = new_local_id()
         made = self._make(make_model, client_id, values)
         model_id = made.model_id if made else MODEL_MARK + client_id
+        if made:
+            values["tags"] = {**values["tags"], CLIENT_ID_TAG: client_id}
         self.session.add(Kind.MODEL, model_id, delivered=bool(made), tried=True, **values)
         return self.get_logged_model(model_id)
 
@@ -506,6 +505,10 @@ class OutboxStore:
         """As MLflow's store."""
         values = {"params": {param.key: param.value for param in params}}
         self._write(Kind.MODEL_PARAMS, model_id, values, "log_logged_model_params", params)
+
+    def _steady(self, metric: Metric) -> Metric:
+        timestamp = self._clock.corrected_ms(metric.timestamp)
+        return Metric(**{**dict(metric), "timestamp": timestamp})
 
     def _known_run(self, run_id: str) -> MlflowRun:
         run = self.session.mirror.run(run_id)
@@ -626,10 +629,6 @@ def current_store() -> OutboxStore | None:
 def current_outboxes() -> Iterator[Outbox]:
     """Yield all outboxes for the current tracking URI, the oldest first."""
     return read_outboxes(store_key(tracking_service.get_tracking_uri()))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _check_params(known: Mapping[str, str], new: Mapping[str, str], run_id: str) -> None:

@@ -23,11 +23,12 @@ from ..atomic import scratch_folder
 from ..config.loading import flatten
 from ..config.schema import Section
 from ..data.dataset import PreparedDataset
-from ..pages import markdown_table, render_table_page
+from ..pages import markdown_table, render_table_page, spaced_tables
 from ..plotting import DPI
 from ..redaction import redact, redact_values
 from .datasets import describe_split
 from .queries import TAG_PREFIX
+from .tables import table_text
 
 DESCRIPTION_TAG = "mlflow.note.content"
 PARAM_LIMIT = 6000
@@ -104,7 +105,7 @@ class Run:
             note: Markdown below the table.
             lead: Markdown above the table.
         """
-        parts = [lead, markdown_table(table), note]
+        parts = [lead, spaced_tables(markdown_table(table)), note]
         self._client.set_tag(self.id, DESCRIPTION_TAG, "\n\n".join(filter(None, parts)))
 
     def log_config(self, sections: Mapping[str, Section], always: Sequence[str] = ()) -> None:
@@ -158,8 +159,12 @@ class Run:
         return self._last_steps[name]
 
     def log_table(self, name: str, table: pd.DataFrame) -> None:
-        """Log a table twice: as the page ``NAME.html`` and as JSON for ``mlflow.load_table``."""
-        self.log_page(name, render_table_page(name, table))
+        """Log a table twice: as the page ``NAME.html`` and as JSON for ``mlflow.load_table``.
+
+        :mod:`~ner_mlflow.tracking.tables` has the page's title and note.
+        """
+        text = table_text(name)
+        self.log_page(name, render_table_page(text.title, table, text.note))
         values = table.astype(object).where(table.notna(), None)
         self._client.log_table(self.id, values, f"tables/{name}.json")
 

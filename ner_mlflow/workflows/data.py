@@ -1,25 +1,21 @@
 """The `data` step: prepare a corpus and log the dataset with its statistics."""
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.schema import PROMPT_LABELER, Config, DataConfig
+from ..config.schema import PROMPT_LABELER, Config
 from ..data.annotated import annotated_texts
 from ..data.card import render_card
 from ..data.dataset import PreparedDataset, fingerprint, load_dataset, save_dataset
-from ..data.findings import Findings
 from ..data.formats.registry import OUTPUTS
-from ..data.hub import hub_commit, hub_license, is_hub_id
+from ..data.hub import hub_commit, hub_license
 from ..data.inspection import describe
 from ..data.label_map import LABEL_MAPS
 from ..data.prepare import prepare
 from ..data.sentences import SPLITS, TRAIN
-from ..data.sources import SAMPLE, dataset_name, read_corpus
-from ..data.split_files import corpus_paths, files_read, find_split_files
+from ..data.sources import corpus_hashes, dataset_name, read_corpus
 from ..data.statistics import plot_statistics, statistics, statistics_metrics
-from ..errors import DataError
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
 from ..tagging.iob2 import UNSURE
@@ -143,29 +139,6 @@ def data_cache_key(settings: Config) -> str:
         where = {"engine", "spark_master"}  # the sentences are the same wherever they are cut
         parts += [weak.model_dump_json(exclude=where), *weak_dependencies(settings)]
     return cache_key(parts)
-
-
-def corpus_hashes(config: DataConfig) -> list[str]:
-    """Return the split, relative name and hash of each file that is read, and what is left out.
-
-    A hub dataset and the sample have no files.
-    """
-    if config.dataset == SAMPLE or is_hub_id(config.dataset):
-        return []
-    findings = Findings()
-    try:
-        files = find_split_files(config, findings)
-        folder = corpus_paths(config.dataset)[0]
-        hashes = [
-            f"{file.split} {os.path.relpath(path, folder)} {file_sha256(path)}"
-            for file in files
-            for path in files_read(file.path)
-        ]
-        beside = {file.path.parent / config.tag_names for file in files if config.tag_names}
-        names = [file_sha256(path) for path in sorted(beside) if find_path(str(path))]
-        return [*hashes, *names, *findings.facts.values()]
-    except (DataError, OSError):  # the step itself reports it
-        return []
 
 
 def _write_splits(dataset: PreparedDataset, folder: Path, name: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..config.schema import EvaluateConfig
-from ..data.running_text import STANDIN, running_texts
+from ..data.running_text import KIND_NAMES, STANDIN, running_texts
 from ..data.sentences import TEST
 from ..errors import DataError
 from ..evaluation.comparison import SIGNIFICANCE_LEVEL, pairwise_differences
@@ -25,7 +25,7 @@ from ..modeling.loading import open_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer
 from ..tagging.tagger import Tagger
-from ..tracking.lifecycle import open_child
+from ..tracking.lifecycle import open_child, run_link
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, reusable_run
 from ..tracking.records import EvaluateRecord, seed_text
@@ -42,6 +42,14 @@ TEXTS = "texts"
 F1_LOST = "served/f1_lost"
 """The metric of an evaluate run: F1 on given words minus F1 in running text."""
 SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall", "calibration_error")
+PAGES = {
+    "errors": "errors.html",
+    "confusions": "entity_confusion.png",
+    "running text": "texts.html",
+    "calibration": "calibration.png",
+    "slices": "slices.png",
+}
+"""What the description of an evaluate run links to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,8 @@ def run_evaluate(
     run.log_frame(PREDICTIONS, report.predictions)
     log_report(run, report)
     texts = running_texts(sentences)
-    log.info("reading %d texts of %s (%s)", len(texts.texts), split, texts.kind)
+    kind = KIND_NAMES[texts.kind]
+    log.info("tagging %s of %s: %d", kind, split, len(texts.texts))
     answers = answer_texts(EntityRecognizer(tagger), texts.texts)
     scores = score_texts(
         answers, dataset.schema.types, config.resamples, config.confidence_level, config.seed
@@ -115,10 +124,17 @@ def run_evaluate(
     key = evaluate_cache_key(config, model, data)
     record = replace(record, cache_key=key, metrics={**report.metrics, **text_metrics})
     record.write(run)
-    percent = 100 * config.confidence_level
-    for name, shown in ((split, record.scores), (texts.kind, record.text_scores)):
+    found = []
+    for name, shown in (("given words", record.scores), (kind, record.text_scores)):
         f1, low, high = (shown[key] for key in ("f1", "f1_low", "f1_high"))
-        log.info("%s F1 %.4f (%.0f %% interval %.4f to %.4f)", name, f1, percent, low, high)
+        percent = 100 * config.confidence_level
+        interval = f"{percent:g} % interval {low:.4f} to {high:.4f}"
+        found.append(f"{split} F1 {f1:.4f} on {name} ({interval})")
+        log.info("%s", found[-1])
+    links = " · ".join(
+        f"[{text}]({run_link(run.experiment_id, run.id, file)})" for text, file in PAGES.items()
+    )
+    run.describe(report.tables["scores"], links, f"{'; '.join(found)}. On given words, by type:")
     return Evaluation(record, report.predictions, answers)
 
 

@@ -7,10 +7,10 @@ from ..config.schema import ExportConfig
 from ..data.running_text import RAW, STANDIN
 from ..data.sentences import TRAIN, VALIDATION
 from ..errors import DataError, ModelError
-from ..exporting.bundle import write_code_bundle
+from ..exporting.bundle import engine_states, write_code_bundle
 from ..exporting.golden import golden_answers
 from ..exporting.onnx_files import read_onnx
-from ..exporting.variants import export
+from ..exporting.variants import check_engines, export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
@@ -51,6 +51,7 @@ def run_export(
             f"model {model.address} is exported already: "
             "give the train run or PyTorch model that it was made from"
         )
+    check_engines(config)
     _check_trained_on(model, data)
     dataset = data.dataset
     train, validation = dataset.corpus[TRAIN], dataset.corpus[VALIDATION]
@@ -85,6 +86,8 @@ def run_export(
         golden = golden_answers(EntityRecognizer(load_tagger(served.folder)), texts)
         metadata = {
             "variant": served.name,
+            "engine": served.engine.name,
+            **({"precision": served.precision} if served.precision else {}),
             "types": list(checkpoint.spec.types),
             "dataset_fingerprint": dataset.fingerprint,
             **(
@@ -93,7 +96,7 @@ def run_export(
                 else {}
             ),
         }
-        bundle = write_code_bundle(folder / "code")
+        bundle = write_code_bundle(folder / "code", engine=served.engine)
         name = model_name(lineage.preset, dataset.name, seed, served.name)
         logged = log_served_model(run.id, served.folder, bundle, name, golden, metadata)
         graph = read_onnx(served.folder)
@@ -145,4 +148,7 @@ def export_cache_key(config: ExportConfig, model: FoundModel, data: TrackedDatas
     """Return a key that is equal for equal code, libraries, settings, model and data."""
     code = step_fingerprint(__file__)
     settings, dataset = config.model_dump_json(), data.dataset.fingerprint
-    return cache_key([Step.EXPORT, code, library_versions(), settings, model.address, dataset])
+    engines = engine_states(config.engines)
+    return cache_key(
+        [Step.EXPORT, code, library_versions(), settings, model.identity, dataset, engines]
+    )

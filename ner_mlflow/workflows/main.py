@@ -1,18 +1,16 @@
 """The main job: prepare, train, evaluate and export each preset, compare, register the best."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..config.loading import load_config, preset_name
 from ..config.schema import Config
-from ..errors import ConfigError
 from ..evaluation.comparison import ComparisonReport
 from ..evaluation.conclusion import Registration, conclude
+from ..exporting.variants import check_engines
 from ..tracking.lifecycle import open_child
-from ..tracking.models import check_registered_name
 from ..tracking.records import MainRecord
+from ..tracking.registration import check_registered_name
 from ..tracking.registry import alias_holder
 from ..tracking.remote import StoreAwayError
 from ..tracking.run import Run
@@ -42,20 +40,24 @@ class MainResult:
 
 def run_main(
     run: Run,
-    presets: Sequence[str],
-    overrides: Mapping[str, Any],
+    configs: Mapping[str, Config],
     registered_model: str,
     alias: str,
 ) -> MainResult:
     """Run all steps for each preset below an open run; steps that did not change are reused.
 
+    Args:
+        run: the open run.
+        configs: the configuration of each preset, by its name; one or more.
+        registered_model: the name of the best model in the registry.
+        alias: the alias of its version.
+
     Raises:
-        ConfigError: a preset cannot be used, or two presets have the same name.
+        TrackingError: the registry does not take the name or the alias.
     """
     check_registered_name(registered_model, alias)
-    configs = {preset_name(preset): load_config(preset, overrides) for preset in presets}
-    if len(configs) < len(presets):
-        raise ConfigError(f"presets {', '.join(presets)}: two have the same name: rename a file")
+    for config in configs.values():
+        check_engines(config.export)
     # Found first: a missing backbone or teacher is reported before any training.
     inputs = {name: find_inputs(config) for name, config in configs.items()}
     run.log_config(configs)

@@ -127,7 +127,7 @@ def run_promote(
     run.log_table("promotion", verdict.table)
     for check in verdict.checks:
         answer = "yes" if check.passed else "no"
-        log.info("%s: %s (%s)", check.condition, answer, check.evidence)
+        log.info("promotion check: %s: %s (%s)", check.condition, answer, check.evidence)
     reason = verdict.reason
     if force and not verdict.passed:
         reason = f"forced ({force}), although {reason}"

@@ -16,9 +16,10 @@ from ..exporting.model_card import ModelFacts, ServedScores, describe_card, mode
 from ..exporting.variants import CONFIDENCE_LEVEL
 from ..provenance import git_commit
 from ..tracking.lifecycle import run_link
-from ..tracking.models import CARD_LIMIT, add_model_card, find_model, register
+from ..tracking.models import find_model
 from ..tracking.queries import download, read_run
 from ..tracking.records import DataRecord, EvaluateRecord, ExportRecord, TrainRecord, VersionOrigin
+from ..tracking.registration import CARD_LIMIT, add_model_card, register
 from ..tracking.run import Run, temporary_folder
 from ..tracking.steps import Step
 from .data import TrackedDataset
@@ -254,5 +255,6 @@ def _limits(by_type: Iterable[ServedScores], export: ExportRecord) -> list[str]:
         weakest = min(scored, key=lambda score: score.f1)
         limits.append(f"The weakest type is {weakest.measured_on} (F1 {weakest.f1:.4f}).")
     lost = export.served_metrics["validation_f1_loss"]
-    limits.append(f"{export.served_variant} loses {lost:.4f} validation F1 against PyTorch.")
+    compared = f"{abs(lost):.4f} {'below' if lost > 0 else 'above'}" if round(lost, 4) else "as"
+    limits.append(f"Validation F1 of {export.served_variant} is {compared} that of PyTorch.")
     return limits

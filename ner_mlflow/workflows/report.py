@@ -163,7 +163,8 @@ def _examples(model: TrainedModel) -> Examples | None:
     indices = worst_sentences(sentences, outcomes, EXAMPLES_SHOWN)
     if not indices:
         return None
-    heading = f"Sentences with most errors of {model.name}"
+    file = f" ({model.served.variant})" if model.served else ""
+    heading = f"Sentences with the most errors by {model.name}{file}"
     return Examples(heading, [sentences[i] for i in indices], [predicted[i] for i in indices])
 
 

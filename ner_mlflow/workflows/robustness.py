@@ -13,8 +13,9 @@ from ..evaluation.robustness import perturb_all, plot_robustness, score_perturba
 from ..evaluation.scores import predict
 from ..modeling.loading import open_tagger
 from ..tracking.models import FoundModel
-from ..tracking.records import RobustnessRecord
+from ..tracking.records import RobustnessRecord, seed_text
 from ..tracking.run import Run
+from ..tracking.steps import Step
 from .data import TrackedDataset
 from .evaluate import check_schema
 
@@ -45,6 +46,8 @@ def run_robustness(
         )
     run.log_config({"robustness": config, "evaluate": evaluation})
     dataset, split = data.dataset, evaluation.split
+    lineage = model.lineage
+    run.set_name(lineage.label, Step.ROBUSTNESS, dataset.name, seed_text(lineage.seed))
     RobustnessRecord(run_id=run.id, model=model.address, **data.fields).write(run)
     tagger = open_tagger(model.folder, evaluation.batch_subwords)
     check_schema(tagger, data)

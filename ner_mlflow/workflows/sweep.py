@@ -30,9 +30,9 @@ from ..sweeping.trial import BestTrial, StudySpec
 from ..sweeping.workers import SetUp
 from ..tracking.dead_runs import end_dead_run
 from ..tracking.lifecycle import set_parent
-from ..tracking.models import check_registered_name
 from ..tracking.queries import run_status, store_address
 from ..tracking.records import JoinRecord, SweepRecord, TrialRecord, trial_runs
+from ..tracking.registration import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
 from ..tracking.spark_study import SparkStudy

@@ -15,7 +15,7 @@ from ..data.sentences import TEST, TRAIN, VALIDATION
 from ..errors import DataError, TrackingError
 from ..modeling.arguments import resolve_precision
 from ..modeling.backbone import Backbone, resolve_backbone
-from ..modeling.build import build_model
+from ..modeling.build import build_model, check_backbone
 from ..modeling.cache import TrainingCache
 from ..modeling.callbacks import NO_HOOKS, OnLog, TrainingHooks
 from ..modeling.dataset import TrainingData
@@ -69,13 +69,13 @@ def find_inputs(config: Config) -> TrainInputs:
     """Return the backbone and the teachers that the settings name.
 
     Raises:
-        ModelError: the backbone or a teacher is not a usable model.
+        ModelError: the backbone or a teacher is not a usable model, or the settings do not fit the
+            backbone's size.
         TrackingError: a teacher does not exist.
     """
-    return TrainInputs(
-        resolve_backbone(config.model.backbone, config.model.revision),
-        find_teachers(config.distill),
-    )
+    backbone = resolve_backbone(config.model.backbone, config.model.revision)
+    check_backbone(backbone, config.model)
+    return TrainInputs(backbone, find_teachers(config.distill))
 
 
 def run_train(

@@ -17,7 +17,7 @@ from ..data.hub import hub_commit, is_hub_id
 from ..data.label_map import load_label_map
 from ..data.prepare import Preparation, relabel
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
-from ..data.sources import read_corpus
+from ..data.sources import corpus_hashes, read_corpus
 from ..data.split_files import corpus_paths
 from ..errors import ConfigError, DataError
 from ..modeling.loading import open_teachers
@@ -47,7 +47,6 @@ from ..weak.reading import CutSource, cut_chunk, read_and_cut
 from ..weak.rules import RulesLabeler, load_rules
 from ..weak.scoring import plot_scores, score_metrics
 from ..weak.skipped import LISTED, Notice
-from .data import corpus_hashes
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,20 @@ from ner_mlflow.modeling.callbacks import TrainingHooks
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward
-from ner_mlflow.tagging.recognizer import MODEL_FILE, onnx_forward, onnx_session
+from ner_mlflow.tagging.engines import MODEL_FILE
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
+
+LIKE_BERT = ("distilbert", "electra", "mpnet")
+"""Architectures whose modules differ from BERT's in little more than names."""
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LIKE_BERT else [])
+        for name in ARCHITECTURES
+    ],
+)
 def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
@@ -83,4 +93,26 @@ def test_the_adapter_of_a_lora_variant_fits_the_original_base(
     assert result.adapter_folder is not None
     assert_equal_scores(
         load_model(result.model_folder), load_adapter(result.adapter_folder, backbone)
+    )
+
+
+@pytest.mark.slow  # 10 s
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_student_with_one_of_two_layers_is_trained_and_exported(
+    architecture: str, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    backbone = resolve_backbone(
+        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
+    )
+    settings = {"model.max_length": 48, "model.kept_layers": [0], "train.epochs": 1}
+    config = load_config(overrides={**settings, "train.learning_rate": 3e-3})
+    result = fit(build_model(backbone, config.model, SCHEMA, 1), DATA, config.train, tmp_path)
+    saved = load_model(result.model_folder)
+    assert saved.network.config.num_hidden_layers == 1
+    write_fp32(saved, tmp_path / "onnx")
+    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
+    exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
+    assert (
+        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
+        < 1e-3
     )

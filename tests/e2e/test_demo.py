@@ -15,7 +15,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-from conftest import ROOT, StoreMaker, run_server, user_environment
+from conftest import ROOT, StoreMaker, run_tracking_server, user_environment
 from playwright.sync_api import Page, expect, sync_playwright
 from showcases import MODEL, Showcase, build_hostile_store, build_store
 
@@ -188,11 +188,7 @@ def test_a_store_on_postgresql_is_shown_as_it_is_and_through_a_server(
     monkeypatch.chdir(tmp_path)  # the artifacts of a new database are below the working folder
     mlflow.set_tracking_uri(postgresql)
     build(postgresql, tmp_path, tiny_backbone)
-    server = ("-m", "mlflow", "server", "--backend-store-uri", postgresql, "--workers", "1")
-    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with run_server(
-        [sys.executable, *server], "/health", tmp_path, postgresql, **quick
-    ) as through_server:
+    with run_tracking_server(postgresql, tmp_path) as through_server:
         for number, store in enumerate((postgresql, through_server)):
             command = [*CONSOLE, "demo", "--port", "0"]
             with running(store, command, tmp_path / f"log {number}", tmp_path) as (address, _):

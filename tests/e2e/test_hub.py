@@ -423,7 +423,8 @@ def test_a_new_commit_of_a_dataset_changes_the_cache_key(tmp_path: Path) -> None
         "import sys\n"
         "from ner_mlflow.config.loading import load_config\n"
         "from ner_mlflow.workflows.data import data_cache_key\n"
-        "print(data_cache_key(load_config(overrides={'data.dataset': sys.argv[1]})))"
+        "for name in sys.argv[1:]:\n"
+        "    print(data_cache_key(load_config(overrides={'data.dataset': name})))"
     )
     with HubServer(tmp_path / "hub") as hub:
         environment = {
@@ -431,9 +432,9 @@ def test_a_new_commit_of_a_dataset_changes_the_cache_key(tmp_path: Path) -> None
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
 
-        def key(dataset: str) -> str:
+        def keys(*datasets: str) -> list[str]:
             done = subprocess.run(
-                [sys.executable, "-c", code, dataset],
+                [sys.executable, "-c", code, *datasets],
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -441,13 +442,13 @@ def test_a_new_commit_of_a_dataset_changes_the_cache_key(tmp_path: Path) -> None
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            return done.stdout
+            return done.stdout.split()
 
-        first, unknown = key("acme/ids"), key("acme/nothing")
-        of_config = key("acme/ids:default")
-        assert key("acme/ids") == first
+        first, unknown, of_config = keys("acme/ids", "acme/nothing", "acme/ids:default")
+        assert keys("acme/ids") == [first]
         (tmp_path / "hub/datasets/acme/ids/README.md").write_text("Fixed.", encoding="utf-8")
-        assert key("acme/ids") != first
-        assert key("acme/ids:default") != of_config
-        assert key("acme/nothing") == unknown
-        assert key("x" * 300)
+        changed = keys("acme/ids", "acme/ids:default", "acme/nothing", "x" * 300)
+        assert changed[0] != first
+        assert changed[1] != of_config
+        assert changed[2] == unknown
+        assert len(changed) == 4

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from conftest import (
     StoreMaker,
     assert_no_run_is_running,
     entry_point,
-    run_server,
+    run_tracking_server,
     runs,
     user_environment,
 )
@@ -186,11 +185,7 @@ def test_eight_mains_on_one_server(
     make_store: StoreMaker, tiny_preset: Path, tmp_path: Path
 ) -> None:
     store = make_store(tmp_path)
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "2"]
-    command += ["--backend-store-uri", store]
-    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
-    options = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with run_server(command, "/health", tmp_path, store, **options) as server:
+    with run_tracking_server(store, tmp_path, workers=2) as server:
         run_together([Place(server, tmp_path / str(number), tiny_preset) for number in range(8)])
         check_champion(server)
     assert "database is locked" not in (tmp_path / "log").read_text()

@@ -413,7 +413,7 @@ def test_compare_reports_what_was_tracked(session: Session) -> None:
         assert results.loc[name, "validation_f1"] == pytest.approx(row["validation_f1"])
     variants = mlflow.load_table("tables/variants.json", run_ids=[run.info.run_id])
     assert set(variants["variant"]) == {"fp32", "fp16", "int8"}
-    assert "| model | f1 |" in run.data.tags["mlflow.note.content"]
+    assert "| model&emsp; | f1&emsp; |" in run.data.tags["mlflow.note.content"]
 
 
 def test_compare_names_runs_that_cannot_be_compared(session: Session) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import entry_point, free_port, run_server, user_environment
+from clocks import run_module_and_set_clock_back
+from conftest import QUICK_SERVER, entry_point, free_port, server_command, user_environment
+from crashes import start
 from faulty_proxy import Fault, FaultyProxy
 from mlflow.entities import LoggedModelStatus
 
@@ -28,18 +30,6 @@ LONGEST_STANDSTILL_S = 5.0
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with run_server(
-        server_command(tmp_path),
-        "/health",
-        tmp_path,
-        store_of(tmp_path),
-        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
-    ) as address:
-        yield address
-
-
-@pytest.fixture
 def proxy(server: str) -> Iterator[FaultyProxy]:
     with FaultyProxy(server).running() as proxy:
         yield proxy
@@ -48,19 +38,6 @@ def proxy(server: str) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def cache(tmp_path: Path) -> dict[str, str]:
     return {CACHE_VARIABLE: str(tmp_path / "cache")}
-
-
-def store_of(folder: Path) -> str:
-    return f"sqlite:///{folder / 'server.db'}"
-
-
-def server_command(folder: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", store_of(folder)),
-        *("--artifacts-destination", str(folder / "artifacts")),
-        *("--workers", "1"),
-    ]
 
 
 def wait_until_it_answers(address: str) -> None:
@@ -137,6 +114,20 @@ def test_main_runs_without_its_server_and_sync_delivers_everything_once(
 
 
 @pytest.mark.slow
+def test_what_was_delivered_is_reused_under_its_new_ids(
+    server: str, proxy: FaultyProxy, cache: dict[str, str], tiny_preset: Path
+) -> None:
+    proxy.choose = lambda *_: Fault.DROPPED
+    assert run_main(proxy.address, tiny_preset, cache).returncode == UNDELIVERED
+    proxy.choose = lambda *_: Fault.NONE
+    again = run_main(proxy.address, tiny_preset, cache)  # delivers first
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("reused") == 5, again.stderr
+    mlflow.set_tracking_uri(server)
+    assert len(mlflow.MlflowClient().search_model_versions("name = 'it-ner'")) == 1
+
+
+@pytest.mark.slow
 def test_main_logs_everything_once_through_a_network_that_loses_requests_and_answers(
     server: str, proxy: FaultyProxy, cache: dict[str, str], tiny_preset: Path
 ) -> None:
@@ -198,12 +189,20 @@ def test_a_training_stands_still_for_seconds_only_when_its_server_goes_away(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_once(
-    cache: dict[str, str], tiny_preset: Path, tmp_path: Path
+    database: str,
+    cache: dict[str, str],
+    tiny_preset: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
+    store = f"sqlite:///{tmp_path / 'server.db'}"
+    if database == "postgresql":
+        store = request.getfixturevalue("postgresql")
     port = free_port()
-    command = [*server_command(tmp_path), "--port", str(port)]
-    environment = user_environment(store_of(tmp_path), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    command = [*server_command(store, tmp_path), "--port", str(port)]
+    environment = user_environment(store, **QUICK_SERVER)
     address = f"http://127.0.0.1:{port}"
 
     def start() -> "subprocess.Popen[bytes]":
@@ -236,13 +235,7 @@ def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_o
         wait_until_it_answers(address)
         done = entry_point(address, "sync", env=cache)
         assert done.returncode == 0, done.stderr
-        mlflow.set_tracking_uri(address)
-        runs = mlflow.search_runs(["0"], output_format="list")
-        steps = Counter(run.data.tags["ner.step"] for run in runs)
-        assert steps.pop("promote", 0) <= 1
-        assert steps == STEPS_OF_MAIN
-        assert {run.info.status for run in runs} == {"FINISHED"}
-        assert len(mlflow.MlflowClient().search_model_versions("name = 'it-ner'")) == 1
+        assert_whole(address)
     finally:
         os.killpg(server.pid, 9)
 
@@ -261,3 +254,34 @@ def test_an_artifact_store_that_cannot_be_written_stops_no_training(
     (run,) = mlflow.search_runs(["0"], "tags.`ner.step` = 'train'", output_format="list")
     assert run.info.status == "FINISHED"
     assert mlflow.pyfunc.load_model(run.data.tags["ner.model_uri"]).predict(["Ubuntu"])
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back_during_main_loses_nothing_and_keeps_the_order(
+    server: str, cache: dict[str, str], tiny_preset: Path, tmp_path: Path
+) -> None:
+    arguments = ("--presets", str(tiny_preset), "--epochs", "2")
+    main = start(
+        run_module_and_set_clock_back,
+        *(": loss ", "entrypoints.main", *arguments),
+        env=user_environment(server, **cache),
+        log=tmp_path / "main.log",
+    )
+    main.join(300)
+    assert main.exitcode == 0, (tmp_path / "main.log").read_text()
+    assert_whole(server)
+    client = mlflow.MlflowClient()
+    runs = mlflow.search_runs(["0"], output_format="list")
+    by_id = {run.info.run_id: run.info for run in runs}
+    for run in runs:
+        assert run.info.start_time <= run.info.end_time
+        if parent := by_id.get(run.data.tags.get("mlflow.parentRunId")):
+            assert parent.start_time <= run.info.start_time
+            assert run.info.end_time <= parent.end_time
+        for key in run.data.metrics:
+            history = client.get_metric_history(run.info.run_id, key)
+            values = sorted(history, key=lambda metric: metric.step)
+            times = [metric.timestamp for metric in values]
+            assert times == sorted(times), key
+            assert run.info.start_time <= times[0]
+    assert outboxes(cache) == []

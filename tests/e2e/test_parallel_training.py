@@ -52,11 +52,16 @@ def train(
 @pytest.mark.parametrize(
     "overrides",
     [
-        {},
-        {"train.ema_decay": 0.9, "model.head": "crf"},
-        {"model.adaptation": "lora", "train.batching": "sentences"},
+        pytest.param({}, id="plain"),
+        pytest.param(
+            {"train.ema_decay": 0.9, "model.head": "crf"}, id="crf", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"model.adaptation": "lora", "train.batching": "sentences"},
+            id="lora",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["plain", "crf", "lora"],
 )
 def test_two_processes_have_the_loss_curve_of_one(
     overrides: dict[str, object], tiny_backbone: Path, tmp_path: Path

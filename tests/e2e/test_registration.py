@@ -5,13 +5,12 @@ The registry is SQLite, alone and behind `mlflow server`.
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import StoreMaker, run_server, user_environment
+from conftest import StoreMaker, run_tracking_server, user_environment
 from crashes import register_and_promote, roll_back, start
 from killing_proxy import KillingProxy, killing_proxy
 from mlflow.entities.model_registry import ModelVersion
@@ -38,11 +37,8 @@ def sqlite(make_store: StoreMaker, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def proxy(sqlite: str, folder: Path) -> Iterator[KillingProxy]:
     """A proxy before an `mlflow server`."""
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--backend-store-uri", sqlite, "--artifacts-destination", str(folder / "artifacts")]
-    options = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (
-        run_server(command, "/health", folder, sqlite, **options) as server,
+        run_tracking_server(sqlite, folder) as server,
         killing_proxy(server, *REGISTRY) as proxy,
     ):
         yield proxy
@@ -106,6 +102,7 @@ def test_a_registration_that_is_killed_after_any_request_is_completed_by_the_nex
     assert number > 12, proxy.requests  # it was killed after each of so many changes
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_killed_after_any_request_is_completed_by_the_next(
     proxy: KillingProxy, sqlite: str, folder: Path
 ) -> None:

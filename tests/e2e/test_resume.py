@@ -132,6 +132,7 @@ def test_a_killed_train_resumes_under_its_run(
     assert "no such interrupted train run with a checkpoint" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_main_resumes_its_training(
     make_store: StoreMaker, tiny_preset: Path, tmp_path: Path, uninterrupted: Uninterrupted
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import ROOT, StoreMaker, entry_point, run_server, user_environment
+from conftest import ROOT, StoreMaker, entry_point, run_tracking_server, user_environment
 from llm_server import LlmServer, Request, Response
 
 from ner_mlflow.tracking.lifecycle import connect
@@ -44,11 +44,7 @@ def found_in(content: bytes) -> list[str]:
 @pytest.fixture
 def server(make_store: StoreMaker, tmp_path: Path) -> Iterator[str]:
     """The address of a tracking server, with a user and a password in it."""
-    store = make_store(tmp_path)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
-    command += ["--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1"]
-    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with run_server(command, "/health", tmp_path, store, **quick) as address:
+    with run_tracking_server(make_store(tmp_path), tmp_path) as address:
         yield address.replace("//", f"//me:{SECRETS['password of the server']}@")
 
 

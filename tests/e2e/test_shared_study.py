@@ -20,6 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_sixteen_processes_on_postgresql_lose_no_trial_and_run_none_twice(
     postgresql: str, tmp_path: Path
 ) -> None:

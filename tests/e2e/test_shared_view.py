@@ -1,11 +1,10 @@
 """The saved view of training runs, in MLflow's own UI in a browser."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import StoreMaker, run_server
+from conftest import StoreMaker, run_tracking_server
 from playwright.sync_api import expect, sync_playwright
 
 from ner_mlflow.tracking.lifecycle import open_run
@@ -42,10 +41,8 @@ def test_training_runs_show_f1_learning_rate_and_rank_at_once_in_a_table_and_in_
             )
     with open_run(Step.EVALUATE, "of another step"):
         pass
-    server = ("-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1")
-    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (
-        run_server([sys.executable, *server], "/health", tmp_path, store, **quick) as address,
+        run_tracking_server(store, tmp_path) as address,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -38,8 +38,9 @@ from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import DataError
 from ner_mlflow.paths import CACHE_VARIABLE
-from ner_mlflow.tracking.spark import JOBS_FOR_CORE, map_on_spark, spark_session
-from ner_mlflow.tracking.spark_texts import SESSION_SETTINGS, SparkSource
+from ner_mlflow.tracking.spark import JOBS_FOR_CORE, check_output, map_on_spark, spark_session
+from ner_mlflow.tracking.spark_texts import SESSION_SETTINGS, SparkSource, write_on_spark
+from ner_mlflow.weak.labelled import labelled_table
 from ner_mlflow.weak.reading import CutSource, SentenceReader, read_and_cut
 
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
@@ -533,6 +534,31 @@ def test_spark_reads_weak_texts_of_every_kind_as_this_machine_does(tmp_path: Pat
         assert by_address == [replace(s, origin=f"file:{s.origin}") for s in by_path]
     with pytest.raises(DataError, match=r"address that Spark reads: set weak\.engine=spark"):
         read_weakly(f"file:{source}")
+
+
+@pytest.mark.slow
+def test_weak_texts_may_be_on_another_file_system(tmp_path: Path) -> None:
+    # Hadoop's viewfs has roots, renames and listings of its own, over folders of this machine.
+    texts = write_texts(tmp_path / "texts", 60)
+    (tmp_path / "written").mkdir()
+    mounts = {
+        f"spark.hadoop.fs.viewfs.mounttable.data.link./{name}": f"file:{tmp_path / name}"
+        for name in ("texts", "written")
+    }
+    with spark_session("local[2]", "test", {**SESSION_SETTINGS, **mounts}) as spark:
+        source, output = "viewfs://data/texts", "viewfs://data/written/labelled"
+        by_address, told = read_weakly(source, SparkSource(spark, "local[2]"))
+        table = labelled_table(by_address)
+        check_output(spark, output)
+        write_on_spark(spark, table, output)
+        with pytest.raises(DataError, match=f"output {output} exists"):
+            check_output(spark, output)
+    by_path, told_here = read_weakly(str(texts))
+    assert told["counts"] == told_here["counts"]
+    assert [s.tokens for s in by_address] == [s.tokens for s in by_path] != []
+    assert by_address[0].origin.startswith("viewfs://data/texts/a.jsonl")
+    written = pq.read_table(tmp_path / "written" / "labelled").sort_by("number")
+    assert written.to_pylist() == table.to_pylist()
 
 
 @pytest.mark.slow

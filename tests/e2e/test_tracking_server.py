@@ -1,33 +1,9 @@
 """Main runs against a tracking server, and against PostgreSQL where it is installed."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
-import pytest
-from conftest import entry_point, run_server
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    store = f"sqlite:///{tmp_path / 'server.db'}"
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store,
-        "--artifacts-destination",
-        str(tmp_path / "artifacts"),
-        "--workers",
-        "1",
-    ]
-    with run_server(
-        command, "/health", tmp_path, store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
-    ) as address:
-        yield address
+from conftest import entry_point
 
 
 def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:

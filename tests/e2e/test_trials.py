@@ -49,6 +49,7 @@ def test_a_machine_that_joins_runs_the_waiting_trials(
         join_sweep(helper, config, "trials")
 
 
+@pytest.mark.slow
 def test_trials_that_differ_in_adapters_only_have_the_latency_of_the_preset_s_network(
     tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

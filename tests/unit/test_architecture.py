@@ -40,6 +40,7 @@ OWNERS = {
     "openai": ("ner_mlflow/prompting/client.py",),
     "optuna": ("ner_mlflow/sweeping/", "ner_mlflow/tracking/spark_study.py"),
     "onnx": ("ner_mlflow/exporting/",),
+    "openvino": ("ner_mlflow/tagging/openvino_engine.py",),
     "onnxruntime": ("ner_mlflow/exporting/", "ner_mlflow/tagging/"),
     "pyspark": tuple(f"ner_mlflow/tracking/spark{part}.py" for part in ("", "_study", "_texts")),
     "peft": ("ner_mlflow/modeling/",),

@@ -37,6 +37,10 @@ CHANGES = st.lists(
 """Changes of valid input; half of them put another value into JSON."""
 
 
+PATCHED = ("infer_and_parse_data", "invocations", "predictions_to_json", "_decode_json_input")
+"""The functions of MLflow's server that the served model replaces."""
+
+
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -86,10 +90,7 @@ def exported(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def invoke(exported: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The function of MLflow's server that answers a request, with the served model."""
-    for name in (
-        *("infer_and_parse_data", "invocations", "_decode_json_input"),
-        "predictions_to_json",
-    ):
+    for name in PATCHED:
         monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
     check_requests(scoring_server)
     context = PythonModelContext({"model": str(exported)}, {"threads": 1})

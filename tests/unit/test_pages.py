@@ -16,6 +16,7 @@ from ner_mlflow.pages import (
     markdown_table,
     render_page,
     render_table_page,
+    spaced_tables,
     table_grid,
 )
 from ner_mlflow.source_code import PACKAGE, import_closure
@@ -64,8 +65,8 @@ def test_a_table_page_shows_names_values_and_gaps() -> None:
             ("th", "number", "words"),
             ("th", "", "best"),
         ],
-        [("td", "", "a"), ("td", "number", "0.1235"), ("td", "number", "12"), ("td", "", "True")],
-        [("td", "", ""), ("td", "number", ""), ("td", "number", "7"), ("td", "", "False")],
+        [("td", "", "a"), ("td", "number", "0.1235"), ("td", "number", "12"), ("td", "", "yes")],
+        [("td", "", ""), ("td", "number", ""), ("td", "number", "7"), ("td", "", "no")],
     ]
 
 
@@ -91,6 +92,25 @@ def test_long_texts_and_large_numbers_are_shown_in_full() -> None:
     assert grid.rows == [["word " * 50, "23,456,789", "123456"]]
 
 
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.8206, 0.288, 0.0], ["0.8206", "0.2880", "0.0000"]),
+        ([0.2, 1.0], ["0.2", "1.0"]),
+        ([14.0, 13.0], ["14", "13"]),
+        ([24.01, 91.6], ["24.01", "91.60"]),
+        ([9.999e-05], ["0.0001"]),
+        ([1.496, 5.2e-06], ["1.496", "5.2e-06"]),
+        ([-0.0021, 402.7], ["-0.0021", "402.7"]),
+        ([float("inf"), 1.5], ["inf", "1.5"]),
+    ],
+)
+def test_the_numbers_of_a_column_have_equally_many_decimals(
+    values: list[float], texts: list[str]
+) -> None:
+    assert [row[0] for row in table_grid(pd.DataFrame({"a": values})).rows] == texts
+
+
 def test_a_table_of_many_columns_and_few_rows_is_transposed() -> None:
     wide = pd.DataFrame(
         {"model": ["a", "b"], **{f"c{i}": [i, i / 3] for i in range(TRANSPOSE_ABOVE)}}
@@ -98,7 +118,11 @@ def test_a_table_of_many_columns_and_few_rows_is_transposed() -> None:
     parser = TableParser(render_table_page("wide", wide))
     assert parser.rows[0] == [("th", "", "model"), ("th", "number", "a"), ("th", "number", "b")]
     assert len(parser.rows) == 1 + TRANSPOSE_ABOVE
-    assert parser.rows[2] == [("th", "", "c1"), ("td", "number", "1"), ("td", "number", "0.3333")]
+    assert parser.rows[2] == [
+        ("th", "", "c1"),
+        ("td", "number", "1.0000"),
+        ("td", "number", "0.3333"),
+    ]
     narrow = wide.drop(columns="c0")
     assert table_grid(narrow).columns == list(narrow.columns)
 
@@ -192,3 +216,19 @@ def test_a_modules_cache_key_covers_its_templates_and_no_others() -> None:
     assert templates("evaluation/pages.py") == {*shared, "comparison.html", "sentences.html"}
     assert templates("sweeping/report.py") == {*shared, "study.html"}
     assert templates("evaluation/scores.py") == set()
+
+
+def test_the_columns_of_a_markdown_table_are_set_apart() -> None:
+    table = markdown_table(pd.DataFrame({"a|b": ["x | y"], "f1": [0.5]}))
+    assert spaced_tables(f"On a | b:\n\n{table}").splitlines() == [
+        "On a | b:",
+        "",
+        "| a\\|b&emsp; | f1 |",
+        "| --- | --- |",
+        "| x \\| y&emsp; | 0.5 |",
+    ]
+
+
+def test_a_note_stands_above_a_table() -> None:
+    page = render_table_page("Scores", pd.DataFrame({"f1": [0.5]}), "strict & fair")
+    assert '<p class="note">strict &amp; fair</p>' in page

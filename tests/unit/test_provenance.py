@@ -37,7 +37,7 @@ def fingerprint(copy: Path) -> Fingerprint:
 
     def compute(step: str) -> str:
         step_fingerprint.cache_clear()
-        source_code._tree.cache_clear()
+        source_code._references.cache_clear()
         return step_fingerprint(str(copy / "workflows" / f"{step}.py"))
 
     return compute

@@ -3,6 +3,7 @@
 import streamlit as st
 from markupsafe import Markup
 
+from ner_mlflow.data.running_text import KIND_NAMES
 from ner_mlflow.demo import store
 from ner_mlflow.demo.champions import judged_version, scores_of, served_variant
 from ner_mlflow.demo.charts import interval_chart
@@ -20,7 +21,6 @@ from ner_mlflow.demo.markup import (
     tiles,
 )
 from ner_mlflow.demo.standing import (
-    TEXT_KINDS,
     Promotion,
     Scored,
     Variant,
@@ -51,7 +51,7 @@ def main() -> None:
 
 def show_empty() -> None:
     """Say what to run where no model is registered yet."""
-    lead = "No model is registered in this store yet. This makes one, in two to three minutes:"
+    lead = "No model is registered in this store yet. This makes one, in about five minutes:"
     if store.find_runs(Step.TRAIN, limit=1).runs:
         lead = (
             "This store has trained models, but none is registered yet. Export one, or run all "
@@ -151,9 +151,9 @@ def verdict_tiles(scores: Scored | None, served: Variant | None) -> list[Markup]
         split = scores.record.split
         found.append(tile(f"F1 on {split}", f"{scores.score.f1:.3f}", scores.score.interval))
         if scores.text_score:
-            kind = TEXT_KINDS.get(scores.record.text_kind, scores.record.text_kind)
+            kind = KIND_NAMES[scores.record.text_kind]
             found.append(
-                tile(f"F1 in {kind}", f"{scores.text_score.f1:.3f}", scores.text_score.interval)
+                tile(f"F1 on {kind}", f"{scores.text_score.f1:.3f}", scores.text_score.interval)
             )
         if weakest := scores.weakest:
             found.append(

@@ -222,12 +222,12 @@ def test_the_page_shows_what_came_in_what_changed_and_sentences_in_colour() -> N
     text = TextParser(page).text
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings == [
-        "What came in",
+        "Source",
         "Settings that differ from the defaults",
         "Left out",
         "Changed",
         "Noted",
-        "Types as they were read",
+        "Types in the source",
         "Types after preparation",
         "Label maps",
         "Continue with",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.evaluation.error_analysis import (
     CATEGORIES,
+    ERROR_NAMES,
     Outcome,
     category_examples,
     category_table,
@@ -257,7 +258,8 @@ def test_every_outcome_counts_in_one_category(sentences: Pairs) -> None:
     # The examples of an error are exactly the sentences with that error.
     examples = category_examples(outcomes, TYPES, limit=100)
     for heading, indices in examples.items():
-        type_, category = heading.partition(":")[0].split(", ")
+        type_, name = heading.partition(":")[0].split(", ")
+        category = next(key for key, value in ERROR_NAMES.items() if value == name)
         assert indices == [
             i
             for i, sentence in enumerate(outcomes)

@@ -115,7 +115,7 @@ def visible(page: str) -> str:
 def test_the_page_opens_with_the_scores_and_what_they_are_about() -> None:
     page = visible(render(answer("on Redis", [(3, 8, "SOFTWARE")], [])))
     assert (
-        "On 1 raw text with 1 gold entity, the model gives 0 answers: 52.0 % of its answers are "
+        "On 1 text with 1 gold entity, the model gives 0 answers: 52.0 % of its answers are "
         "right (precision), and it finds 54.1 % of the entities (recall). Strict F1 is 0.530."
     ) in page
     assert "not texts that users wrote" not in page
@@ -123,7 +123,7 @@ def test_the_page_opens_with_the_scores_and_what_they_are_about() -> None:
 
 def test_a_stand_in_is_named_as_one_in_plain_words() -> None:
     page = visible(render(answer("on Redis", [], []), is_standin=True))
-    assert "On 1 stand-in text" in page
+    assert "entities in texts joined from words" in page
     assert "raw text" not in page
     assert "These are not texts that users wrote." in page
 
@@ -135,7 +135,7 @@ def test_what_becomes_of_the_gold_entities_is_summed_up() -> None:
     page = visible(render(answer(text, gold, predicted)))
     assert (
         "Of the 3 gold entities: 1 found, 1 answered with a wrong span or type, 1 missed. "
-        "1 more answer stands where no gold entity is."
+        "1 more answer is spurious: gold has no entity there."
     ) in page
 
 
@@ -233,7 +233,7 @@ def test_a_page_without_errors_or_without_texts_says_so() -> None:
     assert "No errors." in visible(page)
     assert TextParser(page).texts == ["Redis"]
     page = render()
-    assert "On 0 raw texts with 0 gold entities" in visible(page)
+    assert "On 0 texts with 0 gold entities" in visible(page)
     assert "No errors." in visible(page)
 
 

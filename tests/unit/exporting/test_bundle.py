@@ -9,8 +9,14 @@ import pytest
 
 from ner_mlflow import source_code
 from ner_mlflow.exporting import bundle
-from ner_mlflow.exporting.bundle import SERVED_MODULE, TRAINED_MODULE, write_code_bundle
+from ner_mlflow.exporting.bundle import (
+    SERVED_MODULE,
+    TRAINED_MODULE,
+    served_requirements,
+    write_code_bundle,
+)
 from ner_mlflow.source_code import PACKAGE
+from ner_mlflow.tagging.engines import ENGINES
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,30 @@ def test_the_bundle_works_where_this_package_is_not(
         check=False,
     )
     assert done.stdout.split() == [str(needs_torch), "False"], done.stderr
+
+
+def test_a_model_carries_the_code_of_its_own_engine_and_needs_its_package_only(
+    tmp_path: Path,
+) -> None:
+    onnxruntime, openvino = ENGINES["onnxruntime"], ENGINES["openvino"]
+    written = {
+        engine.name: write_code_bundle(tmp_path / engine.name, engine=engine).package
+        for engine in (onnxruntime, openvino)
+    }
+    assert not (written["onnxruntime"] / "tagging" / "openvino_engine.py").exists()
+    assert (written["openvino"] / "tagging" / "openvino_engine.py").is_file()
+    assert "openvino" not in served_requirements(onnxruntime)
+    assert "openvino" in served_requirements(openvino)
+    code = "import sys, served_model; print('openvino' in sys.modules)"
+    for name in written:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path / name,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == ["False"], done.stderr
 
 
 def test_equal_code_has_one_name_and_changed_code_another(

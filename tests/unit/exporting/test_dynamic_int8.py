@@ -21,7 +21,8 @@ from ner_mlflow.exporting.latency import sentence_inputs
 from ner_mlflow.exporting.onnx_files import write_fp32
 from ner_mlflow.exporting.variants import write_int8_variant
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_model
-from ner_mlflow.tagging.recognizer import load_tagger, onnx_forward, onnx_session
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
+from ner_mlflow.tagging.recognizer import load_tagger
 
 OUTLIER = 400.0
 TRAINED = Path(os.environ.get("NER_TRAINED_MODEL", "absent"))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ner_mlflow.exporting.latency import interleaved_latency_ms, onnx_loader
+from ner_mlflow.exporting.latency import interleaved_latency_ms, model_loader
 from ner_mlflow.exporting.onnx_files import write_fp32
 from ner_mlflow.modeling.checkpoint import Checkpoint
-from ner_mlflow.tagging.recognizer import MODEL_FILE
 
 
 def test_each_contender_is_timed_as_often_as_configured(
@@ -18,7 +17,7 @@ def test_each_contender_is_timed_as_often_as_configured(
     ids = np.arange(5, 15)[None, :]
     inputs = [{"input_ids": ids, "attention_mask": np.ones_like(ids)}]
     write_fp32(checkpoint, tmp_path / "fp32")
-    loader = onnx_loader(tmp_path / "fp32" / MODEL_FILE)
+    loader = model_loader(tmp_path / "fp32")
     contenders = {"first": (loader, inputs), "second": (loader, inputs)}
     times = interleaved_latency_ms(contenders, runs=11, warmup_runs=1)
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(contenders, 11)

@@ -20,7 +20,7 @@ from ner_mlflow.exporting.layer_damage import (
 from ner_mlflow.exporting.onnx_files import write_fp32
 from ner_mlflow.modeling.checkpoint import Checkpoint
 from ner_mlflow.tagging.encoding import Inputs
-from ner_mlflow.tagging.recognizer import onnx_forward, onnx_session
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
 
 
 @pytest.fixture(scope="module")

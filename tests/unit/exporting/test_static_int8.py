@@ -14,7 +14,7 @@ from ner_mlflow.exporting.onnx_files import write_fp32
 from ner_mlflow.exporting.static_int8 import quantize_static
 from ner_mlflow.modeling.checkpoint import Checkpoint
 from ner_mlflow.tagging.encoding import Window, collate
-from ner_mlflow.tagging.recognizer import onnx_forward, onnx_session
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
 
 Quantize = Callable[[float], tuple[Path, dict[str, float]]]
 

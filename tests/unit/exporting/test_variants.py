@@ -14,21 +14,23 @@ from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import ExportConfig
 from ner_mlflow.data.sentences import Sentence
 from ner_mlflow.errors import ModelError
-from ner_mlflow.exporting.variants import ExportReport, export, max_logit_difference
+from ner_mlflow.exporting.variants import (
+    ExportReport,
+    VariantReport,
+    choose_served,
+    export,
+    max_logit_difference,
+)
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model
 from ner_mlflow.modeling.predict import torch_forward
 from ner_mlflow.provenance import folder_sizes, hardware
 from ner_mlflow.tagging.encoding import WordEncoder
+from ner_mlflow.tagging.engines import DEFAULT, ENGINES, engine_of
 from ner_mlflow.tagging.label_schema import LabelSchema
-from ner_mlflow.tagging.recognizer import (
-    PART_CHARACTERS,
-    EntityRecognizer,
-    load_tagger,
-    onnx_forward,
-    onnx_session,
-)
+from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
+from ner_mlflow.tagging.recognizer import PART_CHARACTERS, EntityRecognizer, load_tagger
 
 Sentences = dict[str, list[Sentence]]
 
@@ -322,6 +324,78 @@ def test_a_model_with_casing_embeddings_is_exported_with_them(
         [["we", "use", "java"], ["We", "USE", "jaVa"]]
     )
     assert np.abs(lower - upper).max() > 1e-2
+
+
+def report(name: str, f1: float, speed: float, *failures: str) -> VariantReport:
+    variant, _, engine = name.partition("_")
+    metrics = {"validation_f1": f1, "sentences_per_s": speed}
+    return VariantReport(
+        name,
+        variant,  # type: ignore[arg-type]
+        ENGINES[engine or DEFAULT],
+        Path(name),
+        metrics,
+        failures,
+    )
+
+
+@pytest.mark.parametrize(
+    ("engines", "int8", "openvino", "expected"),
+    [
+        (["onnxruntime"], (0.701, 900), (0.70, 2000), "int8"),  # the order counts, not the speed
+        (["onnxruntime", "openvino"], (0.701, 900), (0.70, 800), "int8"),
+        (["onnxruntime", "openvino"], (0.701, 900), (0.70, 1000), "fp32_openvino"),
+        (["onnxruntime", "openvino"], (0.697, 900), (0.6985, 800), "fp32_openvino"),
+        (["onnxruntime", "openvino"], (0.697, 900), (0.697, 800), "fp32"),
+        (["onnxruntime", "openvino"], (0.697, 900), (0.70, 300), "fp32"),
+    ],
+)
+def test_with_several_engines_the_fastest_that_loses_little_is_served(
+    export_settings: ExportConfig,
+    engines: list[str],
+    int8: tuple[float, float],
+    openvino: tuple[float, float],
+    expected: str,
+) -> None:
+    settings = export_settings.model_copy(update={"engines": engines, "served": ["int8", "fp32"]})
+    reports = [report("fp32", 0.70, 400), report("int8", *int8)]
+    if len(engines) > 1:
+        reports.append(report("fp32_openvino", *openvino))
+    assert choose_served(reports, settings).name == expected
+
+
+def test_an_engine_without_proof_is_not_served_and_a_choice_without_fp32_is_the_first_proven(
+    export_settings: ExportConfig,
+) -> None:
+    settings = export_settings.model_copy(update={"engines": ["onnxruntime", "openvino"]})
+    unproven = report("fp32_openvino", 0.70, 900, "validation F1 is 0.0300 lower")
+    assert choose_served([report("fp32", 0.70, 400), unproven], settings).name == "fp32"
+    settings = settings.model_copy(update={"served": ["int8"]})
+    reports = [report("fp32", 0.70, 400), report("int8", 0.69, 900)]
+    assert choose_served(reports, settings).name == "int8"
+
+
+@pytest.mark.slow
+def test_an_export_with_two_engines_proves_and_times_both(
+    checkpoint: Checkpoint, sentences: Sentences, export_settings: ExportConfig, tmp_path: Path
+) -> None:
+    exported = run_export(
+        checkpoint,
+        sentences,
+        export_settings,
+        tmp_path / "onnx",
+        variants=("fp32", "int8"),
+        engines=("onnxruntime", "openvino"),
+        f1_tolerance=1.0,
+    )
+    table = exported.tables["variants"].set_index("variant")
+    assert list(table["engine"]) == ["onnxruntime", "onnxruntime", "openvino"]
+    assert table.loc["fp32_openvino", "precision"] in ("fp32", "bf16")
+    assert (table["sentences_per_s"] > 0).all()
+    assert table.loc["fp32_openvino", "validation_f1"] > 0.6
+    openvino = exported.variants[-1]
+    assert 0 < openvino.metrics["max_logit_difference"] < 0.5
+    assert engine_of(openvino.folder).name == "openvino"
 
 
 def test_a_provider_that_onnx_runtime_lacks_is_named(exported: ExportReport) -> None:

@@ -1,5 +1,6 @@
 """Building models on encoders of every architecture: adapters, casing embeddings, tokenizers."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.tagging.recognizer import TOKENIZER_FILE
 
+HUGE = 2**40
+"""Bytes of a sparse file."""
 SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
 BYTES = {piece: id_ for id_, piece in enumerate([*SPECIAL, *sorted(ByteLevel.alphabet())])}
 PIECES = [
@@ -123,3 +126,16 @@ def test_each_word_is_encoded_as_if_after_a_space(
     for tokenizer in (backend_tokenizer(built.tokenizer), loaded.tokenizer, served):
         encoded = tokenizer.encode(["use", "v2"], is_pretokenized=True, add_special_tokens=False)
         assert encoded.tokens == pieces
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_a_file_of_a_backbone_that_would_fill_the_memory_is_refused_unread(
+    name: str, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_backbone, tmp_path / "backbone"))
+    with (folder / name).open("ab") as file:
+        file.truncate(HUGE)
+    config = load_config(overrides={"model.max_length": 48})
+    message = rf"backbone '.*': .*/{name} has 1,099,511,627,776 bytes, and [0-9,]+ at most"
+    with pytest.raises(ModelError, match=message):
+        build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1)

@@ -1,11 +1,10 @@
 """The served model takes texts in a table and returns a list of entities for each."""
 
 import json
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc.scoring_server as scoring_server
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,10 +13,13 @@ from backbones import export_untrained
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import PythonModelContext
+from mlflow.models import Model
+from mlflow.pyfunc import PyFuncModel, PythonModelContext, scoring_server
 
+from ner_mlflow.tagging import request_bodies
 from ner_mlflow.tagging.pyfunc import ServedModel, check_requests, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
+from ner_mlflow.tracking.flavors import SIGNATURE
 
 PIECES = [
     "Ubuntu 22.04",
@@ -182,21 +184,77 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     assert len(caught.value.message) < 150
 
 
-def test_the_server_writes_answers_as_mlflow_does(
-    model: ServedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def post(
+    model: ServedModel, context: PythonModelContext, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """The answer of MLflow's server to the body of a request."""
+    for name in (
+        *("infer_and_parse_data", "invocations"),
+        *("predictions_to_json", "_decode_json_input"),
+    ):
+        monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
+    check_requests(scoring_server)
+    monkeypatch.setattr(request_bodies, "LONG_BODY", 1000)
+    monkeypatch.setattr(request_bodies, "LONG_STRING", 100)
+
+    class Implementation:
+        def predict(self, data: Any, params: Any = None) -> Any:
+            return model.predict(context, data, params)
+
+    pyfunc = PyFuncModel(Model(signature=SIGNATURE), Implementation())
+    return lambda body: scoring_server.invocations(body.encode(), "application/json", pyfunc, None)
+
+
+LONG_TEXTS = [*TEXTS, "PostgreSQL crashes on Ubuntu \U0001f600.\n" * 40, "Windows"]
+
+
+@pytest.mark.parametrize("texts", [TEXTS[:1], TEXTS, LONG_TEXTS], ids=["one", "short", "long"])
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda texts: {"inputs": texts},
+        lambda texts: {"inputs": texts, "params": {"as_json": False}},
+        lambda texts: {"instances": [{"id": 1, "text": text} for text in texts]},
+        lambda texts: {"dataframe_split": {"columns": ["text"], "data": [[one] for one in texts]}},
+    ],
+)
+def test_a_request_is_answered_by_mlflows_server_as_predict_answers(
+    model: ServedModel,
+    context: PythonModelContext,
+    post: Callable[..., Any],
+    request_of: Callable[[list[str]], Any],
+    texts: list[str],
 ) -> None:
-    predict: Any = model.predict
-    answers = [*predict(None, TEXTS), *predict(None, ["\ud800 数据 Ubuntu"]), "[]"]
-    written = []
-    for changes in (False, True):
-        if changes:
-            for name in (
-                *("infer_and_parse_data", "invocations", "_decode_json_input"),
-                "predictions_to_json",
-            ):
-                monkeypatch.setattr(scoring_server, name, getattr(scoring_server, name))
-            check_requests(scoring_server)
-        output = StringIO()
-        scoring_server.predictions_to_json(answers, output)
-        written.append(output.getvalue())
-    assert written[0] == written[1]
+    response = post(json.dumps(request_of(texts)))
+    assert (response.status, response.mimetype) == (200, "application/json")
+    expected: Any = model.predict(context, pd.DataFrame({"text": texts}))
+    assert response.response == json.dumps({"predictions": expected}).encode()
+
+
+def test_a_request_for_json_is_answered_with_a_text_for_each_row(
+    model: ServedModel, context: PythonModelContext, post: Callable[..., Any]
+) -> None:
+    response = post(json.dumps({"inputs": LONG_TEXTS, "params": {"as_json": True}}))
+    rows = [json.loads(row) for row in json.loads(response.response)["predictions"]]
+    assert rows == model.predict(context, pd.DataFrame({"text": LONG_TEXTS}))
+
+
+def test_a_long_request_is_refused_with_the_row_and_the_beginning_of_its_value(
+    post: Callable[..., Any],
+) -> None:
+    with pytest.raises(MlflowException) as caught:
+        post(json.dumps({"inputs": [*LONG_TEXTS, ["Windows 11 " * 200]]}))
+    message = caught.value.message
+    assert message.startswith("row 5: ['Windows 11 Windows 11 ")
+    assert len(message) < 200
+    assert caught.value.get_http_status_code() == 400
+    assert "\n" not in message
+    assert post('{"inputs": ["a"]}').status == 200  # nothing of a refused request stays
+
+
+def test_a_long_request_that_is_no_json_is_refused(post: Callable[..., Any]) -> None:
+    body = json.dumps({"inputs": ["a" * 2000]})[:-2]
+    with pytest.raises(MlflowException, match=r"^not JSON \(Expecting ',' delimiter\)$") as caught:
+        post(body)
+    assert caught.value.get_http_status_code() == 400

@@ -21,12 +21,7 @@ from numpy.typing import NDArray
 
 from ner_mlflow.tagging import recognizer as module
 from ner_mlflow.tagging.encoding import Inputs
-from ner_mlflow.tagging.recognizer import (
-    EntityRecognizer,
-    OnnxBatchExecutor,
-    forward_of_callers,
-    load_tagger,
-)
+from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tagging.tagger import Forward, Tagger, TaggerSpec
 from ner_mlflow.tagging.words import split_sentences
 
@@ -269,28 +264,6 @@ def test_readers_that_pause_do_not_keep_the_others_waiting() -> None:
     first = [next(reader) for reader in paused]
     assert recognizer.recognize_rows(texts[:1]) == [[entity._asdict() for entity in first[0]]]
     assert all(list(reader) == first[:1] * 1999 for reader in paused[:2])
-
-
-def test_a_second_caller_does_not_wait_for_the_cores_of_the_first(exported: Path) -> None:
-    executor = OnnxBatchExecutor(exported / "model.onnx", workers=2)
-    inputs = {
-        name: np.ones((1, 5), dtype=np.int64)
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-    }
-    begun, answered = threading.Event(), threading.Event()
-
-    def on_all_cores(inputs: Inputs) -> NDArray[np.float32]:
-        begun.set()
-        assert answered.wait(20)
-        return by_window(inputs)
-
-    forward = forward_of_callers(on_all_cores, executor)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(forward, inputs)
-        assert begun.wait(20)
-        assert np.array_equal(forward(inputs), executor.forward(inputs))
-        answered.set()
-        assert np.array_equal(first.result(), by_window(inputs))
 
 
 def test_callers_at_once_get_the_answers_of_each_alone(exported: Path) -> None:

@@ -344,4 +344,4 @@ def test_a_hostile_text_takes_time_linear_in_its_length(part: str) -> None:
     text = part * (200_000 // len(part))
     start = time.process_time()
     find_regions(text)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2  # quadratic time would be minutes

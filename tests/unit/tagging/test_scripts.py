@@ -222,4 +222,4 @@ def test_a_hostile_chunk_takes_time_linear_in_its_length(part: str) -> None:
     start = time.process_time()
     list(split_scripts(chunk))
     visible(chunk)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2  # quadratic time would be minutes

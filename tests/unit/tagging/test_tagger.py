@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -436,6 +436,7 @@ def test_a_spec_names_its_types_in_label_order() -> None:
 
 def test_a_saved_spec_loads_as_it_was(tmp_path: Path) -> None:
     spec = replace(SPEC, labels=("O", "B-Größe", "I-Größe"), backbone="größe/\u2028", pad_id=7)
+    spec = replace(spec, kept_layers=(0, 2, 5))
     spec.save(tmp_path)
     assert TaggerSpec.load(tmp_path) == spec
     assert [path.name for path in tmp_path.iterdir()] == ["ner_model.json"]
@@ -457,6 +458,7 @@ def test_a_folder_without_a_spec_is_refused(tmp_path: Path) -> None:
         "{",
         "[]",
         '{"format": 2}',
+        json.dumps({"format": 3, **asdict(SPEC), "kept_layers": ["0"]}),
     ],
 )
 def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content: str) -> None:
@@ -465,6 +467,13 @@ def test_a_spec_of_another_format_is_refused_on_one_line(tmp_path: Path, content
         TaggerSpec.load(tmp_path)
     assert "ner_model.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_spec_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / TaggerSpec.FILE).open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ModelError, match=r"ner_model.json: has 1,099,511,627,776 bytes, and"):
+        TaggerSpec.load(tmp_path)
 
 
 def test_forward_gets_the_casing_of_words_if_the_model_has_casing_embeddings() -> None:

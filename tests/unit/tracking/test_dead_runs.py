@@ -4,6 +4,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from clocks import set_clock_back
 from conftest import user_environment
 from crashes import kill, open_runs_and_wait, start, wait_for
 
@@ -29,7 +30,7 @@ def running() -> dict[str, str]:
 
 
 def test_the_runs_of_a_killed_process_end_as_killed_at_the_next_command(
-    store: str, cache: Path, tmp_path: Path
+    store: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = mlflow.MlflowClient()
     env = user_environment(store, **{CACHE_VARIABLE: str(cache)})
@@ -41,6 +42,7 @@ def test_the_runs_of_a_killed_process_end_as_killed_at_the_next_command(
     client.create_run("0", run_name="elsewhere", tags={PROCESS_TAG: "of another machine"})
     wait_for(lambda: {"killed child", "alive child"} <= set(running()))
     kill(processes[0])
+    set_clock_back(monkeypatch)  # changes neither who is dead nor when a run began
     before = running()
     resumed = before["killed child"]
     with open_run(Step.DATA, "next"):
@@ -48,6 +50,8 @@ def test_the_runs_of_a_killed_process_end_as_killed_at_the_next_command(
     for name in ("killed", "killed child"):
         summary = read_run(before[name])
         assert summary.status == "KILLED"
+        info = client.get_run(before[name]).info
+        assert info.start_time <= info.end_time
         assert summary.tags["error"].startswith("its process was killed")
     # They can be resumed as before, and then belong to the process that resumes them.
     assert interrupted_runs(Step.TRAIN)[0] in (resumed, before["alive child"])

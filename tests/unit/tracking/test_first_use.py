@@ -7,9 +7,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from clocks import set_clock_back
 from conftest import StoreMaker, user_environment
 from crashes import kill, open_a_run, start, wait_for
 
+from ner_mlflow.tracking import first_use as first_use_module
 from ner_mlflow.tracking.first_use import database_file, first_use
 
 
@@ -47,6 +49,18 @@ def test_a_store_that_another_program_is_making_is_awaited(
     with first_use(f"sqlite:///{path}"):
         assert path.stat().st_size == (made / "mlflow.db").stat().st_size
     thread.join()
+
+
+def test_a_database_without_tables_is_not_awaited_for_hours_after_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_use_module, "QUIET_S", 0.3)
+    path = tmp_path / "mlflow.db"
+    path.touch()
+    set_clock_back(monkeypatch)  # the file is now from the future
+    started = time.monotonic()
+    with first_use(f"sqlite:///{path}"):
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Logged models: they answer as the exported files do, and a model that does not is refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from ner_mlflow.exporting.onnx_files import read_onnx, write_fp32
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import load_model, save_model
+from ner_mlflow.tagging.engines import ENGINES, write_engine
 from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tracking.flavors import EXAMPLE, log_onnx_model, log_served_model
@@ -63,6 +65,35 @@ def test_a_served_model_gives_the_golden_answers_with_the_code_that_it_carries(
     code = type(model.unwrap_python_model()).__module__
     assert code == f"{bundle.package.name}.tagging.pyfunc"
     assert model.metadata.metadata["variant"] == "fp32"
+
+
+def test_a_model_with_an_engine_of_its_own_carries_it_and_requires_its_package(
+    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+) -> None:
+    folder = tmp_path / "onnx"
+    shutil.copytree(exported, folder)
+    write_engine(folder, ENGINES["openvino"])
+    bundle = write_code_bundle(tmp_path / "code", engine=ENGINES["openvino"])
+    # Golden answers of the engine itself, since random weights answer otherwise in bf16.
+    own = golden_answers(EntityRecognizer(load_tagger(folder)), EXAMPLE)
+    logged = log_served_model(run_id, folder, bundle, "with_openvino", own, {})
+    files = Path(mlflow.artifacts.download_artifacts(logged.uri))
+    assert "openvino==" in (files / "requirements.txt").read_text(encoding="utf-8")
+    told = mlflow.pyfunc.load_model(logged.uri, model_config={"engine": "onnxruntime"})
+    for text, expected in golden.items():
+        assert answers_match(told.predict([text])[0], expected)
+
+
+def test_a_model_does_not_open_with_an_engine_that_it_does_not_carry(
+    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+) -> None:
+    bundle = write_code_bundle(tmp_path / "code")
+    logged = log_served_model(run_id, exported, bundle, "served_model", golden, {})
+    assert "openvino" not in (
+        Path(mlflow.artifacts.download_artifacts(logged.uri)) / "requirements.txt"
+    ).read_text(encoding="utf-8")
+    with pytest.raises(Exception, match="engine 'openvino' does not come with this model"):
+        mlflow.pyfunc.load_model(logged.uri, model_config={"engine": "openvino"})
 
 
 SERVICE = """

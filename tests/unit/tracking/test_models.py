@@ -20,8 +20,9 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
 from ner_mlflow.tracking.lifecycle import open_run
-from ner_mlflow.tracking.models import check_registered_name, find_model, register
+from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.records import ExportRecord, VersionOrigin
+from ner_mlflow.tracking.registration import register
 from ner_mlflow.tracking.registry import HISTORY_TAG, check_not_promoted_alias
 from ner_mlflow.tracking.registry_lock import lock_model
 from ner_mlflow.tracking.steps import Step
@@ -154,23 +155,6 @@ def test_a_run_without_a_model_is_refused(logged: Logged) -> None:
         pass
     with pytest.raises(ModelError, match=r"run .* \(data\) logged no model"):
         find_model(run.id)
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "a:b", "100%", 'a"b', "a.b"])
-def test_a_name_that_addresses_cannot_hold_is_refused(name: str) -> None:
-    with pytest.raises(TrackingError, match="must be a name without"):
-        check_registered_name(name, None)
-
-
-@pytest.mark.parametrize("alias", ["latest", "v1", "a b", "a@b"])
-def test_an_alias_that_the_registry_refuses_is_refused_before(alias: str) -> None:
-    with pytest.raises(TrackingError, match="must be letters, digits, - and _"):
-        check_registered_name("it-ner", alias)
-
-
-def test_usual_names_and_aliases_are_taken() -> None:
-    check_registered_name("it-ner", "champion")
-    check_registered_name("it_ner 2", None)
 
 
 @pytest.mark.parametrize(

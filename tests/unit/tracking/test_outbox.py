@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clocks import set_clock_back
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +79,7 @@ def test_an_outbox_that_a_living_process_holds_is_read_but_not_delivered() -> No
     assert len(list(left_outboxes(ADDRESS))) == 1
 
 
-def test_a_file_is_changed_until_it_was_uploaded_as_it_is() -> None:
+def test_a_file_is_changed_until_it_was_uploaded_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = Outbox.create(ADDRESS)
     path = outbox.artifact_folder("a") / "tables" / "scores.json"
     path.parent.mkdir(parents=True)
@@ -91,6 +92,9 @@ def test_a_file_is_changed_until_it_was_uploaded_as_it_is() -> None:
     assert outbox.is_delivered()
     path.write_text("other")
     assert outbox.changed_files("a") == [path]
+    set_clock_back(monkeypatch)  # the file is now from the future
+    assert outbox.changed_files("a", older_than_s=60) == [path]
+    assert not outbox.is_delivered()
 
 
 def test_only_ids_of_this_machine_are_replaced_and_waited_for() -> None:

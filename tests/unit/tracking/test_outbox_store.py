@@ -1,18 +1,20 @@
 """What is logged through an outbox is read at once, and is in the store once, whatever happens."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
+from clocks import set_clock_back
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
-from ner_mlflow.tracking.delivery import CLIENT_ID_TAG
+from ner_mlflow.tracking.delivery import CLIENT_ID_TAG, deliver_left
 from ner_mlflow.tracking.lifecycle import open_child, open_run
-from ner_mlflow.tracking.outbox import outbox_folder
+from ner_mlflow.tracking.outbox import Kind, Outbox, new_local_id, outbox_folder
 from ner_mlflow.tracking.outbox_store import current_store
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.remote import StoreAwayError
@@ -201,3 +203,67 @@ def test_metrics_of_one_run_are_sent_together(store: str, monkeypatch: pytest.Mo
     assert sum(sent) == 1500
     assert max(sent) <= 1000
     assert len(sent) < 100
+
+
+def test_a_clock_that_is_set_back_during_a_run_loses_no_file_and_no_order(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = mlflow.MlflowClient()
+    with open_run(Step.MAIN, "main") as run:
+        run.log_metrics({"loss": 0.5}, step=1)
+        run.log_metrics({"f1": 0.25})
+        with monkeypatch.context() as patch:
+            break_store(patch, "log_batch")
+            run.log_text("before.txt", "before")
+            set_clock_back(monkeypatch)
+            run.log_text("after.txt", "after")
+        run.log_metrics({"loss": 0.25}, step=2)
+        run.log_metrics({"f1": 0.75})
+        with open_child(run, Step.TRAIN, "train"):
+            pass
+    assert outboxes() == []
+    train, main = sorted(stored_runs(store), key=lambda run: run.info.start_time, reverse=True)
+    assert train.data.tags["mlflow.parentRunId"] == main.info.run_id
+    for stored in (train, main):
+        assert stored.info.status == "FINISHED"
+        assert stored.info.start_time <= stored.info.end_time
+    assert train.info.end_time <= main.info.end_time
+    assert main.data.metrics == {"loss": 0.25, "f1": 0.75}
+    history = client.get_metric_history(run.id, "loss")
+    assert [metric.step for metric in sorted(history, key=lambda metric: metric.timestamp)] == [
+        1,
+        2,
+    ]
+    for name in ("before", "after"):
+        assert mlflow.artifacts.load_text(f"runs:/{run.id}/{name}.txt") == name
+
+
+def test_outboxes_that_are_left_are_delivered_whatever_their_order(store: str) -> None:
+    # The clock was set back between the two: the one that makes the run looks younger.
+    with open_run(Step.MAIN, "main"):
+        pass
+    current = current_store()
+    assert current
+    run_id = new_local_id()
+    parts: list[tuple[Kind, dict[str, object]]] = [
+        (Kind.LOGGED, {"metrics": [], "params": {}, "tags": {"ner.note": "later"}}),
+        (
+            Kind.RUN,
+            {
+                "experiment_id": "0",
+                "user_id": "me",
+                "start_time": 1,
+                "tags": {},
+                "run_name": "left",
+            },
+        ),
+    ]
+    for kind, payload in parts:
+        outbox = Outbox.create(current.remote.key)
+        outbox.add(kind, run_id, payload)
+        outbox.close()
+        time.sleep(0.02)
+    assert deliver_left(current.remote) == 0
+    assert outboxes() == []
+    (left,) = (run for run in stored_runs(store) if run.info.run_name == "left")
+    assert left.data.tags["ner.note"] == "later"

@@ -27,7 +27,7 @@ def test_a_dataset_is_read_back_from_its_run(finished: Finished) -> None:
 def test_the_card_of_a_dataset_is_logged_with_its_run(finished: Finished) -> None:
     page = mlflow.artifacts.load_text(f"runs:/{finished.data.run_id}/card.html")
     assert finished.data.dataset.fingerprint in page
-    assert "What came in" in page
+    assert "<h2>Source</h2>" in page
     assert "train.conll" in page
     assert "<mark" in page
 

@@ -1,13 +1,10 @@
 """The main job runs the steps of each preset, registers the best and promotes it if it may."""
 
-import shutil
-from pathlib import Path
-
 import mlflow
 import pytest
 from pipelines import Finished
 
-from ner_mlflow.errors import ConfigError, TrackingError
+from ner_mlflow.errors import TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.records import MainRecord
@@ -22,7 +19,7 @@ def test_finished_steps_are_reused_and_the_first_version_gets_the_alias(
     trainings = len(finished_runs(Step.TRAIN, "0"))
     for _ in range(2):  # again, nothing is left to do
         with open_run(Step.MAIN, "main") as run:
-            result = run_main(run, [str(finished.preset)], {}, "main", "champion")
+            result = run_main(run, {"small": finished.config}, "main", "champion")
         assert result.registration.address == "models:/main/1"
         assert result.registration.has_alias
         assert result.conclusion[0].startswith("small was trained: test F1 ")
@@ -39,16 +36,6 @@ def test_finished_steps_are_reused_and_the_first_version_gets_the_alias(
     assert {"comparison.html", "config.yaml"} <= files
 
 
-def test_two_presets_of_one_name_are_refused(finished: Finished, tmp_path: Path) -> None:
-    copy = shutil.copy(finished.preset, tmp_path / finished.preset.name)
-    presets = [str(finished.preset), str(copy)]
-    with (
-        open_run(Step.MAIN, "main") as run,
-        pytest.raises(ConfigError, match="two have the same name: rename a file"),
-    ):
-        run_main(run, presets, {}, "main", "champion")
-
-
 def test_an_alias_that_the_registry_refuses_is_refused_before_any_step(
     finished: Finished,
 ) -> None:
@@ -56,4 +43,4 @@ def test_an_alias_that_the_registry_refuses_is_refused_before_any_step(
         open_run(Step.MAIN, "main") as run,
         pytest.raises(TrackingError, match="alias 'v1': must be letters"),
     ):
-        run_main(run, [str(finished.preset)], {}, "main", "v1")
+        run_main(run, {"small": finished.config}, "main", "v1")

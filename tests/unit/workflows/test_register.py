@@ -7,6 +7,7 @@ import pytest
 from pipelines import Finished
 
 from ner_mlflow.config.loading import override
+from ner_mlflow.pages import COLUMN_SPACE
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import download
 from ner_mlflow.tracking.records import ExportRecord, VersionOrigin
@@ -41,7 +42,7 @@ def test_the_served_model_is_registered_with_its_origin_and_card(finished: Finis
     card = (download(result.export.model_uri) / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
     assert "model-index:" in card
-    for text in (version.description, card):
+    for text in (version.description.replace(COLUMN_SPACE, ""), card):
         assert 'mlflow.pyfunc.load_model("models:/card/1")' in text
         assert f"| test, given words | {result.served.scores['f1']:.4f} |" in text
         in_text = f"{result.served.text_scores['f1']:.4f}"
