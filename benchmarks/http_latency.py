@@ -84,7 +84,7 @@ def plain() -> "FastAPI":
     from fastapi import FastAPI
     from fastapi.responses import JSONResponse
 
-    model = mlflow.pyfunc.load_model(os.environ[MODEL_PATH])
+    model = mlflow.pyfunc.load_model(os.environ[MODEL_PATH], suppress_warnings=True)
     recognizer = model.unwrap_python_model().recognizer
     app = FastAPI()
 

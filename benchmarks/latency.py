@@ -12,8 +12,12 @@ contenders run the same file on the same sentences and take turns, so that each 
 Each number of ``--callers`` threads calls without a pause; p50 and p99 are those of all calls, in
 milliseconds. Ratios are medians over the rounds, each of which has a block of every contender.
 
+``load`` says how long fresh processes take to import MLflow, to load the model and to give a first
+answer, and their memory then; ``checked`` is ``load_model(uri)``, and ``unchecked`` the same with
+``suppress_warnings=True``, which leaves out MLflow's look at all installed packages.
+
 usage: python -m benchmarks.latency EXPORTED_FOLDER [--texts FILE] [--sentences 300] [--rounds 7]
-                                    [--callers 1 8] [--threads 0]
+                                    [--callers 1 8] [--threads 0] [--loads 3]
 
 ``--texts`` is a JSONL file with a field ``text`` or a CoNLL file; without it, sentences of the
 sample are used. ``--sentences`` 0: all.
@@ -22,6 +26,8 @@ sample are used. ``--sentences`` 0: all.
 import argparse
 import gc
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +58,20 @@ INSTRUCTION_SETS = ("amx", "avx", "fma")
 """Beginnings of the processor's flags on which the speed of matrix products depends."""
 CONTENDERS = ("bare", "recognize", "rows", "predict")
 
+LOADS = ("checked", "unchecked")
+_LOAD = """
+import json, sys, time
+times = [time.perf_counter()]
+import mlflow
+times.append(time.perf_counter())
+model = mlflow.pyfunc.load_model(sys.argv[1], suppress_warnings=sys.argv[2] == "unchecked")
+times.append(time.perf_counter())
+model.predict(["After the upgrade to Ubuntu 22.04 the NVIDIA driver crashes."])
+times.append(time.perf_counter())
+import psutil
+print(json.dumps([*times, psutil.Process().memory_info().rss]))
+"""
+
 Answer = Callable[[Any], Any]
 
 
@@ -63,14 +83,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--callers", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--threads", type=int, default=0, help="the model's; 0: all usable cores")
+    parser.add_argument("--loads", type=int, default=3, help="fresh processes that load the model")
     arguments = parser.parse_args()
     texts = read_texts(arguments.texts, arguments.sentences)
     with tempfile.TemporaryDirectory(prefix="ner-mlflow-") as store:
         path = log_in_own_store(arguments.folder, Path(store))
+        loads = {name: _load(path, name, arguments.loads) for name in LOADS}
         result = {
             str(callers): _measure(arguments, texts, path, callers) for callers in arguments.callers
         }
-    print(json.dumps({"sentences": len(texts), **machine(), "callers": result}))
+    figures = {"load": loads, "callers": result}
+    print(json.dumps({"sentences": len(texts), **machine(), **figures}))
 
 
 def add_text_options(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +135,20 @@ def machine() -> dict[str, Any]:
     return {"commit": git_commit(), "hardware": hardware(), "processor_flags": " ".join(flags)}
 
 
+def _load(path: str, name: str, processes: int) -> dict[str, float]:
+    """Return the medians of seconds and bytes of fresh processes that load the model."""
+    rows = []
+    for _ in range(processes):
+        command = [sys.executable, "-c", _LOAD, path, name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        *times, memory = json.loads(done.stdout.splitlines()[-1])
+        rows.append([*np.diff(times), times[2] - times[0], memory])
+    names = ("import_s", "load_s", "first_answer_s", "import_and_load_s", "memory_bytes")
+    result = dict(zip(names, np.median(rows, axis=0).round(3).tolist(), strict=True))
+    print(f"load, {name}: {json.dumps(result)}", flush=True)
+    return result
+
+
 def _measure(
     arguments: argparse.Namespace, texts: Sequence[str], path: str, callers: int
 ) -> dict[str, Any]:
@@ -123,7 +160,7 @@ def _measure(
             _call_all(answer, inputs[:50], callers)
             started = time.perf_counter()
             times[name].append(_call_all(answer, inputs, callers))
-            rates[name].append(callers * len(inputs) / (time.perf_counter() - started))
+            rates[name].append(len(times[name][-1]) / (time.perf_counter() - started))
             del answer
             gc.collect()
     result: dict[str, Any] = {
@@ -155,7 +192,8 @@ def _contender(
     if name == "bare":
         session = onnx_session(arguments.folder / MODEL_FILE, arguments.threads)
         return lambda inputs: session.run(["logits"], inputs), _inputs(arguments.folder, texts)
-    model = mlflow.pyfunc.load_model(path, model_config={"threads": arguments.threads})
+    config = {"threads": arguments.threads}
+    model = mlflow.pyfunc.load_model(path, suppress_warnings=True, model_config=config)
     if name == "predict":
         return lambda text: model.predict([text]), texts
     served = model.unwrap_python_model()
@@ -179,14 +217,15 @@ def _inputs(folder: Path, texts: Sequence[str]) -> list[Inputs]:
 
 
 def _call_all(answer: Answer, inputs: Sequence[Any], callers: int) -> list[float]:
-    """Let each caller send all inputs, and return the milliseconds of each call."""
+    """Let callers send inputs, together each of them twice, and return the milliseconds."""
     if callers == 1:
         return _timed(answer, inputs)
     together = Barrier(callers)
+    count = max(1, 2 * len(inputs) // callers)
 
     def caller(number: int) -> list[float]:
         begin = len(inputs) * number // callers  # they do not send the same text at the same time
-        mine = [*inputs[begin:], *inputs[:begin]]
+        mine = [*inputs[begin:], *inputs[:begin]][:count]
         together.wait()
         return _timed(answer, mine)
 
