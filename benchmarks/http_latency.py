@@ -118,6 +118,8 @@ def main() -> None:
                         asyncio.run(_load(port, requests, clients, WARM_UP_S))
                         block = asyncio.run(_load(port, requests, clients, arguments.seconds))
                         measured[clients, name].append(block)
+                        p50, rate = np.median(block.times), block.rate
+                        print(f"{name}, {clients} clients: {p50:.2f} ms, {rate:.0f}/s", flush=True)
     result = {
         str(clients): _summary(
             {name: measured[clients, name] for name in arguments.servers}, arguments.servers[0]
