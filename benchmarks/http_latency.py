@@ -28,6 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from signal import SIGTERM
 from socket import create_connection, socket
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -144,12 +145,19 @@ def _started(server: Server, model: str, log: Path) -> Iterator[int]:
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
+    programs = str(Path(sys.executable).parent)  # MLflow starts uvicorn by its name
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        MODEL_PATH: model,
+        **server.environment,
+    }
     fields = {"model": model, "cores": str(usable_cpus())}
     command = [argument.format(**fields) for argument in server.arguments]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command, "--port", str(port)],
-            env={**os.environ, MODEL_PATH: model, **server.environment},
+            env=environment,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -159,7 +167,8 @@ def _started(server: Server, model: str, log: Path) -> Iterator[int]:
         time.sleep(server.settle_s)
         yield port
     finally:
-        os.killpg(process.pid, 15)
+        if process.poll() is None:
+            os.killpg(process.pid, SIGTERM)
         process.wait()
 
 
