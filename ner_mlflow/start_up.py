@@ -5,6 +5,8 @@ takes a fifth of the start of a command, seconds with PyTorch.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 IMPORTING = (50_000, 10, 10)
 """Thresholds of the collector while modules are imported."""
@@ -21,3 +23,13 @@ def end_imports() -> None:
     """Collect garbage as Python does, and leave out what was imported so far."""
     gc.freeze()
     gc.set_threshold(*RUNNING)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Collect garbage rarely within the block, which imports what a command's help does without."""
+    begin_imports()
+    try:
+        yield
+    finally:
+        end_imports()

@@ -3,13 +3,12 @@
 import click
 
 from ..exporting.hub_folder import check_hub_folder
+from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.registration import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
-from ..workflows.export import run_export
 from ..workflows.inputs import find_data_of_model, find_trained
-from ..workflows.register import evaluate_served, register_served, warn_of_loss, write_to_hub
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option
 from .runs import open_step
@@ -51,6 +50,14 @@ def export(
     Writes the variants of export.variants, proves each against PyTorch on validation, measures
     size and latency, and registers the variant to serve.
     """
+    with importing():  # `export --help` need not wait for PyTorch
+        from ..workflows.export import run_export
+        from ..workflows.register import (
+            evaluate_served,
+            register_served,
+            warn_of_loss,
+            write_to_hub,
+        )
     set_up_logging()
     with open_step(Step.EXPORT, given, preset) as (run, config):
         check_hub_folder(hub_folder, push)

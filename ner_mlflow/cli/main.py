@@ -1,19 +1,22 @@
 """The main job: from a corpus to a registered model."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ..config.loading import preset_name
 from ..config.schema import Config
 from ..errors import ConfigError
+from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
-from ..workflows.main import MainResult, run_main
-from ..workflows.report import PAGE
 from .command import command, set_up_logging
 from .options import GivenSettings, option, setting, source_options, split_list, weak_options
 from .runs import open_step
+
+if TYPE_CHECKING:
+    from ..workflows.main import MainResult
 
 COLUMNS = ("model", "validation_f1", "f1", "f1_low", "f1_high", "p_against_best")
 """Columns of the results that are printed."""
@@ -38,6 +41,9 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
     Prepares data; trains, evaluates and exports each preset; compares them and registers the best
     by validation F1. Steps that did not change are reused.
     """
+    with importing():  # `main --help` need not wait for PyTorch
+        from ..workflows.main import run_main
+        from ..workflows.report import PAGE
     set_up_logging()
     names = split_list(presets, "presets")
     with open_step(Step.MAIN, given, names[0]) as (run, first):
@@ -47,7 +53,7 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
         click.echo(f"open next: {ui_address(run, f'{PAGE}.html')}")
 
 
-def _results(result: MainResult) -> str:
+def _results(result: "MainResult") -> str:
     """Return the scores of all models as a text."""
     split = result.best.served.split
     scores = [name for name in COLUMNS if name.startswith("f1")]

@@ -2,11 +2,11 @@
 
 import click
 
+from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.records import note_preset
 from ..tracking.steps import Step
 from ..workflows.inputs import find_data
-from ..workflows.sweep import join_sweep, run_sweep
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
 from .runs import open_step
@@ -51,6 +51,8 @@ def sweep(
     Runs a trial for each set of values from a search space, prunes poor trials, trains the best
     settings again, exports and registers the best model. An interrupted study resumes.
     """
+    with importing():  # `sweep --help` need not wait for PyTorch
+        from ..workflows.sweep import join_sweep, run_sweep
     set_up_logging()
     joins = join != "none"
     with open_step(Step.SWEEP_JOIN if joins else Step.SWEEP, given, preset) as (run, config):

@@ -3,13 +3,13 @@
 import click
 
 from ..config.schema import Config
+from ..start_up import importing
 from ..tracking.lifecycle import open_run, ui_address
 from ..tracking.records import note_preset
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from ..workflows.data import TrackedDataset
 from ..workflows.inputs import find_data
-from ..workflows.train import interrupted_inputs, interrupted_run, run_train
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
 from .runs import open_step
@@ -33,6 +33,8 @@ from .runs import open_step
 )
 def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None:
     """Train a model and log it with its curves, speed and sizes."""
+    with importing():  # `train --help` need not wait for PyTorch
+        from ..workflows.train import interrupted_inputs, interrupted_run
     set_up_logging()
     with interrupted_run(resume) as interrupted:
         if interrupted:
@@ -46,6 +48,8 @@ def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None
 
 
 def _train(run: Run, config: Config, data: TrackedDataset) -> None:
+    from ..workflows.train import run_train
+
     record = run_train(run, config, data)
     click.echo(f"trained {record.model_uri} in run {run.id}")
     click.echo(f"open next: {ui_address(run)}")

@@ -18,8 +18,11 @@ FORBIDDEN = -1e9
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the natural logarithm of the softmax over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    result: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    # The ufuncs themselves: the methods `max` and `sum` call them through Python.
+    shifted = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    result: NDArray[np.float32] = shifted - np.log(
+        np.add.reduce(np.exp(shifted), axis=-1, keepdims=True)
+    )
     return result
 
 
@@ -74,6 +77,12 @@ class Iob2Decoder:
         self._allowed = ~continues[None, :] | (
             (types[:, None] == types[None, :]) & (np.array(self.labels) != OUTSIDE)[:, None]
         )
+        # The same as sets of ids, which are quicker for a single sentence.
+        self._no_tag = len(self.labels)
+        self._may_follow = [
+            frozenset(np.flatnonzero(row).tolist())
+            for row in (*self._allowed, self._starts_allowed)
+        ]
         self._independent = transitions is None
         self._start_scores = np.where(
             self._starts_allowed, transitions.starts if transitions else 0.0, FORBIDDEN
@@ -91,7 +100,15 @@ class Iob2Decoder:
         Returns:
             Tag ids, shape (words,).
         """
-        return self.decode_all([scores])[0]
+        if not self._independent or len(scores) == 0:
+            return self._viterbi(scores)
+        best: NDArray[np.int64] = scores.argmax(axis=-1)
+        previous = self._no_tag
+        for id_ in best.tolist():
+            if id_ not in self._may_follow[previous]:
+                return self._viterbi(scores)
+            previous = id_
+        return best
 
     def decode_all(self, scores: Sequence[NDArray[np.float32]]) -> list[NDArray[np.int64]]:
         """Return the tag ids of many sentences, as :meth:`decode` does for one.

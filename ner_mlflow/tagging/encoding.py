@@ -142,6 +142,8 @@ class WordEncoder:
                 context. None: all belong to one document.
         """
         encoded = self._encode(sentences)
+        if len(encoded) == 1 and 0 < len(encoded[0].ids) <= self._budget:
+            return [self._window(0, 0, encoded[0], NOTHING, NOTHING)]
         windows: list[Window] = []
         for index, pieces in enumerate(encoded):
             for first, last in self._cuts(pieces.sizes):
@@ -156,7 +158,10 @@ class WordEncoder:
         return windows
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
-        subwords = self._subwords(set(chain.from_iterable(sentences)))
+        subwords: Mapping[str, Subwords] = self._known
+        # The words of one sentence are mostly known, and a set of them is not worth its time.
+        if len(sentences) != 1 or not all(map(subwords.__contains__, sentences[0])):
+            subwords = self._subwords(set(chain.from_iterable(sentences)))
         encoded = []
         for words in sentences:
             ids, casings = (
@@ -410,6 +415,13 @@ def collate(windows: Sequence[Window], pad_id: int) -> Inputs:
 
     These are ``input_ids``, ``attention_mask`` and, for windows with casings, ``token_type_ids``.
     """
+    if len(windows) == 1:
+        (window,) = windows
+        one = {
+            "input_ids": window.input_ids[None],
+            "attention_mask": np.ones((1, len(window.input_ids)), dtype=np.int64),
+        }
+        return one if window.casings is None else {**one, "token_type_ids": window.casings[None]}
     ids = [window.input_ids for window in windows]
     inputs = {"input_ids": pad(ids, pad_id), "attention_mask": attention_mask(ids)}
     casings = [window.casings for window in windows if window.casings is not None]

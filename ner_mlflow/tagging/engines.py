@@ -17,7 +17,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ModelError
+from .encoding import Inputs
 from .onnx_engine import CPU
 from .tagger import Forward, Scores
 
@@ -148,7 +152,7 @@ class BatchThreads:
     """A thread per core, each of which computes whole batches on its core.
 
     For short sentences this is faster than all cores on one batch after the other. The model is
-    opened and the threads are created with the first batch.
+    opened and the threads are created on first use.
     """
 
     def __init__(self, open_forward: Callable[[], Forward], workers: int) -> None:
@@ -168,6 +172,36 @@ class BatchThreads:
             forward, executor = self._pool
         return executor.submit(work, forward)
 
+    def forward(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Compute the logits of a batch in the calling thread, on its core."""
+        with self._lock:
+            forward, _ = self._pool
+        return forward(inputs)
+
     @cached_property
     def _pool(self) -> tuple[Forward, ThreadPoolExecutor]:
         return self._open_forward(), ThreadPoolExecutor(self.workers, "tagger")
+
+
+def forward_of_callers(forward: Forward, threads: BatchThreads) -> Forward:
+    """Return a forward function for many callers: all cores for a single one, else a core for each.
+
+    Args:
+        forward: computes on all cores; for a call while no other is running.
+        threads: compute the others.
+    """
+    guard = Lock()
+    running = 0
+
+    def chosen(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal running
+        with guard:
+            is_alone = running == 0
+            running += 1
+        try:
+            return (forward if is_alone else threads.forward)(inputs)
+        finally:
+            with guard:
+                running -= 1
+
+    return chosen

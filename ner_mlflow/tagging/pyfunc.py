@@ -51,7 +51,14 @@ UNCHANGED_FORMATS = ("inputs", "instances", "dataframe_records")
 
 
 class ServedModel(PythonModel):
-    """The registered model; needs the logged requirements and nothing else."""
+    """The registered model; needs the logged requirements and nothing else.
+
+    Attributes:
+        recognizer: answers without MLflow's checks and wrappers, which take longer than all other
+            work beside the model: ``load_model(uri).unwrap_python_model().recognizer``.
+    """
+
+    recognizer: EntityRecognizer
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the exported files.
@@ -62,7 +69,7 @@ class ServedModel(PythonModel):
         """
         config = {**MODEL_CONFIG, **(context.model_config or {})}
         tagger = self.open_tagger(Path(context.artifacts["model"]), config)
-        self._recognizer = EntityRecognizer(tagger)
+        self.recognizer = EntityRecognizer(tagger)
         if f"{SCORING_SERVER}.app" in sys.modules:  # this process serves this model
             check_requests(sys.modules[SCORING_SERVER])
 
@@ -96,12 +103,12 @@ class ServedModel(PythonModel):
         """
         texts = texts_of(model_input)
         if params and params.get(AS_JSON):
-            return self._recognizer.recognize_each(texts, json.dumps)
+            return self.recognizer.recognize_each(texts, json.dumps)
         if isinstance(texts, RequestTexts):
             answers = JsonAnswers()
-            self._recognizer.recognize_parts(texts, texts.characters, answers.add)
+            self.recognizer.recognize_parts(texts, texts.characters, answers.add)
             return answers
-        return self._recognizer.recognize_rows(texts)
+        return self.recognizer.recognize_rows(texts)
 
 
 def texts_of(model_input: Any) -> Sequence[str]:

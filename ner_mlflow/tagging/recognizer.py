@@ -5,21 +5,21 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from tokenizers import Tokenizer
 
 from ..cpus import usable_cpus
 from ..errors import ModelError
-from .engines import MODEL_FILE, BatchThreads, engine_of, find_engine
+from .engines import MODEL_FILE, BatchThreads, engine_of, find_engine, forward_of_callers
 from .iob2 import to_entities
-from .mark_limits import limit_marks
+from .mark_limits import MOST_IN_A_ROW, limit_marks
 from .onnx_engine import CPU
 from .pending import Pending
 from .policies import RegionPolicies, TextRegions
 from .tagger import Tagger, TaggerSpec
 from .turns import Turns
-from .words import Words, sentences_of
+from .words import Words, sentences_of, split_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
 PART_CHARACTERS = 65_536
@@ -38,6 +38,8 @@ PARTS_AHEAD = 2
 """Parts that are started before the answers of the first are awaited."""
 PARTS_IN_WORK = 16
 """Parts that the callers of a service have in work at once; one for each core if that is more."""
+SHORT_CHARACTERS = 4096
+"""Most characters of a text that is answered without a turn if it is a single sentence."""
 LONG_CALL_CHARACTERS = 1_000_000
 """A call whose texts have more characters is a long one."""
 LONG_CALLS_IN_WORK = 2
@@ -102,6 +104,8 @@ def load_tagger(
     workers = threads or usable_cpus()
     open_forward = partial(chosen.open, folder / MODEL_FILE, 1, workers)
     executor = BatchThreads(open_forward, workers) if provider == CPU else None
+    if executor and workers > 1:
+        forward = forward_of_callers(forward, executor)
     return Tagger(forward, tokenizer, spec, batch_subwords or chosen.batch_subwords, executor)
 
 
@@ -118,13 +122,28 @@ class EntityRecognizer:
         self._turns = Turns(max(PARTS_IN_WORK, usable_cpus()))
         self._long_calls = Turns(LONG_CALLS_IN_WORK)
 
-    def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]:
-        """Yield the entities of each text, in order.
+    @overload
+    def recognize(self, texts: str) -> list[TextEntity]: ...
 
-        The texts are read a few parts ahead of the answers: one part is split into words while
-        another is tagged. A stream of any length needs the memory of these parts only.
+    @overload
+    def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]: ...
+
+    def recognize(
+        self, texts: str | Iterable[str]
+    ) -> list[TextEntity] | Iterator[list[TextEntity]]:
+        """Return the entities of one text, or yield those of each of many texts, in order.
+
+        Many texts are read a few parts ahead of the answers: one part is split into words while
+        another is tagged. A stream of any length needs the memory of these parts only. One text is
+        answered at once, and any number of threads may call at the same time.
         """
-        return _whole(self._pieces_ahead(texts))
+        if not isinstance(texts, str):
+            return _whole(self._pieces_ahead(texts))
+        answers = self._answer_sentence(texts, TextEntity)
+        if answers is None:
+            with closing(self._pieces_in_turns([texts], len(texts), TextEntity)) as pieces:
+                (answers,) = _whole(pieces)
+        return answers
 
     def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the same entities as plain dicts, as served.
@@ -138,7 +157,10 @@ class EntityRecognizer:
         self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
     ) -> list[Row]:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
-        with closing(self._pieces_in_turns(texts, sum(map(len, texts)))) as pieces:
+        if len(texts) == 1 and (entities := self._answer_sentence(texts[0], _entity)) is not None:
+            return [row(entities)]
+        characters = sum(map(len, texts))
+        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
             return list(map(row, _whole(pieces)))
 
     def recognize_parts(
@@ -154,9 +176,37 @@ class EntityRecognizer:
             characters: their number in all texts.
             add: gets some dicts of a text and whether they are the last ones of this text.
         """
-        with closing(self._pieces_in_turns(texts, characters)) as pieces:
+        if characters <= SHORT_CHARACTERS:
+            texts = list(texts)
+            if len(texts) == 1:
+                entities = self._answer_sentence(texts[0], _entity)
+                if entities is not None:
+                    add(entities, True)
+                    return
+        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
             for entities, ends in pieces:
                 add(entities, ends)
+
+    def _answer_sentence(
+        self, text: str, answer: Callable[[str, str, int, int, float], Answer]
+    ) -> list[Answer] | None:
+        """Return the entities of a short text of one sentence, or None if it is anything else."""
+        if len(text) > SHORT_CHARACTERS:
+            return None
+        sentences = split_sentences(text)
+        if len(sentences) != 1:
+            return None if sentences else []
+        ((pieces, starts, ends),) = sentences
+        if len(pieces) > MOST_IN_A_ROW:  # it may have too many marks
+            return None
+        regions = TextRegions(text)
+        return [
+            answer(text[start:end], entity.type, start, end, float(confidence))
+            for entity, confidence in self._tagger.entities(pieces)
+            if self._policies.allow(
+                regions, start := starts[entity.start], end := ends[entity.end - 1], entity.type
+            )
+        ]
 
     def _pieces_ahead(self, texts: Iterable[str]) -> "Iterator[_Piece[TextEntity]]":
         pending: deque[_PendingPart[TextEntity]] = deque()
@@ -168,12 +218,15 @@ class EntityRecognizer:
             yield from _finish(pending.popleft())
 
     def _pieces_in_turns(
-        self, texts: Iterable[str], characters: int
-    ) -> "Generator[_Piece[dict[str, Any]], None, None]":
+        self,
+        texts: Iterable[str],
+        characters: int,
+        answer: Callable[[str, str, int, int, float], Answer],
+    ) -> "Generator[_Piece[Answer], None, None]":
         is_long = characters > LONG_CALL_CHARACTERS
         if is_long:
             self._long_calls.take()
-        pending: deque[_PendingPart[dict[str, Any]]] = deque()
+        pending: deque[_PendingPart[Answer]] = deque()
         parts = self._parts(texts)
         turns = 0
         try:
@@ -190,7 +243,7 @@ class EntityRecognizer:
                 part = next(parts, None)
                 if part is None:
                     break
-                pending.append(self._begin(part, _entity))
+                pending.append(self._begin(part, answer))
             while pending:
                 yield from _finish(pending.popleft())
         finally:

@@ -145,6 +145,20 @@ def test_commands_that_fit_nothing_start_without_pytorch() -> None:
     assert not {"torch", "peft"} & set(loaded)
 
 
+def test_the_help_of_no_step_waits_for_pytorch() -> None:
+    code = (
+        "import sys\n"
+        "from ner_mlflow.cli.console import STEPS, load_command\n"
+        "for step in STEPS: load_command(step)\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "ner_mlflow.cli.train" in loaded
+    assert not {"torch", "peft", "transformers"} & set(loaded)
+
+
 def test_the_entry_points_stay_thin() -> None:
     for path in (ROOT / "entrypoints").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 6, path

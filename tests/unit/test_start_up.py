@@ -9,12 +9,16 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import gc, json
 usual = gc.get_threshold()
-import ner_mlflow.cli.export
+import ner_mlflow.cli.export, ner_mlflow.workflows.export
 from ner_mlflow.cli.command import command
+from ner_mlflow.start_up import importing
 searches = gc.get_stats()[2]["collections"]
 
 @command("report")
 def report(given):
+    with importing():
+        import ner_mlflow.workflows.train
+        assert gc.get_threshold() != usual
     print(json.dumps([searches, usual, gc.get_threshold(), gc.get_freeze_count()]))
 
 report([])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +22,7 @@ from ner_mlflow.tagging.engines import (
     Engine,
     engine_of,
     find_engine,
+    forward_of_callers,
     write_engine,
 )
 from ner_mlflow.tagging.tagger import Forward
@@ -115,3 +117,25 @@ def test_batches_are_computed_by_several_threads_that_open_the_model_once() -> N
     ]
     assert [float(future.result()[0][0, 0]) for future in futures] == [0, 1, 2, 3]
     assert opened == [1]
+
+
+def test_a_second_caller_does_not_wait_for_the_cores_of_the_first() -> None:
+    begun, answered = threading.Event(), threading.Event()
+
+    def on_all_cores(inputs: Inputs) -> NDArray[np.float32]:
+        begun.set()
+        assert answered.wait(20)
+        return np.zeros(inputs["input_ids"].shape, dtype=np.float32)
+
+    def on_one_core(inputs: Inputs) -> NDArray[np.float32]:
+        return np.ones(inputs["input_ids"].shape, dtype=np.float32)
+
+    forward = forward_of_callers(on_all_cores, BatchThreads(lambda: on_one_core, 2))
+    inputs = {"input_ids": np.zeros((1, 3), dtype=np.int64)}
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(forward, inputs)
+        assert begun.wait(20)
+        assert forward(inputs).tolist() == [[1, 1, 1]]
+        answered.set()
+        assert first.result().tolist() == [[0, 0, 0]]
+    assert forward(inputs).tolist() == [[0, 0, 0]]

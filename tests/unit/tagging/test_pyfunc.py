@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from backbones import export_untrained
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, PythonModelContext, scoring_server
@@ -19,6 +21,19 @@ from ner_mlflow.tagging.pyfunc import ServedModel, check_requests, texts_of
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tracking.flavors import SIGNATURE
 
+PIECES = [
+    "Ubuntu 22.04",
+    " crashes",
+    ".",
+    " ",
+    "\n",
+    "\n\n",
+    "(a,b)",
+    " /etc/x",
+    "\ud800",
+    "数据",
+    "é",
+]
 TEXTS = ["I use Ubuntu 22.04", "", "PostgreSQL crashes on Windows"]
 
 
@@ -49,6 +64,19 @@ def test_each_row_has_the_entities_of_its_text(
     for entities, of_text in zip(answers, expected, strict=True):
         spans = [(entity["label"], entity["start"], entity["end"]) for entity in entities]
         assert spans == [(entity.label, entity.start, entity.end) for entity in of_text]
+
+
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_the_recognizer_answers_any_text_as_predict_does(model: ServedModel, text: str) -> None:
+    entities = [entity._asdict() for entity in model.recognizer.recognize(text)]
+    predict: Any = model.predict
+    assert predict(None, [text]) == [entities]
+    assert predict(None, [text, text]) == [entities, entities]
 
 
 INPUTS: dict[str, Any] = {
@@ -181,7 +209,7 @@ def post(
 LONG_TEXTS = [*TEXTS, "PostgreSQL crashes on Ubuntu \U0001f600.\n" * 40, "Windows"]
 
 
-@pytest.mark.parametrize("texts", [TEXTS, LONG_TEXTS], ids=["short", "long"])
+@pytest.mark.parametrize("texts", [TEXTS[:1], TEXTS, LONG_TEXTS], ids=["one", "short", "long"])
 @pytest.mark.parametrize(
     "request_of",
     [

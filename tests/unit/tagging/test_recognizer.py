@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ner_mlflow.tagging import recognizer as module
 from ner_mlflow.tagging.encoding import Inputs
-from ner_mlflow.tagging.recognizer import EntityRecognizer
+from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tagging.tagger import Forward, Tagger, TaggerSpec
 from ner_mlflow.tagging.words import split_sentences
 
@@ -106,6 +106,7 @@ def test_answers_do_not_depend_on_the_parts_in_which_a_text_is_read(
     assert recognizer.recognize_rows(texts) == [
         [entity._asdict() for entity in entities] for entities in whole
     ]
+    assert [recognizer.recognize(text) for text in texts] == whole
     for text, entities in zip(texts, whole, strict=True):
         assert all(entity.text == text[entity.start : entity.end] for entity in entities)
 
@@ -263,6 +264,15 @@ def test_readers_that_pause_do_not_keep_the_others_waiting() -> None:
     first = [next(reader) for reader in paused]
     assert recognizer.recognize_rows(texts[:1]) == [[entity._asdict() for entity in first[0]]]
     assert all(list(reader) == first[:1] * 1999 for reader in paused[:2])
+
+
+def test_callers_at_once_get_the_answers_of_each_alone(exported: Path) -> None:
+    recognizer = EntityRecognizer(load_tagger(exported, threads=2))
+    texts = [f"ab Nop {number}. I use f/g:h" for number in range(24)] + ["ab", ""]
+    expected = [recognizer.recognize(text) for text in texts]
+    assert sum(map(len, expected)) > 10
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(recognizer.recognize, texts * 4)) == expected * 4
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ner_mlflow.errors import ModelError
-from ner_mlflow.tagging.decoding import Iob2Decoder, log_softmax
+from ner_mlflow.tagging.decoding import Iob2Decoder, Transitions, log_softmax
 from ner_mlflow.tagging.encoding import Inputs
 from ner_mlflow.tagging.iob2 import invalid_positions, to_entities
 from ner_mlflow.tagging.passages import passage_pieces, passages
@@ -102,6 +102,34 @@ def test_predictions_do_not_depend_on_the_size_of_batches(batch_subwords: int) -
         Tagger(by_window, TOKENIZER, SPEC, batch_subwords).tag(SENTENCES),
         Tagger(by_window, TOKENIZER, SPEC).tag(SENTENCES),
     )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    {
+        "plain": SPEC,
+        "thresholds": replace(SPEC, thresholds={"OS": 0.9, "ERROR": 0.6}),
+        "neighbours": replace(SPEC, passage_sentences=3, context_subwords=4),
+        "transitions": replace(SPEC, transitions=Transitions((1.0,) * 5, ((0.5,) * 5,) * 5)),
+    }.values(),
+    ids=["plain", "thresholds", "neighbours", "transitions"],
+)
+def test_the_entities_of_a_sentence_are_those_of_its_tags(spec: TaggerSpec) -> None:
+    tagger = Tagger(by_window, TOKENIZER, spec)
+    found = 0
+    for words in filter(None, [*SENTENCES, *(words[:4] for words in SENTENCES)]):
+        (tagged,) = tagger.begin([words]).result()
+        expected = [(entity, tagged.confidence(entity)) for entity in to_entities(tagged.tags)]
+        assert tagger.entities(words) == expected
+        found += len(expected)
+    assert found > 100
+
+
+def test_a_sentence_of_words_that_are_outside_has_no_entities() -> None:
+    def outside(inputs: Inputs) -> NDArray[np.float32]:
+        return np.eye(len(LABELS), dtype=np.float32)[np.zeros_like(inputs["input_ids"])]
+
+    assert Tagger(outside, TOKENIZER, SPEC).entities(["ab", "c"]) == []
 
 
 @pytest.mark.parametrize(("context_subwords", "times"), [(0, 1), (4, 3)])
