@@ -208,7 +208,7 @@ class EntityRecognizer:
         The texts are read a few parts ahead of the answers: one part is split into words while
         another is tagged. A stream of any length needs the memory of these parts only.
         """
-        return _whole(self._pieces_ahead(texts))
+        return _whole(self._answers_ahead(texts))
 
     def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the same entities as plain dicts, as served.
@@ -222,8 +222,8 @@ class EntityRecognizer:
         self, texts: Sequence[str], row: Callable[[list[dict[str, Any]]], Row]
     ) -> list[Row]:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
-        with closing(self._pieces_in_turns(texts, sum(map(len, texts)))) as pieces:
-            return list(map(row, _whole(pieces)))
+        with closing(self._answers_in_turns(texts, sum(map(len, texts)))) as answers:
+            return list(map(row, _whole(answers)))
 
     def recognize_parts(
         self,
@@ -238,11 +238,11 @@ class EntityRecognizer:
             characters: their number in all texts.
             add: gets some dicts of a text and whether they are the last ones of this text.
         """
-        with closing(self._pieces_in_turns(texts, characters)) as pieces:
-            for entities, ends in pieces:
+        with closing(self._answers_in_turns(texts, characters)) as answers:
+            for entities, ends in answers:
                 add(entities, ends)
 
-    def _pieces_ahead(self, texts: Iterable[str]) -> "Iterator[_Piece[TextEntity]]":
+    def _answers_ahead(self, texts: Iterable[str]) -> "Iterator[_Answers[TextEntity]]":
         pending: deque[_PendingPart[TextEntity]] = deque()
         for part in self._parts(texts):
             pending.append(self._begin(part, TextEntity))
@@ -251,9 +251,9 @@ class EntityRecognizer:
         while pending:
             yield from _finish(pending.popleft())
 
-    def _pieces_in_turns(
+    def _answers_in_turns(
         self, texts: Iterable[str], characters: int
-    ) -> "Generator[_Piece[dict[str, Any]], None, None]":
+    ) -> "Generator[_Answers[dict[str, Any]], None, None]":
         is_long = characters > LONG_CALL_CHARACTERS
         if is_long:
             self._long_calls.take()
@@ -410,8 +410,8 @@ class _Part:
         return rest
 
 
-_Piece = tuple[list[Answer], bool]
-"""Entities of a text in order, and whether they are its last."""
+_Answers = tuple[list[Answer], bool]
+"""Entities of a text in order, and whether they are its last ones."""
 
 
 class _PendingPart(NamedTuple, Generic[Answer]):
@@ -421,7 +421,7 @@ class _PendingPart(NamedTuple, Generic[Answer]):
     goes_on: bool
 
 
-def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
+def _finish(part: _PendingPart[Answer]) -> "Iterator[_Answers[Answer]]":
     """Yield the entities of each text of a part, and whether they are its last."""
     answers = part.answers.result()
     last = len(answers) - 1
@@ -429,10 +429,10 @@ def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
         yield entities, index < last or not part.goes_on
 
 
-def _whole(pieces: "Iterable[_Piece[Answer]]") -> Iterator[list[Answer]]:
+def _whole(answers: "Iterable[_Answers[Answer]]") -> Iterator[list[Answer]]:
     """Yield the entities of each text in one list."""
     begun: list[Answer] = []
-    for entities, ends in pieces:
+    for entities, ends in answers:
         if begun:
             begun += entities
         else:
