@@ -138,11 +138,11 @@ class EntityRecognizer:
         answered at once, and any number of threads may call at the same time.
         """
         if not isinstance(texts, str):
-            return _whole(self._pieces_ahead(texts))
+            return _whole(self._answers_ahead(texts))
         answers = self._answer_sentence(texts, TextEntity)
         if answers is None:
-            with closing(self._pieces_in_turns([texts], len(texts), TextEntity)) as pieces:
-                (answers,) = _whole(pieces)
+            with closing(self._answers_in_turns([texts], len(texts), TextEntity)) as parts:
+                (answers,) = _whole(parts)
         return answers
 
     def recognize_rows(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
@@ -160,8 +160,8 @@ class EntityRecognizer:
         if len(texts) == 1 and (entities := self._answer_sentence(texts[0], _entity)) is not None:
             return [row(entities)]
         characters = sum(map(len, texts))
-        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
-            return list(map(row, _whole(pieces)))
+        with closing(self._answers_in_turns(texts, characters, _entity)) as answers:
+            return list(map(row, _whole(answers)))
 
     def recognize_parts(
         self,
@@ -183,8 +183,8 @@ class EntityRecognizer:
                 if entities is not None:
                     add(entities, True)
                     return
-        with closing(self._pieces_in_turns(texts, characters, _entity)) as pieces:
-            for entities, ends in pieces:
+        with closing(self._answers_in_turns(texts, characters, _entity)) as answers:
+            for entities, ends in answers:
                 add(entities, ends)
 
     def _answer_sentence(
@@ -208,7 +208,7 @@ class EntityRecognizer:
             )
         ]
 
-    def _pieces_ahead(self, texts: Iterable[str]) -> "Iterator[_Piece[TextEntity]]":
+    def _answers_ahead(self, texts: Iterable[str]) -> "Iterator[_Answers[TextEntity]]":
         pending: deque[_PendingPart[TextEntity]] = deque()
         for part in self._parts(texts):
             pending.append(self._begin(part, TextEntity))
@@ -217,12 +217,12 @@ class EntityRecognizer:
         while pending:
             yield from _finish(pending.popleft())
 
-    def _pieces_in_turns(
+    def _answers_in_turns(
         self,
         texts: Iterable[str],
         characters: int,
         answer: Callable[[str, str, int, int, float], Answer],
-    ) -> "Generator[_Piece[Answer], None, None]":
+    ) -> "Generator[_Answers[Answer], None, None]":
         is_long = characters > LONG_CALL_CHARACTERS
         if is_long:
             self._long_calls.take()
@@ -379,8 +379,8 @@ class _Part:
         return rest
 
 
-_Piece = tuple[list[Answer], bool]
-"""Entities of a text in order, and whether they are its last."""
+_Answers = tuple[list[Answer], bool]
+"""Entities of a text in order, and whether they are its last ones."""
 
 
 class _PendingPart(NamedTuple, Generic[Answer]):
@@ -390,7 +390,7 @@ class _PendingPart(NamedTuple, Generic[Answer]):
     goes_on: bool
 
 
-def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
+def _finish(part: _PendingPart[Answer]) -> "Iterator[_Answers[Answer]]":
     """Yield the entities of each text of a part, and whether they are its last."""
     answers = part.answers.result()
     last = len(answers) - 1
@@ -398,10 +398,10 @@ def _finish(part: _PendingPart[Answer]) -> "Iterator[_Piece[Answer]]":
         yield entities, index < last or not part.goes_on
 
 
-def _whole(pieces: "Iterable[_Piece[Answer]]") -> Iterator[list[Answer]]:
+def _whole(answers: "Iterable[_Answers[Answer]]") -> Iterator[list[Answer]]:
     """Yield the entities of each text in one list."""
     begun: list[Answer] = []
-    for entities, ends in pieces:
+    for entities, ends in answers:
         if begun:
             begun += entities
         else:

@@ -107,6 +107,15 @@ def test_answers_do_not_depend_on_the_parts_in_which_a_text_is_read(
         [entity._asdict() for entity in entities] for entities in whole
     ]
     assert [recognizer.recognize(text) for text in texts] == whole
+    in_parts: list[list[dict[str, object]]] = [[]]
+
+    def add(entities: list[dict[str, object]], ends: bool) -> None:
+        in_parts[-1] += entities
+        if ends:
+            in_parts.append([])
+
+    recognizer.recognize_parts(texts, 0, add)
+    assert in_parts == [*recognizer.recognize_rows(texts), []]
     for text, entities in zip(texts, whole, strict=True):
         assert all(entity.text == text[entity.start : entity.end] for entity in entities)
 
@@ -171,6 +180,23 @@ def test_a_long_text_takes_little_memory_and_gives_it_back(pattern: str) -> None
         tracemalloc.stop()
     assert peak < 20 * MEGABYTE
     assert kept < 2 * MEGABYTE
+
+
+@pytest.mark.parametrize("blank", ["", " "], ids=["dense", "spaced"])
+@pytest.mark.parametrize("longest", [1, 10, 80])
+def test_a_model_reads_few_of_many_random_marks(longest: int, blank: str) -> None:
+    subwords = 0
+
+    def counting(inputs: Inputs) -> NDArray[np.float32]:
+        nonlocal subwords
+        subwords += inputs["input_ids"].size
+        return by_window(inputs)
+
+    recognizer = recognizer_of(replace(SPEC, max_length=128), counting)
+    marks = np.random.default_rng(3).choice(list(".(),:/;|"), 100_000).tolist()
+    lines = [blank.join(marks[start : start + longest]) for start in range(0, len(marks), longest)]
+    recognizer.recognize_rows(["\n".join([*lines, "ab Nop"])])
+    assert 0 < subwords < 20_000
 
 
 def test_what_is_remembered_of_ever_new_words_is_bounded() -> None:
