@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..source_code import PACKAGE, fingerprint, import_closure
-from ..tagging.engines import DEFAULT, ENGINES, Engine
+from ..tagging.engines import DEFAULT, ENGINES, Engine, find_engine
 
 SERVED_MODULE = "tagging/pyfunc.py"
 """The module of the served model, :class:`~ner_mlflow.tagging.pyfunc.ServedModel`."""
@@ -52,10 +52,15 @@ def engine_states(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return the version and the fingerprint of the code of engines, by name.
 
     Modules import the code of an engine by its name, so it is not among what they depend on.
+
+    Raises:
+        ModelError: one is unknown or not installed.
     """
-    return {
-        name: (version(name), fingerprint(import_closure(ENGINES[name].source))) for name in names
-    }
+    states = {}
+    for engine in map(find_engine, names):
+        engine.check()
+        states[engine.name] = version(engine.name), fingerprint(import_closure(engine.source))
+    return states
 
 
 def write_code_bundle(

@@ -110,7 +110,7 @@ ENGINES = {
         # Larger batches do not fit the processor's caches (docs/experiments/served-speed.md).
         Engine(DEFAULT, "onnx_engine", batch_subwords=256),
         # It runs files with 8 bits at a fifth of ONNX Runtime's speed.
-        Engine("openvino", "openvino_engine", batch_subwords=1024, variants=("fp32",)),
+        Engine("openvino", "openvino_engine", batch_subwords=512, variants=("fp32",)),
     )
 }
 """The engines by name."""
