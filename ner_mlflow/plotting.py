@@ -512,13 +512,7 @@ def log_axis(axis: Axis, low: float, high: float, most_ticks: int = 6) -> tuple[
     """
     pad = (high / low) ** 0.06 if high > low else 1.5
     ends = low / pad, high * pad
-    decades = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
-    ticks: list[float] = []
-    for steps, stride in ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 4):
-        values = [step * 10.0**decade for decade in decades[::stride] for step in steps]
-        ticks = [value for value in values if ends[0] <= value <= ends[1]]
-        if len(ticks) <= most_ticks:
-            break
+    ticks = log_ticks(*ends, most_ticks)
     is_x = isinstance(axis, XAxis)
     (axis.axes.set_xscale if is_x else axis.axes.set_yscale)("log")
     (axis.axes.set_xlim if is_x else axis.axes.set_ylim)(*ends)
@@ -526,6 +520,18 @@ def log_axis(axis: Axis, low: float, high: float, most_ticks: int = 6) -> tuple[
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
     axis.set_minor_formatter(NullFormatter())
     return ends
+
+
+def log_ticks(low: float, high: float, most_ticks: int) -> list[float]:
+    """Return round values between the ends of a logarithmic axis, at most a number of them."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for steps, stride in ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 4):
+        values = [step * 10.0**decade for decade in decades[::stride] for step in steps]
+        ticks = [value for value in values if low <= value <= high]
+        if len(ticks) <= most_ticks:
+            break
+    return ticks
 
 
 def place_labels(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:

@@ -186,7 +186,7 @@ SECTIONS = (
     _Section(
         "Trade-offs",
         "No other file is both as cheap and as good as one on the Pareto front. Costs that differ "
-        f"by less than {SAME_COST:.0%} count as equal.",
+        f"by less than {100 * SAME_COST:g} % count as equal.",
         "tradeoff",
     ),
     _Section(

@@ -161,6 +161,8 @@ def _gold_outcomes(
 
 def _spurious_note(errors: Sequence[Sequence[TextError]]) -> str:
     count = sum(error.gold is None for of_text in errors for error in of_text)
+    if not count:
+        return "No answer is spurious."
     verb = "is" if count == 1 else "are"
     return f"{_plural(count, 'more answer')} {verb} spurious: gold has no entity there."
 

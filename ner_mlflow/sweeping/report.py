@@ -15,7 +15,7 @@ from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from ..pages import render_page
-from ..plotting import plotly_layout
+from ..plotting import log_ticks, plotly_layout
 from .plots import (
     plot_front,
     plot_history,
@@ -49,6 +49,8 @@ NAMES = {
 """Names in Optuna's plots -> those of our own figures."""
 LINE_SHADE = 0.72
 """Factor of the colours of the lines of trials, the lightest of which is white."""
+LOG_TICKS = 8
+"""Most ticks of a logarithmic axis."""
 SILENT = "its process sent no heartbeat for too long"
 
 
@@ -59,6 +61,7 @@ class _Plot:
     Attributes:
         name: the figure's name.
         heading: above the interactive plot.
+        note: below the heading.
         interactive: Optuna's function; it takes the study and the settings.
         settings: makes the arguments of ``interactive`` from the objectives' names and the keys of
             the parameters.
@@ -69,6 +72,7 @@ class _Plot:
 
     name: str
     heading: str
+    note: str
     interactive: Callable[..., Any]
     settings: Callable[["_Trials"], dict[str, Any]]
     still: Callable[["_Trials"], Figure]
@@ -115,7 +119,8 @@ def _first_value(trial: FrozenTrial) -> float:
 PLOTS = (
     _Plot(
         "history",
-        "Trials in their order",
+        "Trials",
+        "The first objective of each trial, and the best value so far.",
         visualization.plot_optimization_history,
         lambda trials: trials.of_first,
         lambda trials: plot_history(
@@ -128,6 +133,7 @@ PLOTS = (
     _Plot(
         "importance",
         "Importance of parameters",
+        "Shares by Optuna's PED-ANOVA; few trials say little.",
         visualization.plot_param_importances,
         lambda trials: trials.of_first,
         lambda trials: plot_importance(
@@ -139,6 +145,7 @@ PLOTS = (
     _Plot(
         "parameters",
         "Parameters of each trial",
+        "Each line is a trial; the darker, the better.",
         visualization.plot_parallel_coordinate,
         lambda trials: trials.of_first,
         lambda trials: plot_parameters(trials.complete, trials.keys, trials.objectives[0]),
@@ -147,6 +154,7 @@ PLOTS = (
     _Plot(
         "contour",
         "Two parameters",
+        "Points are trials; between them the colour is interpolated.",
         visualization.plot_contour,
         lambda trials: {**trials.of_first, "params": trials.plane},
         lambda trials: plot_plane(trials.complete, trials.plane, trials.objectives[0]),
@@ -155,6 +163,7 @@ PLOTS = (
     _Plot(
         "pareto_front",
         "Pareto front of the objectives",
+        "No other trial beats a trial on the front in all objectives.",
         visualization.plot_pareto_front,
         lambda trials: {
             # Optuna draws two or three objectives; the first ones matter most.
@@ -184,6 +193,8 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
     copy = optuna.create_study(directions=list(study.spec.directions), study_name=study.spec.name)
     copy.add_trials(trial for trial in study.trials() if trial.state.is_finished())
     trials = _Trials(copy, objectives, list(study.spec.space.entries))
+    is_maximised = study.spec.directions[0] == "maximize"
+    better = "higher" if is_maximised else "lower"
     parts: list[dict[str, str]] = []
     figures: dict[str, Figure] = {}
     for plot in PLOTS if len(trials.complete) >= FEWEST_TRIALS else ():
@@ -197,21 +208,49 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
         except (ValueError, RuntimeError) as error:  # for example if all values are equal
             log.warning("no plot %s of these trials (%s)", plot.name, error)
             continue
-        _restyle(drawn)
+        _restyle(drawn, objectives[0], better)
         if plot.name == "parameters":
             _darken(drawn)
         # The first plot brings plotly's script, so that the page needs no network.
         html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
-        parts.append({"heading": plot.heading, "html": html})
-    page = render_page("study.html", title=study.spec.name, plots=parts)
+        parts.append({"heading": plot.heading, "note": plot.note, "html": html})
+    title = f"Sweep {study.spec.name}"
+    page = render_page("study.html", title=title, lead=_lead(study, objectives), plots=parts)
     return SweepReport(table, page, figures)
 
 
-def _restyle(drawn: Any) -> None:
-    """Give a plot of Optuna the style and the names of our own figures."""
+def _lead(study: SweepStudy, objectives: Sequence[str]) -> str:
+    """Return how many trials there are, and which is the best."""
+    complete = [trial for trial in study.trials() if trial.state == TrialState.COMPLETE]
+    count = f"{len(complete)} of {len(study.trials())} trials are complete."
+    if (best := study.best()) is None:
+        return count
+    values = ", ".join(
+        f"{name} {value:.4g}" for name, value in zip(objectives, best.values or (), strict=True)
+    )
+    settings = ", ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in best.chosen.items()
+    )
+    return f"{count} The best is trial {best.number}: {values}, with {settings}."
+
+
+def _restyle(drawn: Any, objective: str, better: str) -> None:
+    """Give a plot of Optuna the style and the names of our own figures.
+
+    Args:
+        drawn: the plot.
+        objective: the first objective.
+        better: ``higher`` or ``lower``.
+    """
     drawn.update_layout(template={"layout": plotly_layout()}, title=None)
+    names = {**NAMES, objective: f"{objective} ({better} is better)"}
     for axis in (*drawn.select_xaxes(), *drawn.select_yaxes()):
-        axis.update(exponentformat="e", title_text=NAMES.get(axis.title.text, axis.title.text))
+        axis.update(exponentformat="e", title_text=names.get(axis.title.text, axis.title.text))
+        if axis.type == "log" and axis.range:
+            low, high = (10.0**end for end in axis.range)
+            ticks = log_ticks(low, high, LOG_TICKS)
+            axis.update(tickvals=ticks, ticktext=[f"{tick:,.5g}" for tick in ticks])
     for trace in drawn.data:
         trace.update(name=NAMES.get(trace.name, trace.name))
 

@@ -134,16 +134,16 @@ def test_a_table_without_rows_shows_its_columns() -> None:
 
 
 def test_a_study_page_embeds_plots_and_escapes_the_name() -> None:
-    plot = {"heading": SCRIPT, "html": "<div id='plot'></div>"}
-    page = render_page("study.html", title=SCRIPT, plots=[plot])
+    plot = {"heading": SCRIPT, "note": SCRIPT, "html": "<div id='plot'></div>"}
+    page = render_page("study.html", title=SCRIPT, lead=SCRIPT, plots=[plot])
     assert "<div id='plot'></div>" in page
     assert "<script" not in page
-    assert "Too few trials" in render_page("study.html", title="study", plots=[])
+    assert "Too few trials" in render_page("study.html", title="study", lead="", plots=[])
 
 
 def test_a_missing_value_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="plots"):
-        render_page("study.html", title="study")
+        render_page("study.html", title="study", lead="")
 
 
 class ElementParser(HTMLParser):

@@ -86,11 +86,11 @@ def show_lead(
         return
     test = store.compare_pair(best.run.id, ranked[1].run.id)
     if test is None:
-        sure = "whether that is more than chance is not known, as no predictions are stored"
+        sure = "whether that is significant is unknown, because no predictions are stored"
     elif test.p_value <= SIGNIFICANCE_LEVEL:
-        sure = f"that is more than chance (p = {test.p_value:.4f})"
+        sure = f"the difference is significant (p = {test.p_value:.4f})"
     else:
-        sure = f"that may be chance (p = {test.p_value:.2f})"
+        sure = f"the difference may be chance (p = {test.p_value:.2f})"
     lead = fill(
         "Its F1 is {score}, {gap} above {second}; {sure}.",
         score=bold(best.score),
@@ -180,8 +180,8 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
             "F1 against cost",
             "Each point is an exported file, measured by its export on validation; colours are "
             "models, shapes are variants. Larger points are on the Pareto front: no other file is "
-            "both better and cheaper. Latencies of different exports were not measured side by "
-            "side; the step compare measures them so.",
+            "both better and cheaper. Latencies of different exports were measured at different "
+            "times: run ner-mlflow compare to measure them side by side.",
         )
     )
     cost = st.segmented_control(

@@ -109,7 +109,7 @@ def show_lead(chosen: Scored, cases: list[Case]) -> None:
         return
     worst = max((name for name in CATEGORIES if name != "correct"), key=lambda name: counts[name])
     lead = fill(
-        "{right} of {gold} gold entities are found rightly. The most frequent error is {worst}: "
+        "{right} of {gold} gold entities are found correctly. The most frequent error is {worst}: "
         "{text} ({count} times).",
         right=bold(f"{counts['correct']:,}"),
         gold=f"{gold:,}",

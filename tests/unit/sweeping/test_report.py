@@ -29,6 +29,16 @@ def test_a_report_has_a_row_for_each_trial_and_plots_that_need_no_network() -> N
     ]
 
 
+def test_the_page_opens_with_the_best_trial_and_names_the_direction_of_the_objective() -> None:
+    study = filled(trials=4)
+    study.run_waiting(rate)
+    result = report(study, F1)
+    best = result.table.loc[result.table["best"] == "*"].iloc[0]
+    lead = f"4 of 4 trials are complete. The best is trial {best['trial']}: validation_f1 "
+    assert lead + f"{best['validation_f1']:.4g}, with " in result.page
+    assert "validation_f1 (higher is better)" in result.page
+
+
 def test_a_study_of_equal_values_has_the_plots_that_it_can_have() -> None:
     study = filled(trials=3)
     study.run_waiting(lambda _: [0.5])
