@@ -25,7 +25,7 @@ from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.checkpoint import Checkpoint, load_model, save_model
 from ner_mlflow.modeling.predict import torch_forward
-from ner_mlflow.provenance import folder_sizes, hardware
+from ner_mlflow.provenance import VECTOR_FLAGS, folder_sizes, hardware
 from ner_mlflow.tagging.encoding import WordEncoder
 from ner_mlflow.tagging.engines import DEFAULT, ENGINES, engine_of
 from ner_mlflow.tagging.label_schema import LabelSchema
@@ -219,6 +219,8 @@ def test_every_variant_carries_its_whole_proof(exported: ExportReport) -> None:
     assert (table[measured] > 0).all(axis=None)
     assert (table["peak_memory_bytes"] >= table["cold_memory_bytes"]).all()
     assert set(table["cpu_cores"]) == {hardware()["cpu_cores"]}
+    assert set(table["cpu_flags"]) == {hardware()["cpu_flags"]}
+    assert set(hardware()["cpu_flags"].split()) <= VECTOR_FLAGS
     assert list(table["served"]) == [True, False, False, False, False]
     assert exported.figures["tradeoff"].axes
 
