@@ -1,6 +1,7 @@
 """Trainings are keyed by what their result depends on, and resume only with the same of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -8,7 +9,7 @@ from pipelines import Finished
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.dataset import PreparedDataset, fingerprint
-from ner_mlflow.errors import DataError, TrackingError
+from ner_mlflow.errors import DataError, ModelError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.steps import Step
@@ -31,6 +32,26 @@ def test_the_record_describes_the_backbone_and_the_sizes(finished: Finished) -> 
     assert sum(sizes) == train.metrics["size_bytes/model"] > 0
     names = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=train.run_id)}
     assert {"config.yaml", "training_curves.png"} <= names
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"model.layers": 5}, {"model.kept_layers": [2]}, {"model.max_length": 4096}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_backbone_of_another_size_is_refused_before_teachers_are_sought(
+    settings: dict[str, object], tiny_backbone: Path
+) -> None:
+    config = load_config(
+        overrides={
+            "model.backbone": str(tiny_backbone),
+            "distill.teachers": ["no such teacher"],
+            "model.max_length": 64,
+            **settings,
+        }
+    )
+    with pytest.raises(ModelError, match=rf"{next(iter(settings))}=.*backbone"):
+        find_inputs(config)
 
 
 def test_the_trained_model_answers_through_mlflow_as_the_served_one(finished: Finished) -> None:
