@@ -223,7 +223,7 @@ class EntityRecognizer:
     ) -> list[Row]:
         """Return ``row`` of the dicts of each text, of which none stay if it keeps none."""
         with closing(self._answers_in_turns(texts, sum(map(len, texts)))) as answers:
-            return list(map(row, _whole(answers)))
+            return [row(entities) for entities in _whole(answers)]
 
     def recognize_parts(
         self,
