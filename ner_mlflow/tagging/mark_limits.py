@@ -36,10 +36,12 @@ def limit_marks(sentences: Iterable[Words]) -> Iterator[Words]:
         if len(sentence.texts) > MOST_IN_A_ROW:
             parts = list(_without_long_rows(sentence))
             left_out += len(sentence.texts) - sum(len(part.texts) for part in parts)
+        elif sentence.texts[0][0].isalnum():  # the common case
+            yield sentence
+            continue
         for part in parts:
-            texts = part.texts
-            if not (texts[0][0].isalnum() or any(map(ALPHANUMERIC.search, texts))):
-                marks = tuple(texts)
+            if not any(map(ALPHANUMERIC.search, part.texts)):
+                marks = tuple(part.texts)
                 if marks not in shown:
                     if len(marks) > room:
                         left_out += len(marks)

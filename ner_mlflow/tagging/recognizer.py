@@ -161,7 +161,7 @@ class EntityRecognizer:
             return [row(entities)]
         characters = sum(map(len, texts))
         with closing(self._answers_in_turns(texts, characters, _entity)) as answers:
-            return list(map(row, _whole(answers)))
+            return [row(entities) for entities in _whole(answers)]
 
     def recognize_parts(
         self,
