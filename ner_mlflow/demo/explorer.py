@@ -21,8 +21,8 @@ CATEGORY_TEXTS: Mapping[str, str] = {
     "boundary": "right type, wrong span",
     "type": "right span, wrong type",
     "both": "overlaps, but span and type are wrong",
-    "missed": "gold, and nothing was found",
-    "spurious": "found, and nothing is gold",
+    "missed": "gold, but nothing was predicted",
+    "spurious": "predicted, but gold has nothing there",
 }
 
 

@@ -165,8 +165,8 @@ def show_sentences(prepared: PreparedDataset, types: list[str]) -> None:
 
 
 def show_changes(run: RunSummary) -> None:
-    """Show what was left out, changed or noted on the way in."""
-    show(section("What was changed on the way in"))
+    """Show what was left out, changed or noted in preparation."""
+    show(section("What preparation changed"))
     kinds = finding_kinds()
     rows = []
     for name, count in run.metrics.items():
