@@ -123,7 +123,7 @@ class EntityRecognizer:
         self._long_calls = Turns(LONG_CALLS_IN_WORK)
 
     @overload
-    def recognize(self, texts: str) -> list[TextEntity]: ...
+    def recognize(self, texts: str) -> list[TextEntity]: ...  # type: ignore[overload-overlap]
 
     @overload
     def recognize(self, texts: Iterable[str]) -> Iterator[list[TextEntity]]: ...
