@@ -54,8 +54,6 @@ from ner_mlflow.tracking.flavors import EXAMPLE, log_served_model
 from ner_mlflow.tracking.queries import download
 
 SENTENCES = 300
-INSTRUCTION_SETS = ("amx", "avx", "fma")
-"""Beginnings of the processor's flags on which the speed of matrix products depends."""
 CONTENDERS = ("bare", "recognize", "rows", "predict")
 
 LOADS = ("checked", "unchecked")
@@ -127,12 +125,8 @@ def log_in_own_store(folder: Path, store: Path) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Return commit and machine, with the processor's flags that matter."""
-    flags: list[str] = []
-    for line in Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("flags"):
-            flags = [flag for flag in line.split() if flag.startswith(INSTRUCTION_SETS)]
-    return {"commit": git_commit(), "hardware": hardware(), "processor_flags": " ".join(flags)}
+    """Return commit and machine."""
+    return {"commit": git_commit(), "hardware": hardware()}
 
 
 def _load(path: str, name: str, processes: int) -> dict[str, float]:

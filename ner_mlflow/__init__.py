@@ -6,7 +6,7 @@
 >>> ner_mlflow.evaluate(trained).scores["f1"]
 >>> exported = ner_mlflow.export(trained, registered_model="it-ner", alias="candidate")
 >>> recognizer = ner_mlflow.load_recognizer("models:/it-ner@candidate")
->>> list(recognizer.recognize(["PostgreSQL 15.3 crashes on Ubuntu."]))
+>>> recognizer.recognize("PostgreSQL 15.3 crashes on Ubuntu.")
 """
 
 from typing import TYPE_CHECKING, Any

@@ -157,8 +157,8 @@ def load_recognizer(model: Model, *, threads: int = 0) -> EntityRecognizer:
         threads: threads to compute with; 0: all cores.
 
     Returns:
-        A recognizer; ``recognize(texts)`` yields a list of entities for each text, with offsets in
-        code points.
+        A recognizer; ``recognize(text)`` returns the entities of a text, with offsets in code
+        points, and ``recognize(texts)`` yields those of each text.
 
     Raises:
         ModelError: there is no such model, or it is not an exported one.
