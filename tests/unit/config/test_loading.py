@@ -74,6 +74,7 @@ def test_the_presets_of_the_study_and_the_embedded_ones_ship() -> None:
         "minilm_full",
         "minilm_lora",
         "minilm_lora_weak",
+        "minilm_small_full",
     ]
 
 
