@@ -665,7 +665,6 @@ class ExportConfig(Section):
     )
     engines: tuple[Engine, ...] = Field(
         ("onnxruntime",),
-        min_length=1,
         description="libraries that may compute the served model: onnxruntime; openvino: fp32, in "
         "bf16 where the processor has it (an optional package). With several, the fastest of the "
         "proven variants and engines is registered",

@@ -66,6 +66,6 @@ def test_an_engine_that_is_unknown_is_refused_before_anything_runs(tmp_path: Pat
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     done = entry_point(store, "export", "--export.engines", "abacus", cwd=tmp_path)
     assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert "export.engines" in line
     assert "openvino" in line

@@ -92,6 +92,7 @@ def test_two_processes_have_the_loss_curve_of_one(
     assert (two.adapter_folder is not None) == ("model.adaptation" in overrides)
 
 
+@pytest.mark.slow
 def test_a_failure_to_log_reaches_the_caller(tiny_backbone: Path, tmp_path: Path) -> None:
     config = load_config(
         overrides={"train.processes": 2, "model.max_length": 48, "train.epochs": 1}

@@ -81,6 +81,7 @@ def assert_registered_once(name: str, second: str) -> None:
     assert [(link["name"], str(link["version"])) for link in json.loads(links)] == [(name, "2")]
 
 
+@pytest.mark.slow
 def test_a_registration_that_is_killed_after_any_request_is_completed_by_the_next(
     proxy: KillingProxy, sqlite: str, folder: Path
 ) -> None:

@@ -65,7 +65,7 @@ def test_raw_texts_are_scored_proven_and_decide_on_promotion(
 
     client = mlflow.MlflowClient()
     first = client.get_model_version(NAME, "1")
-    assert f"| test, raw texts | {in_text:.4f} |" in first.description
+    assert f"| test, raw texts&emsp; | {in_text:.4f}&emsp; |" in first.description
     client.create_model_version(NAME, first.source, tags=first.tags)
     config = load_config(str(tiny_preset), {"promote.latency_runs": 8, "promote.resamples": 200})
     with open_run("promote", "promote") as run:

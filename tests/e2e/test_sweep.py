@@ -243,9 +243,10 @@ def interrupt_group(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "status"),
-    [(kill_driver, -signal.SIGKILL), pytest.param(interrupt_group, 130, marks=pytest.mark.slow)],
+    [(kill_driver, -signal.SIGKILL), (interrupt_group, 130)],
 )
 def test_a_stopped_sweep_is_marked_and_resumes(
     stop: Callable[[subprocess.Popen[bytes]], None],

@@ -34,5 +34,6 @@ def test_main_through_a_server_with_proxied_artifacts(
     run_main_twice(server, tiny_preset, tmp_path / "temporary")
 
 
+@pytest.mark.slow
 def test_main_on_postgresql(postgresql: str, tiny_preset: Path, tmp_path: Path) -> None:
     run_main_twice(postgresql, tiny_preset, tmp_path / "temporary")

@@ -31,7 +31,7 @@ def test_a_run_is_described_by_the_conclusion_with_links(finished: Finished) -> 
         log_comparison(run, report, [result], ["It is the best.", "It has one weakness."])
     tracked = mlflow.get_run(run.id)
     description = tracked.data.tags["mlflow.note.content"]
-    assert description.startswith("It is the best. It has one weakness.\n\n| model |")
+    assert description.startswith("It is the best. It has one weakness.\n\n| model&emsp; |")
     for run_id in (result.train.run_id, result.export.run_id, result.served.run_id):
         assert f"(#/experiments/0/runs/{run_id}?" in description
     assert f"runs/{run.id}/artifacts/comparison.html" in description
