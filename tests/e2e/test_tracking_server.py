@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import mlflow
+import pytest
 from conftest import entry_point
 
 
