@@ -7,6 +7,9 @@ version of the library breaks it.
 from collections.abc import Iterator
 from typing import Any
 
+UNFINISHED_ARTIFACT = ".artifact.uploading."
+"""What the name of a file begins with while MLflow writes it as an artifact on this machine."""
+
 
 def trial_id(trial: Any) -> Any:
     """Return the storage's id of an Optuna trial, an ``optuna.Trial`` or a ``FrozenTrial``.

@@ -126,7 +126,10 @@ class Delivery:
         self, subject: str, on_progress: Callable[[], None], older_than_s: float = 0
     ) -> None:
         for path in self._outbox.changed_files(subject, older_than_s):
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # it was replaced or deleted meanwhile
+                continue
             try:
                 is_final = self._upload_file(subject, path)
             except Exception as error:
@@ -250,9 +253,9 @@ class Deliverer:
                     )
                 pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
                 failures += 1
-            except TrackingError as error:
+            except Exception as error:  # nobody sees the errors of a thread
                 self.refusal = RefusedError(str(error))
-                log.warning("%s", error)
+                log.warning("%s", error, exc_info=not isinstance(error, TrackingError))
                 return
             if failures:
                 self._stopped.wait(pause_s)

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import TrackingError
 from ..paths import CACHE_VARIABLE, cache_folder
+from ..private_names import UNFINISHED_ARTIFACT
 from ..redaction import one_line
 
 DATABASE = "outbox.sqlite"
@@ -35,6 +36,8 @@ LOCAL_MARK = "10ca11d0"
 """Start of the ids that this machine gives. Random ids begin so once in four thousand million."""
 LOCAL_ID = re.compile(rf"(?<![0-9a-f]){LOCAL_MARK}[0-9a-f]{{24}}(?![0-9a-f])")
 LONGEST_WAIT_S = 30
+CLOCK_STEP_S = 1.0
+"""Seconds by which a file may be younger than the clock says without a clock that was set back."""
 """Seconds that a thread waits for another process that writes the same database."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS outbox (address TEXT NOT NULL);
@@ -201,13 +204,20 @@ class Outbox:
             path: (size, changed)
             for path, size, changed in self._execute("SELECT path, size, changed_ns FROM files")
         }
-        return [
-            path
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-            and known.get(self._name(path)) != _state(path)
-            and not 0 <= _age_s(path) < older_than_s  # below 0: the clock was set back
-        ]
+        changed = []
+        for path in sorted(folder.rglob("*")):
+            if path.name.startswith(UNFINISHED_ARTIFACT) or path.is_dir():
+                continue
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # it was there only while another one was written
+                continue
+            age_s = time.time() - status.st_ctime  # below 0: the clock was set back
+            is_new = -CLOCK_STEP_S <= age_s < older_than_s
+            is_known = known.get(self._name(path)) == (status.st_size, status.st_mtime_ns)
+            if not is_new and not is_known:
+                changed.append(path)
+        return changed
 
     def note_uploaded(self, path: Path, size: int, changed_ns: int) -> None:
         """Note that the store has a file as it was with this size and time of change."""
@@ -340,15 +350,6 @@ def open_ids(text: str) -> list[str]:
     folder = outbox_folder() / IDS
     ids = LOCAL_ID.findall(text)
     return [local for local in ids if (folder / local).is_file() and not store_id(local)]
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _age_s(path: Path) -> float:
-    return time.time() - path.stat().st_ctime
 
 
 def _cannot_write(folder: Path, error: Exception) -> TrackingError:

@@ -3,6 +3,7 @@
 If a test fails after an upgrade, look for the new name, or for a public one that appeared since.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import mlflow
 import optuna
 import pytest
 from mlflow.optuna.storage import MlflowStorage
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from transformers import BertConfig, BertModel
 
 from ner_mlflow.private_names import (
+    UNFINISHED_ARTIFACT,
     attention_implementation,
     hadoop_files,
     hadoop_path,
@@ -87,3 +90,22 @@ def test_a_spark_session_gives_hadoop_s_file_systems(
         assert not (tmp_path / "after").exists()
     finally:
         session.stop()
+
+
+def test_an_artifact_has_another_name_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "scores.json", tmp_path / "artifacts"
+    source.write_text("{}")
+    seen: list[str] = []
+    replace = os.replace
+
+    def note_names(written: str, name: str) -> None:
+        seen.extend(path.name for path in target.iterdir())
+        replace(written, name)
+
+    monkeypatch.setattr(os, "replace", note_names)
+    LocalArtifactRepository(str(target)).log_artifact(str(source))
+    assert len(seen) == 1
+    assert seen[0].startswith(UNFINISHED_ARTIFACT)
+    assert [path.name for path in target.iterdir()] == ["scores.json"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.private_names import UNFINISHED_ARTIFACT
 from ner_mlflow.tracking.outbox import (
     Kind,
     Outbox,
@@ -91,6 +92,8 @@ def test_a_file_is_changed_until_it_was_uploaded_as_it_is(monkeypatch: pytest.Mo
     outbox.note_uploaded(path, state.st_size, state.st_mtime_ns)
     assert outbox.is_delivered()
     path.write_text("other")
+    assert outbox.changed_files("a") == [path]
+    path.with_name(f"{UNFINISHED_ARTIFACT}x").write_text("half")
     assert outbox.changed_files("a") == [path]
     set_clock_back(monkeypatch)  # the file is now from the future
     assert outbox.changed_files("a", older_than_s=60) == [path]
