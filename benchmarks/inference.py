@@ -42,6 +42,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 from transformers import pipeline
 
+from benchmarks.latency import each_ms
 from ner_mlflow.cpus import usable_cpus
 from ner_mlflow.data.sentences import TEST, TRAIN, VALIDATION, Corpus
 from ner_mlflow.evaluation.scores import score_tagger
@@ -413,14 +414,8 @@ def _single_p50_ms(folder: Path, path: str, texts: Sequence[str], rounds: int) -
 
 
 def _each_ms(answer: Callable[[Any], Any], inputs: Sequence[Any]) -> list[float]:
-    for value in inputs[:20]:
-        answer(value)
-    times = []
-    for value in inputs:
-        started = time.perf_counter()
-        answer(value)
-        times.append((time.perf_counter() - started) * 1000)
-    return times
+    each_ms(answer, inputs[:20])  # warms up
+    return each_ms(answer, inputs)
 
 
 if __name__ == "__main__":

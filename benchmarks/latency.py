@@ -213,7 +213,7 @@ def _inputs(folder: Path, texts: Sequence[str]) -> list[Inputs]:
 def _call_all(answer: Answer, inputs: Sequence[Any], callers: int) -> list[float]:
     """Let callers send inputs, together each of them twice, and return the milliseconds."""
     if callers == 1:
-        return _timed(answer, inputs)
+        return each_ms(answer, inputs)
     together = Barrier(callers)
     count = max(1, 2 * len(inputs) // callers)
 
@@ -221,13 +221,14 @@ def _call_all(answer: Answer, inputs: Sequence[Any], callers: int) -> list[float
         begin = len(inputs) * number // callers  # they do not send the same text at the same time
         mine = [*inputs[begin:], *inputs[:begin]][:count]
         together.wait()
-        return _timed(answer, mine)
+        return each_ms(answer, mine)
 
     with ThreadPoolExecutor(callers) as pool:
         return [ms for times in pool.map(caller, range(callers)) for ms in times]
 
 
-def _timed(answer: Answer, inputs: Sequence[Any]) -> list[float]:
+def each_ms(answer: Answer, inputs: Sequence[Any]) -> list[float]:
+    """Return the milliseconds that the answer to each input takes."""
     times = []
     for value in inputs:
         started = time.perf_counter()

@@ -58,9 +58,7 @@ def main() -> None:
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_name("recipes.yaml"))
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13")
-    parser.add_argument("--raw", default="")
-    parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
-    parser.add_argument("--other", default="")
+    add_measured_sets(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     show_progress()
@@ -116,6 +114,13 @@ def train(
         recipe.get("preset"), {"data.dataset": dataset, "train.seed": seed, **settings}
     )
     return train_ours(config, prepare(read_corpus(config.data).corpus, config.data), measure)
+
+
+def add_measured_sets(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the corpora of :func:`measure`."""
+    parser.add_argument("--raw", default="")
+    parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
+    parser.add_argument("--other", default="")
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:

@@ -23,7 +23,6 @@ usage: python -m benchmarks.students DATASET MODELS [--layers 2,3,4,6] [--seeds 
 import argparse
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recipes import measure
+from benchmarks.recipes import add_measured_sets, measure
 from benchmarks.weak_supervision import write_others
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
@@ -105,9 +104,7 @@ def main() -> None:
     parser.add_argument("--reference", default="minilm_full")
     parser.add_argument("--teachers", default="")
     parser.add_argument("--unlabelled", default="")
-    parser.add_argument("--raw", default="")
-    parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
-    parser.add_argument("--other", default="")
+    add_measured_sets(parser)
     parser.add_argument("--untrained", action="store_true")
     parser.add_argument("--rounds", type=int, default=7, help="0: no speeds")
     parser.add_argument("--timed", type=int, default=1000, help="texts answered in each turn")

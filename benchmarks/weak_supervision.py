@@ -15,7 +15,6 @@ usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_ful
 
 import argparse
 import json
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recipes import MEASURED, measure, read_sentences
+from benchmarks.recipes import MEASURED, add_measured_sets, measure, read_sentences
 from benchmarks.training import train_ours
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import Config
@@ -69,9 +68,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13,14,15")
     parser.add_argument("--teacher-seeds", default="13,14,15")
-    parser.add_argument("--raw", default="")
-    parser.add_argument("--apart", type=re.compile, default=re.compile(r"Mozilla/\d.*"))
-    parser.add_argument("--other", default="")
+    add_measured_sets(parser)
     parser.add_argument("--test", action="store_true")
     parser.add_argument("--models", type=Path, default=None)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

@@ -104,7 +104,7 @@ def run_evaluate(
     log_report(run, report)
     texts = running_texts(sentences)
     kind = KIND_NAMES[texts.kind]
-    log.info("tagging %s of %s: %d", kind, split, len(texts.texts))
+    log.info("tagging %d %s of %s", len(texts.texts), kind, split)
     answers = answer_texts(EntityRecognizer(tagger), texts.texts)
     scores = score_texts(
         answers, dataset.schema.types, config.resamples, config.confidence_level, config.seed

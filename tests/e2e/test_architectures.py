@@ -11,11 +11,25 @@ from ner_mlflow.exporting.variants import max_logit_difference
 from ner_mlflow.modeling.backbone import resolve_backbone
 from ner_mlflow.modeling.build import build_model
 from ner_mlflow.modeling.callbacks import TrainingHooks
-from ner_mlflow.modeling.checkpoint import load_adapter, load_model
+from ner_mlflow.modeling.checkpoint import Checkpoint, load_adapter, load_model
 from ner_mlflow.modeling.fit import fit
 from ner_mlflow.modeling.predict import torch_forward
+from ner_mlflow.tagging.encoding import Window
 from ner_mlflow.tagging.engines import MODEL_FILE
 from ner_mlflow.tagging.onnx_engine import onnx_forward, onnx_session
+
+
+def assert_equal_export(saved: Checkpoint, folder: Path) -> list[Window]:
+    """Export a model to fp32, check that its logits stay as they are, and return its windows."""
+    write_fp32(saved, folder)
+    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
+    exported = onnx_forward(onnx_session(folder / MODEL_FILE))
+    assert (
+        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
+        < 1e-3
+    )
+    return windows
+
 
 LIKE_BERT = ("distilbert", "electra", "mpnet")
 """Architectures whose modules differ from BERT's in little more than names."""
@@ -58,13 +72,7 @@ def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
         saved = load_model(result.model_folder)
         if result.adapter_folder:
             assert_equal_scores(saved, load_adapter(result.adapter_folder, backbone))
-    write_fp32(saved, tmp_path / "onnx")
-    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
-    exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
-    assert (
-        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
-        < 1e-3
-    )
+    windows = assert_equal_export(saved, tmp_path / "onnx")
     plain, mended = (
         write_int8(saved, tmp_path / "onnx", tmp_path / name, windows, windows, limit_nats)
         for name, limit_nats in (("plain", 1000.0), ("mended", 1e-9))
@@ -109,10 +117,4 @@ def test_a_student_with_one_of_two_layers_is_trained_and_exported(
     result = fit(build_model(backbone, config.model, SCHEMA, 1), DATA, config.train, tmp_path)
     saved = load_model(result.model_folder)
     assert saved.network.config.num_hidden_layers == 1
-    write_fp32(saved, tmp_path / "onnx")
-    windows = saved.spec.encoder(saved.tokenizer).windows(SENTENCES)
-    exported = onnx_forward(onnx_session(tmp_path / "onnx" / MODEL_FILE))
-    assert (
-        max_logit_difference(torch_forward(saved.network), exported, windows, saved.spec.pad_id)
-        < 1e-3
-    )
+    assert_equal_export(saved, tmp_path / "onnx")

@@ -11,35 +11,18 @@ import mlflow
 import numpy as np
 import pytest
 
-from ner_mlflow.config.loading import load_config
 from ner_mlflow.errors import ModelError
 from ner_mlflow.exporting.bundle import write_code_bundle
 from ner_mlflow.exporting.golden import GoldenAnswers, answers_match, golden_answers
-from ner_mlflow.exporting.onnx_files import read_onnx, write_fp32
-from ner_mlflow.modeling.backbone import resolve_backbone
-from ner_mlflow.modeling.build import build_model
-from ner_mlflow.modeling.checkpoint import load_model, save_model
+from ner_mlflow.exporting.onnx_files import read_onnx
 from ner_mlflow.tagging.engines import ENGINES, write_engine
-from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tagging.recognizer import EntityRecognizer, load_tagger
 from ner_mlflow.tracking.flavors import EXAMPLE, log_onnx_model, log_served_model
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = load_config(
-        overrides={"model.backbone": str(tiny_backbone), "model.max_length": 48}
-    ).model
-    folder = tmp_path_factory.mktemp("model")
-    schema = LabelSchema(("OS", "SOFTWARE"))
-    save_model(build_model(resolve_backbone(str(tiny_backbone)), config, schema, 1), folder / "a")
-    write_fp32(load_model(folder / "a"), folder / "onnx")
-    return folder / "onnx"
-
-
-@pytest.fixture(scope="module")
-def golden(exported: Path) -> GoldenAnswers:
-    answers = golden_answers(EntityRecognizer(load_tagger(exported)), EXAMPLE)
+def golden(tiny_export: Path) -> GoldenAnswers:
+    answers = golden_answers(EntityRecognizer(load_tagger(tiny_export)), EXAMPLE)
     assert any(answers.values())
     return answers
 
@@ -53,10 +36,12 @@ def run_id(make_store: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
 
 
 def test_a_served_model_gives_the_golden_answers_with_the_code_that_it_carries(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     bundle = write_code_bundle(tmp_path / "code")
-    logged = log_served_model(run_id, exported, bundle, "served_model", golden, {"variant": "fp32"})
+    logged = log_served_model(
+        run_id, tiny_export, bundle, "served_model", golden, {"variant": "fp32"}
+    )
     assert mlflow.models.get_model_info(logged.uri).run_id == run_id
     model = mlflow.pyfunc.load_model(logged.uri)
     assert all(
@@ -68,10 +53,10 @@ def test_a_served_model_gives_the_golden_answers_with_the_code_that_it_carries(
 
 
 def test_a_model_with_an_engine_of_its_own_carries_it_and_requires_its_package(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     folder = tmp_path / "onnx"
-    shutil.copytree(exported, folder)
+    shutil.copytree(tiny_export, folder)
     write_engine(folder, ENGINES["openvino"])
     bundle = write_code_bundle(tmp_path / "code", engine=ENGINES["openvino"])
     # Golden answers of the engine itself, since random weights answer otherwise in bf16.
@@ -85,10 +70,10 @@ def test_a_model_with_an_engine_of_its_own_carries_it_and_requires_its_package(
 
 
 def test_a_model_does_not_open_with_an_engine_that_it_does_not_carry(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     bundle = write_code_bundle(tmp_path / "code")
-    logged = log_served_model(run_id, exported, bundle, "served_model", golden, {})
+    logged = log_served_model(run_id, tiny_export, bundle, "served_model", golden, {})
     assert "openvino" not in (
         Path(mlflow.artifacts.download_artifacts(logged.uri)) / "requirements.txt"
     ).read_text(encoding="utf-8")
@@ -160,10 +145,10 @@ NO_CONTENT_TYPE = "no content type"
 
 
 def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     bundle = write_code_bundle(tmp_path / "code")
-    logged = log_served_model(run_id, exported, bundle, "served_model", golden, {})
+    logged = log_served_model(run_id, tiny_export, bundle, "served_model", golden, {})
     served = subprocess.run(
         [sys.executable, "-c", SERVICE, mlflow.artifacts.download_artifacts(logged.uri)],
         input=json.dumps([*REQUESTS, *BAD_REQUESTS, NO_CONTENT_TYPE]),
@@ -175,7 +160,7 @@ def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
     *lines, last = map(json.loads, served.stdout.splitlines())
     answers = dict(zip([*REQUESTS, *BAD_REQUESTS], lines, strict=True))
     assert last[0] == 415
-    recognizer = EntityRecognizer(load_tagger(exported))
+    recognizer = EntityRecognizer(load_tagger(tiny_export))
     for request, texts in REQUESTS.items():
         status, answer = answers[request]
         assert status == 200, (request, answer)
@@ -195,23 +180,23 @@ def test_over_http_texts_are_answered_and_anything_else_is_refused_unchanged(
 
 
 def test_a_served_model_with_other_answers_is_refused(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     text = next(text for text, entities in golden.items() if entities)
     wrong = {text: [{**entity, "end": entity["end"] + 1} for entity in golden[text]]}
     with pytest.raises(ModelError, match="was proven: not registered"):
         log_served_model(
-            run_id, exported, write_code_bundle(tmp_path / "code"), "served_model", wrong, {}
+            run_id, tiny_export, write_code_bundle(tmp_path / "code"), "served_model", wrong, {}
         )
 
 
 def test_a_served_model_without_its_graph_is_refused(
-    run_id: str, exported: Path, golden: GoldenAnswers, tmp_path: Path
+    run_id: str, tiny_export: Path, golden: GoldenAnswers, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     for name in ("tokenizer.json", "ner_model.json"):
-        (broken / name).write_bytes((exported / name).read_bytes())
+        (broken / name).write_bytes((tiny_export / name).read_bytes())
     with pytest.raises(ModelError, match="does not load and answer") as caught:
         log_served_model(
             run_id, broken, write_code_bundle(tmp_path / "code"), "served_model", golden, {}
@@ -219,11 +204,11 @@ def test_a_served_model_without_its_graph_is_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_an_onnx_model_gives_the_logits_of_its_graph(run_id: str, exported: Path) -> None:
-    logged = log_onnx_model(run_id, read_onnx(exported), exported, "onnx_model")
+def test_an_onnx_model_gives_the_logits_of_its_graph(run_id: str, tiny_export: Path) -> None:
+    logged = log_onnx_model(run_id, read_onnx(tiny_export), tiny_export, "onnx_model")
     ids = np.array([[2, 7, 8, 3]], dtype=np.int64)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    names = {value.name for value in read_onnx(exported).graph.input}
+    names = {value.name for value in read_onnx(tiny_export).graph.input}
     if "token_type_ids" in names:
         inputs["token_type_ids"] = np.zeros_like(ids)
     logits = mlflow.pyfunc.load_model(logged.uri).predict(inputs)["logits"]
