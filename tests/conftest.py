@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
 from typing import TYPE_CHECKING
@@ -327,46 +328,83 @@ def server(tmp_path: Path) -> Iterator[str]:
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A PostgreSQL server of the tests.
+
+    Attributes:
+        folder: its data, socket and log.
+        port: the port on which it listens.
+        user: the system user as whom it runs, and its superuser.
+    """
+
+    folder: Path
+    port: int
+    user: str
+
+    @property
+    def url(self) -> str:
+        """The URL of its database ``postgres``."""
+        return f"postgresql://{self.user}@127.0.0.1:{self.port}/postgres"
+
+    def create(self) -> None:
+        """Make the files of a new, empty database."""
+        self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", self.user)
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = f"-p {self.port} -k {self.folder}"
+        self._control("-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """End the server at once, as a crash would."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(BINARIES[-1].parent / program), *arguments],
+            check=True,
+            capture_output=True,
+            timeout=60,
+            user=self.user,
+            cwd=self.folder,
+        )
+
+
 @contextmanager
-def run_postgresql() -> Iterator[str]:
-    """Start a PostgreSQL server, yield the URL of a new, empty database, and end the server."""
+def run_postgresql() -> Iterator[PostgreSQL]:
+    """Start a PostgreSQL server with a new, empty database, yield it, and end it."""
     if not BINARIES:
         pytest.skip("PostgreSQL is not installed")
-    binaries, port = BINARIES[-1].parent, free_port()
     # PostgreSQL refuses to run as root, so it runs as the user of its package, which cannot read
     # pytest's temporary folder.
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     if os.geteuid() == 0:
         subprocess.run(["chown", user, folder], check=True)
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, timeout=60, user=user, cwd=folder)
-
+    database = PostgreSQL(folder, free_port(), user)
     try:
-        run(str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", user)
-        run(
-            str(binaries / "pg_ctl"),
-            "-D",
-            str(data),
-            "-w",
-            "-l",
-            str(folder / "log"),
-            "-o",
-            f"-p {port} -k {folder}",
-            "start",
-        )
+        database.create()
+        database.start()
         try:
-            yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+            yield database
         finally:
-            run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+            database.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def postgresql() -> Iterator[str]:
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server with a new, empty database."""
+    with run_postgresql() as database:
+        yield database
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgreSQL) -> str:
     """The URL of a new, empty PostgreSQL database."""
-    with run_postgresql() as url:
-        yield url
+    return postgresql_server.url

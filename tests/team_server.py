@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlparse
 
 import boto3
 import psycopg
@@ -160,8 +159,8 @@ def team_server(folder: Path, backups: Path) -> Iterator[TeamServer]:
     """
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        url = urlparse(stack.enter_context(run_postgresql()))
-        with psycopg.connect(url.geturl(), autocommit=True) as connection:
+        database = stack.enter_context(run_postgresql())
+        with psycopg.connect(database.url, autocommit=True) as connection:
             connection.execute("create role mlflow login")
             connection.execute("create database mlflow owner mlflow")
             connection.execute((ROOT / "deploy" / "create_users_database.sql").read_bytes())
@@ -170,7 +169,7 @@ def team_server(folder: Path, backups: Path) -> Iterator[TeamServer]:
             **SECRETS,
             "TRACKING_HOST": "mlflow.example.org",
             "PGHOST": "127.0.0.1",
-            "PGPORT": str(url.port),
+            "PGPORT": str(database.port),
             "PGUSER": "mlflow",
             "MLFLOW_ARTIFACTS_DESTINATION": "s3://mlflow/artifacts",
             "MLFLOW_S3_ENDPOINT_URL": stack.enter_context(run_s3(folder)),

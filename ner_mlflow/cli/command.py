@@ -112,20 +112,27 @@ def command(name: str) -> Callable[[Callable[..., None]], Command]:
     )
 
 
+LIBRARY_LEVELS = {
+    "onnxscript": logging.ERROR,
+    "onnx_ir": logging.ERROR,
+    "torch.onnx": logging.ERROR,
+    "mlflow.utils.requirements_utils": logging.ERROR,
+    "mlflow.system_metrics": logging.ERROR,
+    # Each failed attempt to reach a database, every few seconds. The error that it raises is told
+    # once: the store is away.
+    "mlflow.store.db.utils": logging.CRITICAL,
+}
+"""Logger of a library -> the least level that is shown."""
+
+
 def set_up_logging() -> None:
     """Show this package's progress on standard error, and of the libraries only what matters."""
     # Not at the top: `ner-mlflow --help` need not wait for it.
     from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     show_progress()
-    for name in (
-        "onnxscript",
-        "onnx_ir",
-        "torch.onnx",
-        "mlflow.utils.requirements_utils",
-        "mlflow.system_metrics",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, level in LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     warnings.simplefilter("ignore", FutureWarning)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

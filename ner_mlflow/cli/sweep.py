@@ -6,7 +6,6 @@ from ..start_up import importing
 from ..tracking.lifecycle import ui_address
 from ..tracking.records import note_preset
 from ..tracking.steps import Step
-from ..workflows.inputs import find_data
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
 from .runs import open_step
@@ -61,8 +60,7 @@ def sweep(
             click.echo(f"{finished} trials of study {join} are finished")
             return
         note_preset(run, preset)
-        data = find_data(run, config, data_run)
-        swept = run_sweep(run, config, data, registered_model, alias, set_up_logging)
+        swept = run_sweep(run, config, data_run, registered_model, alias, set_up_logging)
         click.echo(f"\n{swept.table.drop(columns='run').to_string(index=False)}\n")
         best = " ".join(f"{key}={value}" for key, value in swept.best.items())
         click.echo(f"best of study {swept.study}: {best}")

@@ -110,6 +110,8 @@ class Delivery:
                 self._upload(subject, on_progress, settled_s)
 
     def _send(self, operation: Operation, on_progress: Callable[[], None]) -> None:
+        if self._remote.has_late_writes:  # it could make a run twice, or open one that has ended
+            raise StoreAwayError("it has not answered an earlier request")
         try:
             if _ends(operation):
                 self._upload(operation.subject, on_progress)

@@ -35,6 +35,7 @@ from mlflow.entities import (
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.store.db import utils as database
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking._model_registry import utils as registry_service
 from mlflow.tracking._tracking_service import utils as tracking_service
@@ -577,6 +578,8 @@ def mirroring() -> Iterator[None]:
 
 def install() -> None:
     """Put an outbox before the stores that MLflow opens in this process from now on."""
+    # MLflow would sleep for up to 51 seconds between attempts to reach a database.
+    database.MAX_RETRY_COUNT = 1
     stores = tracking_service._tracking_store_registry
     registries = registry_service._get_store_registry()
     for registry, build, schemes in (

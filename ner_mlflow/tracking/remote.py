@@ -29,6 +29,8 @@ AWAY_CODES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LI
 FIRST_SERVER_ERROR = 500
 REASON_LIMIT = 120
 """Characters of the reason for which a store is away."""
+READS = ("get_", "list_", "load_", "search_")
+"""Beginnings of the store's methods that change nothing."""
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Ports of database servers whose address names none."""
 
@@ -71,6 +73,7 @@ class Remote:
         self._store: AbstractStore | None = None
         self._building = threading.Lock()
         self._away: str = ""
+        self._late_writes: list[threading.Thread] = []
 
     @property
     def address(self) -> str:
@@ -103,6 +106,12 @@ class Remote:
         """Note that the store has answered."""
         self._away = ""
 
+    @property
+    def has_late_writes(self) -> bool:
+        """Whether a write that got no answer in time goes on, so that it may still take effect."""
+        self._late_writes = [thread for thread in self._late_writes if thread.is_alive()]
+        return bool(self._late_writes)
+
     def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method that may be called twice, again and again until there is an answer.
 
@@ -127,18 +136,22 @@ class Remote:
         Raises:
             StoreAwayError: there was no answer within the limit.
         """
-        return self.make(lambda: getattr(self.store, method)(*args, **kwargs))
+        late = [] if method.startswith(READS) else self._late_writes
+        return self._call(lambda: getattr(self.store, method)(*args, **kwargs), late)
 
     def make(self, function: Callable[[], T]) -> T:
-        """Call a function that uses the store, once.
+        """Call a function that writes to the store, once.
 
         Raises:
             StoreAwayError: there was no answer within the limit.
         """
+        return self._call(function, self._late_writes)
+
+    def _call(self, function: Callable[[], T], late: list[threading.Thread]) -> T:
         if self._away:
             raise away_error(self.uri, self._away)
         try:
-            return _within(ANSWER_LIMIT_S, function)
+            return _within(ANSWER_LIMIT_S, function, late)
         except Exception as error:
             if not is_away(error):
                 raise
@@ -218,8 +231,11 @@ def away_error(uri: str, reason: str) -> StoreAwayError:
     )
 
 
-def _within(limit_s: float, function: Callable[[], T]) -> T:
-    """Return a function's result, or raise TimeoutError; the function then runs on by itself."""
+def _within(limit_s: float, function: Callable[[], T], late: list[threading.Thread]) -> T:
+    """Return a function's result, or raise TimeoutError.
+
+    The function then runs on by itself, in a thread that is added to ``late``.
+    """
     result: list[T] = []
     errors: list[BaseException] = []
 
@@ -235,5 +251,6 @@ def _within(limit_s: float, function: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     if not result:
+        late.append(thread)
         raise TimeoutError(f"no answer in {limit_s:g} s")
     return result[0]

@@ -37,6 +37,7 @@ from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
 from ..tracking.spark_study import SparkStudy
 from .data import TrackedDataset
+from .inputs import find_data
 from .pipeline import Pipeline, PresetResult, best_result
 from .register import register_served
 from .report import report_on
@@ -74,20 +75,20 @@ class SweepResult:
 def run_sweep(
     run: Run,
     config: Config,
-    data: TrackedDataset,
+    data_run: str,
     registered_model: str,
     alias: str,
     set_up: SetUp = show_progress,
 ) -> SweepResult:
     """Run a study's trials below an open run, and train the best settings again.
 
-    A study that was interrupted resumes: trials that were running are run again, and their runs are
-    marked as lost.
+    Settings are checked before data is prepared. A study that was interrupted resumes: trials that
+    were running are run again, and their runs are marked as lost.
 
     Args:
         run: the sweep's run.
         config: the settings.
-        data: the dataset.
+        data_run: the data run, as :func:`.inputs.find_data` takes it.
         registered_model: name in the model registry of the best final model.
         alias: the alias that its version gets.
         set_up: called first in each worker, to log as this process does.
@@ -106,6 +107,7 @@ def run_sweep(
     _check_objectives(config)
     _warn_of_large_grid(config, space)
     base = trial_config(config, space)
+    data = find_data(run, config, data_run)
     key = _study_key(base, space, data, run.experiment_id)
     name = (
         config.sweep.study

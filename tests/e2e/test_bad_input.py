@@ -149,6 +149,14 @@ def unknown_preset(folder: Path) -> Case:
     )
 
 
+def useless_dimension(folder: Path) -> Case:
+    return Case(
+        "sweep",
+        ("--preset", "minilm_full"),
+        r"spaces/lora\.yaml: model\.lora_rank has no effect with model\.adaptation=full: set .*",
+    )
+
+
 def dead_server(folder: Path) -> Case:
     with create_server(("127.0.0.1", 0)) as socket:
         address = f"http://127.0.0.1:{socket.getsockname()[1]}"
@@ -169,6 +177,7 @@ MAKERS = (
     two_values,
     broken_list,
     unknown_preset,
+    useless_dimension,
     dead_server,
 )
 
@@ -195,8 +204,8 @@ def test_bad_input_ends_in_one_line(
     assert "Traceback" not in done.stderr
     after = runs(store)
     new = {run_id: after[run_id] for run_id in after.keys() - before.keys()}
-    assert "RUNNING" not in new.values()
-    assert ("FAILED" in new.values()) == case.opens_a_run
+    # No other run: it is refused before data is prepared.
+    assert list(new.values()) == ["FAILED"] * case.opens_a_run
     assert mlflow.MlflowClient().search_registered_models() == []
 
 

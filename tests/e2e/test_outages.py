@@ -3,19 +3,28 @@
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
 import mlflow
 import pytest
 from clocks import run_module_and_set_clock_back
-from conftest import QUICK_SERVER, entry_point, free_port, server_command, user_environment
+from conftest import (
+    QUICK_SERVER,
+    PostgreSQL,
+    entry_point,
+    free_port,
+    server_command,
+    user_environment,
+)
 from crashes import start
 from faulty_proxy import Fault, FaultyProxy
 from mlflow.entities import LoggedModelStatus
@@ -145,20 +154,25 @@ def test_main_logs_everything_once_through_a_network_that_loses_requests_and_ans
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [Fault.DROPPED, Fault.HANGING, Fault.ERROR])
+@pytest.mark.parametrize(
+    ("fault", "away_s", "epochs"),
+    [(Fault.DROPPED, 40, 40), (Fault.HANGING, 180, 160), (Fault.ERROR, 60, 60)],
+)
 def test_a_training_stands_still_for_seconds_only_when_its_server_goes_away(
     fault: Fault,
+    away_s: float,
+    epochs: int,
     server: str,
     proxy: FaultyProxy,
     cache: dict[str, str],
     tiny_preset: Path,
     tmp_path: Path,
 ) -> None:
-    away_s = 40.0
     with (tmp_path / "stderr").open("w") as stderr:
         command = [sys.executable, "-m", "entrypoints.train", "--preset", str(tiny_preset)]
+        length = ["--epochs", str(epochs), "--train.early_stopping_patience", str(epochs)]
         process = subprocess.Popen(
-            [*command, "--epochs", "40", "--train.early_stopping_patience", "40"],
+            [*command, *length],
             env={**user_environment(proxy.address, **cache), "PYTHONUNBUFFERED": "1"},
             stderr=stderr,
             stdout=subprocess.DEVNULL,
@@ -166,11 +180,11 @@ def test_a_training_stands_still_for_seconds_only_when_its_server_goes_away(
         begin, last, seen = 0.0, 0.0, 0
         gaps: list[float] = []
         while process.poll() is None:
-            epochs = (tmp_path / "stderr").read_text().count(": loss ")
+            done = (tmp_path / "stderr").read_text().count(": loss ")
             now = time.monotonic()
-            if epochs > seen:
-                seen, gaps, last = epochs, [*gaps, now - last if last else 0], now
-            if epochs >= 3 and not begin:
+            if done > seen:
+                seen, gaps, last = done, [*gaps, now - last if last else 0], now
+            if done >= 3 and not begin:
                 begin, proxy.choose = now, lambda *_: fault
             if begin and now - begin > away_s:
                 proxy.choose = lambda *_: Fault.NONE
@@ -188,56 +202,140 @@ def test_a_training_stands_still_for_seconds_only_when_its_server_goes_away(
     assert len(steps) == len(set(steps)) == seen
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_once(
-    database: str,
-    cache: dict[str, str],
-    tiny_preset: Path,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+UP_S, DOWN_S = 12.0, 6.0
+"""How long a server that is killed again and again is up, and away."""
+
+
+def run_while(
+    kill: Callable[[], None],
+    restart: Callable[[], None],
+    module: str,
+    *arguments: str,
+    env: Mapping[str, str],
 ) -> None:
-    store = f"sqlite:///{tmp_path / 'server.db'}"
-    if database == "postgresql":
-        store = request.getfixturevalue("postgresql")
-    port = free_port()
-    command = [*server_command(store, tmp_path), "--port", str(port)]
-    environment = user_environment(store, **QUICK_SERVER)
-    address = f"http://127.0.0.1:{port}"
+    """Run a command while the store is killed and started again, until the command ends.
 
-    def start() -> "subprocess.Popen[bytes]":
-        with (tmp_path / "log").open("ab") as log:
-            return subprocess.Popen(
-                command, cwd=tmp_path, env=environment, stdout=log, stderr=log, process_group=0
-            )
-
-    server = start()
-    main = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "entrypoints.main", "--presets", str(tiny_preset)),
-            *("--epochs", "2"),
-        ],
-        env=user_environment(address, **cache),
+    The store is up at the end. What the command says, and its exit status, are checked.
+    """
+    command = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=env,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    try:
-        while main.poll() is None:
-            time.sleep(12)
-            os.killpg(server.pid, 9)
-            server.wait()
-            time.sleep(6)
-            server = start()
-        error = main.communicate()[1]
-        assert main.returncode in (0, UNDELIVERED), error
-        assert "Traceback" not in error
-        wait_until_it_answers(address)
-        done = entry_point(address, "sync", env=cache)
-        assert done.returncode == 0, done.stderr
-        assert_whole(address)
-    finally:
-        os.killpg(server.pid, 9)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(command.communicate)
+        kills = 0
+        while not wait([ended], timeout=UP_S).done:
+            kill()
+            kills += 1
+            wait([ended], timeout=DOWN_S)
+            restart()
+        error = ended.result()[1]
+    assert command.returncode in (0, UNDELIVERED), error
+    assert error.count("Traceback") == 0, error
+    assert kills, error  # else nothing was tried
+
+
+class KilledServer:
+    """An `mlflow server` that is killed and started again at the same address."""
+
+    def __init__(self, store: str, folder: Path) -> None:
+        self._folder, self._store, self._port = folder, store, free_port()
+        self.address = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and do not wait for it."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*server_command(self._store, self._folder), "--port", str(self._port)],
+                cwd=self._folder,
+                env=user_environment(self._store, **QUICK_SERVER),
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def kill(self) -> None:
+        """Kill all its processes."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def killed_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KilledServer]:
+    """A server to kill, on each database."""
+    store = f"sqlite:///{tmp_path / 'server.db'}"
+    if request.param == "postgresql":
+        store = request.getfixturevalue("postgresql")
+    server = KilledServer(store, tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_once(
+    killed_server: KilledServer, cache: dict[str, str], tiny_preset: Path
+) -> None:
+    address = killed_server.address
+    run_while(
+        killed_server.kill,
+        killed_server.start,
+        *("entrypoints.main", "--presets", str(tiny_preset), "--epochs", "2"),
+        env=user_environment(address, **cache),
+    )
+    wait_until_it_answers(address)
+    done = entry_point(address, "sync", env=cache)
+    assert done.returncode == 0, done.stderr
+    assert_whole(address)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_killed_and_restarted_again_and_again_gets_everything_once(
+    postgresql_server: PostgreSQL, cache: dict[str, str], tiny_preset: Path
+) -> None:
+    run_while(
+        postgresql_server.stop,
+        postgresql_server.start,
+        *("entrypoints.main", "--presets", str(tiny_preset), "--epochs", "2"),
+        env=user_environment(postgresql_server.url, **cache),
+    )
+    done = entry_point(postgresql_server.url, "sync", env=cache)
+    assert done.returncode == 0, done.stderr
+    assert_whole(postgresql_server.url)
+
+
+@pytest.mark.slow
+def test_a_sweep_loses_no_trial_while_its_server_is_killed_and_restarted(
+    killed_server: KilledServer, cache: dict[str, str], tiny_preset: Path, tmp_path: Path
+) -> None:
+    address, trials = killed_server.address, 6
+    space = tmp_path / "space.yaml"
+    space.write_text("train.learning_rate: {type: float, low: 1e-5, high: 1e-3, log: true}")
+    run_while(
+        killed_server.kill,
+        killed_server.start,
+        *("entrypoints.sweep", "--preset", str(tiny_preset), "--trials", str(trials)),
+        *("--space", str(space), "--sampler", "random", "--pruner", "none"),
+        *("--epochs", "2", "--final_seeds", "[]"),
+        env=user_environment(address, **cache),
+    )
+    wait_until_it_answers(address)
+    done = entry_point(address, "sync", env=cache)
+    assert done.returncode == 0, done.stderr
+    mlflow.set_tracking_uri(address)
+    runs = mlflow.search_runs(["0"], output_format="list")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    steps = Counter(run.data.tags["ner.step"] for run in runs)
+    assert (steps["sweep"], steps["trial"], steps["data"]) == (1, trials, 1)
+    (sweep,) = [run for run in runs if run.data.tags["ner.step"] == "sweep"]
+    best = mlflow.get_run(sweep.data.tags["ner.best_trial_run"])
+    assert best.data.tags["mlflow.parentRunId"] == sweep.info.run_id
+    assert "trials.html" in {
+        file.path for file in mlflow.MlflowClient().list_artifacts(sweep.info.run_id)
+    }
 
 
 @pytest.mark.slow

@@ -393,7 +393,7 @@ def test_a_drill_from_main_to_a_restored_server_on_an_empty_machine(
             "--presets",
             str(tiny_preset),
             "--epochs",
-            "1",
+            "2",  # after one, the tiny model finds nothing, so it would not become the champion
             env={
                 "MLFLOW_EXPERIMENT_NAME": "drill",
                 "MLFLOW_TRACKING_USERNAME": alice[0],

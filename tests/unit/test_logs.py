@@ -15,6 +15,7 @@ try:
     raise ValueError("key sk-123456")
 except ValueError:
     logging.getLogger("ner_mlflow.step").exception("failed")
+    logging.getLogger("library").exception("connection lost")
 """
 
 
@@ -32,10 +33,11 @@ def logged(argument: str) -> str:
 
 def test_progress_and_warnings_are_shown_without_secrets() -> None:
     output = logged("plain")
-    first, second, *traceback = output.splitlines()
+    first, second, *traceback, last = output.splitlines()
     assert first.endswith("  at https://me:***@host/v1 with ***")
     assert second.endswith("  shown")
     assert "ValueError: key ***" in traceback
+    assert last.endswith("  connection lost (ValueError: key ***)")  # another library's, in a line
     assert "hunter2" not in output
     assert "sk-123456" not in output
 

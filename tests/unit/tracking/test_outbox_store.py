@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
+from ner_mlflow.tracking import remote
 from ner_mlflow.tracking.delivery import CLIENT_ID_TAG, deliver_left
 from ner_mlflow.tracking.lifecycle import open_child, open_run
 from ner_mlflow.tracking.outbox import Kind, Outbox, new_local_id, outbox_folder
@@ -104,6 +105,30 @@ def test_a_run_whose_making_fails_is_made_once(
     page = mlflow.artifacts.load_text(f"runs:/{train_id}/page.html")
     assert page == f"<a href='#/runs/{train_id}'>{train_id}</a>"
     assert mlflow.get_run(run.id).info.status == "FINISHED"  # its local id still finds it
+
+
+def test_a_run_that_the_store_makes_too_late_is_made_once(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(Step.MAIN, "main"):
+        pass
+    current = current_store()
+    assert current
+    create_run = current.remote.store.create_run
+
+    def create_late(*args: object, **kwargs: object) -> Run:
+        time.sleep(1.5)
+        return create_run(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "ANSWER_LIMIT_S", 0.2)
+        patch.setattr(current.remote.store, "create_run", create_late)
+        with open_run(Step.TRAIN, "train"):
+            pass
+    assert current.has_everything(10)
+    runs = stored_runs(store)
+    assert sorted(run.data.tags["ner.step"] for run in runs) == ["main", "train"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 @pytest.mark.parametrize("after", [False, True])

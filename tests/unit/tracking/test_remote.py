@@ -61,6 +61,16 @@ def test_a_store_that_hangs_holds_nobody_up_and_then_is_not_waited_for(
     assert time.monotonic() - begun < 2
 
 
+def test_a_write_without_an_answer_is_late_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_module, "ANSWER_LIMIT_S", 0.1)
+    remote = remote_of(Store(pause_s=0.5))
+    with pytest.raises(StoreAwayError):
+        remote.try_once("ask", 3)
+    assert remote.has_late_writes
+    time.sleep(1)
+    assert not remote.has_late_writes
+
+
 @pytest.mark.parametrize(
     ("error", "away"),
     [
