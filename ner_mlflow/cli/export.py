@@ -51,6 +51,7 @@ def export(
     size and latency, and registers the variant to serve.
     """
     with importing():  # `export --help` need not wait for PyTorch
+        from ..exporting.variants import check_engines
         from ..workflows.export import run_export
         from ..workflows.register import (
             evaluate_served,
@@ -60,6 +61,7 @@ def export(
         )
     set_up_logging()
     with open_step(Step.EXPORT, given, preset) as (run, config):
+        check_engines(config.export)  # here, since the model may have to be trained first
         check_hub_folder(hub_folder, push)
         if registered_model:
             check_registered_name(registered_model, alias)
