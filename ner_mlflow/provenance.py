@@ -45,6 +45,10 @@ VECTOR_FLAGS = frozenset(
 
 Ratios of speeds hold for processors with the same ones.
 """
+DEVICES = Path("/dev")
+DRIVER_FILES = ("nvidia*", "nvhost*", "kfd", "dxg")
+"""Files of drivers below :data:`DEVICES`, on Linux, through which PyTorch finds a GPU: NVIDIA's,
+also on Tegra, AMD's, and that of Windows' subsystem. Without one of them there is none."""
 
 
 def file_sha256(path: Path) -> str:
@@ -115,9 +119,6 @@ def library_versions() -> dict[str, str]:
 @cache
 def hardware() -> dict[str, str]:
     """Return processor, its vector instructions, cores, memory, accelerator and platform."""
-    import torch
-
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
         "cpu_flags": " ".join(
@@ -127,7 +128,7 @@ def hardware() -> dict[str, str]:
         ),
         "cpu_cores": str(psutil.cpu_count(logical=True)),
         "memory_bytes": str(psutil.virtual_memory().total),
-        "accelerator": accelerator,
+        "accelerator": _accelerator(),
         "platform": platform.platform(),
         "python": platform.python_version(),
     }
@@ -164,6 +165,17 @@ def cache_key(parts: Iterable[Any]) -> str:
     A result can be reused for an equal key.
     """
     return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _accelerator() -> str:
+    """Return the name of the first device that PyTorch computes on besides the processor."""
+    if platform.system() == "Linux" and not any(
+        next(DEVICES.glob(pattern), None) for pattern in DRIVER_FILES
+    ):
+        return "none"  # told without PyTorch, which takes seconds to import
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "none"
 
 
 def _cpu_field(name: str) -> str:

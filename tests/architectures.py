@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -17,6 +18,7 @@ from transformers import (
 )
 
 from ner_mlflow.data.sample import generate_sample
+from ner_mlflow.modeling.backbone import Backbone, resolve_backbone
 from ner_mlflow.modeling.checkpoint import Checkpoint
 from ner_mlflow.modeling.dataset import TrainingData
 from ner_mlflow.modeling.predict import torch_tagger
@@ -35,7 +37,8 @@ SMALL = {
 }
 
 
-def small(architecture: str, vocab_size: int) -> PreTrainedConfig:
+def small(architecture: str, vocab_size: int, layers: int = 2) -> PreTrainedConfig:
+    """Return the configuration of a small encoder."""
     common = {"vocab_size": vocab_size, "pad_token_id": 0}
     special = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
     configs = {
@@ -59,17 +62,24 @@ def small(architecture: str, vocab_size: int) -> PreTrainedConfig:
             **common, **SMALL, **special, global_attn_every_n_layers=2, local_attention=16
         ),
     }
-    return configs[architecture]()
+    config = configs[architecture]()
+    config.num_hidden_layers = layers
+    if hasattr(config, "layer_types"):
+        pattern = ["full_attention", "sliding_attention", "sliding_attention"]
+        config.layer_types = (pattern * layers)[:layers]
+    return config
 
 
 ARCHITECTURES = ["bert", "distilbert", "roberta", "electra", "mpnet", "deberta-v2", "modernbert"]
 
 
-def backbone_of(architecture: str, tiny_backbone: Path, folder: Path) -> Path:
+def backbone_of(architecture: str, tiny_backbone: Path, folder: Path, layers: int = 2) -> Backbone:
+    """Write a random encoder into a folder, with the tokenizer of another one."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_backbone)
-    AutoModel.from_config(small(architecture, len(tokenizer))).save_pretrained(folder)
+    torch.manual_seed(0)
+    AutoModel.from_config(small(architecture, len(tokenizer), layers)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
+    return resolve_backbone(str(folder))
 
 
 def assert_equal_scores(first: Checkpoint, second: Checkpoint) -> None:

@@ -44,7 +44,9 @@ def save_tiny_bert(folder: Path, pieces: Iterable[str]) -> None:
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
 
 
-def export_untrained(backbone: Path, folder: Path, max_length: int) -> Path:
+def export_untrained(
+    backbone: Path, folder: Path, max_length: int, types: tuple[str, ...] = ("OS",)
+) -> Path:
     """Export a model over a backbone without training it; return the folder of its files."""
     from ner_mlflow.config.loading import load_config
     from ner_mlflow.exporting.onnx_files import write_fp32
@@ -55,7 +57,7 @@ def export_untrained(backbone: Path, folder: Path, max_length: int) -> Path:
 
     overrides = {"model.backbone": str(backbone), "model.max_length": max_length}
     config = load_config(overrides=overrides).model
-    built = build_model(resolve_backbone(str(backbone)), config, LabelSchema(("OS",)), 1)
+    built = build_model(resolve_backbone(str(backbone)), config, LabelSchema(types), 1)
     save_model(built, folder / "torch")
     write_fp32(load_model(folder / "torch"), folder / "onnx")
     return folder / "onnx"

@@ -19,7 +19,7 @@ from socket import create_server
 from typing import TYPE_CHECKING
 
 import pytest
-from backbones import save_tiny_bert
+from backbones import export_untrained, save_tiny_bert
 from forks import run_forked
 
 from ner_mlflow.data.sample import generate_sample
@@ -103,20 +103,7 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_export(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an untrained model exported to fp32; a test that changes it makes a copy."""
-    from ner_mlflow.config.loading import load_config
-    from ner_mlflow.exporting.onnx_files import write_fp32
-    from ner_mlflow.modeling.backbone import resolve_backbone
-    from ner_mlflow.modeling.build import build_model
-    from ner_mlflow.modeling.checkpoint import load_model, save_model
-    from ner_mlflow.tagging.label_schema import LabelSchema
-
-    overrides = {"model.backbone": str(tiny_backbone), "model.max_length": 48}
-    config = load_config(overrides=overrides).model
-    folder = tmp_path_factory.mktemp("model")
-    schema = LabelSchema(("OS", "SOFTWARE"))
-    save_model(build_model(resolve_backbone(str(tiny_backbone)), config, schema, 1), folder / "a")
-    write_fp32(load_model(folder / "a"), folder / "onnx")
-    return folder / "onnx"
+    return export_untrained(tiny_backbone, tmp_path_factory.mktemp("model"), 48, ("OS", "SOFTWARE"))
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,10 @@ from pathlib import Path
 
 LIBRARIES = (
     "ner_mlflow.cli.main",
-    "ner_mlflow.cli.robustness",
-    "ner_mlflow.cli.promote",
-    "ner_mlflow.cli.prompt",
-    "ner_mlflow.cli.sweep",
+    "ner_mlflow.cli.runs",
+    "ner_mlflow.workflows.robustness",
+    "ner_mlflow.workflows.promote",
+    "ner_mlflow.workflows.prompt",
     "mlflow.cli",
     "mlflow.projects.backend.local",
     "onnxscript",

@@ -2,14 +2,10 @@
 
 import click
 
-from ..pages import markdown_table
-from ..tracking.lifecycle import ui_address
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.compare import run_compare
-from ..workflows.report import PAGE
 from .command import command, set_up_logging
 from .options import GivenSettings, option, preset_option, setting, split_list
-from .runs import open_step
 
 COLUMNS = ["model", "precision", "recall", "f1", "f1_low", "f1_high", "p_against_best"]
 """Columns of the results that are printed."""
@@ -30,6 +26,12 @@ def compare(runs: str, preset: str, given: GivenSettings) -> None:
     Reports scores with significance, entity types, seeds, sizes, latencies, confusions, and F1
     against cost.
     """
+    with importing():  # `compare --help` need not wait for MLflow
+        from ..pages import markdown_table
+        from ..tracking.lifecycle import ui_address
+        from ..workflows.compare import run_compare
+        from ..workflows.report import PAGE
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.COMPARE, given, preset) as (run, config):
         comparison = run_compare(run, config.evaluate, config.export, split_list(runs, "runs"))

@@ -2,12 +2,10 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.data import CARD, run_data
 from .command import command, set_up_logging
 from .options import GivenSettings, preset_option, setting, source_options, weak_options
-from .runs import open_step
 
 
 @command("data")
@@ -27,6 +25,10 @@ def data(preset: str, given: GivenSettings) -> None:
     Reads a corpus, relabels it, checks it, makes missing splits, drops duplicates and oversamples.
     With weak_source, texts without labels are labelled by rules and models, and added to train.
     """
+    with importing():  # `data --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..workflows.data import CARD, run_data
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.DATA, given, preset) as (run, config):
         prepared = run_data(run, config)

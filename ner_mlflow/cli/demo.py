@@ -14,9 +14,8 @@ from importlib.util import find_spec
 import click
 
 from ..errors import ConfigError, NerError
+from ..start_up import importing
 from ..tracking.adoption import RUN_VARIABLE, adopted_run
-from ..tracking.lifecycle import connect, open_run
-from ..tracking.overview import ENVIRONMENT, store_uri
 from ..tracking.steps import Step
 from .command import command, set_up_logging
 from .options import GivenSettings, option
@@ -45,6 +44,8 @@ def demo(host: str, port: str, given: GivenSettings) -> None:
             "Streamlit is not installed, which demo needs: pip install 'ner-mlflow[demo]'"
         )
     number = _free_port(host, port)
+    with importing():  # `demo --help` need not wait for MLflow
+        from ..tracking.lifecycle import connect, open_run
     if adopted_run():
         set_up_logging()
         with open_run(Step.DEMO, "demo"):
@@ -72,6 +73,8 @@ def _serve(host: str, port: int) -> None:
 @contextmanager
 def _server(host: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the pages in a process of their own, and end it with the block."""
+    from ..tracking.overview import ENVIRONMENT, store_uri
+
     environment = {**ENVIRONMENT, **os.environ, "MLFLOW_TRACKING_URI": store_uri()}
     environment.pop(RUN_VARIABLE, None)
     # Its input stays open as long as this process lives. In a session of its own it does not get

@@ -2,13 +2,10 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.evaluate import F1_LOST, run_evaluate, run_evaluate_several
-from ..workflows.inputs import find_data_of_model, find_trained
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting, split_list
-from .runs import open_step
 
 
 @command("evaluate")
@@ -27,6 +24,11 @@ def evaluate(model: str, data_run: str, preset: str, given: GivenSettings) -> No
     Logs strict scores with intervals, on given words and in running text, errors by category,
     slices and calibration; of several models also the differences between each two.
     """
+    with importing():  # `evaluate --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..workflows.evaluate import F1_LOST, run_evaluate, run_evaluate_several
+        from ..workflows.inputs import find_data_of_model, find_trained
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.EVALUATE, given, preset) as (run, config):
         models = [find_trained(run, config, address) for address in split_list(model, "model")]

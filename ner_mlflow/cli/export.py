@@ -2,16 +2,10 @@
 
 import click
 
-from ..exporting.hub_folder import check_hub_folder
 from ..start_up import importing
-from ..tracking.lifecycle import ui_address
-from ..tracking.registration import check_registered_name
-from ..tracking.registry import check_not_promoted_alias
 from ..tracking.steps import Step
-from ..workflows.inputs import find_data_of_model, find_trained
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option
-from .runs import open_step
 
 
 @command("export")
@@ -50,16 +44,25 @@ def export(
     Writes the variants of export.variants, proves each against PyTorch on validation, measures
     size and latency, and registers the variant to serve.
     """
-    with importing():  # `export --help` need not wait for PyTorch
-        from ..workflows.export import run_export
-        from ..workflows.register import (
-            evaluate_served,
-            register_served,
-            warn_of_loss,
-            write_to_hub,
-        )
+    with importing():  # `export --help` need not wait for MLflow
+        from ..exporting.hub_folder import check_hub_folder
+        from ..tracking.lifecycle import ui_address
+        from ..tracking.registration import check_registered_name
+        from ..tracking.registry import check_not_promoted_alias
+        from ..workflows.inputs import find_data_of_model, find_trained
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.EXPORT, given, preset) as (run, config):
+        with importing():  # nor settings that are refused for PyTorch
+            from ..exporting.variants import check_engines
+            from ..workflows.export import run_export
+            from ..workflows.register import (
+                evaluate_served,
+                register_served,
+                warn_of_loss,
+                write_to_hub,
+            )
+        check_engines(config.export)  # here, since the model may have to be trained first
         check_hub_folder(hub_folder, push)
         if registered_model:
             check_registered_name(registered_model, alias)

@@ -4,21 +4,24 @@ import shlex
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..config.loading import load_config
 from ..config.schema import DataConfig
 from ..config.settings import SETTINGS
-from ..data.card import format_text, render_card
 from ..data.formats.registry import FORMATS
-from ..data.inspection import Inspection, changed_settings, inspect_corpus
 from ..errors import DataError
 from ..logs import show_progress
 from ..redaction import redact
+from ..start_up import importing
 from ..tracking.adoption import adopted_run
 from .command import EPILOG, command
 from .options import GivenSettings, preset_option, source_options
+
+if TYPE_CHECKING:
+    from ..data.inspection import Inspection
 
 DEFAULT_PRESET = "minilm_full"
 
@@ -33,6 +36,9 @@ def inspect(preset: str, given: GivenSettings) -> None:
     their places, and the command that trains on the corpus. A corpus that is refused is shown as
     far as it can be read, and the command ends with the error.
     """
+    with importing():  # `inspect --help` need not wait for pandas
+        from ..data.card import format_text
+        from ..data.inspection import inspect_corpus
     show_progress()
     config = given.resolve(preset).data
     inspection = inspect_corpus(config)
@@ -46,7 +52,7 @@ def inspect(preset: str, given: GivenSettings) -> None:
 
 
 def next_command(
-    inspection: Inspection,
+    inspection: "Inspection",
     config: DataConfig,
     base: DataConfig,
     presets: str = "",
@@ -61,6 +67,8 @@ def next_command(
         presets: the value of ``presets``; empty: not given.
         project: the folder of the project, for ``mlflow run``; empty: the console script.
     """
+    from ..data.inspection import changed_settings
+
     config = config.model_copy(update={"label_map": inspection.label_map or config.label_map})
     values = {"presets": presets} if presets else {}
     for name in ("dataset", "label_map"):
@@ -77,15 +85,16 @@ def next_command(
     return shlex.join(words)
 
 
-def _next_command(inspection: Inspection, config: DataConfig, preset: str) -> str:
+def _next_command(inspection: "Inspection", config: DataConfig, preset: str) -> str:
     project = "." if Path("MLproject").is_file() else ""
     presets = "" if preset == DEFAULT_PRESET else preset
     return next_command(inspection, config, load_config(preset).data, presets, project)
 
 
-def _log_card(inspection: Inspection) -> None:
+def _log_card(inspection: "Inspection") -> None:
     """Log the page to the run that `mlflow run` opened, and end it."""
     # Here, since importing MLflow takes longer than reading a corpus.
+    from ..data.card import render_card
     from ..tracking.lifecycle import open_run, ui_address
     from ..tracking.steps import Step
 

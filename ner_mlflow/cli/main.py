@@ -9,11 +9,9 @@ from ..config.loading import preset_name
 from ..config.schema import Config
 from ..errors import ConfigError
 from ..start_up import importing
-from ..tracking.lifecycle import ui_address
 from ..tracking.steps import Step
 from .command import command, set_up_logging
 from .options import GivenSettings, option, setting, source_options, split_list, weak_options
-from .runs import open_step
 
 if TYPE_CHECKING:
     from ..workflows.main import MainResult
@@ -41,13 +39,17 @@ def main(presets: str, registered_model: str, alias: str, given: GivenSettings) 
     Prepares data; trains, evaluates and exports each preset; compares them and registers the best
     by validation F1. Steps that did not change are reused.
     """
-    with importing():  # `main --help` need not wait for PyTorch
-        from ..workflows.main import run_main
-        from ..workflows.report import PAGE
-    set_up_logging()
     names = split_list(presets, "presets")
+    with importing():  # `main --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from .runs import open_step
+    set_up_logging()
     with open_step(Step.MAIN, given, names[0]) as (run, first):
-        result = run_main(run, _configs(names, first, given), registered_model, alias)
+        configs = _configs(names, first, given)
+        with importing():  # nor settings that are refused for PyTorch
+            from ..workflows.main import run_main
+            from ..workflows.report import PAGE
+        result = run_main(run, configs, registered_model, alias)
         click.echo(f"\n{_results(result)}\n")
         click.echo(f"{' '.join(result.conclusion)}\n")
         click.echo(f"open next: {ui_address(run, f'{PAGE}.html')}")

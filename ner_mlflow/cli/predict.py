@@ -2,13 +2,10 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
-from ..tracking.models import find_model
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.predict import run_predict
 from .command import command, set_up_logging
 from .options import GivenSettings, option, preset_option, setting
-from .runs import open_step
 
 
 @command("predict")
@@ -40,11 +37,16 @@ def predict(
 
     Streams through this process with bounded memory, or runs on a Spark cluster.
     """
-    set_up_logging()
     if not input or not output:
         raise click.UsageError(
             "--input and --output are needed: give a file with texts, and a file to write"
         )
+    with importing():  # `predict --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..tracking.models import find_model
+        from ..workflows.predict import run_predict
+        from .runs import open_step
+    set_up_logging()
     with open_step(Step.PREDICT, given, preset) as (run, config):
         metrics = run_predict(run, config.predict, find_model(model), input, output)
         click.echo(

@@ -3,14 +3,10 @@
 import click
 
 from ..errors import ModelError
-from ..tracking.lifecycle import ui_address
-from ..tracking.records import Outcome
-from ..tracking.registration import check_registered_name
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.promote import run_promote, run_rollback
 from .command import command, set_up_logging
 from .options import GivenSettings, flag, option, preset_option, setting
-from .runs import open_step
 
 
 @command("promote")
@@ -41,6 +37,12 @@ def promote(
     Compares the version with the champion on the same sentences, and moves the alias if the
     version is proven and not worse.
     """
+    with importing():  # `promote --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..tracking.records import Outcome
+        from ..tracking.registration import check_registered_name
+        from ..workflows.promote import run_promote, run_rollback
+        from .runs import open_step
     set_up_logging()
     refused = None
     with open_step(Step.PROMOTE, given, preset) as (run, config):

@@ -2,14 +2,10 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
-from ..tracking.models import find_model
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.inputs import find_data
-from ..workflows.prompt import run_prompt
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
-from .runs import open_step
 
 
 @command("prompt")
@@ -33,6 +29,12 @@ def prompt(against: str, data_run: str, preset: str, given: GivenSettings) -> No
     Sends sentences drawn by a seed to an OpenAI-compatible endpoint with several prompts, locates
     the entities of its answers, and scores them like those of any model.
     """
+    with importing():  # `prompt --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..tracking.models import find_model
+        from ..workflows.inputs import find_data
+        from ..workflows.prompt import run_prompt
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.PROMPT, given, preset) as (run, config):
         model = None if against == "none" else find_model(against)

@@ -2,13 +2,10 @@
 
 import click
 
-from ..tracking.lifecycle import ui_address
+from ..start_up import importing
 from ..tracking.steps import Step
-from ..workflows.inputs import find_data_of_model, find_trained
-from ..workflows.robustness import run_robustness
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
-from .runs import open_step
 
 
 @command("robustness")
@@ -29,6 +26,11 @@ def robustness(model: str, data_run: str, preset: str, given: GivenSettings) -> 
     Perturbs sentences by a seed (casing, punctuation, typos, blanks, look-alikes, versions, unseen
     entities) while labels stay with their words, and logs the loss by kind and severity.
     """
+    with importing():  # `robustness --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..workflows.inputs import find_data_of_model, find_trained
+        from ..workflows.robustness import run_robustness
+        from .runs import open_step
     set_up_logging()
     with open_step(Step.ROBUSTNESS, given, preset) as (run, config):
         trained = find_trained(run, config, model)

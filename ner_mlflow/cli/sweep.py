@@ -3,12 +3,9 @@
 import click
 
 from ..start_up import importing
-from ..tracking.lifecycle import ui_address
-from ..tracking.records import note_preset
 from ..tracking.steps import Step
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
-from .runs import open_step
 
 
 @command("sweep")
@@ -50,11 +47,16 @@ def sweep(
     Runs a trial for each set of values from a search space, prunes poor trials, trains the best
     settings again, exports and registers the best model. An interrupted study resumes.
     """
-    with importing():  # `sweep --help` need not wait for PyTorch
-        from ..workflows.sweep import join_sweep, run_sweep
+    with importing():  # `sweep --help` need not wait for MLflow
+        from ..tracking.lifecycle import ui_address
+        from ..tracking.records import note_preset
+        from ..workflows.inputs import find_data
+        from .runs import open_step
     set_up_logging()
     joins = join != "none"
     with open_step(Step.SWEEP_JOIN if joins else Step.SWEEP, given, preset) as (run, config):
+        with importing():  # nor settings that are refused for PyTorch
+            from ..workflows.sweep import join_sweep, run_sweep
         if joins:
             finished = join_sweep(run, config, join, set_up_logging)
             click.echo(f"{finished} trials of study {join} are finished")

@@ -2,8 +2,7 @@
 
 import click
 
-from ..tracking.queries import store_address
-from ..workflows.sync import run_sync, waiting_runs
+from ..start_up import importing
 from .command import command, set_up_logging
 from .options import GivenSettings, flag
 
@@ -17,6 +16,9 @@ def sync(show: bool, given: GivenSettings) -> None:  # noqa: ARG001  # sync has 
     delivered by itself when the store answers. What a command left when it ended, or was killed,
     is delivered by the next command, or by this one.
     """
+    with importing():  # `sync --help` need not wait for MLflow
+        from ..tracking.queries import store_address
+        from ..workflows.sync import run_sync, waiting_runs
     set_up_logging()
     if show:
         waiting = waiting_runs()

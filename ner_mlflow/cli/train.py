@@ -1,18 +1,21 @@
 """Train a model on a prepared dataset and log it."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..config.schema import Config
 from ..start_up import importing
-from ..tracking.lifecycle import open_run, ui_address
-from ..tracking.records import note_preset
-from ..tracking.run import Run
 from ..tracking.steps import Step
-from ..workflows.data import TrackedDataset
-from ..workflows.inputs import find_data
 from .command import command, set_up_logging
 from .options import GivenSettings, data_run_option, option, preset_option, setting
-from .runs import open_step
+
+if TYPE_CHECKING:
+    from ..tracking.run import Run
+    from ..workflows.data import TrackedDataset
+
+NO_RUN = "none"
+"""The value of ``resume`` that names no run."""
 
 
 @command("train")
@@ -28,28 +31,40 @@ from .runs import open_step
 @data_run_option
 @option(
     "resume",
-    "none",
+    NO_RUN,
     "interrupted train run to resume, with its settings and dataset: its id, latest, or none",
 )
 def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None:
     """Train a model and log it with its curves, speed and sizes."""
-    with importing():  # `train --help` need not wait for PyTorch
-        from ..workflows.train import interrupted_inputs, interrupted_run
+    with importing():  # `train --help` need not wait for MLflow
+        from ..tracking.records import note_preset
+        from ..workflows.inputs import find_data
+        from .runs import open_step
     set_up_logging()
-    with interrupted_run(resume) as interrupted:
-        if interrupted:
-            with open_run(Step.TRAIN, Step.TRAIN, interrupted) as run:
-                click.echo(f"resuming run {interrupted}")
-                _train(run, *interrupted_inputs(interrupted))
-        else:
-            with open_step(Step.TRAIN, given, preset) as (run, config):
-                note_preset(run, preset)
-                _train(run, config, find_data(run, config, data_run))
+    if resume != NO_RUN:
+        _resume(resume)
+        return
+    with open_step(Step.TRAIN, given, preset) as (run, config):
+        note_preset(run, preset)
+        _train(run, config, find_data(run, config, data_run))
 
 
-def _train(run: Run, config: Config, data: TrackedDataset) -> None:
-    from ..workflows.train import run_train
+def _resume(address: str) -> None:
+    with importing():
+        from ..tracking.lifecycle import open_run
+        from ..workflows.train import interrupted_inputs, interrupted_run
+    with (
+        interrupted_run(address) as interrupted,
+        open_run(Step.TRAIN, Step.TRAIN, interrupted) as run,
+    ):
+        click.echo(f"resuming run {interrupted}")
+        _train(run, *interrupted_inputs(interrupted))
 
+
+def _train(run: "Run", config: Config, data: "TrackedDataset") -> None:
+    with importing():  # settings that are refused need not wait for PyTorch
+        from ..tracking.lifecycle import ui_address
+        from ..workflows.train import run_train
     record = run_train(run, config, data)
     click.echo(f"trained {record.model_uri} in run {run.id}")
     click.echo(f"open next: {ui_address(run)}")

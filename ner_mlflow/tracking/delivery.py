@@ -29,6 +29,8 @@ from ..errors import TrackingError
 from ..redaction import one_line, redact_address
 from .mirror import dataset_input_from, metric_from
 from .outbox import (
+    CLIENT_ID_TAG,
+    MODEL_MARK,
     Kind,
     Operation,
     Outbox,
@@ -42,11 +44,6 @@ from .versions import add_waiting_version
 
 log = logging.getLogger(__name__)
 
-CLIENT_ID_TAG = "ner.client_id"
-"""The tag of runs and logged models with an id of this machine's, by which a second attempt to make
-them finds what the first one made."""
-MODEL_MARK = "m-"
-"""Start of the ids of logged models."""
 BATCH_LIMITS = {"metrics": 1000, "params": 100, "tags": 100}
 """Entries of each kind that MLflow takes in one request."""
 BATCH_LIMIT = 1000

@@ -11,7 +11,7 @@ from ..errors import ModelError
 from ..modeling.loading import is_onnx_model
 from ..provenance import cache_key, file_sha256
 from ..tagging.tagger import TaggerSpec
-from .delivery import CLIENT_ID_TAG, MODEL_MARK
+from .outbox import CLIENT_ID_TAG, MODEL_MARK
 from .queries import download
 from .records import Lineage, lineage_of, logged_model_uri
 

@@ -35,10 +35,15 @@ store has given one."""
 LOCAL_MARK = "10ca11d0"
 """Start of the ids that this machine gives. Random ids begin so once in four thousand million."""
 LOCAL_ID = re.compile(rf"(?<![0-9a-f]){LOCAL_MARK}[0-9a-f]{{24}}(?![0-9a-f])")
+CLIENT_ID_TAG = "ner.client_id"
+"""The tag of runs and logged models with an id of this machine's, by which a second attempt to make
+them finds what the first one made."""
+MODEL_MARK = "m-"
+"""Start of the ids of logged models."""
 LONGEST_WAIT_S = 30
+"""Seconds that a thread waits for another process that writes the same database."""
 CLOCK_STEP_S = 1.0
 """Seconds by which a file may be younger than the clock says without a clock that was set back."""
-"""Seconds that a thread waits for another process that writes the same database."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS outbox (address TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS operations (

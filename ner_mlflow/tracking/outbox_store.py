@@ -42,9 +42,11 @@ from mlflow.tracking._tracking_service import utils as tracking_service
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_batch_log_data
 
-from .delivery import CLIENT_ID_TAG, MODEL_MARK, Deliverer, make_model, make_run, resolve_ids
+from .delivery import Deliverer, make_model, make_run, resolve_ids
 from .mirror import Mirror, dataset_input_values, metric_values
 from .outbox import (
+    CLIENT_ID_TAG,
+    MODEL_MARK,
     Kind,
     Outbox,
     forget_id,

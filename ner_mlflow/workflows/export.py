@@ -10,7 +10,7 @@ from ..errors import DataError, ModelError
 from ..exporting.bundle import engine_states, write_code_bundle
 from ..exporting.golden import golden_answers
 from ..exporting.onnx_files import read_onnx
-from ..exporting.variants import check_engines, export
+from ..exporting.variants import export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
 from ..provenance import cache_key, library_versions, step_fingerprint
@@ -51,7 +51,6 @@ def run_export(
             f"model {model.address} is exported already: "
             "give the train run or PyTorch model that it was made from"
         )
-    check_engines(config)
     _check_trained_on(model, data)
     dataset = data.dataset
     train, validation = dataset.corpus[TRAIN], dataset.corpus[VALIDATION]

@@ -54,11 +54,12 @@ def run_main(
 
     Raises:
         TrackingError: the registry does not take the name or the alias.
+        ModelError: an engine, a backbone or a teacher cannot be used.
     """
     check_registered_name(registered_model, alias)
+    # Found first: a missing engine, backbone or teacher is reported before any training.
     for config in configs.values():
         check_engines(config.export)
-    # Found first: a missing backbone or teacher is reported before any training.
     inputs = {name: find_inputs(config) for name, config in configs.items()}
     run.log_config(configs)
     results = []

@@ -16,6 +16,7 @@ from ..config.loading import override
 from ..config.schema import Config
 from ..errors import ConfigError, ModelError, TrackingError
 from ..evaluation.conclusion import conclude
+from ..exporting.variants import check_engines
 from ..logs import show_progress
 from ..paths import training_folder
 from ..provenance import cache_key
@@ -96,11 +97,13 @@ def run_sweep(
     Raises:
         ConfigError: the search space or an objective does not fit, or the study was begun with
             other settings.
-        ModelError: no trial was completed.
+        ModelError: no trial was completed, or an engine of the final exports is not installed.
         TrackingError: the study's storage cannot be used, or another process sweeps the study.
     """
     check_registered_name(registered_model, alias)
     check_not_promoted_alias(registered_model, alias)
+    if config.sweep.final_seeds:  # a missing engine is reported before any trial
+        check_engines(config.export)
     deadline = _deadline(config)
     config = override(config, {"train.processes": config.train.processes or 1})
     space = read_space(config.sweep.space, config)
@@ -316,7 +319,7 @@ def _log_report(run: Run, result: SweepReport, study: SweepStudy, config: Config
     """Log the table and the plots, and return the best trial.
 
     Raises:
-        ModelError: no trial was completed.
+        ModelError: no trial was completed, or an engine of the final exports is not installed.
     """
     run.log_table("trials", result.table)
     run.log_page("plots", result.page)

@@ -251,20 +251,17 @@ def resumable_run(cache_key: str, experiment_id: str) -> AbstractContextManager[
 
 
 @contextmanager
-def interrupted_run(address: str) -> Iterator[str | None]:
+def interrupted_run(address: str) -> Iterator[str]:
     """Hold an interrupted train run with checkpoints on this machine, and yield its id.
 
     Within the context no other process resumes that run.
 
     Args:
-        address: a run id, ``latest``, or ``none``, which yields None.
+        address: a run id, or ``latest``.
 
     Raises:
         TrackingError: there is no such run, or another process trains it.
     """
-    if address == "none":
-        yield None
-        return
     connect()
     with _first_free(
         interrupted_runs(Step.TRAIN) if address == "latest" else [address.removeprefix("runs:/")]

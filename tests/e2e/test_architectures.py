@@ -45,9 +45,7 @@ LIKE_BERT = ("distilbert", "electra", "mpnet")
 def test_an_architecture_is_trained_in_full_and_with_adapters_and_is_exported(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
-    backbone = resolve_backbone(
-        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
-    )
+    backbone = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
     for adaptation in ("full", "lora"):
         settings = {
             "model.max_length": 48,
@@ -109,9 +107,7 @@ def test_the_adapter_of_a_lora_variant_fits_the_original_base(
 def test_a_student_with_one_of_two_layers_is_trained_and_exported(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
-    backbone = resolve_backbone(
-        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
-    )
+    backbone = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
     settings = {"model.max_length": 48, "model.kept_layers": [0], "train.epochs": 1}
     config = load_config(overrides={**settings, "train.learning_rate": 3e-3})
     result = fit(build_model(backbone, config.model, SCHEMA, 1), DATA, config.train, tmp_path)

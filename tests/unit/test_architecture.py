@@ -133,30 +133,66 @@ def test_every_table_is_read_by_a_module_that_names_it() -> None:
     assert [path for path in tables if path not in files] == []
 
 
+def loaded_modules(code: str) -> set[str]:
+    """Return the names of all modules that a fresh interpreter has imported after some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint('\\nMODULES', *sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
 def test_commands_that_fit_nothing_start_without_pytorch() -> None:
-    names = ("compare", "data", "evaluate", "predict", "promote", "prompt", "robustness")
-    code = (
-        f"import sys, {', '.join(f'ner_mlflow.cli.{name}' for name in names)}; print(*sys.modules)"
-    )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "ner_mlflow.workflows.evaluate" in loaded
-    assert not {"torch", "peft"} & set(loaded)
+    names = ("compare", "data", "evaluate", "predict", "promote", "prompt", "robustness", "sync")
+    modules = {module for name in names for module in imports(PACKAGE / "cli" / f"{name}.py")}
+    loaded = loaded_modules(f"import {', '.join(sorted(modules))}")
+    assert {"ner_mlflow.workflows.evaluate", "ner_mlflow.workflows.sync"} <= loaded
+    assert not {"torch", "peft"} & loaded
 
 
-def test_the_help_of_no_step_waits_for_pytorch() -> None:
+HEAVY = {"torch", "peft", "transformers", "mlflow", "pandas", "matplotlib", "optuna", "pyspark"}
+"""Libraries that take a large part of a second or more to import."""
+
+
+def test_the_help_of_no_step_waits_for_a_large_library() -> None:
+    # One after the other in one process: together they import what each of them does.
     code = (
-        "import sys\n"
         "from ner_mlflow.cli.console import STEPS, load_command\n"
-        "for step in STEPS: load_command(step)\n"
-        "print(*sys.modules)"
+        "for step in STEPS:\n"
+        "    try:\n"
+        "        load_command(step)(['--help'])\n"
+        "    except SystemExit as ended:\n"
+        "        assert not ended.code, step\n"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "ner_mlflow.cli.train" in loaded
-    assert not {"torch", "peft", "transformers"} & set(loaded)
+    loaded = loaded_modules(code)
+    assert {"ner_mlflow.cli.train", "ner_mlflow.cli.demo"} <= loaded
+    assert not HEAVY & loaded
+
+
+@pytest.mark.parametrize("step", ["main", "train", "sweep", "export"])
+def test_an_option_or_a_setting_that_is_refused_does_not_wait_for_pytorch(
+    step: str, tmp_path: Path
+) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    code = (
+        "import os\n"
+        f"os.environ['MLFLOW_TRACKING_URI'] = {store!r}\n"
+        "from ner_mlflow.cli.console import load_command\n"
+        "def refused(*arguments):\n"
+        "    try:\n"
+        f"        load_command({step!r})([*arguments])\n"
+        "    except SystemExit as ended:\n"
+        "        assert ended.code, arguments\n"
+        "refused('--sed', '3')\n"
+        f"assert not {HEAVY!r} & {{*sys.modules}}\n"
+        "refused('--train.epochs', 'three')\n"
+    )
+    loaded = loaded_modules(code)
+    assert "ner_mlflow.cli.runs" in loaded
+    assert "torch" not in loaded
 
 
 def test_the_entry_points_stay_thin() -> None:
@@ -181,7 +217,7 @@ def test_worker_processes_import_nothing_through_the_entry_points() -> None:
 @pytest.mark.parametrize(
     ("code", "asked", "reports"),
     [
-        ("import ner_mlflow.cli.data", {}, "None"),
+        ("import ner_mlflow.cli.data, ner_mlflow.cli.runs", {}, "None"),
         ("import ner_mlflow.api", {}, "None"),
         ("import mlflow, ner_mlflow; ner_mlflow.train", {}, "None"),
         ("import ner_mlflow.api", {"MLFLOW_DISABLE_TELEMETRY": "false"}, "<mlflow.telemetry"),

@@ -157,3 +157,24 @@ def test_peak_memory_counts_this_process_and_not_its_parent() -> None:
     before, after = map(int, done.stdout.split())
     assert 0 < before < len(ballast)
     assert after >= before + 90 * megabyte
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other files of drivers")
+def test_a_machine_without_the_driver_of_a_gpu_is_described_without_pytorch(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ner_mlflow import provenance\n"
+        f"provenance.DEVICES = Path({str(tmp_path)!r})\n"
+        "print(provenance.provenance()['hardware']['accelerator'], 'torch' in sys.modules)\n"
+        "(provenance.DEVICES / 'nvidia0').touch()\n"
+        "provenance.hardware.cache_clear()\n"
+        "provenance.hardware()\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    assert done.stdout.split() == ["none", "False", "True"]

@@ -34,9 +34,7 @@ PIECES = [
 def test_every_architecture_has_all_groups_of_lora_targets(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
-    backbone = resolve_backbone(
-        str(backbone_of(architecture, tiny_backbone, tmp_path / "backbone"))
-    )
+    backbone = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
     adapted = {}
     for group in ("all", "attention", "query_value"):
         config = load_config(
@@ -62,23 +60,21 @@ def test_every_architecture_has_all_groups_of_lora_targets(
 def test_casing_embeddings_are_added_for_lower_casing_vocabularies_with_token_types(
     architecture: str, lower: bool, seen: bool, tiny_backbone: Path, tmp_path: Path
 ) -> None:
-    folder = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
+    backbone = backbone_of(architecture, tiny_backbone, tmp_path / "backbone")
     if not lower:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        file = str(backbone.folder / "tokenizer.json")
+        tokenizer = Tokenizer.from_file(file)
         tokenizer.normalizer = None
-        tokenizer.save(str(folder / "tokenizer.json"))
+        tokenizer.save(file)
     config = load_config(overrides={"model.max_length": 48})
-    assert (
-        build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1).spec.casing_embeddings
-        is seen
-    )
+    assert build_model(backbone, config.model, SCHEMA, 1).spec.casing_embeddings is seen
     always = load_config(overrides={"model.max_length": 48, "model.casing_embeddings": "always"})
     if architecture == "distilbert":
         with pytest.raises(
             ModelError,
             match=r"has no token types that could show casings: set model\.casing_embeddings=never",
         ):
-            build_model(resolve_backbone(str(folder)), always.model, SCHEMA, 1)
+            build_model(backbone, always.model, SCHEMA, 1)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +100,7 @@ def test_each_word_is_encoded_as_if_after_a_space(
     tiny_backbone: Path,
     tmp_path: Path,
 ) -> None:
-    folder = backbone_of("roberta", tiny_backbone, tmp_path / "backbone")
+    backbone = backbone_of("roberta", tiny_backbone, tmp_path / "backbone")
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizer
     PreTrainedTokenizerFast(
@@ -113,11 +109,11 @@ def test_each_word_is_encoded_as_if_after_a_space(
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-    ).save_pretrained(folder)
+    ).save_pretrained(backbone.folder)
     config = load_config(
         overrides={"model.max_length": 48, "train.epochs": 1, "train.batch_size": 8}
     )
-    built = build_model(resolve_backbone(str(folder)), config.model, SCHEMA, 1)
+    built = build_model(backbone, config.model, SCHEMA, 1)
     data = TrainingData(CORPUS["train"][:16], CORPUS["validation"][:4], SCHEMA)
     fit(built, data, config.train, tmp_path)
     loaded = load_model(tmp_path / "model")

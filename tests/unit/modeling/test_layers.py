@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from architectures import SCHEMA, assert_equal_scores, small
+from architectures import SCHEMA, assert_equal_scores, backbone_of, small
 from torch import nn
-from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedModel
 
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.config.schema import ModelConfig
 from ner_mlflow.errors import ConfigError, ModelError
-from ner_mlflow.modeling.backbone import Backbone, resolve_backbone
+from ner_mlflow.modeling.backbone import Backbone
 from ner_mlflow.modeling.build import build_model, check_backbone
 from ner_mlflow.modeling.cache import TrainingCache
 from ner_mlflow.modeling.checkpoint import load_adapter, load_model, save_adapter, save_model
@@ -25,22 +25,9 @@ DEPTH = 6
 ARCHITECTURES = ["bert", "distilbert", "roberta", "deberta-v2", "modernbert"]
 
 
-def deep_backbone(architecture: str, tiny_backbone: Path, folder: Path) -> Backbone:
-    """Return a random encoder with six layers."""
-    tokenizer = AutoTokenizer.from_pretrained(tiny_backbone)
-    config = small(architecture, len(tokenizer))
-    config.num_hidden_layers = DEPTH
-    if hasattr(config, "layer_types"):
-        config.layer_types = ["full_attention", "sliding_attention", "sliding_attention"] * 2
-    torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return resolve_backbone(str(folder))
-
-
 @pytest.fixture(scope="module")
 def backbone(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    return deep_backbone("bert", tiny_backbone, tmp_path_factory.mktemp("deep"))
+    return backbone_of("bert", tiny_backbone, tmp_path_factory.mktemp("deep"), DEPTH)
 
 
 def model_config(**settings: object) -> ModelConfig:
@@ -61,7 +48,7 @@ def layers_of(network: PreTrainedModel) -> nn.ModuleList:
 def test_a_student_has_the_kept_layers_of_its_backbone_and_reloads_anywhere(
     architecture: str, tiny_backbone: Path, tmp_path: Path
 ) -> None:
-    whole = deep_backbone(architecture, tiny_backbone, tmp_path / "backbone")
+    whole = backbone_of(architecture, tiny_backbone, tmp_path / "backbone", DEPTH)
     built = build_model(whole, model_config(layers=3), SCHEMA, 1)
     save_model(built, tmp_path / "model")
     teacher = AutoModel.from_pretrained(whole.folder)
@@ -159,9 +146,8 @@ def test_layers_that_cannot_be_kept_are_refused_before_weights_are_read(
     tiny_backbone: Path,
     tmp_path: Path,
 ) -> None:
-    config = small("modernbert" if architecture == "modernbert" else "bert", 100).to_dict()
-    config |= {"num_hidden_layers": DEPTH, "model_type": architecture}
-    config.pop("layer_types", None)
+    known = "modernbert" if architecture == "modernbert" else "bert"
+    config = small(known, 100, DEPTH).to_dict() | {"model_type": architecture}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ModelError, match=message):
         check_backbone(replace(backbone, folder=tmp_path), model_config(**settings))

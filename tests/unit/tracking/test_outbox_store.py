@@ -13,9 +13,9 @@ from mlflow.exceptions import MlflowException
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.tracking import remote
-from ner_mlflow.tracking.delivery import CLIENT_ID_TAG, deliver_left
+from ner_mlflow.tracking.delivery import deliver_left
 from ner_mlflow.tracking.lifecycle import open_child, open_run
-from ner_mlflow.tracking.outbox import Kind, Outbox, new_local_id, outbox_folder
+from ner_mlflow.tracking.outbox import CLIENT_ID_TAG, Kind, Outbox, new_local_id, outbox_folder
 from ner_mlflow.tracking.outbox_store import current_store
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.remote import StoreAwayError

@@ -4,13 +4,15 @@ import mlflow
 import pytest
 from pipelines import Finished
 
-from ner_mlflow.errors import TrackingError
+from ner_mlflow.config.loading import override
+from ner_mlflow.errors import ModelError, TrackingError
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.records import MainRecord
 from ner_mlflow.tracking.registry import alias_holder
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.main import run_main
+from ner_mlflow.workflows.sweep import run_sweep
 
 
 def test_finished_steps_are_reused_and_the_first_version_gets_the_alias(
@@ -44,3 +46,18 @@ def test_an_alias_that_the_registry_refuses_is_refused_before_any_step(
         pytest.raises(TrackingError, match="alias 'v1': must be letters"),
     ):
         run_main(run, {"small": finished.config}, "main", "v1")
+
+
+def test_an_engine_that_is_not_installed_is_refused_before_any_training(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ner_mlflow.tagging.engines.find_spec", lambda _: None)
+    trainings = len(finished_runs(Step.TRAIN, "0"))
+    config = override(finished.config, {"train.seed": 99})
+    message = "engine 'onnxruntime' is not installed"
+    with open_run(Step.MAIN, "main") as run, pytest.raises(ModelError, match=message):
+        run_main(run, {"small": config}, "main", "champion")
+    with open_run(Step.SWEEP, "sweep") as run, pytest.raises(ModelError, match=message):
+        run_sweep(run, config, finished.data, "swept", "candidate")
+    assert len(finished_runs(Step.TRAIN, "0")) == trainings
+    assert finished_runs(Step.TRIAL, "0") == []

@@ -121,8 +121,6 @@ def test_the_settings_and_data_of_a_run_are_read_back(finished: Finished) -> Non
 
 
 def test_without_a_checkpoint_no_run_resumes(finished: Finished) -> None:
-    with interrupted_run("none") as run_id:
-        assert run_id is None
     with resumable_run("no such key", "0") as run_id:
         assert run_id is None
     with (
