@@ -90,20 +90,23 @@ INSIDE_WORD = re.compile(
     # seamonkey-2.53 but not 1e-5, log4j2-2.17, nginx_1.25, 3.6-alpine but not 1.2-rc1
     r"(?P<hyphen>(?<=[^\W\d_])(?<!\de)-(?=\d)|(?<=[^\W_])-(?=\d+\.\d)|(?<=[^\W\d_])_(?=\d+\.\d)"
     r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))-(?=[^\W\d_])"
-    rf"(?!(?:{VERSION_SUFFIXES})(?![a-z]))"
-    # ה-Redis, Redis-кластер, 22.04-й
-    rf"|(?<=[{HYPHENATED}])-(?=[a-z])"
-    rf"|(?:(?<=[a-z])|(?<=[a-z.]\d)|(?<=\.\d\d))-(?=[{HYPHENATED}]))"
+    rf"(?!(?:{VERSION_SUFFIXES})(?![a-z])))"
     # Python3.11, TLSv1.2
     r"|(?P<version>(?<=[^\W\d_])(?=\d+\.(?:\d|x(?![a-z\d])))|(?<=(?-i:[A-Z]))(?=v\d+\.\d))"
-    rf"|(?P<script>(?<=[{ATTACHED}])(?=[a-z])|(?<=[a-z])(?=[{ATTACHED}]))"  # الRedis
     rf"|(?P<file>(?:(?<=\d)|(?<=-snapshot)|(?<=\.final)|(?<=\.release))(?=\.(?:{FILE_SUFFIXES})$))",
     re.IGNORECASE,
 )
-"""Where a word is cut once more: around a hyphen, at a version, a file's suffix, another script.
+"""Where a word is cut once more: around a hyphen, at a version, at a file's suffix.
 
 A file's suffix is cut only where something before it was.
 """
+BETWEEN_ALPHABETS = re.compile(
+    rf"(?<=[{HYPHENATED}])-(?=[A-Za-z])"  # ה-Redis
+    # Redis-кластер, HTTP2-сервер, 22.04-й
+    rf"|(?:(?<=[A-Za-z])|(?<=[A-Za-z.]\d)|(?<=\.\d\d))-(?=[{HYPHENATED}])"
+    rf"|(?<=[{ATTACHED}])(?=[A-Za-z])|(?<=[A-Za-z])(?=[{ATTACHED}])"  # الRedis
+)
+"""Where a word is cut before that: between a Latin name and an affix of another alphabet."""
 VERSION_LETTERS = frozenset(("v", "r", "ver", "rev", "version"))
 """Letters that belong to the version number after them: ``v1.2-rc1`` is one piece."""
 LONGEST_CUT = 4096
@@ -136,10 +139,7 @@ _NOT_PLAIN = re.compile(rf"[/\\@<&#%_+:\x1b]|-\w+-|-->|\[{_COLOR}|\^\[\[|www\.|[
 CONTRACTION = re.compile(r"(?:n['’]t|['’](?:s|m|ve|re|d|ll))", re.IGNORECASE)
 _ENDING = re.compile(r"(?:(?<=[^\W\d_])n['’]t|(?<=[^\W_])['’](?:s|m|ve|re|d|ll))$", re.IGNORECASE)
 """A contraction at the end of a word."""
-_CUT_WITHIN = re.compile(
-    rf"\d[.\-]|[-_]\d|[A-Za-z\d]-[{HYPHENATED}]|[{HYPHENATED}]-[A-Za-z]"
-    rf"|[A-Za-z][{ATTACHED}]|[{ATTACHED}][A-Za-z]"
-)
+_CUT_WITHIN = re.compile(r"\d[.\-]|[-_]\d")
 """Found in each word that :data:`INSIDE_WORD` can cut."""
 ALPHANUMERIC = re.compile(r"[^\W_]")
 _known: dict[str, Extents] = {}
@@ -207,17 +207,32 @@ def _cut_script(chunk: str) -> list[tuple[int, int]]:
     extents: list[tuple[int, int]] = []
     for match in pattern.finditer(chunk):
         start, end = extent = match.span()
-        word = chunk[start:end]
-        if match.lastgroup == "word" and not (word.isalpha() and word.isascii()):
-            extents += _cut_word(chunk, start, end)
-        else:
+        if match.lastgroup != "word":
             extents.append(extent)
+        elif not (word := chunk[start:end]).isascii():
+            for part in _between_alphabets(chunk, start, end):
+                extents += _cut_word(chunk, *part)
+        elif word.isalpha():
+            extents.append(extent)
+        else:
+            extents += _cut_word(chunk, start, end)
     return extents
+
+
+def _between_alphabets(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for border in BETWEEN_ALPHABETS.finditer(chunk, start, end):
+        at, after = border.span()
+        if at > start:
+            yield start, at
+        if after > at:
+            yield at, after
+        start = after
+    yield start, end
 
 
 def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     begin = start
-    pluses = _closing_pluses(chunk, start, end)
+    pluses = _closing_pluses(chunk, start, end) if chunk[end - 1] == "+" else 0
     end -= pluses
     if _CUT_WITHIN.search(chunk, start, end):
         for inner in INSIDE_WORD.finditer(chunk, start, end):
@@ -236,8 +251,6 @@ def _cut_word(chunk: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _closing_pluses(chunk: str, start: int, end: int) -> int:
     """Count the marks that close ``+inserted+``; the word ``C++`` has none, also in ``+C++``."""
-    if chunk[end - 1] != "+" or start == 0 or chunk[start - 1] != "+":
-        return 0
     closing = end - start - len(chunk[start:end].rstrip("+"))
     before = chunk[max(0, start - 3) : start]  # a word takes two at most
     return closing if closing == len(before) - len(before.rstrip("+")) else 0
