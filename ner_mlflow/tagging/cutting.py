@@ -87,8 +87,9 @@ FILE_SUFFIXES = (
 )
 """Endings of files whose name ends in a version, as in ``log4j-1.2.17.jar``."""
 INSIDE_WORD = re.compile(
-    # seamonkey-2.53 but not 1e-5, log4j2-2.17, nginx_1.25, 3.6-alpine but not 1.2-rc1
+    # seamonkey-2.53 but not 1e-5, log4j2-2.17, nginx_1.25, node-v18.1, 3.6-alpine but not 1.2-rc1
     r"(?P<hyphen>(?<=[^\W\d_])(?<!\de)-(?=\d)|(?<=[^\W_])-(?=\d+\.\d)|(?<=[^\W\d_])_(?=\d+\.\d)"
+    r"|(?<=[^\W_])[-_](?=v\d+\.\d)"
     r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))-(?=[^\W\d_])"
     rf"(?!(?:{VERSION_SUFFIXES})(?![a-z])))"
     # Python3.11, TLSv1.2

@@ -42,7 +42,7 @@ ABBREVIATIONS = frozenset(
 
 _LINE_BREAK = r"(?:\n|\r(?!\n)|[\v\f\x85\u2028\u2029])"
 _LINE_END = re.compile(_LINE_BREAK)
-_BLANK_LINE = re.compile(rf"{_LINE_BREAK}\s*{_LINE_BREAK}")
+_BLANK_LINE = re.compile(rf"{_LINE_BREAK}\s*{_LINE_BREAK}|[\f\u2029]")  # or a new page
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 

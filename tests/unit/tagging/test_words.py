@@ -198,6 +198,7 @@ def test_a_sentence_without_marks_is_split_at_a_blank() -> None:
         ("one\rTwo\vThree\fFour\x85Five\u2028Six", ["one", "Two", "Three", "Four", "Five", "Six"]),
         ("a wrapped\rline continues", ["a wrapped line continues"]),
         ("a wrapped\r\rline ends", ["a wrapped", "line ends"]),
+        ("one\fpage and\u2029paragraph", ["one", "page and", "paragraph"]),
         ("a list:\n- one\n- two", ["a list :", "- one", "- two"]),
         ("Error 5\n404 too", ["Error 5", "404 too"]),
         ("It broke. 3 times", ["It broke .", "3 times"]),
