@@ -11,11 +11,13 @@ The server of ``http`` gets the texts later, so its growth includes ``body_bytes
 - ``kept_bytes``: growth that stays once the answers are dropped,
 - ``answers_bytes``: the size of the answers, which the caller gets.
 
-``processor_seconds`` are those of all threads.
+``processor_seconds`` are those of all threads. Of ``dense``, ``network_seconds`` are those of
+ONNX Runtime alone, which read ``subwords``; they need ``--threads 1``. ``--dense`` chooses texts.
 
 usage: python -m benchmarks.service_memory EXPORTED_FOLDER [--characters 5_000_000] [--at-once 64]
                                            [--kinds dots prose ...] [--threads 0]
                                            [--cases prose request threads http dense ...]
+                                           [--dense code new_identifiers ...]
 """
 
 import argparse
@@ -39,9 +41,11 @@ import uvicorn
 from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, PythonModelContext, scoring_server
+from onnxruntime import InferenceSession
 
 from ner_mlflow.data.sample import generate_sample
 from ner_mlflow.provenance import git_commit, hardware, peak_rss_bytes
+from ner_mlflow.tagging.encoding import Inputs
 from ner_mlflow.tagging.pyfunc import ServedModel, check_requests
 
 DENSE_CHARACTERS = 200_000
@@ -94,6 +98,18 @@ def _code(draw: random.Random, characters: int) -> str:
     return _join(lines, "\n", characters)
 
 
+def _new_identifiers(draw: random.Random, characters: int) -> str:
+    numbers = draw.sample(range(26 * 1000, 26**2 * 1000), characters // 4)
+    names = iter(f"{LETTERS[n // 26_000]}{LETTERS[n // 1000 % 26]}{n % 1000}" for n in numbers)
+    ends = iter(lambda: draw.choice(["", "", "", " ", " ", "\n"]), None)
+    value = iter(lambda: draw.randrange(100_000), None)
+    calls = (
+        f"{a}.{b}({c}[{d}]={next(value)})->{e};{next(ends)}"
+        for a, b, c, d, e in zip(names, names, names, names, names, strict=False)
+    )
+    return _join(calls, "", characters)
+
+
 def _base64(draw: random.Random, characters: int) -> str:
     encoded = b64encode(draw.randbytes(characters)).decode()
     lines = (encoded[start : start + 76] for start in range(0, len(encoded), 76))
@@ -134,6 +150,7 @@ DENSE: dict[str, Callable[[random.Random, int], str]] = {
     "marks_and_letters": _repeat("(a.b),[c]"),
     "code": _repeat('if (a[i] != b.c) { f(x, y); } // "d"\n'),
     "new_code": _code,
+    "new_identifiers": _new_identifiers,
 }
 """Texts of punctuation, whose time counts."""
 
@@ -151,6 +168,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--threads", type=int, default=0, help="the model's; 0: all usable cores")
     parser.add_argument("--cases", nargs="*", choices=[*KINDS, *CASES], help="default: all")
+    parser.add_argument("--dense", nargs="*", choices=DENSE, default=list(DENSE))
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -168,7 +186,7 @@ def main() -> None:
                 *(sys.executable, "-m", "benchmarks.service_memory", arguments.folder),
                 *("--characters", str(arguments.characters), "--at-once", str(arguments.at_once)),
                 *("--threads", str(arguments.threads), "--measure", name),
-                *("--kinds", *arguments.kinds),
+                *("--kinds", *arguments.kinds, "--dense", *arguments.dense),
             ],
             check=True,
             stdout=subprocess.PIPE,
@@ -187,12 +205,34 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     draw = random.Random(13)
     if arguments.measure == "dense":
         return {
-            name: _answer(model, [[text(draw, DENSE_CHARACTERS)]]) for name, text in DENSE.items()
+            name: _with_network(model, DENSE[name](draw, DENSE_CHARACTERS))
+            for name in arguments.dense
         }
     if arguments.measure in KINDS:
         return _answer(model, [[KINDS[arguments.measure](draw, arguments.characters)]])
     texts = _mixed(arguments)
     return _answer(model, [texts] if arguments.measure == "request" else [[text] for text in texts])
+
+
+def _with_network(model: ServedModel, text: str) -> dict[str, float]:
+    """Send a text, and return its figures with the share of ONNX Runtime."""
+    run = InferenceSession.run
+    seconds = subwords = 0.0
+
+    def timed(session: InferenceSession, names: list[str], inputs: Inputs) -> Any:
+        nonlocal seconds, subwords
+        started = time.process_time()
+        outputs = run(session, names, inputs)
+        seconds += time.process_time() - started
+        subwords += float(inputs["attention_mask"].sum())
+        return outputs
+
+    InferenceSession.run = timed
+    try:
+        answer = _answer(model, [[text]])
+    finally:
+        InferenceSession.run = run
+    return {**answer, "network_seconds": round(seconds, 2), "subwords": int(subwords)}
 
 
 def _load(arguments: argparse.Namespace) -> ServedModel:

@@ -75,7 +75,7 @@ _PYTHON_ERROR = r"[\w.]{1,200}(?:Error|Exception|Exit|Interrupt|Warning)(?::|[ \
 # characters of scripts without blanks, because prose follows there without a blank.
 _NO_BLANKS = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff\ufe30-\uffef"
 _URL_BODY = (
-    rf"(?:[.,;:!?*]*+(?:[^\s<>\"'`()\[\]{{}}|\\^.,;:!?*«»\u2018-\u201f…{_NO_BLANKS}]"
+    rf"(?:[.,;:!?*]*+(?:[^\s\x00-\x1f\x7f<>\"'`()\[\]{{}}|\\^.,;:!?*«»\u2018-\u201f…{_NO_BLANKS}]"
     r"|\([^\s()<>\"'`]*+\)|\[[^\s\[\]<>\"'`]*+\]|\{[^\s{}<>\"'`]*+\}))++"
 )
 _NAME = r"(?:[.,]*+(?:[A-Za-z0-9_\u00c0-\u0dff+~%$#@*-]|\{[\w.-]{1,60}\}))++"

@@ -50,6 +50,12 @@ HANGUL = (
     r"\u1100-\u115e\u1161-\u11ff\u3130-\u3163\u3165-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa1-\uffdc"
 )
 """Korean has blanks, but its particles follow a foreign name without one: ``Redis를``."""
+ATTACHED = r"\u0590-\u06ff\u0750-\u077f\u08a0-\u0dff\ufb1d-\ufdff\ufe70-\ufefc"  # Hebrew to Sinhala
+"""Alphabets whose prefixes and endings join a Latin name without a blank: ``الRedis``."""
+HYPHENATED = ATTACHED + r"\u0400-\u058f\u10a0-\u10ff\u1200-\u137f"  # Cyrillic, Georgian, Ethiopic
+"""Alphabets whose words join a Latin name with a hyphen: ``ה-Redis``, ``Redis-кластер``."""
+NUMBERING = r"\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+"""Numbers that count items or notes, such as ① and ²; no word contains one."""
 WIDE_PUNCTUATION = (
     r"\u3001-\u3003\u3008-\u3011\u3014-\u301f\u30a0\u30fb\uff61-\uff65"  # 、。「」『』【】・
     r"\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff60"  # ，：（
@@ -99,7 +105,7 @@ EMOJI_SEQUENCE = (
 
 _LETTERS = LOGOGRAPHS + _members(SYLLABIC, "LSC")
 _SIGNS = _members(SYLLABIC, "M")
-_PUNCTUATION = WIDE_PUNCTUATION + CLOSING + _members(SYLLABIC, "P")
+_PUNCTUATION = WIDE_PUNCTUATION + CLOSING + NUMBERING + _members(SYLLABIC, "P")
 _CUT = _LETTERS + _SIGNS + _PUNCTUATION + HANGUL
 _KEPT = rf"(?=[{WITHOUT_GLYPH}])(?!{HIDDEN_RUN})."
 _PIECE = re.compile(

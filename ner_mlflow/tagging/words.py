@@ -40,7 +40,9 @@ ABBREVIATIONS = frozenset(
 )
 """Words whose full stop does not end a sentence."""
 
-_BLANK_LINE = re.compile(r"\n\s*\n")
+_LINE_BREAK = r"(?:\n|\r(?!\n)|[\v\f\x85\u2028\u2029])"
+_LINE_END = re.compile(_LINE_BREAK)
+_BLANK_LINE = re.compile(rf"{_LINE_BREAK}\s*{_LINE_BREAK}|[\f\u2029]")  # or a new page
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -143,9 +145,12 @@ def _breaks(text: str, current: Words, start: int) -> bool:
     """Return whether the word at ``start`` begins a new sentence after the words of ``current``."""
     words = current.texts
     gap = text[current.ends[-1] : start]
-    if "\n" in gap and (not text[start].islower() or _BLANK_LINE.search(gap)):
+    if not gap:
+        return False
+    is_lower = text[start].islower()
+    if gap != " " and (_BLANK_LINE if is_lower else _LINE_END).search(gap):
         return True
-    if not gap or text[start].islower():
+    if is_lower:
         return False
     end = len(words) - 1
     while end > max(0, len(words) - 4) and words[end] in AFTER_STOP:

@@ -114,6 +114,8 @@ CASES = {
         seamonkey-2.53.7.1 = seamonkey - 2.53.7.1
         bookmarks_2-2.0.99-fx = bookmarks_2 - 2.0.99 - fx
         linux-image_4.15 = linux-image _ 4.15
+        node-v18.17.0-linux-x64.tar.xz = node - v18.17.0 - linux-x64 .tar.xz
+        node_v18.17 = node _ v18.17
         Python3.11 = Python 3.11
         Python3 = Python3
         v1.2-rc1 = v1.2-rc1
@@ -144,6 +146,7 @@ CASES = {
         TLSv1.2 = TLS v1.2
         conv1.2 = conv 1.2
         HTTP/1.1 = HTTP / 1.1
+        nginx-1.25.3-1.el8.x86_64.rpm = nginx - 1.25.3-1.el8.x86_64 .rpm
         jdk1.8.0_131 = jdk 1.8.0_131
         libstdc++6 = libstdc++6
         C++11 = C++11
@@ -213,10 +216,27 @@ CASES = {
         &lt;Redis&gt; = &lt; Redis &gt;
         Redis&amp;Nginx = Redis &amp; Nginx
         &#39;Redis&#x27; = &#39; Redis &#x27;
+        &amp;lt;Redis&amp;gt; = &amp;lt; Redis &amp;gt;
+        &amp;Redis; = &amp; Redis ;
         |Redis|1.2| = | Redis | 1.2 |
         >Redis = > Redis
         #Redis = # Redis
         -Redis = - Redis
+        -redis- = - redis -
+        -redis-, = - redis - ,
+        --redis-- = -- redis --
+        +redis+ = + redis +
+        ++redis++ = ++ redis ++
+        *+redis+* = * + redis + *
+        +C++ = + C++
+        ___redis___ = ___ redis ___
+        _-redis-_ = _ - redis -_
+        _-overwrite_ = _ -overwrite _
+        @redis@ = @ redis @
+        $Redis$ = $ Redis $
+        h3.Redis = h3 . Redis
+        h3. = h3 .
+        org.h2.Driver = org.h2.Driver
         {{Redis}} = {{ Redis }}
         [Redis|https://x.y] = [ Redis | https://x.y ]
         {code:java} = { code : java }
@@ -229,6 +249,32 @@ CASES = {
         'Redis', = ' Redis ' ,
         “Redis”, = “ Redis ” ,
         «Redis» = « Redis »
+    """,
+    "terminals": r"""
+        \x1b[31mRedis\x1b[0m = \x1b[31m Redis \x1b[0m
+        \x1b[38;5;196mRedis\x1b[m = \x1b[38;5;196m Redis \x1b[m
+        \x1b[38:5:1mRedis = \x1b[38:5:1m Redis
+        \x1b[?25lRedis\x1b[?25h = \x1b[?25l Redis \x1b[?25h
+        \x1b[2KRedis = \x1b[2K Redis
+        \x1b(BRedis = \x1b(B Redis
+        \x9b31mRedis\x9b0m = \x9b31m Redis \x9b0m
+        \x1b]0;title\x07Redis = \x1b]0;title\x07 Redis
+        \x1b]8;;https://x.y\x1b\Redis\x1b]8;;\x1b\ = \x1b]8;;https://x.y\x1b\ Redis \x1b]8;;\x1b\
+        https://x.y\x1b[0m = https://x.y \x1b[0m
+        ^[[31mRedis^[[0m = ^[[31m Redis ^[[0m
+        ␛[31mRedis␛[0m = ␛[31m Redis ␛[0m
+        \033[1mRedis\033[0m = \033[1m Redis \033[0m
+        \e[01;31mRedis\e[m = \e[01;31m Redis \e[m
+        \u001b[31mRedis\u001b[39m = \u001b[31m Redis \u001b[39m
+        #033[31mRedis#033[0m = #033[31m Redis #033[0m
+        [31mRedis[0m: = [31m Redis [0m :
+        ERROR[0m = ERROR [0m
+        rate(x[5m]) = rate ( x [ 5m ] )
+        [5m:10s] = [ 5m : 10s ]
+        [5m30s] = [ 5m30s ]
+        [5ms] = [ 5ms ]
+        [mysql] = [ mysql ]
+        arr[0] = arr [ 0 ]
     """,
     "code": r"""
         foo() = foo()
@@ -252,6 +298,11 @@ CASES = {
         %APPDATA%\npm = %APPDATA% \ npm
         --flag=value = --flag = value
         -v = -v
+        -redis==4.5 = - redis == 4.5
+        -rw-r--r-- = -rw-r --r --
+        u'Redis' = u ' Redis '
+        {b'7.2':r'Redis'} = { b ' 7.2 ' : r ' Redis ' }
+        r's = r 's
         arr[0] = arr [ 0 ]
         @Override = @Override
         #include<stdio.h> = # include <stdio.h>
@@ -319,6 +370,7 @@ CASES = {
         C:\Windows\System32\x.dll: = C:\Windows\System32\x.dll :
         "C:\Program = " C:\Program
         C:/foo/bar = C:/foo/bar
+        C:\x\Foo.cs:line = C:\x\Foo.cs : line
         \\server\share\file = \\server\share\file
         package.json = package.json
         *.txt = * .txt
@@ -394,7 +446,17 @@ CASES = {
         Re\u00addis = Re\u00addis
         Redis\u200b, = Redis ,
         (日本), = ( 日 本 ) ,
-        \x1b[31mRedis\x1b[0m = \x1b[31m Redis \x1b[0m
+        １．２５ = １．２５
+        ①Redis② = ① Redis ②
+        Redis² = Redis ²
+        ה-Redis = ה - Redis
+        ה־Redis, = ה ־ Redis ,
+        الRedis = ال Redis
+        Redisमें = Redis में
+        Redis-кластер = Redis - кластер
+        nginx/1.25-сервер = nginx / 1.25 - сервер
+        что-то = что-то
+        Сhrome = Сhrome
     """,
 }
 
@@ -403,12 +465,14 @@ def _rows() -> Iterator[tuple[str, str, list[str]]]:
     for kind, rows in CASES.items():
         for row in rows.strip().splitlines():
             chunk, _, expected = row.strip().partition(" = ")
-            if kind.startswith("emoji"):
+            if kind.startswith(("emoji", "terminals")):
                 chunk, expected = (
                     text.replace("\\u0301", "\u0301")
                     .replace("\\u00ad", "\u00ad")
                     .replace("\\u200b", "\u200b")
                     .replace("\\x1b", "\x1b")
+                    .replace("\\x9b", "\x9b")
+                    .replace("\\x07", "\x07")
                     for text in (chunk, expected)
                 )
             yield kind, chunk, expected.split(" ")
@@ -468,6 +532,19 @@ FAILURES = {
     "a User-Agent": ("Vivaldi/6.5.3206", ["Vivaldi", "6.5.3206"]),
     "a version after a name": ("Perl5.38", ["Perl", "5.38"]),
     "full-width marks": ("（Kafka，3.6）", ["Kafka", "3.6"]),
+    "a struck name": ("-kafka-", ["kafka"]),
+    "an inserted name": ("+kafka+", ["kafka"]),
+    "code of Textile": ("@kafka@", ["kafka"]),
+    "strong and oblique Markdown": ("___kafka___", ["kafka"]),
+    "a color": ("\x1b[1;31mKafka\x1b[0m", ["Kafka"]),
+    "a color without its escape": ("[31mkafka[0m", ["kafka"]),
+    "a private mode of a terminal": ("\x1b[?25lKafka", ["Kafka"]),
+    "a link of a terminal": ("\x1b]8;;https://x.y\x1b\\Kafka\x1b]8;;\x1b\\", ["Kafka"]),
+    "a requirement that was removed": ("-kafka==3.6", ["kafka", "3.6"]),
+    "a string of Python 2": ("u'Kafka'", ["Kafka"]),
+    "an item's number": ("①Kafka", ["Kafka"]),
+    "a Hebrew prefix": ("ב-Kafka", ["Kafka"]),
+    "a Russian compound": ("Kafka-кластер", ["Kafka"]),
     "a hidden character": ("\u200bKafka\u200b", ["Kafka"]),
 }
 """Where the models before missed or mangled an entity: a text, and the names in it."""

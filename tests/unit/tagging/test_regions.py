@@ -235,6 +235,7 @@ def test_prose_is_no_stack_trace(text: str) -> None:
         ("[a|https://a.org/b]", "https://a.org/b"),
         ('{"url":"https://a.org/b.js"}', "https://a.org/b.js"),
         ("**https://a.org**", "https://a.org"),
+        ("\x1b]8;;https://a.org/b\x1b\\Redis", "https://a.org/b"),
         ("<s3a://bucket/x>", "s3a://bucket/x"),
         ("jar:file:///a.jar!/b", "jar:file:///a.jar!/b"),
         ("www.a.org - broken", "www.a.org"),
