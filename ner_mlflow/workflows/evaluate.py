@@ -86,6 +86,7 @@ def run_evaluate(
         model=model.address,
         split=split,
         variant=lineage.variant,
+        train_run=lineage.train_run,
         **data.fields,
         **lineage.fields,
     )
