@@ -17,6 +17,7 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.queries import finished_runs
+from ner_mlflow.tracking.records import EvaluateRecord
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.data import TrackedDataset
 from ner_mlflow.workflows.evaluate import (
@@ -107,6 +108,10 @@ def test_several_models_are_compared_pair_by_pair(finished: Finished) -> None:
     with open_run(Step.EVALUATE, "evaluate") as run:
         table = run_evaluate_several(run, config, models, finished.data)
     assert set(table["model"]) == {model.address for model in models}
+    # A model and the file made from it say that they are of one training.
+    records = [EvaluateRecord.read(run_id) for run_id in table["run"]]
+    assert {record.train_run for record in records} == {finished.result.train.run_id}
+    assert sorted(bool(record.variant) for record in records) == [False, True]
     assert table["f1"].is_monotonic_decreasing
     assert table["standin_f1"].between(table["standin_f1_low"], table["standin_f1_high"]).all()
     # The exported model answers as the trained one does.
