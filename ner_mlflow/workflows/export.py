@@ -120,21 +120,26 @@ def run_export(
 
 
 def _describe(run: Run, report: ExportReport) -> None:
-    """Say in the run's description which variant is served, and why others may not be."""
-    served = report.served
-    lead = [
-        f"{served.name} is served: {served.metrics['size_bytes'] / 1e6:.1f} MB, validation F1 "
-        f"{served.metrics['validation_f1']:.4f}."
-    ]
-    lead += [
-        f"{variant.name} may not be served: {'; '.join(variant.failures)}."
-        for variant in report.variants
-        if variant.failures
-    ]
     columns = ["variant", "validation_f1", "size_bytes", "latency/real/p50_ms", "proof", "served"]
     pages = {"all figures": "variants.html", "F1 against cost": "tradeoff.png"}
-    text = escape_markdown(" ".join(lead))
-    run.describe(report.tables["variants"][columns], page_links(run, pages), text)
+    lead = escape_markdown(variants_in_words(report))
+    run.describe(report.tables["variants"][columns], page_links(run, pages), lead)
+
+
+def variants_in_words(report: ExportReport) -> str:
+    """Return sentences that say which variant is served, and why others may not be."""
+    served = report.served
+    return " ".join(
+        [
+            f"{served.name} is served: {served.metrics['size_bytes'] / 1e6:.1f} MB, validation F1 "
+            f"{served.metrics['validation_f1']:.4f}.",
+            *(
+                f"{variant.name} may not be served: {'; '.join(variant.failures)}."
+                for variant in report.variants
+                if variant.failures
+            ),
+        ]
+    )
 
 
 def warning_of_loss(export: ExportRecord, config: ExportConfig) -> str:

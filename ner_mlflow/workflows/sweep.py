@@ -374,15 +374,15 @@ def _describe(
     if final:
         pages["final models"] = "comparison.html"
     links = f"{page_links(run, pages)} · {view_links(run.experiment_id)}"
-    lead = [_best_in_words(best, objectives, result.table["state"].value_counts()), *final]
+    lead = [trial_in_words(best, objectives, result.table["state"].value_counts()), *final]
     table = shown.sort_values(list(objectives), ascending=ascending)
     run.describe(table, links, escape_markdown(" ".join(lead)))
 
 
-def _best_in_words(best: BestTrial, objectives: Sequence[Objective], states: pd.Series) -> str:
+def trial_in_words(best: BestTrial, objectives: Sequence[Objective], states: pd.Series) -> str:
     """Return sentences that name the best trial, its objectives and its settings."""
     values = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}"
+        f"{name.replace('_', ' ').replace('f1', 'F1')} {value:.4g}"
         for name, value in zip(objectives, best.values, strict=True)
     )
     settings = ", ".join(
