@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking")
 COLOURS = 128
 """Colours of a PNG file; keeps it small."""
 
@@ -91,7 +92,7 @@ def main() -> None:
     mlflow.set_tracking_uri(arguments.store)
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for picture in PICTURES:
             image = take(browser, latest_page(arguments.experiment, picture), picture)
             image.save(IMAGES / f"{picture.file}.png", optimize=True)

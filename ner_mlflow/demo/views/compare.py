@@ -40,7 +40,8 @@ def main() -> None:
         return
     group = choose_group(evaluations)
     of_group = [one for one in evaluations if one.group == group]
-    ranked = sorted(latest_of_each(of_group), key=lambda one: -one.score.f1)[:SHOWN]
+    order = sorted(latest_of_each(of_group), key=lambda one: (-one.score.f1, one.is_file))
+    ranked = order[:SHOWN]
     names = distinct([one.run for one in ranked], [compared_name(one) for one in ranked])
     show_lead(ranked, names, group)
     show_scores(ranked, names)
@@ -93,8 +94,9 @@ def show_lead(
     )
     of_kin = fill("")
     if kin is not None:
-        what = "The model that it was made from" if best.is_file else f"Its file {names[kin]}"
-        of_kin = fill(" {what} has {f1}.", what=what, f1=f"{ranked[kin].score.f1:.3f}")
+        other = ranked[kin]
+        what = "The model it was made from" if best.is_file else f"Its exported file {other.name}"
+        of_kin = fill(" {what} has {f1}.", what=what, f1=f"{other.score.f1:.3f}")
     if rival is None:
         lead = fill(
             "No other model was scored there. Its F1 is {score}.{of_kin} Train another one to "
