@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import Run
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking")
 COLOURS = 128
 """Colours of a PNG file; keeps it small."""
 
@@ -27,7 +29,7 @@ class Picture:
 
     Attributes:
         file: name of the PNG file without its ending.
-        step: the step whose latest run holds the page.
+        step: the step whose run holds the page.
         page: the artifact.
         height: pixels shown, from the top.
         scheme: ``light`` or ``dark``.
@@ -44,7 +46,7 @@ WIDTH = 1060
 """Width of the browser's window in pixels."""
 PICTURES = (
     Picture("report", "main", "comparison.html", 578),
-    Picture("errors", "evaluate", "errors.html", 710),
+    Picture("errors", "evaluate", "errors.html", 625),
 )
 
 
@@ -62,22 +64,36 @@ def take(browser: Browser, page: Path, picture: Picture) -> Image.Image:
     return image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
-def latest_page(experiment: str, picture: Picture) -> Path:
-    """Download a page of the latest finished run of a step.
+def latest_run(experiment: str, step: str, **tags: str) -> Run:
+    """Return the latest finished run of a step that has these tags.
 
     Raises:
         SystemExit: there is none.
     """
+    wanted = {"step": step, **tags}
+    conditions = [f"tags.`ner.{name}` = '{value}'" for name, value in wanted.items()]
     runs = mlflow.search_runs(
         experiment_names=[experiment],
-        filter_string=f"tags.`ner.step` = '{picture.step}' and attributes.status = 'FINISHED'",
+        filter_string=" and ".join([*conditions, "attributes.status = 'FINISHED'"]),
         order_by=["attributes.start_time DESC"],
         output_format="list",
     )
     if not runs:
-        raise SystemExit(f"experiment {experiment} has no finished run of the step {picture.step}")
-    uri = f"runs:/{runs[0].info.run_id}/{picture.page}"
-    return Path(mlflow.artifacts.download_artifacts(uri))
+        raise SystemExit(f"experiment {experiment} has no finished run of the step {step}")
+    return runs[0]
+
+
+def page_of(experiment: str, picture: Picture) -> Path:
+    """Download a page of the latest main job, or of an evaluation of its best model.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    run = latest_run(experiment, "main")
+    if picture.step == "evaluate":
+        best = run.data.tags["ner.best_train_run"]
+        run = latest_run(experiment, picture.step, train_run=best)
+    return Path(mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/{picture.page}"))
 
 
 def main() -> None:
@@ -91,9 +107,9 @@ def main() -> None:
     mlflow.set_tracking_uri(arguments.store)
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for picture in PICTURES:
-            image = take(browser, latest_page(arguments.experiment, picture), picture)
+            image = take(browser, page_of(arguments.experiment, picture), picture)
             image.save(IMAGES / f"{picture.file}.png", optimize=True)
         browser.close()
 

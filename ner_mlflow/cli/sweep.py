@@ -50,7 +50,6 @@ def sweep(
     with importing():  # `sweep --help` need not wait for MLflow
         from ..tracking.lifecycle import ui_address
         from ..tracking.records import note_preset
-        from ..workflows.inputs import find_data
         from .runs import open_step
     set_up_logging()
     joins = join != "none"

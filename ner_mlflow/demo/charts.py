@@ -92,6 +92,7 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
             mode="lines",
             line={"color": QUIET, "dash": "dot", "width": 2},
             hoverinfo="skip",
+            legendrank=1001,
         )
     )
     models = list(dict.fromkeys(file.model for file in files))
@@ -112,6 +113,8 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
                     "symbol": [symbols[files[p].variant] for p in mine],
                     "opacity": [1.0 if front[p] else 0.6 for p in mine],
                 },
+                legendgroup=str(index),
+                showlegend=False,
                 error_y=_error([files[p].score for p in mine]),
                 customdata=[
                     [label(files[p].name, 200), str(files[p].score), _cost(costs[p], cost)]
@@ -122,6 +125,15 @@ def tradeoff_chart(files: Sequence[Variant], cost: str) -> go.Figure:
                 ),
             )
         )
+    for index, model in enumerate(models):
+        line = {"color": series_colour(index), "width": 8}
+        _key(figure, model, str(index), "" if index else "Model", mode="lines", line=line)
+    for index, (variant, symbol) in enumerate(symbols.items()):
+        marker = {"size": 11, "color": QUIET, "symbol": symbol}
+        _key(figure, variant, "file", "" if index else "File", mode="markers", marker=marker)
+    figure.update_layout(
+        legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top", "tracegroupgap": 4}
+    )
     title = "median latency of one sentence, ms" if cost == "latency_ms" else "size, MB"
     figure.update_xaxes(title_text=title, rangemode="tozero")
     figure.update_yaxes(title_text="validation F1")
@@ -271,6 +283,21 @@ def _rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
     figure.update_xaxes(title_text="F1", range=[-0.02, 1.03], tickformat=".1f")
     figure.update_layout(showlegend=sum(bool(trace.name) for trace in figure.data) > 1)
+
+
+def _key(figure: go.Figure, name: str, group: str, title: str, **look: Any) -> None:
+    """Add a line to the key of a chart, which stands for no point."""
+    figure.add_trace(
+        go.Scatter(
+            name=label(name, NAME_LIMIT),
+            x=[None],
+            y=[None],
+            legendgroup=group,
+            legendgrouptitle={"text": title} if title else None,
+            hoverinfo="skip",
+            **look,
+        )
+    )
 
 
 def _error(scores: Sequence[Score]) -> dict[str, Any]:

@@ -89,6 +89,11 @@ class Scored:
         return record.dataset, record.dataset_fingerprint, record.split
 
     @property
+    def trained(self) -> str:
+        """What the model and its exported files share: their training, or else the address."""
+        return self.record.train_run or self.record.model
+
+    @property
     def is_file(self) -> bool:
         """Whether an exported file was scored, not the model that it was made from."""
         return bool(self.record.variant or _VARIANT.match(self.record.model))
@@ -181,6 +186,13 @@ def distinct(runs: Sequence[RunSummary], names: Sequence[str]) -> list[str]:
             for name, extra in zip(found, wanted, strict=True)
         ]
     return found
+
+
+def count_models(all_scored: Sequence[Scored]) -> str:
+    """Return how many trained models and how many exported files were scored, in words."""
+    files = sum(one.is_file for one in all_scored)
+    counts = ((len(all_scored) - files, "model"), (files, "exported file"))
+    return " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
 
 
 def latest_of_each(all_scored: Iterable[Scored]) -> list[Scored]:

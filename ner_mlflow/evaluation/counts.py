@@ -85,7 +85,7 @@ def prepend_total(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def precision(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return precision from counts along the last axis.
 
-    It is 0 without a predicted entity, and NaN without a gold entity either.
+    It is NaN without a predicted entity.
 
     Args:
         counts: shape (..., 3).
@@ -99,7 +99,7 @@ def precision(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.flo
 def recall(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return recall from counts along the last axis.
 
-    It is 0 without a gold entity, and NaN without a predicted entity either.
+    It is NaN without a gold entity.
 
     Args:
         counts: shape (..., 3).
@@ -130,6 +130,6 @@ def f1(
 
 
 def _share(counts: NDArray[np.int64] | NDArray[np.float64], column: int) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = counts[..., CORRECT] / np.maximum(counts[..., column], 1)
-    is_empty = (counts[..., PREDICTED] + counts[..., GOLD]) == 0
-    return np.where(is_empty, np.nan, shares)
+    total = counts[..., column]
+    shares: NDArray[np.float64] = counts[..., CORRECT] / np.where(total, total, 1)
+    return np.where(total, shares, np.nan)

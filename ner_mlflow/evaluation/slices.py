@@ -51,7 +51,8 @@ class SliceCounts:
     def table(self, intervals: Sequence[Interval]) -> pd.DataFrame:
         """Return strict precision, recall and F1 by slice, with the given intervals of F1.
 
-        A slice without gold and predicted entities has no scores: they are NaN.
+        A slice without gold entities has no recall, one without predicted entities no precision,
+        and one without both no F1: they are NaN.
         """
         sums = self.counts.sum(axis=0)
         return pd.DataFrame(

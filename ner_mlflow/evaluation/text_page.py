@@ -192,7 +192,8 @@ def _hidden_note(hidden: Sequence[int], errors: Sequence[Sequence[TextError]]) -
         return ""
     count = sum(len(errors[index]) for index in hidden)
     verb = "is" if len(hidden) == 1 else "are"
-    return f"{_plural(len(hidden), 'text')} with {_plural(count, 'error')} {verb} not shown"
+    having = f"with {_plural(count, 'error')}" if count else "without errors"
+    return f"{_plural(len(hidden), 'text')} {having} {verb} not shown"
 
 
 def _plural(count: int, noun: str) -> str:

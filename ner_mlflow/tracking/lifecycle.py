@@ -227,6 +227,13 @@ def run_link(experiment_id: str, run_id: str, artifact: str = "") -> str:
     return f"{page}{f'/artifacts/{artifact}' if artifact else ''}?{UI_MODE}"
 
 
+def page_links(run: Run, pages: Mapping[str, str]) -> str:
+    """Return Markdown with links to artifacts of a run; ``pages`` is text -> artifact."""
+    return " · ".join(
+        f"[{text}]({run_link(run.experiment_id, run.id, file)})" for text, file in pages.items()
+    )
+
+
 def ui_address(run: Run, artifact: str = "") -> str:
     """Return how to open a run, or one of its artifacts, in MLflow's UI."""
     uri = mlflow.get_tracking_uri()

@@ -147,7 +147,8 @@ class TrainRecord(_OnDataset):
 class EvaluateRecord(_OnDataset):
     """Scores of a model, named by its address, on one split.
 
-    ``variant`` names that of an exported file; it is empty for a PyTorch model.
+    ``variant`` names that of an exported file; it is empty for a PyTorch model. A model and the
+    files exported from it have the same ``train_run``, if that is known.
     """
 
     STEP: ClassVar[Step] = Step.EVALUATE
@@ -155,6 +156,7 @@ class EvaluateRecord(_OnDataset):
     model: str
     split: str
     variant: str = ""
+    train_run: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
@@ -464,6 +466,7 @@ class Lineage:
     preset: str = ""
     seed: str = ""
     variant: str = ""
+    train_run: str = ""
 
     @property
     def label(self) -> str:
@@ -495,11 +498,12 @@ def lineage_of(run_id: str | None, variant: str = "") -> Lineage:
     """
     if run_id is None:
         return Lineage()
-    tags = read_run(run_id).tags
+    run = read_run(run_id)
     return Lineage(
-        preset=tags.get("preset", ""),
-        seed=tags.get("seed", ""),
-        variant=variant or tags.get("served_variant", ""),
+        preset=run.tags.get("preset", ""),
+        seed=run.tags.get("seed", ""),
+        variant=variant or run.tags.get("served_variant", ""),
+        train_run=run_id if run.step == Step.TRAIN else run.tags.get("train_run", ""),
     )
 
 

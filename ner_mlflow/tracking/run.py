@@ -97,15 +97,17 @@ class Run:
             name = NAME_SEPARATOR.join(redact(part) for part in parts if part)
             self._client.set_tag(self.id, MLFLOW_RUN_NAME, name)
 
-    def describe(self, table: pd.DataFrame, note: str = "", lead: str = "") -> None:
+    def describe(self, table: pd.DataFrame, links: str = "", lead: str = "") -> None:
         """Show Markdown on the first page of the run in MLflow's UI.
+
+        The UI shows the first few lines of it and folds the rest, so the table comes last.
 
         Args:
             table: shown as a Markdown table.
-            note: Markdown below the table.
-            lead: Markdown above the table.
+            links: Markdown with links, above the table.
+            lead: Markdown with the result in words, above the links.
         """
-        parts = [lead, spaced_tables(markdown_table(table)), note]
+        parts = [lead, links, spaced_tables(markdown_table(table))]
         self._client.set_tag(self.id, DESCRIPTION_TAG, "\n\n".join(filter(None, parts)))
 
     def log_config(self, sections: Mapping[str, Section], always: Sequence[str] = ()) -> None:

@@ -22,10 +22,11 @@ from ..evaluation.text_errors import find_text_errors, text_error_table
 from ..evaluation.text_page import render_text_page
 from ..evaluation.text_scores import TEXT_SCORE_COLUMNS, score_texts
 from ..modeling.loading import open_tagger
+from ..pages import escape_markdown
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer
 from ..tagging.tagger import Tagger
-from ..tracking.lifecycle import open_child, run_link
+from ..tracking.lifecycle import open_child, page_links
 from ..tracking.models import FoundModel
 from ..tracking.queries import download, reusable_run
 from ..tracking.records import EvaluateRecord, seed_text
@@ -86,6 +87,7 @@ def run_evaluate(
         model=model.address,
         split=split,
         variant=lineage.variant,
+        train_run=lineage.train_run,
         **data.fields,
         **lineage.fields,
     )
@@ -131,10 +133,7 @@ def run_evaluate(
         interval = f"{percent:g} % interval {low:.4f} to {high:.4f}"
         found.append(f"{split} F1 {f1:.4f} on {name} ({interval})")
         log.info("%s", found[-1])
-    links = " · ".join(
-        f"[{text}]({run_link(run.experiment_id, run.id, file)})" for text, file in PAGES.items()
-    )
-    run.describe(report.tables["scores"], links, f"{'; '.join(found)}. On given words, by type:")
+    run.describe(report.tables["scores"], page_links(run, PAGES), f"{'; '.join(found)}.")
     return Evaluation(record, report.predictions, answers)
 
 
@@ -206,8 +205,27 @@ def run_evaluate_several(
     run.log_table("models", table)
     run.log_table("differences", differences)
     run.log_figure("differences", plot_differences(differences, order, SIGNIFICANCE_LEVEL))
-    run.describe(table.drop(columns=["run"]))
+    pages = {"models": "models.html", "differences": "differences.png"}
+    lead = best_in_words(table, f"{config.split} of {data.dataset.name}")
+    run.describe(table.drop(columns=["run"]), page_links(run, pages), lead)
     return table
+
+
+def best_in_words(table: pd.DataFrame, scored_on: str) -> str:
+    """Return Markdown that names the best model, the second and whether their F1 differs.
+
+    Args:
+        table: a row for each model, the best first, with ``model``, ``f1`` and ``p_against_best``.
+        scored_on: what they were scored on.
+    """
+    best, *others = table[["model", "f1", "p_against_best"]].to_dict("records")
+    text = f"{best['model']} has the best F1, {best['f1']:.4f} on {scored_on}"
+    if others:
+        second = others[0]
+        p = second["p_against_best"]
+        sure = "is significant" if p <= SIGNIFICANCE_LEVEL else "may be chance"
+        text += f"; {second['model']} has {second['f1']:.4f}. The difference {sure} (p = {p:.4f})"
+    return escape_markdown(f"{text}.")
 
 
 def evaluate_once(

@@ -10,12 +10,14 @@ from ..errors import DataError, ModelError
 from ..exporting.bundle import engine_states, write_code_bundle
 from ..exporting.golden import golden_answers
 from ..exporting.onnx_files import read_onnx
-from ..exporting.variants import export
+from ..exporting.variants import ExportReport, export
 from ..modeling.checkpoint import load_model
 from ..modeling.predict import torch_tagger
+from ..pages import escape_markdown
 from ..provenance import cache_key, library_versions, step_fingerprint
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.flavors import EXAMPLE, log_onnx_model, log_served_model, model_name
+from ..tracking.lifecycle import page_links
 from ..tracking.models import FoundModel
 from ..tracking.records import (
     ONNX_FOLDER,
@@ -112,7 +114,31 @@ def run_export(
     )
     record.write(run)
     log.info("served variant: %s", served.name)
+    _describe(run, report)
     return record
+
+
+def _describe(run: Run, report: ExportReport) -> None:
+    columns = ["variant", "validation_f1", "size_bytes", "latency/real/p50_ms", "proof", "served"]
+    pages = {"all figures": "variants.html", "F1 against cost": "tradeoff.png"}
+    lead = escape_markdown(variants_in_words(report))
+    run.describe(report.tables["variants"][columns], page_links(run, pages), lead)
+
+
+def variants_in_words(report: ExportReport) -> str:
+    """Return sentences that say which variant is served, and why others may not be."""
+    served = report.served
+    return " ".join(
+        [
+            f"{served.name} is served: {served.metrics['size_bytes'] / 1e6:.1f} MB, validation F1 "
+            f"{served.metrics['validation_f1']:.4f}.",
+            *(
+                f"{variant.name} may not be served: {'; '.join(variant.failures)}."
+                for variant in report.variants
+                if variant.failures
+            ),
+        ]
+    )
 
 
 def warning_of_loss(export: ExportRecord, config: ExportConfig) -> str:

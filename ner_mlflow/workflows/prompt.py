@@ -28,14 +28,14 @@ from ..prompting.baseline import (
 from ..prompting.client import connect_endpoint
 from ..redaction import redact_address
 from ..tagging.tagger import Tagged
-from ..tracking.lifecycle import open_child
+from ..tracking.lifecycle import open_child, page_links
 from ..tracking.models import FoundModel
 from ..tracking.prompts import find_prompt, flush_traces, trace_calls
 from ..tracking.records import PromptRecord
 from ..tracking.run import Run
 from ..tracking.steps import Step
 from .data import TrackedDataset
-from .evaluate import PREDICTIONS, check_schema, log_report, p_values_against
+from .evaluate import PREDICTIONS, best_in_words, check_schema, log_report, p_values_against
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,9 @@ def run_prompt(
     table = table.drop(columns="key")
     run.log_table("prompts", table)
     run.log_table("differences", differences)
-    run.describe(table.drop(columns="run"))
+    pages = {"prompts": "prompts.html", "differences": "differences.html"}
+    lead = best_in_words(table, f"{len(sentences):,} sentences of {split} of {dataset.name}")
+    run.describe(table.drop(columns="run"), page_links(run, pages), lead)
     return table
 
 

@@ -12,6 +12,8 @@ from ..evaluation.perturbations import PERTURBATIONS, unseen_entities
 from ..evaluation.robustness import perturb_all, plot_robustness, score_perturbations
 from ..evaluation.scores import predict
 from ..modeling.loading import open_tagger
+from ..pages import escape_markdown
+from ..tracking.lifecycle import page_links
 from ..tracking.models import FoundModel
 from ..tracking.records import RobustnessRecord, seed_text
 from ..tracking.run import Run
@@ -87,8 +89,20 @@ def run_robustness(
     note = f"n = {len(sentences):,} sentences"
     run.log_figure("robustness", plot_robustness(table, title, note))
     run.log_table("changes", _examples(sentences, kinds, pools, config))
-    run.describe(table)
+    pages = {"plot": "robustness.png", "table": "robustness.html", "examples": "changes.html"}
+    run.describe(table, page_links(run, pages), _worst_in_words(table))
     return table
+
+
+def _worst_in_words(table: pd.DataFrame) -> str:
+    """Return Markdown that names the perturbation that costs most F1."""
+    clean, *perturbed = table.to_dict("records")
+    worst = max(perturbed, key=lambda row: float(row["f1_drop"]))
+    kind = str(worst["kind"]).replace("_", " ")
+    return escape_markdown(
+        f"F1 is {clean['f1']:.4f} without changes. It falls most by {kind}, severity "
+        f"{worst['severity']}: to {worst['f1']:.4f}."
+    )
 
 
 def _examples(

@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 
 from ..config.loading import override
-from ..config.schema import Config
+from ..config.schema import Config, Objective
 from ..errors import ConfigError, ModelError, TrackingError
 from ..evaluation.conclusion import conclude
 from ..exporting.variants import check_engines
 from ..logs import show_progress
+from ..pages import escape_markdown
 from ..paths import training_folder
 from ..provenance import cache_key
 from ..redaction import redact_address
@@ -30,12 +31,13 @@ from ..sweeping.study_lock import lock_study
 from ..sweeping.trial import BestTrial, StudySpec
 from ..sweeping.workers import SetUp
 from ..tracking.dead_runs import end_dead_run
-from ..tracking.lifecycle import set_parent
+from ..tracking.lifecycle import page_links, set_parent
 from ..tracking.queries import run_status, store_address
 from ..tracking.records import JoinRecord, SweepRecord, TrialRecord, trial_runs
 from ..tracking.registration import check_registered_name
 from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
+from ..tracking.shared_view import view_links
 from ..tracking.spark_study import SparkStudy
 from .data import TrackedDataset
 from .inputs import find_data
@@ -172,9 +174,15 @@ def run_sweep(
                 config,
             )
             run.log_table("final", comparison.tables["results"])
-            run.log_page(
-                "comparison", comparison.html(conclude(comparison, best_final.served.split))
-            )
+            conclusion = conclude(comparison, best_final.served.split)
+            run.log_page("comparison", comparison.html(conclusion))
+            final = ["Then its settings were trained again.", *conclusion]
+            if version:
+                final.append(
+                    f"It is registered as models:/{registered_model}/{version} with the alias "
+                    f"{alias}."
+                )
+            _describe(run, result, best, config.sweep.objectives, final)
             record = replace(
                 record,
                 best_train_run=best_final.train.run_id,
@@ -337,9 +345,7 @@ def _log_report(run: Run, result: SweepReport, study: SweepStudy, config: Config
             else ": give sweep.timeout_s more time, and sweep again"
         )
         raise ModelError(f"no trial of study {study.spec.name!r} was completed{way_out}")
-    ascending = [MEASURES[name].direction == "minimize" for name in objectives]
-    shown = result.table.drop(columns=["run", "reason"])
-    run.describe(shown.sort_values(list(objectives), ascending=ascending))
+    _describe(run, result, best, objectives)
     settings = override(config, study.spec.space.overrides(best.chosen))
     sections = ("model", "train", "distill")
     run.log_yaml(
@@ -349,6 +355,47 @@ def _log_report(run: Run, result: SweepReport, study: SweepStudy, config: Config
         {MEASURES[name].metric: value for name, value in zip(objectives, best.values, strict=True)}
     )
     return best
+
+
+def _describe(
+    run: Run,
+    result: SweepReport,
+    best: BestTrial,
+    objectives: Sequence[Objective],
+    final: Sequence[str] = (),
+) -> None:
+    """Say in the run's description which trial is best, and what became of its settings.
+
+    Args:
+        run: the run of the sweep.
+        result: the report of the study.
+        best: the best trial.
+        objectives: the objectives, the most important first.
+        final: sentences about the final trainings; empty: they have not ended yet.
+    """
+    ascending = [MEASURES[name].direction == "minimize" for name in objectives]
+    shown = result.table.drop(columns=["run", "reason"])
+    pages = {"plots": "plots.html", "trials": "trials.html"}
+    if final:
+        pages["final models"] = "comparison.html"
+    links = f"{page_links(run, pages)} · {view_links(run.experiment_id)}"
+    lead = [trial_in_words(best, objectives, result.table["state"].value_counts()), *final]
+    table = shown.sort_values(list(objectives), ascending=ascending)
+    run.describe(table, links, escape_markdown(" ".join(lead)))
+
+
+def trial_in_words(best: BestTrial, objectives: Sequence[Objective], states: pd.Series) -> str:
+    """Return sentences that name the best trial, its objectives and its settings."""
+    values = ", ".join(
+        f"{name.replace('_', ' ').replace('f1', 'F1')} {value:.4g}"
+        for name, value in zip(objectives, best.values, strict=True)
+    )
+    settings = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in best.chosen.items()
+    )
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"Trial {best.number} is the best: {values}, with {settings}. Trials: {counts}."
 
 
 def _train_final(run: Run, config: Config, study: str, data: TrackedDataset) -> PresetResult:

@@ -10,6 +10,7 @@ from ner_mlflow.demo.markup import bold, commands, fill, heading, section, show,
 from ner_mlflow.demo.standing import (
     Scored,
     Variant,
+    count_models,
     date,
     distinct,
     latest_of_each,
@@ -39,8 +40,9 @@ def main() -> None:
         return
     group = choose_group(evaluations)
     of_group = [one for one in evaluations if one.group == group]
-    ranked = sorted(latest_of_each(of_group), key=lambda one: -one.score.f1)[:SHOWN]
-    names = distinct([one.run for one in ranked], [one.name for one in ranked])
+    order = sorted(latest_of_each(of_group), key=lambda one: (-one.score.f1, one.is_file))
+    ranked = order[:SHOWN]
+    names = distinct([one.run for one in ranked], [compared_name(one) for one in ranked])
     show_lead(ranked, names, group)
     show_scores(ranked, names)
     show_types(ranked, names)
@@ -48,11 +50,16 @@ def main() -> None:
     show_time(of_group, more=bool(page.next_token))
 
 
+def compared_name(one: Scored) -> str:
+    """Return a name that tells an exported file from the model that it was made from."""
+    return f"{one.name} file" if one.is_file else one.name
+
+
 def choose_group(evaluations: list[Scored]) -> tuple[str, str, str]:
     """Let the user choose what the models were scored on; the one with most models comes first."""
-    models = {one.group: set[str]() for one in evaluations}
-    for one in evaluations:
-        models[one.group].add(one.record.model)
+    models: dict[tuple[str, str, str], list[Scored]] = {}
+    for one in latest_of_each(evaluations):
+        models.setdefault(one.group, []).append(one)
     groups = sorted(models, key=lambda group: -len(models[group]))
     if len(groups) == 1:
         return groups[0]
@@ -60,7 +67,7 @@ def choose_group(evaluations: list[Scored]) -> tuple[str, str, str]:
         "Scored on",
         groups,
         "compare_group",
-        lambda group: f"{group[2]} of {group[0]} ({group[1][:6]}), {len(models[group])} models",
+        lambda group: f"{group[2]} of {group[0]} ({group[1][:6]}), {count_models(models[group])}",
     )
 
 
@@ -69,22 +76,42 @@ def show_lead(
     names: list[str],
     group: tuple[str, str, str],
 ) -> None:
-    """Say which model is best, by how much and how sure that is."""
+    """Say which model is best, by how much and how sure that is.
+
+    Its rival is the best of the other models. An exported file is no rival of the model that it was
+    made from: what it loses stands behind.
+    """
     best = ranked[0]
-    kicker = f"{len(ranked)} models on {group[2]} of {group[0]}"
-    if len(ranked) == 1:
+    kicker = f"{count_models(ranked)} on {group[2]} of {group[0]}"
+    rival = next((rank for rank, one in enumerate(ranked) if one.trained != best.trained), None)
+    kin = next(
+        (
+            rank
+            for rank, one in enumerate(ranked)
+            if one.trained == best.trained and one.is_file != best.is_file
+        ),
+        None,
+    )
+    of_kin = fill("")
+    if kin is not None:
+        other = ranked[kin]
+        what = "The model it was made from" if best.is_file else f"Its exported file {other.name}"
+        of_kin = fill(" {what} has {f1}.", what=what, f1=f"{other.score.f1:.3f}")
+    if rival is None:
         lead = fill(
-            "It is the only model that was scored there: F1 {score}. Train another one to compare.",
-            score=best.score,
+            "No other model was scored there. Its F1 is {score}.{of_kin} Train another one to "
+            "compare.",
+            score=bold(best.score),
+            of_kin=of_kin,
         )
         show(heading(names[0], lead, kicker))
         return
-    gap = best.score.f1 - ranked[1].score.f1
+    gap = best.score.f1 - ranked[rival].score.f1
     if not gap:
-        lead = fill("Both have F1 {score}.", score=bold(best.score))
-        show(heading(f"{names[0]} and {names[1]} are equal", lead, kicker))
+        lead = fill("Both have F1 {score}.{of_kin}", score=bold(best.score), of_kin=of_kin)
+        show(heading(f"{names[0]} and {names[rival]} are equal", lead, kicker))
         return
-    test = store.compare_pair(best.run.id, ranked[1].run.id)
+    test = store.compare_pair(best.run.id, ranked[rival].run.id)
     if test is None:
         sure = "whether that is significant is unknown, because no predictions are stored"
     elif test.p_value <= SIGNIFICANCE_LEVEL:
@@ -92,11 +119,12 @@ def show_lead(
     else:
         sure = f"the difference may be chance (p = {test.p_value:.2f})"
     lead = fill(
-        "Its F1 is {score}, {gap} above {second}; {sure}.",
+        "Its F1 is {score}, {gap} above {second}; {sure}.{of_kin}",
         score=bold(best.score),
         gap=f"{gap:.3f}",
-        second=names[1],
+        second=names[rival],
         sure=sure,
+        of_kin=of_kin,
     )
     show(heading(f"{names[0]} is best", lead, kicker))
 
@@ -178,10 +206,10 @@ def show_tradeoff(group: tuple[str, str, str]) -> None:
     show(
         section(
             "F1 against cost",
-            "Each point is an exported file, measured by its export on validation; colours are "
-            "models, shapes are variants. Larger points are on the Pareto front: no other file is "
-            "both better and cheaper. Latencies of different exports were measured at different "
-            "times: run ner-mlflow compare to measure them side by side.",
+            "Each point is an exported file, measured by its export on validation. Larger points "
+            "are on the Pareto front: no other file is both better and cheaper. Latencies of "
+            "different exports were measured at different times: run ner-mlflow compare to measure "
+            "them side by side.",
         )
     )
     cost = st.segmented_control(

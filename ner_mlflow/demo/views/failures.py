@@ -42,6 +42,7 @@ from ner_mlflow.demo.standing import Scored, distinct, latest_of_each, scored
 from ner_mlflow.demo.style import CHART_CONFIG
 from ner_mlflow.demo.widgets import choose_one, show_chart
 from ner_mlflow.evaluation.error_analysis import CATEGORIES
+from ner_mlflow.evaluation.plots import SLICED_BY
 from ner_mlflow.evaluation.slices import Criterion
 from ner_mlflow.tagging.iob2 import OUTSIDE
 from ner_mlflow.tracking.steps import Step
@@ -211,7 +212,11 @@ def choose_filter(types: list[str], slices: dict[str, Criterion]) -> Filter:
     gold = columns[0].selectbox("Gold type", names, key=GOLD)
     predicted = columns[1].selectbox("Predicted type", names, key=PREDICTED)
     category = columns[2].selectbox("Category", [ERRORS, *CATEGORIES, ANY], key=CATEGORY)
-    by = columns[3].selectbox("Slice by", [ANY, *slices], key=BY) if slices else ANY
+    by = ANY
+    if slices:
+        by = columns[3].selectbox(
+            "Slice by", [ANY, *slices], format_func=lambda name: SLICED_BY.get(name, name), key=BY
+        )
     parts = [ANY, *(slices[by].names if by in slices else [])]
     if st.session_state.get(PART, ANY) not in parts:
         st.session_state[PART] = ANY
@@ -256,12 +261,12 @@ def show_slices(cases: list[Case], slices: dict[str, Criterion]) -> None:
     show(
         section(
             "Slices",
-            "Gold entities by length of their sentence, by whether train has the same words, and "
-            "by how often. Found: right span and type.",
+            "Gold entities in parts of the split. Found: with the right span and type. Parts "
+            "without gold entities are left out.",
         )
     )
     rows = [
-        (by, part, f"{gold:,}", f"{wrong:,}", f"{1 - wrong / gold:.0%}")
+        (SLICED_BY.get(by, by), part, f"{gold:,}", f"{wrong:,}", f"{1 - wrong / gold:.0%}")
         for by, part, gold, wrong in slice_rows(cases, slices)
         if gold
     ]

@@ -53,9 +53,22 @@ def test_the_front_is_drawn_through_the_best_files() -> None:
         replace(file, variant="fp16", score=Score(0.7), size_mb=45.0, latency_ms=math.nan),
     ]
     for cost, expected in (("latency_ms", [2.0, 9.0]), ("size_mb", [20.0, 90.0])):
-        front, points = tradeoff_chart(files, cost).data
+        front, points, *_ = tradeoff_chart(files, cost).data
         assert list(front.x) == expected
         assert [text.strip() for text in points.text] == ["fp32", "int8", ""]
+
+
+def test_the_key_explains_colours_and_shapes() -> None:
+    file = Variant(RUN, "", "a", "fp32", Score(0.9), 90.0, 9.0, False)
+    files = [file, replace(file, variant=EVIL), replace(file, model="b")]
+    _, *traces = tradeoff_chart(files, "size_mb").data
+    points = [trace for trace in traces if trace.x != (None,)]
+    models, shapes = traces[len(points) :][:2], traces[len(points) :][2:]
+    assert [trace.name for trace in models] == ["a", "b"]
+    assert [trace.line.color for trace in models] == [trace.marker.color for trace in points]
+    assert [trace.name for trace in shapes] == ["fp32", "&lt;b&gt;x&lt;/b&gt;"]
+    assert [trace.marker.symbol for trace in shapes] == list(points[0].marker.symbol)
+    assert not any(trace.showlegend for trace in points)
 
 
 def test_a_cell_of_the_confusion_names_its_row_and_column() -> None:

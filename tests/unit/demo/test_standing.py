@@ -7,6 +7,7 @@ import pytest
 
 from ner_mlflow.demo.standing import (
     alias_of,
+    count_models,
     date,
     differing,
     distinct,
@@ -183,6 +184,20 @@ def test_settings_that_differ_are_shown_with_the_base() -> None:
         ("data.splits", "[a, b]", "[]"),
         ("gone.key", "1", "–"),
     ]
+
+
+def test_models_and_their_files_are_counted_apart() -> None:
+    tags = {**EVALUATE.tags, "train_run": "t" * 32}
+    model = scored(replace(EVALUATE, tags=tags))
+    address = f"runs:/{'e' * 32}/onnx/int8"
+    file = scored(replace(EVALUATE, tags={**tags, "model": address, "variant": "int8"}))
+    alone = scored(EVALUATE)
+    assert model
+    assert file
+    assert alone
+    assert (model.trained, file.trained, alone.trained) == ("t" * 32, "t" * 32, "models:/m-1")
+    assert count_models([model, file, alone]) == "2 models and 1 exported file"
+    assert count_models([file, file]) == "2 exported files"
 
 
 def test_times_are_in_utc() -> None:

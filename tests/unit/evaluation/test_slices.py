@@ -93,13 +93,9 @@ def test_surfaces_that_only_weak_labels_name_have_a_slice_of_their_own() -> None
     assert names == ["seen", "seen as another type", "seen in weak labels only", "unseen"]
     assert row(table, "surface", "seen in weak labels only")["gold"] == 1
     assert row(table, "surface", "seen")["gold"] == 1
-    assert row(table, "surface", "unseen") == {
-        "gold": 0,
-        "predicted": 2,
-        "precision": 0.0,
-        "recall": 0.0,
-        "f1": 0.0,
-    }
+    unseen = row(table, "surface", "unseen")
+    assert isnan(unseen.pop("recall"))  # gold has no entity here that could be found
+    assert unseen == {"gold": 0, "predicted": 2, "precision": 0.0, "f1": 0.0}
     assert row(table, "train count", "0")["gold"] == 2  # frequency in gold train
 
 

@@ -193,6 +193,7 @@ def test_texts_with_most_errors_come_first_and_those_left_out_are_counted() -> N
     assert TextParser(page).names == ["two", "one"]
     assert "Shown: 2 of 4 texts" in visible(page)
     assert "2 texts with 1 error are not shown" in visible(page)
+    assert "1 text without errors is not shown" in visible(render(*answers, limit=3))
     page = render(*answers, limit=0)
     assert TextParser(page).names == []
     assert "4 texts with 4 errors are not shown" in visible(page)

@@ -1,5 +1,7 @@
 """Evaluations are made once, read back with their predictions, and compared pair by pair."""
 
+import math
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -17,9 +19,11 @@ from ner_mlflow.tagging.label_schema import LabelSchema
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.queries import finished_runs
+from ner_mlflow.tracking.records import EvaluateRecord
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.data import TrackedDataset
 from ner_mlflow.workflows.evaluate import (
+    best_in_words,
     check_schema,
     evaluate_once,
     load_evaluation,
@@ -107,6 +111,10 @@ def test_several_models_are_compared_pair_by_pair(finished: Finished) -> None:
     with open_run(Step.EVALUATE, "evaluate") as run:
         table = run_evaluate_several(run, config, models, finished.data)
     assert set(table["model"]) == {model.address for model in models}
+    # A model and the file made from it say that they are of one training.
+    records = [EvaluateRecord.read(run_id) for run_id in table["run"]]
+    assert {record.train_run for record in records} == {finished.result.train.run_id}
+    assert sorted(bool(record.variant) for record in records) == [False, True]
     assert table["f1"].is_monotonic_decreasing
     assert table["standin_f1"].between(table["standin_f1_low"], table["standin_f1_high"]).all()
     # The exported model answers as the trained one does.
@@ -115,6 +123,18 @@ def test_several_models_are_compared_pair_by_pair(finished: Finished) -> None:
     assert table["p_against_best"][1] == 1.0
     files = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.id)}
     assert {"models.html", "differences.html", "differences.png"} <= files
+
+
+def test_the_best_model_is_named_with_its_rival() -> None:
+    rows = [("runs:/a", 0.9, math.nan), ("runs:/b", 0.85, 0.03), ("runs:/c", 0.7, 0.001)]
+    table = pd.DataFrame(rows, columns=["model", "f1", "p_against_best"])
+    assert best_in_words(table, "test of sample") == (
+        "runs:/a has the best F1, 0.9000 on test of sample; runs:/b has 0.8500. The difference is "
+        "significant (p = 0.0300)."
+    )
+    assert best_in_words(table[:1], "test of x") == "runs:/a has the best F1, 0.9000 on test of x."
+    unsure = best_in_words(table.assign(p_against_best=0.3), "test of x")
+    assert "The difference may be chance (p = 0.3000)." in unsure
 
 
 def test_p_values_are_found_by_the_other_model() -> None:

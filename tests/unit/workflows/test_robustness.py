@@ -23,6 +23,12 @@ def test_each_kind_and_severity_has_its_loss(finished: Finished) -> None:
     assert metrics["test/robustness/typos_3/f1_drop"] == pytest.approx(table["f1_drop"][3])
     files = {entry.path for entry in mlflow.artifacts.list_artifacts(run_id=run.id)}
     assert {"robustness.html", "robustness.png", "changes.html"} <= files
+    worst = table.loc[table["f1_drop"][1:].idxmax()]
+    description = mlflow.get_run(run.id).data.tags["mlflow.note.content"]
+    assert description.startswith(
+        f"F1 is {table['f1'][0]:.4f} without changes. It falls most by typos, severity "
+        f"{worst['severity']}: to {worst['f1']:.4f}.\n\n[plot]("
+    )
 
 
 def test_an_unknown_kind_is_named(finished: Finished) -> None:

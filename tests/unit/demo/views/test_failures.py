@@ -45,6 +45,7 @@ def test_filters_choose_sentences_and_gold_stands_above_the_prediction(
     assert not app.exception
     assert app.number_input(key="failures_page").value == 1
     assert "0 sentences with 0 such entities" in text_of(app)  # train has Ubuntu too
+    assert "<td>Words of the entity in train</td><td>seen</td>" in text_of(app)
 
 
 def test_a_click_on_the_confusion_sets_the_filters(monkeypatch: pytest.MonkeyPatch) -> None:
