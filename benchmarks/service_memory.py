@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import uvicorn
@@ -227,11 +228,8 @@ def _with_network(model: ServedModel, text: str) -> dict[str, float]:
         subwords += float(inputs["attention_mask"].sum())
         return outputs
 
-    InferenceSession.run = timed
-    try:
+    with patch.object(InferenceSession, "run", timed):
         answer = _answer(model, [[text]])
-    finally:
-        InferenceSession.run = run
     return {**answer, "network_seconds": round(seconds, 2), "subwords": int(subwords)}
 
 
