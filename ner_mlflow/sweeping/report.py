@@ -49,6 +49,8 @@ NAMES = {
 """Names in Optuna's plots -> those of our own figures."""
 LINE_SHADE = 0.72
 """Factor of the colours of the lines of trials, the lightest of which is white."""
+MOST_TICKS = 12
+"""Most ticks of an axis of trials."""
 LOG_TICKS = 8
 """Most ticks of a logarithmic axis."""
 SILENT = "its process sent no heartbeat for too long"
@@ -211,6 +213,8 @@ def report(study: SweepStudy, objectives: Sequence[str]) -> SweepReport:
         _restyle(drawn, objectives[0], better)
         if plot.name == "parameters":
             _darken(drawn)
+        if plot.name == "history":
+            _number_trials(drawn, len(study.trials()))
         # The first plot brings plotly's script, so that the page needs no network.
         html = drawn.to_html(full_html=False, include_plotlyjs=not parts)
         parts.append({"heading": plot.heading, "note": plot.note, "html": html})
@@ -253,6 +257,12 @@ def _restyle(drawn: Any, objective: str, better: str) -> None:
             axis.update(tickvals=ticks, ticktext=[f"{tick:,.5g}" for tick in ticks])
     for trace in drawn.data:
         trace.update(name=NAMES.get(trace.name, trace.name))
+
+
+def _number_trials(drawn: Any, trials: int) -> None:
+    """Let the ticks of an axis of trials be whole numbers, and the points be easy to see."""
+    drawn.update_xaxes(tick0=0, dtick=-(-trials // MOST_TICKS))
+    drawn.update_traces(marker={"size": 9}, selector={"mode": "markers"})
 
 
 def _darken(drawn: Any) -> None:

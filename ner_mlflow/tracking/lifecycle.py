@@ -179,7 +179,7 @@ def open_child_of(
     name: str,
     tags: Mapping[str, Any],
 ) -> Iterator[Run]:
-    """Open a run below one that another process opened.
+    """Open a run below one that another process opened, which keeps its name.
 
     Args:
         parent_id: the id of the parent run.
@@ -196,7 +196,7 @@ def open_child_of(
         # A tag, since MLflow would look for the parent, which another process has in its outbox.
         "tags": {**entries, PARENT_TAG: parent_id},
     }
-    with _open(step, name, **options) as run:
+    with _open(step, name, may_rename=False, **options) as run:
         yield run
 
 

@@ -39,9 +39,10 @@ PARAM_COLUMNS = {
 """Columns of the table -> their width in pixels, so that the name of each fits."""
 CHARTS: tuple[dict[str, Any], ...] = (
     {"type": "BAR", "metricKey": PRIMARY_METRIC},
+    # The names of more axes would overlap in the narrow charts of a small window.
     {
         "type": "PARALLEL",
-        "selectedParams": [LEARNING_RATE, "train.epochs", "train.batch_size"],
+        "selectedParams": [LEARNING_RATE, "train.epochs"],
         "selectedMetrics": [PRIMARY_METRIC],
         "showAllRuns": True,
     },

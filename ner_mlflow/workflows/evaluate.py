@@ -207,7 +207,8 @@ def run_evaluate_several(
     run.log_figure("differences", plot_differences(differences, order, SIGNIFICANCE_LEVEL))
     pages = {"models": "models.html", "differences": "differences.png"}
     lead = best_in_words(table, f"{config.split} of {data.dataset.name}")
-    run.describe(table.drop(columns=["run"]), page_links(run, pages), lead)
+    columns = ["model", "f1", "f1_low", "f1_high", "p_against_best"]
+    run.describe(table[columns], page_links(run, pages), lead)
     return table
 
 

@@ -43,6 +43,8 @@ PREFIX = "ner-"
 """Start of the names of shipped prompts in MLflow's registry."""
 NEED_PROBABILITIES = ("calibration",)
 """Tables, figures and metrics that need probabilities, which a language model does not give."""
+DESCRIBED = ("model", "f1", "f1_low", "f1_high", "p_against_best", "invalid_answer_rate")
+"""Columns of the table in the run's description; a wide one would widen MLflow's whole page."""
 SHOWN_SCORES = ("f1", "f1_low", "f1_high", "precision", "recall")
 
 
@@ -77,6 +79,7 @@ def run_prompt(
             )
     dataset, split = data.dataset, evaluation.split
     types = dataset.schema.types
+    run.set_name(config.model, Step.PROMPT, dataset.name)
     run.log_config({"prompt": config, "evaluate": evaluation})
     endpoint = redact_address(config.base_url)
     record = PromptRecord(run_id=run.id, endpoint=endpoint, **data.fields)
@@ -117,7 +120,7 @@ def run_prompt(
     run.log_table("differences", differences)
     pages = {"prompts": "prompts.html", "differences": "differences.html"}
     lead = best_in_words(table, f"{len(sentences):,} sentences of {split} of {dataset.name}")
-    run.describe(table.drop(columns="run"), page_links(run, pages), lead)
+    run.describe(table[[*DESCRIBED]], page_links(run, pages), lead)
     return table
 
 
@@ -168,6 +171,9 @@ def _query(
     log_report(run, report, without=NEED_PROBABILITIES)
     f1, invalid = scores[f"{split}/f1"], metrics["invalid_answer_rate"]
     log.info("%s: %s F1 %.4f, invalid answers %.3f", name, split, f1, invalid)
+    lead = f"{split} F1 {f1:.4f} on {len(sentences):,} sentences; {invalid:.1%} invalid answers."
+    pages = {"answers": "answers.html", "errors": "errors.html"}
+    run.describe(report.tables["scores"], page_links(run, pages), lead)
     return report, metrics
 
 

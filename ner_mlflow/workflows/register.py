@@ -255,6 +255,8 @@ def _limits(by_type: Iterable[ServedScores], export: ExportRecord) -> list[str]:
         weakest = min(scored, key=lambda score: score.f1)
         limits.append(f"The weakest type is {weakest.measured_on} (F1 {weakest.f1:.4f}).")
     lost = export.served_metrics["validation_f1_loss"]
-    compared = f"{abs(lost):.4f} {'below' if lost > 0 else 'above'}" if round(lost, 4) else "as"
+    compared = "equal to"
+    if round(lost, 4):
+        compared = f"{abs(lost):.4f} {'below' if lost > 0 else 'above'}"
     limits.append(f"Validation F1 of {export.served_variant} is {compared} that of PyTorch.")
     return limits

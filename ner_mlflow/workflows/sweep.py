@@ -39,6 +39,7 @@ from ..tracking.registry import check_not_promoted_alias
 from ..tracking.run import Run
 from ..tracking.shared_view import view_links
 from ..tracking.spark_study import SparkStudy
+from ..tracking.steps import Step
 from .data import TrackedDataset
 from .inputs import find_data
 from .pipeline import Pipeline, PresetResult, best_result
@@ -121,6 +122,7 @@ def run_sweep(
     job = SweepJob(name, space, base, data.run_id, run.id, run.experiment_id)
     work = TrialWork(make_trials, job, job.to_json(), deadline, set_up)
     _log_inputs(run, config, job)
+    run.set_name(Step.SWEEP, data.dataset.name, name)
     record = SweepRecord(run_id=run.id, study=name, **data.fields)
     record.write(run)
     engine = ENGINES[config.sweep.engine]
@@ -374,7 +376,8 @@ def _describe(
         final: sentences about the final trainings; empty: they have not ended yet.
     """
     ascending = [MEASURES[name].direction == "minimize" for name in objectives]
-    shown = result.table.drop(columns=["run", "reason"])
+    # No settings: a wide table would widen MLflow's whole page.
+    shown = result.table[["trial", "state", *objectives, "epochs", "seconds"]]
     pages = {"plots": "plots.html", "trials": "trials.html"}
     if final:
         pages["final models"] = "comparison.html"

@@ -35,7 +35,7 @@ from ..sweeping.trial import (
 from ..sweeping.workers import check_interrupted
 from ..tracking.lifecycle import connect, open_child_of
 from ..tracking.records import TrainRecord, TrialRecord
-from ..tracking.run import Run
+from ..tracking.run import NAME_SEPARATOR, Run
 from ..tracking.steps import Step
 from .data import TrackedDataset, load_data
 from .distillation import find_teachers
@@ -192,7 +192,7 @@ class Trials:
         record = TrialRecord(
             run_id="", study=job.name, trial_number=trial.number, trial_params=params
         )
-        name = f"trial {trial.number}"
+        name = NAME_SEPARATOR.join((f"trial {trial.number}", job.name))
         with open_child_of(job.parent, job.experiment_id, Step.TRIAL, name, record.tags()) as run:
             trial.note(**{RUN: run.id})
             try:

@@ -51,6 +51,14 @@ def test_prompts_are_compared_traced_and_kept(tmp_path: Path) -> None:
             "prompt few_shot",
         ]
         good, bad = children
+        assert parent.data.tags["mlflow.runName"] == "tiny-llm · prompt · sample"
+        description = parent.data.tags["mlflow.note.content"]
+        assert description.startswith(
+            "tiny-llm, zero_shot has the best F1, 1.0000 on 20 sentences of test of sample; "
+            "tiny-llm, few_shot has 0.0000. The difference is significant (p = 0.0"
+        )
+        links = [run.data.tags["mlflow.note.content"] for run in children]
+        assert all("[answers](#/experiments/0/runs/" in link for link in links)
         assert good.data.metrics["test/f1"] == 1.0
         assert good.data.metrics["prompt/invalid_answer_rate"] == 0.0
         assert bad.data.metrics["test/f1"] == 0.0

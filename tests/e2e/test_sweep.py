@@ -101,6 +101,9 @@ def test_a_sweep_from_its_space_to_a_registered_model(
     assert parent.info.status == "FINISHED"
     assert len(trials) == 6
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parent.info.run_id}
+    study = parent.data.tags["ner.study"]
+    assert parent.info.run_name.startswith("sweep · ")
+    assert {run.info.run_name for run in trials} == {f"trial {n} · {study}" for n in range(6)}
     states = Counter(run.data.tags["ner.trial_state"] for run in trials)
     assert states["failed"] == 3
     assert states["complete"] >= 1

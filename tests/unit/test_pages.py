@@ -127,6 +127,13 @@ def test_a_table_of_many_columns_and_few_rows_is_transposed() -> None:
     assert table_grid(narrow).columns == list(narrow.columns)
 
 
+def test_the_id_of_a_run_may_break_so_that_the_table_fits_the_page() -> None:
+    table = pd.DataFrame({"trial": [1], "reason": ["no " * 20], "run": ["0f" * 16]})
+    page = render_table_page("trials", table)
+    assert f'<td class="id">{"0f" * 16}</td>' in page
+    assert page.count('class="id"') == 1
+
+
 def test_a_table_without_rows_shows_its_columns() -> None:
     assert TableParser(render_table_page("none", pd.DataFrame(columns=["a", "b"]))).rows == [
         [("th", "number", "a"), ("th", "number", "b")]

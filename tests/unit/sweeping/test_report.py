@@ -21,6 +21,7 @@ def test_a_report_has_a_row_for_each_trial_and_plots_that_need_no_network() -> N
     result = report(study, F1)
     assert set(result.figures) == {"history", "importance", "parameters", "contour"}
     assert result.page.count("Plotly.newPlot") == 4
+    assert '"dtick":1' in result.page  # the numbers of trials are whole
     assert "cdn.plot.ly/plotly" not in result.page.replace("https://cdn.plot.ly/un/", "")
     assert list(result.table["validation_f1"]) == [trial.values[0] for trial in study.trials()]
     assert list(result.table["trial"]) == list(range(8))
