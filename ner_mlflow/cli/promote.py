@@ -17,6 +17,7 @@ from .options import GivenSettings, flag, option, preset_option, setting
 @setting("min_f1_gain", "promote.min_f1_gain")
 @setting("f1_tolerance", "promote.f1_tolerance")
 @flag("dry_run", "print the verdict, change nothing")
+@flag("fail_if_refused", "end with an error if the promotion is refused, as a pipeline may need")
 @option("force", "", "reason to promote whatever the verdict is; it is recorded")
 @option(
     "rollback", "", "reason to give the alias back to its previous version, without a comparison"
@@ -27,6 +28,7 @@ def promote(
     candidate: str,
     alias: str,
     dry_run: bool,
+    fail_if_refused: bool,
     force: str,
     rollback: str,
     preset: str,
@@ -44,7 +46,7 @@ def promote(
         from ..workflows.promote import run_promote, run_rollback
         from .runs import open_step
     set_up_logging()
-    refused = None
+    refusal = ""
     with open_step(Step.PROMOTE, given, preset) as (run, config):
         check_registered_name(registered_model, alias)
         aliased = f"{registered_model}@{alias}"
@@ -66,11 +68,11 @@ def promote(
                 would = "would be promoted" if promotion.allowed else "would be refused"
                 click.echo(f"nothing changed: {address} {would}: {promotion.reason}")
             else:
-                refused = promotion
+                refusal = (
+                    f"{address} does not become {aliased}, refused: {promotion.reason}; to promote "
+                    "it all the same: force='the reason why'"
+                )
+                click.echo(refusal)
         click.echo(f"open next: {ui_address(run)}")
-    if refused:
-        # Outside: the run itself did its work, and ends FINISHED.
-        raise ModelError(
-            f"{refused.version.address} does not become {registered_model}@{alias}, refused: "
-            f"{refused.reason}; to promote it all the same: force='the reason why'"
-        )
+    if refusal and fail_if_refused:
+        raise ModelError(refusal)  # outside: the run itself did its work, and ends FINISHED

@@ -211,14 +211,16 @@ def test_main_does_not_give_the_alias_to_a_worse_model(store: str, tiny_preset: 
         "significantly lower on given words, 0." in again.stdout
     )
     assert champion().version == "2"
-    alone = entry_point(store, "promote", "--candidate", "1", "--promote.latency_runs", "8")
-    assert alone.returncode == 1
-    assert (
-        "error: models:/it-ner/1 does not become it-ner@champion, refused: F1 is " in alone.stderr
-    )
-    assert "to promote it all the same: force='the reason why'" in alone.stderr
-    run = runs(store, "promote")[-1]
-    assert (run.info.status, run.data.tags["ner.outcome"]) == ("FINISHED", "refused")
+    refusal = "models:/it-ner/1 does not become it-ner@champion, refused: F1 is "
+    alone = mlflow_run(store, "-e", "promote", "-P", "candidate=1")
+    assert alone.returncode == 0, alone.stderr
+    assert refusal in alone.stdout
+    assert "to promote it all the same: force='the reason why'" in alone.stdout
+    strict = entry_point(store, "promote", "--candidate", "1", "--fail_if_refused", "true")
+    assert strict.returncode == 1
+    assert f"error: {refusal}" in strict.stderr
+    for run in runs(store, "promote")[-2:]:
+        assert (run.info.status, run.data.tags["ner.outcome"]) == ("FINISHED", "refused")
 
 
 def test_files_that_differ_from_the_proven_ones_are_not_promoted(
