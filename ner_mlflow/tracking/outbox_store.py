@@ -334,6 +334,11 @@ class OutboxStore:
             self._known_run(run_id).info
         )
 
+    def shut_down_async_logging(self) -> None:
+        """As MLflow's store. A run ends with this call, also if the store was never reached."""
+        if self.remote.is_connected:
+            self.remote.store.shut_down_async_logging()
+
     def log_batch(
         self,
         run_id: str,

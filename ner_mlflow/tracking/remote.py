@@ -94,6 +94,11 @@ class Remote:
             return self._store
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the store was reached once."""
+        return self._store is not None
+
+    @property
     def away(self) -> str:
         """Why the store is thought to be away; empty when it is not."""
         return self._away

@@ -9,6 +9,7 @@ import pytest
 from clocks import set_clock_back
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from ner_mlflow.errors import TrackingError
 from ner_mlflow.paths import CACHE_VARIABLE
@@ -105,6 +106,25 @@ def test_a_run_whose_making_fails_is_made_once(
     page = mlflow.artifacts.load_text(f"runs:/{train_id}/page.html")
     assert page == f"<a href='#/runs/{train_id}'>{train_id}</a>"
     assert mlflow.get_run(run.id).info.status == "FINISHED"  # its local id still finds it
+
+
+def test_runs_end_while_the_store_was_never_reached(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = current_store()
+    assert current
+
+    def refuse() -> None:
+        raise OperationalError("connect", {}, ConnectionError("refused"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(current.remote, "_store", None)
+        patch.setattr(current.remote, "_build", refuse)
+        with open_run(Step.MAIN, "main") as run, open_child(run, Step.TRAIN, "train"):
+            pass
+    assert current.has_everything(10)
+    statuses = {run.data.tags["ner.step"]: run.info.status for run in stored_runs(store)}
+    assert statuses == {"main": "FINISHED", "train": "FINISHED"}
 
 
 def test_a_run_that_the_store_makes_too_late_is_made_once(
