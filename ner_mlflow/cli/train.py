@@ -13,6 +13,7 @@ from .options import GivenSettings, data_run_option, option, preset_option, sett
 if TYPE_CHECKING:
     from ..tracking.run import Run
     from ..workflows.data import TrackedDataset
+    from ..workflows.train import TrainInputs
 
 NO_RUN = "none"
 """The value of ``resume`` that names no run."""
@@ -45,8 +46,11 @@ def train(preset: str, data_run: str, resume: str, given: GivenSettings) -> None
         _resume(resume)
         return
     with open_step(Step.TRAIN, given, preset) as (run, config):
+        with importing():  # settings that are refused need not wait for PyTorch
+            from ..workflows.train import find_inputs
         note_preset(run, preset)
-        _train(run, config, find_data(run, config, data_run))
+        inputs = find_inputs(config)  # a missing backbone is refused before data is prepared
+        _train(run, config, find_data(run, config, data_run), inputs)
 
 
 def _resume(address: str) -> None:
@@ -61,10 +65,12 @@ def _resume(address: str) -> None:
         _train(run, *interrupted_inputs(interrupted))
 
 
-def _train(run: "Run", config: Config, data: "TrackedDataset") -> None:
-    with importing():  # settings that are refused need not wait for PyTorch
-        from ..tracking.lifecycle import ui_address
-        from ..workflows.train import run_train
-    record = run_train(run, config, data)
+def _train(
+    run: "Run", config: Config, data: "TrackedDataset", inputs: "TrainInputs | None" = None
+) -> None:
+    from ..tracking.lifecycle import ui_address
+    from ..workflows.train import run_train
+
+    record = run_train(run, config, data, inputs)
     click.echo(f"trained {record.model_uri} in run {run.id}")
     click.echo(f"open next: {ui_address(run)}")

@@ -29,6 +29,7 @@ def run_main_twice(store: str, tiny_preset: Path, temporary: Path) -> None:
     assert len(answer) == 1
 
 
+@pytest.mark.slow
 def test_main_through_a_server_with_proxied_artifacts(
     server: str, tiny_preset: Path, tmp_path: Path
 ) -> None:

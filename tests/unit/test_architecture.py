@@ -172,7 +172,13 @@ def test_the_help_of_no_step_waits_for_a_large_library() -> None:
     assert not HEAVY & loaded
 
 
-@pytest.mark.parametrize("step", ["main", "train", "sweep", "export"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "train",
+        *(pytest.param(step, marks=pytest.mark.slow) for step in ("main", "sweep", "export")),
+    ],
+)
 def test_an_option_or_a_setting_that_is_refused_does_not_wait_for_pytorch(
     step: str, tmp_path: Path
 ) -> None:
@@ -218,8 +224,10 @@ def test_worker_processes_import_nothing_through_the_entry_points() -> None:
     ("code", "asked", "reports"),
     [
         ("import ner_mlflow.cli.data, ner_mlflow.cli.runs", {}, "None"),
-        ("import ner_mlflow.api", {}, "None"),
-        ("import mlflow, ner_mlflow; ner_mlflow.train", {}, "None"),
+        pytest.param("import ner_mlflow.api", {}, "None", marks=pytest.mark.slow),
+        pytest.param(
+            "import mlflow, ner_mlflow; ner_mlflow.train", {}, "None", marks=pytest.mark.slow
+        ),
         ("import ner_mlflow.api", {"MLFLOW_DISABLE_TELEMETRY": "false"}, "<mlflow.telemetry"),
     ],
     ids=["commands", "API", "API after MLflow", "asked for"],

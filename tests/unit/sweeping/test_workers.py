@@ -56,6 +56,7 @@ def die(_spec: StudySpec) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_before_they_start_a_trial_are_not_replaced_forever() -> None:
     study = filled(retries=1)
     message = "2 workers of the sweep in a row were killed before they started a trial, .* signal 9"
