@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -206,20 +206,16 @@ UP_S, DOWN_S = 12.0, 6.0
 """How long a server that is killed again and again is up, and away."""
 
 
-def run_while(
-    kill: Callable[[], None],
-    restart: Callable[[], None],
-    module: str,
-    *arguments: str,
-    env: Mapping[str, str],
+def run_while_killing(
+    store: "KilledServer | PostgreSQL", cache: dict[str, str], module: str, *arguments: str
 ) -> None:
-    """Run a command while the store is killed and started again, until the command ends.
+    """Run a command while its store is killed and started again, then deliver what is left.
 
-    The store is up at the end. What the command says, and its exit status, are checked.
+    What the command says, and its exit status, are checked.
     """
     command = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env=env,
+        env=user_environment(store.url, **cache),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -228,14 +224,18 @@ def run_while(
         ended = pool.submit(command.communicate)
         kills = 0
         while not wait([ended], timeout=UP_S).done:
-            kill()
+            store.stop()
             kills += 1
             wait([ended], timeout=DOWN_S)
-            restart()
+            store.start()
         error = ended.result()[1]
     assert command.returncode in (0, UNDELIVERED), error
     assert error.count("Traceback") == 0, error
     assert kills, error  # else nothing was tried
+    if isinstance(store, KilledServer):
+        wait_until_it_answers(store.url)
+    done = entry_point(store.url, "sync", env=cache)
+    assert done.returncode == 0, done.stderr
 
 
 class KilledServer:
@@ -243,7 +243,7 @@ class KilledServer:
 
     def __init__(self, store: str, folder: Path) -> None:
         self._folder, self._store, self._port = folder, store, free_port()
-        self.address = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self._port}"
         self.start()
 
     def start(self) -> None:
@@ -258,7 +258,7 @@ class KilledServer:
                 process_group=0,
             )
 
-    def kill(self) -> None:
+    def stop(self) -> None:
         """Kill all its processes."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -272,38 +272,24 @@ def killed_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ki
         store = request.getfixturevalue("postgresql")
     server = KilledServer(store, tmp_path)
     yield server
-    server.kill()
+    server.stop()
 
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_and_restarted_again_and_again_gets_everything_once(
     killed_server: KilledServer, cache: dict[str, str], tiny_preset: Path
 ) -> None:
-    address = killed_server.address
-    run_while(
-        killed_server.kill,
-        killed_server.start,
-        *("entrypoints.main", "--presets", str(tiny_preset), "--epochs", "2"),
-        env=user_environment(address, **cache),
-    )
-    wait_until_it_answers(address)
-    done = entry_point(address, "sync", env=cache)
-    assert done.returncode == 0, done.stderr
-    assert_whole(address)
+    arguments = ("--presets", str(tiny_preset), "--epochs", "2")
+    run_while_killing(killed_server, cache, "entrypoints.main", *arguments)
+    assert_whole(killed_server.url)
 
 
 @pytest.mark.slow
 def test_a_database_that_is_killed_and_restarted_again_and_again_gets_everything_once(
     postgresql_server: PostgreSQL, cache: dict[str, str], tiny_preset: Path
 ) -> None:
-    run_while(
-        postgresql_server.stop,
-        postgresql_server.start,
-        *("entrypoints.main", "--presets", str(tiny_preset), "--epochs", "2"),
-        env=user_environment(postgresql_server.url, **cache),
-    )
-    done = entry_point(postgresql_server.url, "sync", env=cache)
-    assert done.returncode == 0, done.stderr
+    arguments = ("--presets", str(tiny_preset), "--epochs", "2")
+    run_while_killing(postgresql_server, cache, "entrypoints.main", *arguments)
     assert_whole(postgresql_server.url)
 
 
@@ -311,21 +297,17 @@ def test_a_database_that_is_killed_and_restarted_again_and_again_gets_everything
 def test_a_sweep_loses_no_trial_while_its_server_is_killed_and_restarted(
     killed_server: KilledServer, cache: dict[str, str], tiny_preset: Path, tmp_path: Path
 ) -> None:
-    address, trials = killed_server.address, 6
+    trials = 6
     space = tmp_path / "space.yaml"
     space.write_text("train.learning_rate: {type: float, low: 1e-5, high: 1e-3, log: true}")
-    run_while(
-        killed_server.kill,
-        killed_server.start,
+    run_while_killing(
+        killed_server,
+        cache,
         *("entrypoints.sweep", "--preset", str(tiny_preset), "--trials", str(trials)),
         *("--space", str(space), "--sampler", "random", "--pruner", "none"),
         *("--epochs", "2", "--final_seeds", "[]"),
-        env=user_environment(address, **cache),
     )
-    wait_until_it_answers(address)
-    done = entry_point(address, "sync", env=cache)
-    assert done.returncode == 0, done.stderr
-    mlflow.set_tracking_uri(address)
+    mlflow.set_tracking_uri(killed_server.url)
     runs = mlflow.search_runs(["0"], output_format="list")
     assert {run.info.status for run in runs} == {"FINISHED"}
     steps = Counter(run.data.tags["ner.step"] for run in runs)
