@@ -329,7 +329,7 @@ def _log_report(run: Run, result: SweepReport, study: SweepStudy, config: Config
     """Log the table and the plots, and return the best trial.
 
     Raises:
-        ModelError: no trial was completed, or an engine of the final exports is not installed.
+        ModelError: no trial was completed.
     """
     run.log_table("trials", result.table)
     run.log_page("plots", result.page)
