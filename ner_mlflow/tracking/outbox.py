@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,21 +45,21 @@ LONGEST_WAIT_S = 30
 """Seconds that a thread waits for another process that writes the same database."""
 CLOCK_STEP_S = 1.0
 """Seconds by which a file may be younger than the clock says without a clock that was set back."""
-_TABLES = """
-CREATE TABLE IF NOT EXISTS outbox (address TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS operations (
-    number INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    payload TEXT NOT NULL,
-    tried INTEGER NOT NULL DEFAULT 0,
-    delivered INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS open ON operations (number) WHERE NOT delivered;
-CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed_ns INTEGER NOT NULL
-);
-"""
+_TABLES = (
+    """CREATE TABLE operations (
+        number INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        tried INTEGER NOT NULL DEFAULT 0,
+        delivered INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX open ON operations (number) WHERE NOT delivered",
+    """CREATE TABLE files (
+        path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed_ns INTEGER NOT NULL
+    )""",
+    "CREATE TABLE outbox (address TEXT NOT NULL)",  # the last: an outbox with an address is whole
+)
 
 
 class Kind(StrEnum):
@@ -95,29 +96,35 @@ class Operation:
 
 
 class Outbox:
-    """An outbox on disk; several threads may use it."""
+    """An outbox on disk; several threads may use it.
 
-    def __init__(self, folder: Path) -> None:
-        """
+    The process that holds its lock alone may deliver and remove it; the others may only read.
+    """
+
+    def __init__(self, folder: Path, lock: FileLock | None = None) -> None:
+        """Open the outbox in a folder.
+
         Args:
-            folder: the folder of an outbox.
+            folder: the folder, with a database.
+            lock: the outbox's lock, held by this process; None if it will only read.
 
         Raises:
-            TrackingError: the folder cannot be written.
+            TrackingError: the database cannot be opened.
         """
         self.folder = folder
         self._lock = threading.RLock()
-        self._held = FileLock(folder / LOCK, blocking=False, thread_local=False)
+        self._held = lock
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
-                folder / DATABASE, LONGEST_WAIT_S, check_same_thread=False, isolation_level=None
+                f"{(folder / DATABASE).absolute().as_uri()}?mode=rw",  # it is never made here
+                LONGEST_WAIT_S,
+                check_same_thread=False,
+                isolation_level=None,
+                uri=True,
             )
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.executescript(_TABLES)
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
             raise _cannot_write(folder, error) from error
+        self._execute("PRAGMA synchronous=NORMAL")
 
     @classmethod
     def create(cls, address: str) -> Self:
@@ -125,24 +132,56 @@ class Outbox:
 
         Args:
             address: the store's address, without a password.
+
+        Raises:
+            TrackingError: the folder of outboxes cannot be written.
         """
         folder = outbox_folder() / uuid.uuid4().hex
-        outbox = cls(folder)
-        outbox.hold()
+        lock = _lock(folder)
+        try:
+            folder.mkdir(parents=True)
+            lock.acquire()  # before other processes can find the database
+            (folder / DATABASE).touch()
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        outbox = cls(folder, lock)
+        outbox._execute("PRAGMA journal_mode=WAL")
+        for statement in _TABLES:
+            outbox._execute(statement)
         outbox._execute("INSERT INTO outbox VALUES (?)", [address])
         return outbox
 
-    def hold(self) -> bool:
-        """Hold the outbox for this process; false if another process holds it."""
+    @classmethod
+    def take(cls, folder: Path) -> Self | None:
+        """Open and hold an outbox that a process left.
+
+        Args:
+            folder: its folder.
+
+        Returns:
+            The outbox; None if a living process holds it, or has removed it.
+
+        Raises:
+            TrackingError: the folder cannot be written.
+        """
+        lock = _lock(folder)
         try:
-            self._held.acquire()
-        except Timeout:
-            return False
-        return True
+            lock.acquire()
+        except (Timeout, FileNotFoundError):  # it was removed while the lock was made
+            return None
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        if not (folder / DATABASE).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # the lock has made the folder anew
+            lock.release()
+            return None
+        return cls(folder, lock)
 
     @property
     def address(self) -> str:
-        """The address of the store that it is for, without a password; empty if it has none."""
+        """The address of the store that it is for, without a password; empty until it is made."""
+        if not self._execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'").fetchone():
+            return ""
         row = self._execute("SELECT address FROM outbox").fetchone()
         return row[0] if row else ""
 
@@ -240,15 +279,22 @@ class Outbox:
         return not self.waiting(1) and not any(map(self.changed_files, self.subjects_with_files()))
 
     def remove(self) -> None:
-        """Remove the outbox from the disk."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def close(self) -> None:
-        """Let another process hold the outbox."""
+        """Remove the outbox, which this process holds, from the disk."""
         with self._lock:
             self._database.close()
-        self._held.release()
+        # The database first: without the lock, which another process could make anew, it would
+        # look like one that a dead process left.
+        (self.folder / DATABASE).unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the outbox, and let another process hold it."""
+        with self._lock:
+            self._database.close()
+        if not (self.folder / DATABASE).exists():  # a reader too may have made files beside it
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._held:
+            self._held.release()
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -293,26 +339,52 @@ def left_outboxes(address: str) -> Iterator[Outbox]:
 
     Each is held by this process until the next one is asked for.
     """
-    for outbox in _outboxes():
-        if not outbox.hold():
+    for folder in _folders():
+        outbox = Outbox.take(folder)
+        if outbox is None:
             continue
         try:
             if outbox.address == address:
                 yield outbox
+            elif not outbox.address:  # its process was killed before it wrote anything
+                outbox.remove()
         finally:
             outbox.close()
 
 
 def read_outboxes(address: str) -> Iterator[Outbox]:
-    """Yield all outboxes for a store, also those that other processes hold, the oldest first."""
-    return (outbox for outbox in _outboxes() if outbox.address == address)
+    """Yield all outboxes for a store, also those that other processes hold, the oldest first.
+
+    Each may be read until the next one is asked for. Outboxes that are removed meanwhile are left
+    out: the store has what was in them.
+    """
+    for folder in _folders():
+        try:
+            outbox = Outbox(folder)
+            is_of_store = outbox.address == address
+        except TrackingError:
+            if (folder / DATABASE).exists():
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        try:
+            if is_of_store:
+                yield outbox
+        finally:
+            outbox.close()
 
 
-def _outboxes() -> Iterator[Outbox]:
-    databases = outbox_folder().glob(f"*/{DATABASE}")
-    for database in sorted(databases, key=lambda path: path.stat().st_ctime_ns):
-        if database.exists():  # its owner may have removed it meanwhile
-            yield Outbox(database.parent)
+def _folders() -> list[Path]:
+    """Return the folders of all outboxes, the oldest first."""
+    ages: dict[Path, int] = {}
+    for path in outbox_folder().glob(f"*/{DATABASE}"):
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            ages[path.parent] = path.stat().st_ctime_ns
+    return sorted(ages, key=lambda folder: ages[folder])
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / LOCK, blocking=False, thread_local=False)
 
 
 def new_local_id() -> str:

@@ -74,10 +74,49 @@ def test_an_outbox_that_a_living_process_holds_is_read_but_not_delivered() -> No
     outbox = Outbox.create(ADDRESS)
     outbox.add(Kind.RUN, "a", {})
     assert list(left_outboxes(ADDRESS)) == []
-    (read,) = read_outboxes(ADDRESS)
-    assert [entry.subject for entry in read.operations()] == ["a"]
+    read = [entry for other in read_outboxes(ADDRESS) for entry in other.operations()]
+    assert [entry.subject for entry in read] == ["a"]
     outbox.close()
     assert len(list(left_outboxes(ADDRESS))) == 1
+
+
+def test_an_outbox_is_held_from_its_first_moment_and_its_end_disturbs_nobody() -> None:
+    own = (
+        "from ner_mlflow.tracking.outbox import *\n"
+        "for number in range(150):\n"
+        f"    outbox = Outbox.create({ADDRESS!r})\n"
+        "    kept = outbox.add(Kind.RUN, 'a', {})\n"
+        "    assert outbox.folder.is_dir(), 'another process removed it'\n"
+        "    outbox.note_delivered([kept])\n"
+        "    outbox.remove()\n"
+    )
+    # What each command does at its start: deliver what dead processes left, and read the others.
+    other = (
+        "import select, sys; from ner_mlflow.tracking.outbox import *\n"
+        "while not select.select([sys.stdin], [], [], 0)[0]:\n"
+        f"    for outbox in left_outboxes({ADDRESS!r}):\n"
+        "        assert outbox.is_delivered(), 'it was taken from a living process'\n"
+        "        outbox.remove()\n"
+        f"    [outbox.operations() for outbox in read_outboxes({ADDRESS!r})]\n"
+    )
+    run = [sys.executable, "-c"]
+    others = [subprocess.Popen([*run, other], stdin=subprocess.PIPE) for _ in range(2)]
+    owners = [subprocess.Popen([*run, own]) for _ in range(2)]
+    assert [process.wait() for process in owners] == [0, 0]
+    for process in others:
+        process.communicate(b"end")
+    assert [process.returncode for process in others] == [0, 0]
+    assert list(outbox_folder().iterdir()) == []
+
+
+def test_what_a_process_left_before_it_wrote_anything_is_removed() -> None:
+    outbox = Outbox.create(ADDRESS)
+    outbox._execute("DELETE FROM outbox")
+    outbox.close()
+    (outbox_folder() / "unborn").mkdir()
+    (outbox_folder() / "unborn" / "outbox.sqlite").touch()
+    assert list(left_outboxes(ADDRESS)) == []
+    assert list(outbox_folder().iterdir()) == []
 
 
 def test_a_file_is_changed_until_it_was_uploaded_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
