@@ -77,9 +77,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Undo what a test file changed: environment variables and MLflow's tracking store."""
+    """Undo what a test file changed: environment variables, the main module, MLflow's store."""
     before = dict(os.environ)
+    main_module = sys.modules["__main__"]
     yield
+    sys.modules["__main__"] = main_module  # Streamlit's AppTest puts a page in its place
     if "mlflow" in sys.modules:
         import mlflow
 
