@@ -86,6 +86,7 @@ def test_it_prints_its_address_last_and_ctrl_c_ends_it_without_an_error(
     assert mlflow.search_runs(search_all_experiments=True, output_format="list") == []
 
 
+@pytest.mark.slow  # 11 s
 def test_ctrl_c_ends_the_run_that_was_opened_for_it_as_finished(
     make_store: StoreMaker, tmp_path: Path
 ) -> None:

@@ -357,6 +357,7 @@ def test_a_changed_setting_repeats_only_what_depends_on_it(session: Session, pre
     }
 
 
+@pytest.mark.slow  # 25 s; tests/unit/workflows/test_compare.py compares in one process
 def test_several_models_are_compared_pair_by_pair(session: Session) -> None:
     trained = [run.info.run_id for run in session.runs("train")[:2]]
     before = len(session.runs("evaluate"))

@@ -295,6 +295,7 @@ def test_a_stopped_sweep_is_marked_and_resumes(
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {second.info.run_id}
 
 
+@pytest.mark.slow  # 40 s
 def test_ctrl_c_on_mlflow_run_ends_the_sweep_and_its_trials(
     tiny_preset: Path, space: Path, store: str, here: dict[str, str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def store(make_store: StoreMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make_store(tmp_path)
 
 
+@pytest.mark.slow  # 20 s
 def test_a_machine_that_joins_runs_the_waiting_trials(
     tiny_preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

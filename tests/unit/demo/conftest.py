@@ -1,11 +1,14 @@
 """A store of real runs for the tests of the pages, and the pages as Streamlit runs them."""
 
+import os
+import pickle
 from pathlib import Path
 
 import mlflow
 import pytest
 import streamlit as st
 from conftest import StoreMaker
+from filelock import FileLock
 from showcases import OpenPage, Showcase, build_store
 from streamlit.testing.v1 import AppTest
 
@@ -20,13 +23,22 @@ APP = Path(ner_mlflow.demo.__file__).with_name("app.py")
 def filled_store(
     make_store: StoreMaker, tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Showcase:
-    folder = tmp_path_factory.mktemp("showcase")
-    store = make_store(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
-            patch.delenv(name, raising=False)
-        patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
-        return build_store(store, folder, tiny_backbone)
+    """A store of real runs, which the test files of all workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the folder above is that of all workers
+        folder = folder.parent
+    folder /= "showcase"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "showcase.pickle").exists():
+            folder.mkdir()
+            with pytest.MonkeyPatch.context() as patch:
+                for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+                    patch.delenv(name, raising=False)
+                patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+                built = build_store(make_store(folder), folder, tiny_backbone)
+            (folder / "showcase.pickle").write_bytes(pickle.dumps(built))
+        showcase: Showcase = pickle.loads((folder / "showcase.pickle").read_bytes())
+        return showcase
 
 
 @pytest.fixture
