@@ -31,6 +31,7 @@ from .mirror import dataset_input_from, metric_from
 from .outbox import (
     CLIENT_ID_TAG,
     MODEL_MARK,
+    DamagedOutboxError,
     Kind,
     Operation,
     Outbox,
@@ -283,7 +284,7 @@ def deliver_left(remote: Remote) -> int:
                 log.info("delivering %d entries that an earlier command left", waiting)
             try:
                 Delivery(outbox, remote).deliver(settled_s=0)
-            except (RefusedError, WaitingError, ArtifactsAwayError) as error:
+            except (RefusedError, WaitingError, ArtifactsAwayError, DamagedOutboxError) as error:
                 log.warning("what is in %s still waits: %s", outbox.folder, error)
                 left, waits = left + 1, waits or isinstance(error, WaitingError)
             else:

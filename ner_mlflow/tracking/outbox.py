@@ -7,6 +7,7 @@ removes it once all was delivered. What a process left behind is delivered by th
 """
 
 import json
+import logging
 import re
 import shutil
 import sqlite3
@@ -26,6 +27,8 @@ from ..errors import TrackingError
 from ..paths import CACHE_VARIABLE, cache_folder
 from ..private_names import UNFINISHED_ARTIFACT
 from ..redaction import one_line
+
+log = logging.getLogger(__name__)
 
 DATABASE = "outbox.sqlite"
 ARTIFACTS = "artifacts"
@@ -93,6 +96,16 @@ class Operation:
     subject: str
     payload: Mapping[str, Any]
     tried: bool = False
+
+
+class DamagedOutboxError(TrackingError):
+    """The database of an outbox is damaged, so what was logged there cannot be delivered."""
+
+    def __init__(self, folder: Path, detail: object) -> None:
+        super().__init__(
+            f"outbox {folder} is damaged ({one_line(detail)}) and cannot be delivered: its pages "
+            f"are in its folder {ARTIFACTS}; move it to another place"
+        )
 
 
 class Outbox:
@@ -175,12 +188,22 @@ class Outbox:
             shutil.rmtree(folder, ignore_errors=True)  # the lock has made the folder anew
             lock.release()
             return None
-        return cls(folder, lock)
+        try:
+            return cls(folder, lock)
+        except TrackingError:
+            lock.release()
+            raise
 
     @property
     def address(self) -> str:
-        """The address of the store that it is for, without a password; empty until it is made."""
+        """The address of the store that it is for, without a password; empty until it is made.
+
+        Raises:
+            DamagedOutboxError: the database is damaged, or empty although there are artifacts.
+        """
         if not self._execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'").fetchone():
+            if (self.folder / ARTIFACTS).exists():
+                raise DamagedOutboxError(self.folder, "its database is empty")
             return ""
         row = self._execute("SELECT address FROM outbox").fetchone()
         return row[0] if row else ""
@@ -314,6 +337,8 @@ class Outbox:
                 cursor = self._database.execute(statement, values)
                 return _Rows(cursor.fetchall(), cursor.lastrowid)
         except sqlite3.Error as error:
+            if type(error) is sqlite3.DatabaseError:  # the others have a class of their own
+                raise DamagedOutboxError(self.folder, error) from error
             raise _cannot_write(self.folder, error) from error
 
 
@@ -337,31 +362,38 @@ def outbox_folder() -> Path:
 def left_outboxes(address: str) -> Iterator[Outbox]:
     """Yield the outboxes for a store that no living process holds, the oldest first.
 
-    Each is held by this process until the next one is asked for.
+    Each is held by this process until the next one is asked for. Damaged ones are logged and left
+    out.
     """
     for folder in _folders():
-        outbox = Outbox.take(folder)
-        if outbox is None:
-            continue
+        outbox = None
         try:
+            outbox = Outbox.take(folder)
+            if outbox is None:
+                continue
             if outbox.address == address:
                 yield outbox
             elif not outbox.address:  # its process was killed before it wrote anything
                 outbox.remove()
+        except DamagedOutboxError as error:
+            log.warning("%s", error)
         finally:
-            outbox.close()
+            if outbox:
+                outbox.close()
 
 
 def read_outboxes(address: str) -> Iterator[Outbox]:
     """Yield all outboxes for a store, also those that other processes hold, the oldest first.
 
     Each may be read until the next one is asked for. Outboxes that are removed meanwhile are left
-    out: the store has what was in them.
+    out: the store has what was in them. Damaged ones are left out too.
     """
     for folder in _folders():
         try:
             outbox = Outbox(folder)
             is_of_store = outbox.address == address
+        except DamagedOutboxError:
+            continue
         except TrackingError:
             if (folder / DATABASE).exists():
                 raise
@@ -372,6 +404,25 @@ def read_outboxes(address: str) -> Iterator[Outbox]:
                 yield outbox
         finally:
             outbox.close()
+
+
+def damaged_outboxes() -> list[Path]:
+    """Return the folders of the outboxes that cannot be read, of any store."""
+    damaged = []
+    for folder in _folders():
+        try:
+            outbox = Outbox(folder)
+            try:
+                if outbox.address:
+                    outbox.waiting(1)
+            finally:
+                outbox.close()
+        except DamagedOutboxError:
+            damaged.append(folder)
+        except TrackingError:
+            if (folder / DATABASE).exists():
+                raise
+    return damaged
 
 
 def _folders() -> list[Path]:

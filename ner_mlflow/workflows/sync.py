@@ -5,6 +5,7 @@ import pandas as pd
 from ..errors import TrackingError
 from ..tracking.lifecycle import connect
 from ..tracking.mirror import Mirror
+from ..tracking.outbox import damaged_outboxes
 from ..tracking.outbox_store import current_outboxes
 
 COLUMNS = ["run", "status", "metrics", "waiting", "folder"]
@@ -34,7 +35,7 @@ def run_sync() -> int:
         The number of runs that were delivered.
 
     Raises:
-        TrackingError: the store does not answer, or refused something.
+        TrackingError: the store does not answer or refused something, or an outbox is damaged.
     """
     before = len(waiting_runs())
     connect(needed=True)
@@ -42,5 +43,9 @@ def run_sync() -> int:
         raise TrackingError(
             f"{left} runs still wait, see above and show=true: mend what the store refused, then "
             "run sync again"
+        )
+    if damaged := damaged_outboxes():
+        raise TrackingError(
+            f"{len(damaged)} outboxes are damaged and were not delivered, see above"
         )
     return before

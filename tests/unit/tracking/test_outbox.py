@@ -16,6 +16,7 @@ from ner_mlflow.private_names import UNFINISHED_ARTIFACT
 from ner_mlflow.tracking.outbox import (
     Kind,
     Outbox,
+    damaged_outboxes,
     left_outboxes,
     new_local_id,
     note_id,
@@ -117,6 +118,23 @@ def test_what_a_process_left_before_it_wrote_anything_is_removed() -> None:
     (outbox_folder() / "unborn" / "outbox.sqlite").touch()
     assert list(left_outboxes(ADDRESS)) == []
     assert list(outbox_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"no database" * 900, b""], ids=["noise", "empty"])
+def test_a_damaged_outbox_is_named_kept_and_stops_no_other(
+    content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, whole = (Outbox.create(ADDRESS) for _ in range(2))
+    (damaged.artifact_folder("a")).mkdir(parents=True)
+    for outbox in (damaged, whole):
+        outbox.close()
+    (damaged.folder / "outbox.sqlite").write_bytes(content)
+    assert [outbox.folder for outbox in left_outboxes(ADDRESS)] == [whole.folder]
+    (record,) = caplog.records
+    assert record.message.startswith(f"outbox {damaged.folder} is damaged (")
+    assert [outbox.folder for outbox in read_outboxes(ADDRESS)] == [whole.folder]
+    assert damaged_outboxes() == [damaged.folder]
+    assert damaged.artifact_folder("a").is_dir()
 
 
 def test_a_file_is_changed_until_it_was_uploaded_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
