@@ -45,7 +45,6 @@ def run_sync() -> int:
             "run sync again"
         )
     if damaged := damaged_outboxes():
-        raise TrackingError(
-            f"{len(damaged)} outboxes are damaged and were not delivered, see above"
-        )
+        names = ", ".join(folder.name for folder in damaged)
+        raise TrackingError(f"outboxes that are damaged were not delivered: {names}: see above")
     return before
