@@ -4,9 +4,11 @@ Teachers predict the labels of the training sentences, and of sentences from unl
 """
 
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
@@ -19,6 +21,7 @@ from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence
 from ..data.texts import read_texts
 from ..paths import cache_folder
 from ..provenance import cache_key, library_versions, step_fingerprint
+from ..redaction import one_line
 from ..tagging.decoding import Iob2Decoder, by_sentence
 from ..tagging.ensemble import mean_log_probabilities
 from ..tagging.iob2 import OUTSIDE
@@ -205,8 +208,12 @@ def pseudo_label(
 def _read(path: Path, sentences: Sequence[Sentence]) -> list[NDArray[np.float32]] | None:
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        values: NDArray[np.float32] = file["log_probabilities"]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values: NDArray[np.float32] = file["log_probabilities"]
+    except (BadZipFile, ValueError, KeyError, EOFError, zlib.error) as error:
+        log.warning("%s is damaged (%s): asking the teachers again", path, one_line(error))
+        return None
     return by_sentence(values, [len(sentence.tokens) for sentence in sentences])
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from ..config.schema import SweepConfig
 from ..errors import TrackingError
 from ..liveness import is_dead
-from ..paths import cache_folder
+from ..paths import CACHE_VARIABLE, cache_folder
 from ..redaction import one_line, redact_address
 from .trial import WORKER
 
@@ -80,6 +80,12 @@ def open_storage(config: SweepConfig, on_stale: OnStale | None = None) -> RDBSto
                 heartbeat_stale_trial_callback=on_stale,
             )
     except (*STORAGE_ERRORS, ImportError, OSError) as error:
+        if file and config.storage == "sqlite":
+            raise TrackingError(
+                f"{file}, which keeps the studies of sweep.storage sqlite, cannot be used "
+                f"({one_line(error.__cause__ or error)}): move it away to begin anew, or set "
+                f"{CACHE_VARIABLE} to another folder"
+            ) from error
         raise unusable_storage(config.storage, error) from error
 
 

@@ -142,6 +142,26 @@ def test_predictions_are_read_from_disk_when_the_teachers_are_the_same(
         distillation_targets(config, copies[:1], DATASET, TRAIN)
 
 
+@pytest.mark.parametrize("kept", [200, 0], ids=["cut short", "empty"])
+def test_damaged_predictions_are_computed_again(
+    kept: int,
+    tiny_backbone: Path,
+    teachers: list[TrainedTeacher],
+    cache_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = config_of(tiny_backbone).distill
+    first = distillation_targets(config, teachers, DATASET, TRAIN)
+    (file,) = cache_folder.rglob("*.npz")
+    file.write_bytes(file.read_bytes()[:kept])
+    second = distillation_targets(config, teachers, DATASET, TRAIN)
+    assert f"{file} is damaged (" in caplog.text
+    for a, b in zip(
+        first.distillation.log_probabilities, second.distillation.log_probabilities, strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_trials_share_targets_and_keep_their_own_weight_and_temperature(
     tiny_backbone: Path, teachers: list[TrainedTeacher], cache_folder: Path
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ner_mlflow.errors import DataError
 from ner_mlflow.prompting.answer_cache import AnswerCache
 from ner_mlflow.prompting.client import CallError, Completion, Message
 
@@ -45,3 +46,11 @@ def test_a_failed_call_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(CallError):
         ask(QUESTION)
     assert ask(QUESTION).text.startswith("answer 2")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "answers.db"
+    AnswerCache(Endpoint(), file, "model a")(QUESTION)
+    file.write_bytes(b"no database" * 900)
+    with pytest.raises(DataError, match=rf"answers in {file} cannot be kept \(file is not a dat"):
+        AnswerCache(Endpoint(), file, "model a")

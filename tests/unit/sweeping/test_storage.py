@@ -56,6 +56,16 @@ def test_an_unusable_storage_is_named_without_its_password(storage: str, words: 
     assert "secret" not in str(error.value)
 
 
+def test_a_damaged_file_of_studies_is_named(cache: Path) -> None:
+    file = cache / "sweeps" / "studies.sqlite"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no database" * 900)
+    with pytest.raises(
+        TrackingError, match=rf"{file}, .* \(file is not a database\): move it away"
+    ):
+        open_storage(spec_of().config)
+
+
 def running(started: datetime, **attributes: Any) -> FrozenTrial:
     trial = create_trial(state=TrialState.RUNNING, user_attrs=attributes)
     trial.datetime_start = started
