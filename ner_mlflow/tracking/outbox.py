@@ -440,24 +440,33 @@ def _lock(folder: Path) -> FileLock:
 
 def new_local_id() -> str:
     """Return an id for what the store has not given one yet."""
-    local = LOCAL_MARK + uuid.uuid4().hex[len(LOCAL_MARK) :]
-    note_id(local, "")
-    return local
+    return LOCAL_MARK + uuid.uuid4().hex[len(LOCAL_MARK) :]
+
+
+def note_open(local: str) -> None:
+    """Note that the store has yet to give an id to what has a local one, without ``m-``.
+
+    What makes it must be in an outbox: the id counts as open until that is delivered.
+    """
+    with suppress(FileExistsError):  # it was delivered meanwhile
+        _write_id(local, "", "x")
 
 
 def note_id(local: str, remote: str) -> None:
     """Note which id the store gave to what has a local one; both without ``m-``."""
+    _write_id(local, remote, "w")
+
+
+def _write_id(local: str, remote: str, mode: str) -> None:
     path = outbox_folder() / IDS / local
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(remote, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(remote)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise _cannot_write(outbox_folder(), error) from error
-
-
-def forget_id(local: str) -> None:
-    """Forget a local id that was not needed."""
-    (outbox_folder() / IDS / local).unlink(missing_ok=True)
 
 
 def store_id(local: str) -> str | None:

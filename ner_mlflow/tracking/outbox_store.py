@@ -49,8 +49,8 @@ from .outbox import (
     MODEL_MARK,
     Kind,
     Outbox,
-    forget_id,
     new_local_id,
+    note_open,
     open_ids,
     read_outboxes,
     store_id,
@@ -276,6 +276,7 @@ class OutboxStore:
             local = new_local_id()
             values = {tag.key: tag.value for tag in tags or ()}
             self.session.add(Kind.EXPERIMENT, local, name=name, tags=values)
+            note_open(local)
             return local
 
     def set_experiment_tag(self, experiment_id: str, tag: ExperimentTag) -> None:
@@ -311,6 +312,8 @@ class OutboxStore:
         made = self._make(make_run, client_id, values)
         run_id = made.info.run_id if made else client_id
         self.session.add(Kind.RUN, run_id, delivered=bool(made), tried=True, **values)
+        if not made:
+            note_open(client_id)
         return self._known_run(run_id)
 
     def get_run(self, run_id: str) -> MlflowRun:
@@ -474,6 +477,8 @@ class OutboxStore:
         if made:
             values["tags"] = {**values["tags"], CLIENT_ID_TAG: client_id}
         self.session.add(Kind.MODEL, model_id, delivered=bool(made), tried=True, **values)
+        if not made:
+            note_open(client_id)
         return self.get_logged_model(model_id)
 
     def get_logged_model(self, model_id: str, allow_deleted: bool = False) -> LoggedModel:  # noqa: ARG002
@@ -532,11 +537,9 @@ class OutboxStore:
             return None
         resolved = {key: resolve_ids(value) for key, value in values.items()}
         try:
-            made = self.remote.make(partial(make, self.remote, client_id, resolved, tried=False))
+            return self.remote.make(partial(make, self.remote, client_id, resolved, tried=False))
         except StoreAwayError:
             return None
-        forget_id(client_id)
-        return made
 
     def _write(
         self, kind: Kind, subject: str, values: dict[str, Any], method: str, *args: Any

@@ -20,6 +20,7 @@ from ner_mlflow.tracking.outbox import (
     left_outboxes,
     new_local_id,
     note_id,
+    note_open,
     open_ids,
     outbox_folder,
     read_outboxes,
@@ -159,10 +160,14 @@ def test_a_file_is_changed_until_it_was_uploaded_as_it_is(monkeypatch: pytest.Mo
 
 def test_only_ids_of_this_machine_are_replaced_and_waited_for() -> None:
     local, other = new_local_id(), new_local_id()
+    assert not outbox_folder().exists()  # a process that is killed now leaves nothing
+    for id_ in (local, other):
+        note_open(id_)
     foreign = local[:-4] + "beef"
     text = f"runs:/{local}/model, models:/m-{other}, {foreign}, {local}0"
     assert open_ids(text) == [local, other]
     note_id(local, "a" * 32)
+    note_open(local)  # too late
     assert with_store_ids(text) == (
         f"runs:/{'a' * 32}/model, models:/m-{other}, {foreign}, {local}0"
     )

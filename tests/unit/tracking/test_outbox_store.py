@@ -17,7 +17,14 @@ from ner_mlflow.paths import CACHE_VARIABLE
 from ner_mlflow.tracking import remote
 from ner_mlflow.tracking.delivery import deliver_left
 from ner_mlflow.tracking.lifecycle import open_child, open_run
-from ner_mlflow.tracking.outbox import CLIENT_ID_TAG, Kind, Outbox, new_local_id, outbox_folder
+from ner_mlflow.tracking.outbox import (
+    CLIENT_ID_TAG,
+    Kind,
+    Outbox,
+    new_local_id,
+    note_open,
+    outbox_folder,
+)
 from ner_mlflow.tracking.outbox_store import current_store
 from ner_mlflow.tracking.queries import finished_runs
 from ner_mlflow.tracking.remote import StoreAwayError
@@ -294,6 +301,7 @@ def test_outboxes_that_are_left_are_delivered_whatever_their_order(store: str) -
     current = current_store()
     assert current
     run_id = new_local_id()
+    note_open(run_id)
     parts: list[tuple[Kind, dict[str, object]]] = [
         (Kind.LOGGED, {"metrics": [], "params": {}, "tags": {"ner.note": "later"}}),
         (
