@@ -1,8 +1,11 @@
 """The `data` step: prepare a corpus and log the dataset with its statistics."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from ..config.schema import PROMPT_LABELER, Config
 from ..data.annotated import annotated_texts
@@ -19,6 +22,7 @@ from ..data.statistics import plot_statistics, statistics, statistics_metrics
 from ..paths import find_path
 from ..provenance import cache_key, file_sha256, step_fingerprint
 from ..tagging.iob2 import UNSURE
+from ..tracking.lifecycle import page_links
 from ..tracking.queries import download
 from ..tracking.records import DataRecord, DatasetFields
 from ..tracking.run import Run, temporary_folder
@@ -87,6 +91,7 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
     run.log_figure("statistics", plot_statistics(table, preparation.schema))
     inspection = describe(reading, preparation, config, digest, weak, pages)
     run.log_page(CARD, render_card(inspection))
+    _describe(run, table, len(list(findings)), pages)
     with temporary_folder() as folder:
         save_dataset(dataset, folder / DATASET_FOLDER)
         run.log_folder(folder / DATASET_FOLDER, DATASET_FOLDER)
@@ -107,6 +112,18 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
     for finding in findings:
         log.info("%s", finding)
     return TrackedDataset(run.id, dataset)
+
+
+def _describe(run: Run, table: pd.DataFrame, findings: int, pages: Iterable[str]) -> None:
+    """Show on the run's first page how large the prepared splits are, and where more is told."""
+    prepared = table[table["stage"] == "prepared"].drop(columns=["stage", "tokens_median"])
+    lead = (
+        f"{prepared['sentences'].sum():,} sentences with {prepared['entities'].sum():,} entities. "
+        f"Kinds of changes and oddities on the way in: {findings}, with their places on the card."
+    )
+    names = (CARD, "statistics", *pages)
+    links = {name.replace("_", " "): f"{name}.html" for name in names}
+    run.describe(prepared, page_links(run, links), lead)
 
 
 def load_data(run_id: str) -> TrackedDataset:

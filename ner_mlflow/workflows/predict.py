@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import pandas as pd
 
 from ..atomic import atomic_file
 from ..config.schema import PredictConfig
@@ -11,17 +13,22 @@ from ..data.annotated import predicted_texts
 from ..data.formats.registry import find_output
 from ..data.rows import ENTITIES, Row, check_new_file, file_format, open_row_writer, read_rows
 from ..errors import ModelError
+from ..pages import escape_markdown
 from ..provenance import peak_rss_bytes
+from ..redaction import redact
 from ..tagging.recognizer import EntityRecognizer, load_tagger
 from ..tracking.models import FoundModel
 from ..tracking.records import PredictRecord
 from ..tracking.run import Run
 from ..tracking.spark import predict_on_spark
+from ..tracking.steps import Step
 
 log = logging.getLogger(__name__)
 
 PROGRESS_S = 10
 """Seconds between two lines of progress."""
+DESCRIBED = ("texts", "entities", "seconds", "texts_per_s")
+"""Metrics that the run's first page shows; a cluster does not count entities."""
 ROW_FORMATS = ("auto", "jsonl", "parquet")
 """Formats that keep the columns of the input."""
 
@@ -53,6 +60,7 @@ def run_predict(
             f"model {model.address} is not exported: run export on it, "
             "and give the registered model"
         )
+    run.set_name(model.lineage.label, Step.PREDICT, PurePath(source).name)
     run.log_config({"predict": config})
     PredictRecord(
         run_id=run.id,
@@ -67,6 +75,9 @@ def run_predict(
     else:
         metrics = _predict_here(config, model, Path(source), Path(output))
     run.log_metrics(metrics)
+    lead = f"{source} was tagged by {model.address}; the entities are in {output}."
+    shown = {name: metrics[name] for name in DESCRIBED if name in metrics}
+    run.describe(pd.DataFrame([shown]), lead=escape_markdown(redact(lead)))
     return metrics
 
 

@@ -32,6 +32,16 @@ def test_the_card_of_a_dataset_is_logged_with_its_run(finished: Finished) -> Non
     assert "<mark" in page
 
 
+def test_the_first_page_of_a_data_run_tells_its_size_and_leads_to_the_card(
+    finished: Finished,
+) -> None:
+    run = mlflow.get_run(finished.data.run_id)
+    description = run.data.tags["mlflow.note.content"]
+    sizes = [run.data.metrics[f"prepared/{split}/sentences"] for split in SPLITS]
+    assert description.startswith(f"{sum(sizes):,.0f} sentences with ")
+    assert f"/runs/{run.info.run_id}/artifacts/card.html" in description
+
+
 def test_a_run_of_another_step_holds_no_dataset(finished: Finished) -> None:
     with pytest.raises(TrackingError, match="is a train run, not a data run"):
         load_data(finished.result.train.run_id)

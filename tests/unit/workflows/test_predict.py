@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import mlflow
 import pytest
 from pipelines import Finished
 
 from ner_mlflow.config.schema import PredictConfig
 from ner_mlflow.errors import DataError, ModelError
+from ner_mlflow.pages import escape_markdown
 from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.models import find_model
 from ner_mlflow.tracking.records import PredictRecord
@@ -31,6 +33,10 @@ def test_every_row_gets_its_entities(finished: Finished, tmp_path: Path) -> None
     assert metrics["texts"] == 5
     assert metrics["entities"] == sum(len(row["entities"]) for row in tagged)
     assert PredictRecord.read(run.id).model_fingerprint == model.fingerprint
+    tracked = mlflow.get_run(run.id)
+    assert tracked.info.run_name.endswith(" · predict · in.jsonl")
+    description = tracked.data.tags["mlflow.note.content"]
+    assert description.startswith(f"{escape_markdown(f'{source} was tagged by {model.address}')}; ")
 
 
 def test_a_model_that_is_not_exported_is_refused(finished: Finished, tmp_path: Path) -> None:
