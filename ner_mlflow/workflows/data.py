@@ -116,10 +116,10 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
 
 def _describe(run: Run, table: pd.DataFrame, findings: int, pages: Iterable[str]) -> None:
     """Show on the run's first page how large the prepared splits are, and where more is told."""
-    prepared = table[table["stage"] == "prepared"].drop(columns=["stage", "tokens_median"])
+    prepared = table.loc[table["stage"] == "prepared", ["split", "sentences", "entities"]]
     lead = (
         f"{prepared['sentences'].sum():,} sentences with {prepared['entities'].sum():,} entities. "
-        f"Kinds of changes and oddities on the way in: {findings}, with their places on the card."
+        f"The card shows {findings} kinds of changes and oddities, with their places."
     )
     names = (CARD, "statistics", *pages)
     links = {name.replace("_", " "): f"{name}.html" for name in names}
