@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from .outbox import (
     open_ids,
     with_store_ids,
 )
-from .remote import Remote, StoreAwayError, asking_store, is_away, reason
+from .remote import Remote, StoreAwayError, asking_store, is_away, reason, without_conflicts
 from .versions import add_waiting_version
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ class Delivery:
                 raise WaitingError(f"{missing[0]} has not been delivered yet")
             if operation.kind is not Kind.LOGGED and not operation.tried:
                 self._outbox.note_tried(operation)
-            _SENDERS[operation.kind](self._remote, _resolved(operation))
+            send = partial(_SENDERS[operation.kind], self._remote, _resolved(operation))
+            without_conflicts(send)
         except Exception as error:
             raise self._failure(error, f"{operation.kind} of {operation.subject}") from error
 

@@ -1,11 +1,13 @@
 """The tracking store that runs go to, asked so that one that is away holds nobody up."""
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -29,6 +31,10 @@ AWAY_CODES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LI
 FIRST_SERVER_ERROR = 500
 REASON_LIMIT = 120
 """Characters of the reason for which a store is away."""
+CONFLICT_PAUSES_S = (0.05, 0.2, 0.5, 1.0)
+"""Seconds before a write is tried again that met the same write of another process."""
+_CONFLICT = re.compile("IntegrityError|UniqueViolation|UNIQUE constraint failed|Duplicate entry")
+"""What SQLAlchemy says, through MLflow, where another process has just added the same row."""
 READS = ("get_", "list_", "load_", "search_")
 """Beginnings of the store's methods that change nothing."""
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -48,11 +54,35 @@ def is_away(error: BaseException) -> bool:
     """Return whether an error says that the store is away, and not that it refuses."""
     if isinstance(error, StoreAwayError):
         return True
+    if is_conflict(error):
+        return False
     if isinstance(error, MlflowException):
         return error.error_code in AWAY_CODES
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code >= FIRST_SERVER_ERROR
     return isinstance(error, OSError | SQLAlchemyError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether an error says that another process wrote the same at the same moment.
+
+    Nothing was written then, and what the other one wrote is there when it is tried again.
+    """
+    return isinstance(error, MlflowException | SQLAlchemyError) and bool(
+        _CONFLICT.search(str(error))
+    )
+
+
+def without_conflicts(function: Callable[[], T]) -> T:
+    """Call a function that writes to a store, again where :func:`is_conflict`, a few times."""
+    for pause_s in CONFLICT_PAUSES_S:
+        try:
+            return function()
+        except Exception as error:
+            if not is_conflict(error):
+                raise
+            time.sleep(pause_s)
+    return function()
 
 
 class Remote:
@@ -156,7 +186,7 @@ class Remote:
         if self._away:
             raise away_error(self.uri, self._away)
         try:
-            return _within(ANSWER_LIMIT_S, function, late)
+            return _within(ANSWER_LIMIT_S, partial(without_conflicts, function), late)
         except Exception as error:
             if not is_away(error):
                 raise

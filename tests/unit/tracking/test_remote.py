@@ -1,12 +1,15 @@
 """A store that is away holds nobody up for long, and is told from one that refuses."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from conftest import free_port
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INTERNAL_ERROR,
@@ -14,9 +17,17 @@ from mlflow.protos.databricks_pb2 import (
     PERMISSION_DENIED,
     TEMPORARILY_UNAVAILABLE,
 )
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from ner_mlflow.tracking import remote as remote_module
-from ner_mlflow.tracking.remote import Remote, StoreAwayError, check_answers, is_away, store_key
+from ner_mlflow.tracking.remote import (
+    Remote,
+    StoreAwayError,
+    check_answers,
+    is_away,
+    store_key,
+    without_conflicts,
+)
 
 
 class Store:
@@ -90,6 +101,39 @@ def test_errors_that_pass_are_told_from_refusals(error: Exception, away: bool) -
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def log_inputs(remote: Remote, inputs: list[DatasetInput], run: str) -> None:
+    without_conflicts(lambda: remote.store.log_inputs(run, inputs))
+
+
+def test_processes_that_log_one_dataset_at_once_are_all_served(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    remote = Remote(uri, lambda: SqlAlchemyStore(uri, str(tmp_path)))
+    runs = [
+        remote.store.create_run("0", "me", 0, [], f"run {number}").info.run_id
+        for number in range(8)
+    ]
+    for digest in "abcdef":  # each is new to the store, so all of them try to add it
+        logged = [DatasetInput(Dataset("tickets", digest, "local", "tickets.json"), [])]
+        with ThreadPoolExecutor(len(runs)) as pool:
+            list(pool.map(partial(log_inputs, remote, logged), runs))
+    for run in runs:
+        inputs = remote.store.get_run(run).inputs.dataset_inputs
+        assert sorted(entry.dataset.digest for entry in inputs) == list("abcdef")
+
+
+def test_a_conflict_that_does_not_pass_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_module, "CONFLICT_PAUSES_S", (0.0, 0.0))
+    calls = []
+
+    def write() -> None:
+        calls.append(1)
+        raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: a.b")
+
+    with pytest.raises(MlflowException, match="UNIQUE constraint failed"):
+        remote_of(None).make(write)
+    assert len(calls) == 3
+
+
 def test_a_server_that_is_not_there_is_away(scheme: str) -> None:
     with pytest.raises(StoreAwayError, match=r"tracking (server|store) .*\*\*\*.* does not answer"):
         check_answers(f"{scheme}://me:hunter2@127.0.0.1:{free_port()}/runs")
