@@ -100,7 +100,6 @@ def test_errors_that_pass_are_told_from_refusals(error: Exception, away: bool) -
     assert is_away(error) is away
 
 
-@pytest.mark.parametrize("scheme", ["http", "postgresql"])
 def log_inputs(remote: Remote, inputs: list[DatasetInput], run: str) -> None:
     without_conflicts(lambda: remote.store.log_inputs(run, inputs))
 
@@ -134,6 +133,7 @@ def test_a_conflict_that_does_not_pass_is_no_outage(monkeypatch: pytest.MonkeyPa
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
 def test_a_server_that_is_not_there_is_away(scheme: str) -> None:
     with pytest.raises(StoreAwayError, match=r"tracking (server|store) .*\*\*\*.* does not answer"):
         check_answers(f"{scheme}://me:hunter2@127.0.0.1:{free_port()}/runs")
