@@ -77,11 +77,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Undo what a test file changed: environment variables, the main module, MLflow's store."""
+    """Undo what a test file changed: variables, the main module, outboxes left, MLflow's store."""
     before = dict(os.environ)
     main_module = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main_module  # Streamlit's AppTest puts a page in its place
+    if undelivered := sys.modules.get("ner_mlflow.tracking.undelivered"):
+        undelivered.left_folders.clear()  # commands would end with the status that tells of them
     if "mlflow" in sys.modules:
         import mlflow
 

@@ -41,7 +41,15 @@ from .outbox import (
     open_ids,
     with_store_ids,
 )
-from .remote import Remote, StoreAwayError, asking_store, is_away, reason, without_conflicts
+from .remote import (
+    ALREADY_EXISTS,
+    Remote,
+    StoreAwayError,
+    asking_store,
+    is_away,
+    reason,
+    without_conflicts,
+)
 from .versions import add_waiting_version
 
 log = logging.getLogger(__name__)
@@ -351,7 +359,7 @@ def _send_experiment(remote: Remote, operation: Operation) -> None:
             else remote.store.create_experiment(name, None, [ExperimentTag(*tag) for tag in tags])
         )
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error.error_code != ALREADY_EXISTS:
             raise
         raise StoreAwayError(f"another process made experiment {name!r} just now") from error
     note_id(operation.subject, found)

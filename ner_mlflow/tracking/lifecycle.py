@@ -25,7 +25,7 @@ from .delivery import deliver_left
 from .first_use import first_use
 from .outbox_store import OutboxStore, current_store, install, mirroring
 from .queries import PARENT_TAG, STEP_TAG, TAG_PREFIX, latest_experiment, store_address
-from .remote import StoreAwayError, check_answers
+from .remote import ALREADY_EXISTS, StoreAwayError, check_answers
 from .run import Run
 from .shared_view import UI_MODE, save_view
 from .steps import Step
@@ -108,14 +108,25 @@ def choose_experiment(name: str, prefer_latest: bool = False) -> str | None:
     if not name:
         return None
     try:
-        if experiment := mlflow.get_experiment_by_name(name):
-            return str(experiment.experiment_id)
-        return str(mlflow.create_experiment(name))
+        return _experiment_named(name)
     except MlflowException as error:
         raise TrackingError(
             f"experiment {name!r} cannot be used ({one_line(error)}): "
             "name another one in MLFLOW_EXPERIMENT_NAME"
         ) from error
+
+
+def _experiment_named(name: str) -> str:
+    """Return the id of the experiment of a name, created if it does not exist."""
+    if experiment := mlflow.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
+    try:
+        return str(mlflow.create_experiment(name))
+    except MlflowException as error:
+        made_meanwhile = error.error_code == ALREADY_EXISTS and mlflow.get_experiment_by_name(name)
+        if not made_meanwhile:
+            raise
+        return str(made_meanwhile.experiment_id)
 
 
 @contextmanager

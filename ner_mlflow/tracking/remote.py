@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.store.tracking.abstract_store import AbstractStore
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,8 @@ PAUSE_S = 0.2
 """Seconds between two attempts to ask."""
 AWAY_CODES = frozenset({"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 """MLflow's codes of errors that pass: no connection, no answer in time, a server that fails."""
+ALREADY_EXISTS = ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+"""MLflow's code of a name that is taken."""
 FIRST_SERVER_ERROR = 500
 REASON_LIMIT = 120
 """Characters of the reason for which a store is away."""
@@ -68,6 +71,8 @@ def is_conflict(error: BaseException) -> bool:
 
     Nothing was written then, and what the other one wrote is there when it is tried again.
     """
+    if isinstance(error, MlflowException) and error.error_code == ALREADY_EXISTS:
+        return False  # it would be refused again
     return isinstance(error, MlflowException | SQLAlchemyError) and bool(
         _CONFLICT.search(str(error))
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from ..errors import TrackingError
@@ -15,7 +14,7 @@ from ..redaction import one_line
 from .registry import check_not_promoted_alias, finish_moves
 from .registry_lock import lock_model
 from .registry_notes import split_notes, with_text
-from .remote import asking_store, is_away
+from .remote import ALREADY_EXISTS, asking_store, is_away
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def _create_registered_model(name: str) -> None:
         try:
             client.create_registered_model(name)
         except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            if error.error_code != ALREADY_EXISTS:
                 raise
 
 

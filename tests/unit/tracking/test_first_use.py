@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -13,6 +14,7 @@ from crashes import kill, open_a_run, start, wait_for
 
 from ner_mlflow.tracking import first_use as first_use_module
 from ner_mlflow.tracking.first_use import database_file, first_use
+from ner_mlflow.tracking.lifecycle import choose_experiment, connect
 
 
 def test_first_uses_at_once_after_one_that_was_killed_all_succeed(tmp_path: Path) -> None:
@@ -85,3 +87,21 @@ def test_a_relative_address_names_a_file_of_the_working_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert database_file("sqlite:///mlflow.db") == tmp_path / "mlflow.db"
+
+
+def test_an_experiment_that_several_commands_need_at_once_is_made_once(
+    make_store: StoreMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    make_store(tmp_path)
+    connect()
+    begin = threading.Barrier(4)
+
+    def choose(name: str) -> str | None:
+        begin.wait()
+        return choose_experiment(name)
+
+    for name in ("tickets", "forum", "bugs"):
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(choose, [name] * 4))) == 1
