@@ -111,7 +111,7 @@ class DamagedOutboxError(TrackingError):
 class Outbox:
     """An outbox on disk; several threads may use it.
 
-    The process that holds its lock alone may deliver and remove it; the others may only read.
+    Only the process that holds its lock may deliver and remove it; the others may read it.
     """
 
     def __init__(self, folder: Path, lock: FileLock | None = None) -> None:
@@ -448,8 +448,7 @@ def note_open(local: str) -> None:
 
     What makes it must be in an outbox: the id counts as open until that is delivered.
     """
-    with suppress(FileExistsError):  # it was delivered meanwhile
-        _write_id(local, "", "x")
+    _write_id(local, "", "x")
 
 
 def note_id(local: str, remote: str) -> None:
@@ -463,9 +462,9 @@ def _write_id(local: str, remote: str, mode: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open(mode, encoding="utf-8") as file:
             file.write(remote)
-    except FileExistsError:
-        raise
     except OSError as error:
+        if mode == "x" and path.is_file():  # it was delivered meanwhile
+            return
         raise _cannot_write(outbox_folder(), error) from error
 
 
