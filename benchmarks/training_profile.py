@@ -21,6 +21,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import TrainerCallback
 
+from benchmarks.training import train_ours
 from ner_mlflow.config.loading import load_config
 from ner_mlflow.data.prepare import prepare
 from ner_mlflow.data.sources import read_corpus
@@ -31,8 +32,6 @@ from ner_mlflow.modeling.averaging import WeightAverage
 from ner_mlflow.modeling.dataset import Collator
 from ner_mlflow.modeling.trainer import NerTrainer
 from ner_mlflow.provenance import hardware
-
-from .training import train_ours
 
 WARM_UP_STEPS = 10
 PROFILED_STEPS = 10

@@ -17,12 +17,15 @@ def sync(show: bool, given: GivenSettings) -> None:  # noqa: ARG001  # sync has 
     is delivered by the next command, or by this one.
     """
     with importing():  # `sync --help` need not wait for MLflow
+        from ..tracking.outbox import damaged_outboxes
         from ..tracking.queries import store_address
         from ..workflows.sync import run_sync, waiting_runs
     set_up_logging()
     if show:
         waiting = waiting_runs()
         click.echo(waiting.to_string(index=False) if len(waiting) else "nothing waits")
+        for damaged in damaged_outboxes():
+            click.echo(damaged)
         return
     delivered = run_sync()
     click.echo(f"delivered to {store_address()}: {delivered} runs")

@@ -27,6 +27,8 @@ SQLITE_TIMEOUT_S = 60
 UNSIGNED_S = 120
 """Seconds after which a running trial without a worker's name counts as lost: its process ended
 between taking the trial and signing it."""
+OWN_FILE = "sqlite"
+"""The value of ``sweep.storage`` that stands for a file in the cache folder."""
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """Errors of a database that does not answer, or answers with an error."""
 
@@ -40,8 +42,8 @@ def storage_file(config: SweepConfig) -> Path | None:
     Raises:
         TrackingError: the storage is no address of a database, or a database in memory.
     """
-    if config.storage == "sqlite":
-        return cache_folder() / "sweeps" / "studies.sqlite"
+    if config.storage == OWN_FILE:
+        return _own_file()
     try:
         url = make_url(config.storage)
     except ArgumentError as error:
@@ -51,6 +53,10 @@ def storage_file(config: SweepConfig) -> Path | None:
     if url.database in (None, "", ":memory:"):
         raise unusable_storage(config.storage, ValueError("it lives in the memory of one process"))
     return Path(str(url.database))
+
+
+def _own_file() -> Path:
+    return cache_folder() / "sweeps" / "studies.sqlite"
 
 
 def open_storage(config: SweepConfig, on_stale: OnStale | None = None) -> RDBStorage:
@@ -73,19 +79,13 @@ def open_storage(config: SweepConfig, on_stale: OnStale | None = None) -> RDBSto
         # Processes that create tables at the same time fail.
         with FileLock(file.with_suffix(".create")) if file else nullcontext():
             return RDBStorage(
-                f"sqlite:///{file}" if config.storage == "sqlite" else config.storage,
+                f"sqlite:///{file}" if config.storage == OWN_FILE else config.storage,
                 engine_kwargs=settings,
                 heartbeat_interval=config.heartbeat_s,
                 grace_period=MISSED_HEARTBEATS * config.heartbeat_s,
                 heartbeat_stale_trial_callback=on_stale,
             )
     except (*STORAGE_ERRORS, ImportError, OSError) as error:
-        if file and config.storage == "sqlite":
-            raise TrackingError(
-                f"{file}, which keeps the studies of sweep.storage sqlite, cannot be used "
-                f"({one_line(error.__cause__ or error)}): move it away to begin anew, or set "
-                f"{CACHE_VARIABLE} to another folder"
-            ) from error
         raise unusable_storage(config.storage, error) from error
 
 
@@ -101,6 +101,11 @@ def lock_storage(config: SweepConfig) -> AbstractContextManager[Any]:
 def unusable_storage(storage: str, error: Exception) -> TrackingError:
     """Return the error that names a storage without its password, and the reason."""
     reason = one_line(error.__cause__ or error, storage)
+    if storage == OWN_FILE:
+        return TrackingError(
+            f"{_own_file()}, which keeps the studies of sweep.storage {OWN_FILE}, cannot be used "
+            f"({reason}): move it away to begin anew, or set {CACHE_VARIABLE} to another folder"
+        )
     return TrackingError(
         f"sweep.storage {redact_address(storage)} cannot be used ({reason}): "
         "give sqlite, or the URL of a running database"

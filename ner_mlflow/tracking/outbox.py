@@ -84,6 +84,10 @@ class Kind(StrEnum):
     VERSION = "version"
 
 
+MAKING = frozenset({Kind.EXPERIMENT, Kind.RUN, Kind.MODEL})
+"""Kinds of operations whose subject gets its id from the store."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """An operation: ``payload`` holds its arguments, as JSON has them.
@@ -104,7 +108,7 @@ class DamagedOutboxError(TrackingError):
     def __init__(self, folder: Path, detail: object) -> None:
         super().__init__(
             f"outbox {folder} is damaged ({one_line(detail)}) and cannot be delivered: its pages "
-            f"are in its folder {ARTIFACTS}; move it to another place"
+            f"are in its folder {ARTIFACTS}; move it away"
         )
 
 
@@ -388,41 +392,33 @@ def read_outboxes(address: str) -> Iterator[Outbox]:
     Each may be read until the next one is asked for. Outboxes that are removed meanwhile are left
     out: the store has what was in them. Damaged ones are left out too.
     """
-    for folder in _folders():
-        try:
-            outbox = Outbox(folder)
-            is_of_store = outbox.address == address
-        except DamagedOutboxError:
-            continue
-        except TrackingError:
-            if (folder / DATABASE).exists():
-                raise
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        try:
-            if is_of_store:
-                yield outbox
-        finally:
-            outbox.close()
+    for outbox in _open_each():
+        if isinstance(outbox, Outbox) and outbox.address == address:
+            yield outbox
 
 
-def damaged_outboxes() -> list[Path]:
-    """Return the folders of the outboxes that cannot be read, of any store."""
-    damaged = []
+def damaged_outboxes() -> list[DamagedOutboxError]:
+    """Return what is wrong with each outbox that cannot be read, of any store."""
+    return [entry for entry in _open_each() if isinstance(entry, DamagedOutboxError)]
+
+
+def _open_each() -> Iterator[Outbox | DamagedOutboxError]:
+    """Yield all outboxes for reading, and the errors of damaged ones, the oldest first."""
     for folder in _folders():
         try:
             outbox = Outbox(folder)
             try:
                 if outbox.address:
                     outbox.waiting(1)
+                yield outbox
             finally:
                 outbox.close()
-        except DamagedOutboxError:
-            damaged.append(folder)
+        except DamagedOutboxError as error:
+            yield error
         except TrackingError:
             if (folder / DATABASE).exists():
                 raise
-    return damaged
+            shutil.rmtree(folder, ignore_errors=True)  # it was removed meanwhile
 
 
 def _folders() -> list[Path]:

@@ -46,6 +46,7 @@ from .delivery import Deliverer, make_model, make_run, resolve_ids
 from .mirror import Mirror, dataset_input_values, metric_values
 from .outbox import (
     CLIENT_ID_TAG,
+    MAKING,
     MODEL_MARK,
     Kind,
     Outbox,
@@ -98,6 +99,8 @@ class Session:
             payload: the arguments.
         """
         self.mirror.apply(self.outbox.add(kind, subject, payload, delivered, tried))
+        if kind in MAKING and not delivered:
+            note_open(subject.removeprefix(MODEL_MARK))
         self.deliverer.wake()
 
     def close(self) -> None:
@@ -276,7 +279,6 @@ class OutboxStore:
             local = new_local_id()
             values = {tag.key: tag.value for tag in tags or ()}
             self.session.add(Kind.EXPERIMENT, local, name=name, tags=values)
-            note_open(local)
             return local
 
     def set_experiment_tag(self, experiment_id: str, tag: ExperimentTag) -> None:
@@ -312,8 +314,6 @@ class OutboxStore:
         made = self._make(make_run, client_id, values)
         run_id = made.info.run_id if made else client_id
         self.session.add(Kind.RUN, run_id, delivered=bool(made), tried=True, **values)
-        if not made:
-            note_open(client_id)
         return self._known_run(run_id)
 
     def get_run(self, run_id: str) -> MlflowRun:
@@ -477,8 +477,6 @@ class OutboxStore:
         if made:
             values["tags"] = {**values["tags"], CLIENT_ID_TAG: client_id}
         self.session.add(Kind.MODEL, model_id, delivered=bool(made), tried=True, **values)
-        if not made:
-            note_open(client_id)
         return self.get_logged_model(model_id)
 
     def get_logged_model(self, model_id: str, allow_deleted: bool = False) -> LoggedModel:  # noqa: ARG002

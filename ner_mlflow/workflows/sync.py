@@ -45,6 +45,5 @@ def run_sync() -> int:
             "run sync again"
         )
     if damaged := damaged_outboxes():
-        names = ", ".join(folder.name for folder in damaged)
-        raise TrackingError(f"outboxes that are damaged were not delivered: {names}: see above")
+        raise damaged[0]
     return before
