@@ -117,9 +117,14 @@ def run_data(run: Run, settings: Config, key: str = "") -> TrackedDataset:
 def _describe(run: Run, table: pd.DataFrame, findings: int, pages: Iterable[str]) -> None:
     """Show on the run's first page how large the prepared splits are, and where more is told."""
     prepared = table.loc[table["stage"] == "prepared", ["split", "sentences", "entities"]]
+    told = (
+        f"The card lists {findings} findings: what was left out, changed or noted."
+        if findings
+        else "Nothing was left out, changed or noted."
+    )
     lead = (
         f"{prepared['sentences'].sum():,} sentences with {prepared['entities'].sum():,} entities. "
-        f"The card shows {findings} kinds of changes and oddities, with their places."
+        f"{told}"
     )
     names = (CARD, "statistics", *pages)
     links = {name.replace("_", " "): f"{name}.html" for name in names}
