@@ -3,14 +3,16 @@
 Conditions, each with every seed: gold alone; gold oversampled as in the reference study; weak
 labels in the study's share, by rules, by a teacher (the model trained on gold alone with the same
 seed), by both; both with unsure words as O instead of left out of the loss; and as many weakly
-labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. Each
-model is scored on validation, on the raw texts of --raw and on the words of --other, which is also
-the gold corpus that decides which types the labelers may vote for. Documents that hold a text of
---raw are left out of TEXTS. Test data is read only with --test.
+labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. A
+teacher has the preset of the model it teaches, or --teacher-preset; it is taken from --models if it
+is there. Each model is scored on validation, on the raw texts of --raw and on the words of --other,
+which is also the gold corpus that decides which types the labelers may vote for. Documents that
+hold a text of --raw are left out of TEXTS. Test data is read only with --test.
 
 usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
-    [--only NAME,NAME] [--seeds 13,14,15] [--teacher-seeds 13,14,15] [--raw CORPUS]
-    [--apart 'Mozilla/\\d.*'] [--other CORPUS] [--test] [--models FOLDER] [--set KEY=VALUE] ...
+    [--only NAME,NAME] [--seeds 13,14,15] [--teacher-seeds 13,14,15] [--teacher-preset granite_full]
+    [--raw CORPUS] [--apart 'Mozilla/\\d.*'] [--other CORPUS] [--test] [--models FOLDER]
+    [--set KEY=VALUE] ...
 """
 
 import argparse
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default="13,14,15")
     parser.add_argument("--teacher-seeds", default="13,14,15")
+    parser.add_argument("--teacher-preset", default="")
     add_measured_sets(parser)
     parser.add_argument("--test", action="store_true")
     parser.add_argument("--models", type=Path, default=None)
@@ -116,15 +119,16 @@ def run(
     arguments: argparse.Namespace, preset: str, name: str, seed: int, models: Path
 ) -> dict[str, float]:
     """Train one condition with one seed, and return its metrics."""
-    teacher = models / f"{preset}-{seed}"
+    teacher_preset = arguments.teacher_preset or preset
     settings = dict(CONDITIONS[name])
     seeds = {TEACHER: [seed], TEACHERS: [int(each) for each in arguments.teacher_seeds.split(",")]}
     labelers: list[str] = []
     for labeler in settings.get("weak.labeler", ()):
         for each in seeds.get(labeler, ()):
-            if not (models / f"{preset}-{each}").is_dir():
-                run(arguments, preset, GOLD, each, models)
-            labelers.append(str(models / f"{preset}-{each}"))
+            teacher = models / f"{teacher_preset}-{each}"
+            if not teacher.is_dir():
+                run(arguments, teacher_preset, GOLD, each, models)
+            labelers.append(str(teacher))
         if labeler not in seeds:
             labelers.append(labeler)
     if labelers:
@@ -143,8 +147,9 @@ def run(
     preparation, weak = augmented(config)
 
     def score(folder: Path) -> dict[str, float]:
-        if name == GOLD and not teacher.exists():
-            shutil.copytree(folder, teacher)
+        kept = models / f"{preset}-{seed}"
+        if name == GOLD and not kept.exists():
+            shutil.copytree(folder, kept)
         metrics = measure(folder, arguments)
         if arguments.test:
             scores = score_tagger(open_tagger(folder, 4096), preparation.corpus[TEST])
