@@ -7,7 +7,7 @@ the same inputs everywhere. It needs only `tokenizers` and numpy.
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, filterfalse
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,7 @@ class WordEncoder:
             return [self._window(0, 0, encoded[0], NOTHING, NOTHING)]
         windows: list[Window] = []
         for index, pieces in enumerate(encoded):
-            for first, last in self._cuts(pieces.sizes):
+            for first, last in self._cuts(pieces):
                 is_sentence = last - first == len(pieces.sizes)
                 before, after = (
                     self._context(encoded, index, documents)
@@ -158,10 +158,7 @@ class WordEncoder:
         return windows
 
     def _encode(self, sentences: Sequence[Sequence[str]]) -> list[_Pieces]:
-        subwords: Mapping[str, Subwords] = self._known
-        # The words of one sentence are mostly known, and a set of them is not worth its time.
-        if len(sentences) != 1 or not all(map(subwords.__contains__, sentences[0])):
-            subwords = self._subwords(set(chain.from_iterable(sentences)))
+        subwords = self._subwords(sentences)
         encoded = []
         for words in sentences:
             ids, casings = (
@@ -176,17 +173,18 @@ class WordEncoder:
             )
         return encoded
 
-    def _subwords(self, words: set[str]) -> Mapping[str, Subwords]:
+    def _subwords(self, sentences: Sequence[Sequence[str]]) -> Mapping[str, Subwords]:
         """Return the subwords of these words, and possibly of others.
 
         A tokenizer splits pretokenised words one by one, so a word has the same subwords in any
         sentence and can be remembered.
         """
         known = self._known
-        missing = words.difference(known)
+        missing = set(filterfalse(known.__contains__, chain.from_iterable(sentences)))
         if not missing:
             return known
         fresh = self._tokenize(list(missing))
+        words = set(chain.from_iterable(sentences))
         remembered = {word: known[word] for word in words - missing}
         short = {
             word: subwords
@@ -275,7 +273,11 @@ class WordEncoder:
             [word_casing for pieces in in_order for word_casing in pieces.casings],
         )
 
-    def _cuts(self, sizes: list[int]) -> Iterator[tuple[int, int]]:
+    def _cuts(self, pieces: _Pieces) -> Iterator[tuple[int, int]]:
+        sizes = pieces.sizes
+        if sizes and len(pieces.ids) <= self._budget:  # nearly always
+            yield 0, len(sizes)
+            return
         first = 0
         while first < len(sizes):
             last, used = first, 0
@@ -395,11 +397,9 @@ def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]
     """Pad sequences on the right with ``value``; returns shape (sequences, longest length)."""
     if len(sequences) == 1:
         return sequences[0][None]
-    padded = np.full(
-        (len(sequences), max(len(sequence) for sequence in sequences)), value, dtype=np.int64
-    )
-    for row, sequence in enumerate(sequences):
-        padded[row, : len(sequence)] = sequence
+    is_filled = attention_mask(sequences) == 1
+    padded = np.full(is_filled.shape, value, dtype=np.int64)
+    padded[is_filled] = np.concatenate(sequences)
     return padded
 
 

@@ -354,18 +354,21 @@ class Tagger:
         return first
 
     def _decode(self, scores: Scores) -> list[Tagged]:
+        if not scores:
+            return []
         ids = self._decoder.decode_all(scores)
         if self.spec.transitions:
             scores = [self._decoder.log_marginals(values) for values in scores]
-        if self.spec.thresholds:
-            for sentence_ids, values in zip(ids, scores, strict=True):
-                if (sentence_ids != self._outside).any():
-                    self._drop_doubtful(sentence_ids, values)
-        if not scores:
-            return []
+        lengths = list(map(len, ids))
         flat = np.concatenate(ids)
+        if self.spec.thresholds:
+            inside = np.flatnonzero(flat != self._outside)
+            owners = np.searchsorted(np.cumsum(lengths), inside, side="right")
+            for index in np.unique(owners).tolist():
+                self._drop_doubtful(ids[index], scores[index])
+            flat = np.concatenate(ids)
         probabilities = np.exp(np.concatenate(scores)[np.arange(len(flat)), flat])
-        parts = by_sentence(probabilities, list(map(len, ids)))
+        parts = by_sentence(probabilities, lengths)
         return [
             self._tagged(sentence_ids, part) for sentence_ids, part in zip(ids, parts, strict=True)
         ]
