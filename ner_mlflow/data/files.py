@@ -23,6 +23,8 @@ LINE_BYTES = 33_554_432
 
 A line of JSON may take twenty times its length as lists and dicts.
 """
+FEWEST_CR = 3
+"""So many CR and no LF among them end lines; a few may be what a terminal wrote into one line."""
 PARQUET_BATCH_ROWS = 65_536
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16; that of UTF-32 begins with one of them or with NUL bytes."""
@@ -96,13 +98,17 @@ def read_line_blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
     ``\u2028``, which tokens of logs contain. A byte order mark is skipped.
 
     Raises:
-        DataError: as :func:`read_blocks`; a line is not UTF-8 or too long. The lines before it are
-            yielded first, and the message names it.
+        DataError: as :func:`read_blocks`; lines end in CR alone, or a line is not UTF-8 or too
+            long. The lines before it are yielded first, and the message names it.
     """
     number = 1
     begun: list[bytes] = []  # pieces of a line that goes on in the next block
     size = 0
-    for block in read_blocks(path):
+    for index, block in enumerate(read_blocks(path)):
+        if index == 0 and _ends_lines_by_cr(block):
+            raise DataError(
+                f"{path}: its lines end in CR alone, as on old Macs: convert the line ends to LF"
+            )
         end = block.rfind(b"\n") + 1
         if not end:
             begun.append(block)
@@ -251,6 +257,12 @@ def _decode(path: Path, number: int, block: bytes) -> Iterator[tuple[int, list[s
             number += len(lines)
         raise _not_utf8(path, number, error) from error
     yield number, _split(text)
+
+
+def _ends_lines_by_cr(block: bytes) -> bool:
+    """Return whether a block seems to hold lines, but none that ends in LF."""
+    inner = block.rstrip(b"\r\n")
+    return inner.count(b"\r") >= FEWEST_CR and b"\n" not in inner
 
 
 def _split(text: str) -> list[str]:

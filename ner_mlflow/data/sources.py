@@ -220,7 +220,8 @@ def _append(
         is_empty = False
         if isinstance(record, TaggedWords):
             builder.has_tags = True
-            builder.append(record.tokens, record.tags, place, record.position, record.document)
+            tokens = _trim(record.tokens, findings, split, place, record.position)
+            builder.append(tokens, record.tags, place, record.position, record.document)
             continue
         here = f"{place}{record.position}"
         if isinstance(record, TextWithSpans):
@@ -232,8 +233,21 @@ def _append(
         else:
             tags = tag_words(record, config, findings, split, here)
             if tags:
-                builder.append(record.tokens, tags, place, record.position, record.document)
+                tokens = _trim(record.tokens, findings, split, place, record.position)
+                builder.append(tokens, tags, place, record.position, record.document)
             else:
                 findings.add("row_without_words", split, here)
     if is_empty:
         findings.add("file_empty", split, source_of(place))
+
+
+def _trim(
+    tokens: Sequence[str], findings: Findings, split: str, place: str, position: int
+) -> Sequence[str]:
+    """Return words without white space at their ends, as padded columns leave it there."""
+    trimmed = [token.strip() for token in tokens]
+    changed = [token for token, word in zip(tokens, trimmed, strict=True) if token != word]
+    if not changed:
+        return tokens
+    findings.add("word_trimmed", split, f"{place}{position}", repr(changed[0]), len(changed))
+    return trimmed

@@ -210,8 +210,9 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
         return [SplitFile(only.path, TRAIN, _format(only.path, config))]
     if len(files) == 1 and not folders and not readable:
         _format(files[0], config)  # raises the reason why it cannot be read
-    names = sorted((file.path.name for file in readable), key=lambda name: TRAIN not in name)
-    way_out = f"assign them by splits={names[0]}=train" if names else "give their folder"
+    way_out = "assign them by splits=NAME=SPLIT" if readable else "give their folder"
+    if len(readable) == 1:
+        way_out = f"take it as train by splits={readable[0].path.name}={TRAIN}"
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "
@@ -380,14 +381,16 @@ def _names(files: Sequence[_Candidate], folder: Path) -> list[str]:
 
 
 def _example(claims: dict[str, list[_Candidate]], folder: Path) -> str:
-    """Return a value of the setting ``splits`` with one file, or a pattern, for each split."""
+    """Return a value of the setting ``splits`` with one file for each split, or with the files, or
+    a pattern for them, of the split's own folder."""
     items = []
     for split, files in claims.items():
-        if files:
-            name = _relative(files[0].path, folder)
-            if len(files) > MANY_FILES and "/" in name:
-                name = f"{name.rpartition('/')[0]}/*"
-            items.append(f"{name}={split}")
+        names = [_relative(file.path, folder) for file in files]
+        if names and "/" not in names[0]:
+            names = names[:1]
+        elif len(names) > MANY_FILES:
+            names = [f"{names[0].rpartition('/')[0]}/*"]
+        items += [f"{name}={split}" for name in names]
     return ",".join(items)
 
 

@@ -9,6 +9,7 @@ from .sentences import SPLITS, TEST, TRAIN, VALIDATION
 
 SPLIT_NAMES = {
     "train": TRAIN,
+    "trn": TRAIN,
     "training": TRAIN,
     "validation": VALIDATION,
     "valid": VALIDATION,
@@ -19,6 +20,7 @@ SPLIT_NAMES = {
     "development": VALIDATION,
     "testa": VALIDATION,
     "test": TEST,
+    "tst": TEST,
     "testing": TEST,
     "testb": TEST,
 }

@@ -29,10 +29,12 @@ from ..errors import DataError
 from ..private_names import hadoop_files, hadoop_path
 from ..redaction import one_line
 from ..weak.documents import (
+    HIDDEN,
     LONGEST_BYTES,
     SAMPLE_CHARS,
     SETTING,
     SUFFIXES,
+    are_hidden,
     find_files,
     has_scheme,
     no_columns,
@@ -138,6 +140,7 @@ def list_files(spark: Any, source: str) -> Iterator[SparkFile | Notice]:
 def _find_addresses(spark: Any, source: str) -> list[tuple[str, str, str] | Notice]:
     parts = [part.strip() for part in source.split(",") if part.strip()]
     files: dict[str, bool] = {}  # address -> whether it was asked for by its own name
+    hidden = set()
     folders = []
     for part in parts:
         inside = sorted((file for file, _, _ in hadoop_files(spark, part)), key=PurePosixPath)
@@ -149,11 +152,15 @@ def _find_addresses(spark: Any, source: str) -> list[tuple[str, str, str] | Noti
         folders.append(str(PurePosixPath(whole).parent) if is_file else whole)
         for file in inside:
             files.setdefault(file, is_file)
+            if not is_file and are_hidden(PurePosixPath(file).relative_to(whole).parts):
+                hidden.add(file)
     root = commonpath([PurePosixPath(folder).as_posix() for folder in folders])
     found: list[tuple[str, str, str] | Notice] = []
     for file, is_asked in files.items():
         name = PurePosixPath(file).relative_to(root).as_posix()
-        if suffix_of(PurePosixPath(file)) in SUFFIXES:
+        if file in hidden:
+            found.append(Notice("weak_file_left_out", file, HIDDEN, name))
+        elif suffix_of(PurePosixPath(file)) in SUFFIXES:
             found.append((file, name, file))
         elif is_asked:
             raise unreadable_file(file)

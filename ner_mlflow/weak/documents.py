@@ -17,7 +17,7 @@ from itertools import count, islice
 from operator import ne
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard, cast
 
 import yaml
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 SETTING, SAMPLE_SETTING = "weak_source", "weak_sample"
 LONGEST_BYTES = 8_388_608
 """Of a line of JSONL and of a text; a comment on GitHub has at most 65,536 characters."""
+HIDDEN = "(its name or that of its folder begins with _ or .)"
+"""Why a file of a folder is left out that may well hold documents."""
 BATCH_ROWS = 256
 SHUFFLED_ROWS = 1_000
 """Rows of a stream of the hub that are held to be read in a random order."""
@@ -236,14 +238,14 @@ def documents_of(row: Row) -> Iterator[Item]:
     elif row.value.get("events"):
         texts = _events(row)
     else:
-        fields = (row.value[field] for field in TEXT_FIELDS if row.value.get(field) is not None)
-        texts = [(row, next(fields, None))]
+        fields = [row.value[field] for field in TEXT_FIELDS if row.value.get(field) is not None]
+        texts = [(row, next(filter(_holds_text, fields), next(iter(fields), None)))]
     for found in texts:
         if isinstance(found, Notice):
             yield found
             continue
         place, text = found
-        if not isinstance(text, str) or not text.strip():
+        if not _holds_text(text):
             shown = "" if text is None else reprlib.repr(text)
             yield Notice("weak_no_text", place.origin, "", place.name, shown)
         elif len(text) > LONGEST_BYTES:
@@ -254,6 +256,10 @@ def documents_of(row: Row) -> Iterator[Item]:
             if halves := sum(map(ne, text, written)) if written != text else 0:
                 yield Notice("half_surrogate_replaced", place.origin, amount=halves)
             yield Document(place.name, written, place.origin)
+
+
+def _holds_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _not_object(row: Row, value: object, what: str = "") -> Notice:
@@ -346,7 +352,7 @@ def find_files(source: str) -> Iterator[SourceFile | Notice]:
     root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
     seen = set()
     for path in paths:
-        for file in _files(path):
+        for file, is_hidden in _files(path):
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())
@@ -354,8 +360,9 @@ def find_files(source: str) -> Iterator[SourceFile | Notice]:
             if suffix not in SUFFIXES and not path.is_dir():
                 raise unreadable_file(str(file))
             name = file.absolute().relative_to(root).as_posix()
-            if suffix not in SUFFIXES:
-                yield Notice("weak_file_left_out", str(file), id=name)
+            if is_hidden or suffix not in SUFFIXES:
+                detail = HIDDEN if is_hidden else ""
+                yield Notice("weak_file_left_out", str(file), detail, name)
             else:
                 yield SourceFile(file, name, suffix)
 
@@ -365,8 +372,17 @@ def unreadable_file(name: str) -> DataError:
     return DataError(f"{SETTING} {name}: neither .jsonl, .jsonl.gz, .parquet nor .txt: convert it")
 
 
-def _files(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+def are_hidden(parts: Iterable[str]) -> bool:
+    """Return whether one of the names below a folder begins as those of hidden files do."""
+    return any(part.startswith(("_", ".")) for part in parts)
+
+
+def _files(path: Path) -> list[tuple[Path, bool]]:
+    """Return the file of a path or those of a folder, and whether each is hidden there."""
+    if not path.is_dir():
+        return [(path, False)]
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return [(file, are_hidden(file.relative_to(path).parts)) for file in files]
 
 
 def _read_json_lines(path: Path, name: str) -> Iterator[Row | Notice]:

@@ -18,7 +18,6 @@ from ..data.label_map import load_label_map
 from ..data.prepare import Preparation, relabel
 from ..data.sentences import TEST, TRAIN, VALIDATION, Sentence, Sentences
 from ..data.sources import corpus_hashes, read_corpus
-from ..data.split_files import corpus_paths
 from ..errors import ConfigError, DataError
 from ..modeling.loading import open_teachers
 from ..paths import cache_folder
@@ -40,7 +39,7 @@ from ..tracking.spark import (
 )
 from ..tracking.spark_texts import SESSION_SETTINGS, SparkSource, list_files, write_on_spark
 from ..weak.augment import WeakLabels, augment
-from ..weak.documents import has_scheme
+from ..weak.documents import SourceFile, find_files, has_scheme
 from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
 from ..weak.labelled import labelled_table, write_labelled
 from ..weak.reading import CutSource, cut_chunk, read_and_cut
@@ -294,7 +293,8 @@ def _are_rules(name: str) -> bool:
 def _file_hashes(config: WeakConfig) -> list[str]:
     """Return the name and hash of each file of ``weak.source``; a hub dataset has none.
 
-    A file at an address of Spark counts by its name, its size, and the time of its last change.
+    Files that are left out count by their names. A file at an address of Spark counts by its name,
+    its size, and the time of its last change.
     """
     source = config.source
     if is_hub_id(source):
@@ -309,10 +309,8 @@ def _file_hashes(config: WeakConfig) -> list[str]:
                 if not isinstance(file, Notice)
             ]
     return [
-        f"{file.name} {file_sha256(file)}"
-        for path in corpus_paths(source, "weak_source")
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
-        if file.is_file()
+        f"{file.name} {file_sha256(file.path)}" if isinstance(file, SourceFile) else file.id
+        for file in find_files(source)
     ]
 
 

@@ -333,7 +333,7 @@ class _Sample:
         if all(map(_is_number, counts)):
             if others and self._rows > 4 and self._counts_up(word):
                 return f"column {word + 1} holds running numbers, not words"
-            if self._rows >= ENOUGH_ROWS:
+            if self._rows >= ENOUGH_ROWS or self._counts_sentences(word, others):
                 return f"column {word + 1} holds numbers only, not words"
         if not others or self._rows < ENOUGH_ROWS:
             return ""
@@ -392,6 +392,15 @@ class _Sample:
         if word is None or not choices:
             return "token_column and tag_column, or a file with words and entity tags"
         return f"token_column={word + 1} and {choices}"
+
+    def _counts_sentences(self, at: int, others: Iterable[int]) -> bool:
+        """Return whether a column of numbers counts sentences whose words are in another column."""
+        numbers = list(map(int, self._columns[at]))
+        steps = {after - before for before, after in pairwise(numbers)}
+        return steps == {0, 1} and any(
+            not self._is_tags(other) and not all(map(_is_number, self._counts[other]))
+            for other in others
+        )
 
     def _is_tags(self, at: int) -> bool:
         return holds_tags(self._counts[at])

@@ -1,6 +1,7 @@
 """CSV tables: one word per row with a column of sentences, or one sentence per row."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
@@ -32,6 +33,7 @@ MOST_WORDS = 5_000
 TEXT_NAME = "sentence"
 """The name of a column that holds numbers of sentences, or their texts where no other does."""
 
+_DIRECTIVE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 Row = tuple[int, list[str]]
 """The number of a row's first line, and its cells."""
 
@@ -41,9 +43,10 @@ def read_csv(
 ) -> Iterator[TaggedWords]:
     """Yield the sentences of a table.
 
-    If a row is a word, a sentence begins where the column of sentences has a new value. The value
-    may be in every row of the sentence or only in the first. Without such a column, an empty row
-    ends a sentence. If a row is a sentence, words and tags are lists, or are separated by blanks.
+    If a row is a word, a sentence begins where the column of sentences has a new value, or that of
+    documents. The value may be in every row of the sentence or only in the first. Without a column
+    of sentences, an empty row ends a sentence. If a row is a sentence, words and tags are lists, or
+    are separated by blanks.
 
     Raises:
         DataError: the columns are ambiguous, a row has another number of cells, a quote is broken,
@@ -73,9 +76,14 @@ class _Table:
 
     def __init__(self, path: Path, config: DataConfig, findings: Findings, split: str) -> None:
         self.path = path
-        lines = islice((line for _, line in read_lines(path) if line.strip()), 1)
-        separator = _find_separator(next(lines, ""), config)
-        rows = _read_rows(path, separator)
+        begins = list(islice((each for each in read_lines(path) if each[1].strip()), 2))
+        directive = _find_directive(begins[0][1]) if begins else None
+        if directive:
+            number, line = begins.pop(0)
+            findings.add("header_skipped", split, f"{path}:{number}", line)
+        line = begins[0][1] if begins else ""
+        separator = directive or _find_separator(line, config)
+        rows = _read_rows(path, separator, _has_padding(line, separator))
         first = next(((line, cells) for line, cells in rows if any(cells)), None)
         self.is_empty = first is None
         self.tags: list[str] = []
@@ -146,16 +154,16 @@ class _Table:
         return holds_sentences
 
     def _starts(self, sample: Sequence[list[str]]) -> list[int]:
-        at = self.sentence
-        starts = [0]
-        if at is not None:
-            cells = [row[at] for row in sample]
-            starts += [
-                position
-                for position in range(1, len(cells))
-                if cells[position] and cells[position] != cells[position - 1]
-            ]
-        return [*starts, len(sample)]
+        starts = {0, len(sample)}
+        for at in (self.sentence, self.document):
+            if at is not None:
+                cells = [row[at] for row in sample]
+                starts.update(
+                    position
+                    for position in range(1, len(cells))
+                    if cells[position] and cells[position] != cells[position - 1]
+                )
+        return sorted(starts)
 
 
 def _read_word_rows(
@@ -170,7 +178,7 @@ def _read_word_rows(
     tags: list[str] = []
     first_line = 1
     document: str | None = None
-    current = before = ""
+    current = before = current_document = ""
     seen: set[tuple[str, str]] = set()
 
     def finish() -> Iterator[TaggedWords]:
@@ -181,13 +189,18 @@ def _read_word_rows(
     for row in table.rows:
         line, cells = row
         is_blank_row = not any(cells)
+        new_document = ""
+        if table.document is not None and not is_blank_row:
+            cell = table.fit(row)[table.document]
+            new_document = cell if cell != current_document else ""
+            current_document = cell or current_document
         if table.sentence is None:
-            is_new = is_blank_row
+            is_new = is_blank_row or bool(new_document)
         elif is_blank_row:
             continue
         else:
             here = table.fit(row)[table.sentence]
-            is_new = bool(here) and (here != current or not before)
+            is_new = bool(new_document) or (bool(here) and (here != current or not before))
             if is_new:
                 key = (cells[table.document] if table.document is not None else "", here)
                 if key in seen:
@@ -255,11 +268,25 @@ def _read_sentence_rows(
             yield sentence
 
 
-def _read_rows(path: Path, separator: str) -> Iterator[Row]:
+def _find_directive(line: str) -> str | None:
+    """Return the separator that a first line ``sep=;`` names for spreadsheets; else None."""
+    match = _DIRECTIVE.fullmatch(line)
+    return match[1] if match else None
+
+
+def _has_padding(line: str, separator: str) -> bool:
+    """Return whether a blank follows each separator of a line, as in ``Word, Tag``."""
+    cells = line.split(separator)
+    return len(cells) > 1 and all(cell.startswith(" ") for cell in cells[1:])
+
+
+def _read_rows(path: Path, separator: str, has_padding: bool) -> Iterator[Row]:
     """Yield the rows of a file, empty ones as such, each with its first line."""
-    reader = csv.reader(
-        (f"{line}\n" for _, line in read_lines(path)), delimiter=separator, strict=True
+    lines = (
+        "\n" if number == 1 and _find_directive(line) else f"{line}\n"
+        for number, line in read_lines(path)
     )
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=has_padding, strict=True)
     line = 1
     while True:
         try:
@@ -332,7 +359,8 @@ def _check_quotes(word: str, count: int, path: Path, line: int) -> None:
 def _matches(head: Head) -> bool:
     if head.kind != "lines" or not head.lines:
         return False
-    line = head.lines[0]
+    lines = head.lines[1:] if _find_directive(head.lines[0]) else head.lines
+    line = lines[0] if lines else ""
     for separator in SEPARATORS:
         cells = _cells(line, separator)
         if len(cells) < 2 or not is_header(cells):

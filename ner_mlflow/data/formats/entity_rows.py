@@ -21,6 +21,7 @@ from .span_items import (
     NO_SPANS,
     OFFSETS,
     RELATIONS,
+    SPAN_FIELDS,
     TEXT_ID_FIELDS,
     check_object,
     check_one_field,
@@ -86,6 +87,8 @@ def _matches(head: Head) -> bool:
     row = head.row
     if not has_text(row) or ANSWER_MARKS & row.keys():
         return False
+    if ENTITIES in row and row[ENTITIES] is None:  # not annotated
+        return not any(map(row.get, SPAN_FIELDS))
     shape = spans_shape(row.get(ENTITIES))
     return shape == OFFSETS or (shape == EMPTY and RELATIONS not in row)
 

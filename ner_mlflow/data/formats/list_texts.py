@@ -10,6 +10,7 @@ from ...errors import DataError
 _ITEM = re.compile(
     r"""\s*(?P<item>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+)\s*(?P<comma>,?)""", re.DOTALL
 )
+_OBJECT = re.compile(r"""\s*\{\s*["']""")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 CUT = "..."
 """What numpy writes in place of items that it leaves out."""
@@ -27,13 +28,19 @@ def read_list_text(text: str, place: str) -> list[str]:
     Items without quotes, such as numbers, are returned as they are written.
 
     Raises:
-        DataError: it is in brackets but not such a list, or numpy left out items.
+        DataError: it is in brackets but not such a list, or numpy left out items. A list of objects
+            is named as such.
     """
     stripped = text.strip(" \t\r\n")
     if not is_list_text(stripped):
         return [item for item in _BLANKS.split(stripped) if item]
     inner, position = stripped[1:-1], 0
     items: list[str] = []
+    if _OBJECT.match(inner):
+        raise DataError(
+            f"{place}: {text[:60]!r} is a list of objects, as annotation tools write it to CSV: "
+            "export JSON or JSONL"
+        )
     while position < len(inner) and not inner[position:].isspace():
         match = _ITEM.match(inner, position)
         if match is None or match["item"] == CUT:

@@ -26,7 +26,9 @@ ACCEPT = "accept"
 ANSWERS = (ACCEPT, "reject", "ignore")
 TASK_HASH = "_task_hash"
 """Answers of several annotators to one question have the same."""
-HASHES = frozenset(("_input_hash", TASK_HASH))
+INPUT_HASH = "_input_hash"
+"""Questions about one text have the same."""
+HASHES = frozenset((INPUT_HASH, TASK_HASH))
 """Fields that Prodigy adds to each row."""
 CATEGORIES = (("label", str), ("accept", list))
 """Fields of answers about whole texts, with the type of their values."""
@@ -37,13 +39,15 @@ def read_prodigy(
 ) -> Iterator[TextWithSpans]:
     """Yield the texts that the annotator accepted, or that have no answer.
 
-    Of several accepted answers to one question the first counts. Where a row has tokens, they give
-    each span the text that its offsets are checked against.
+    Of several accepted answers to one question the first counts. Answers to several questions about
+    one text are read one by one, and noted. Where a row has tokens, they give each span the text
+    that its offsets are checked against.
 
     Raises:
         DataError: a row has no text, an unknown answer, or a span without offsets and label.
     """
     answered: set[int] = set()
+    texts: set[int] = set()
     for position, row in rows.items:
         place = f"{rows.place}{position}"
         row = check_object(row, place, '{"text": ..., "spans": [...]}')
@@ -62,6 +66,10 @@ def read_prodigy(
                 findings.add("annotation_not_chosen", split, place)
                 continue
             answered.add(task)
+            shared = row.get(INPUT_HASH)
+            if type(shared) is int:
+                findings.add("text_repeated", split, place, count=shared in texts)
+                texts.add(shared)
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
         check_one_field(row, "spans", place)

@@ -53,6 +53,11 @@ def spans_shape(spans: Any) -> str:
     return OTHER
 
 
+def are_spans(spans: Any) -> bool:
+    """Return whether a value is a list of spans with offsets, as its first item shows."""
+    return spans_shape(spans) in (TRIPLES, OFFSETS, LONG_OFFSETS)
+
+
 def has_text(row: Any) -> bool:
     """Return whether a row is an object with a text in a field with a known name."""
     return isinstance(row, dict) and any(
@@ -135,7 +140,7 @@ def check_one_field(row: Mapping[str, Any], name: str, place: str) -> None:
     for other in SPAN_FIELDS:
         if other == name or not (spans := row.get(other)) or spans == row.get(name):
             continue
-        if spans_shape(spans) in (TRIPLES, OFFSETS, LONG_OFFSETS):
+        if are_spans(spans):
             raise DataError(
                 f"{place}: {other!r} holds spans, and {name!r} would be read: keep one of the two "
                 "fields, or choose another source_format"

@@ -196,3 +196,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("end", ["", "\r", "\n"])
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "a.conll"
+    path.write_bytes(f"Redis B-SW\ron O\rUbuntu B-OS\r\rUse O{end}".encode())
+    with pytest.raises(DataError, match=r"its lines end in CR alone, .* convert the line ends"):
+        list(read_lines(path))
+
+
+def test_a_line_may_hold_what_a_terminal_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"10 %\r20 %\r30 %\n")
+    assert list(read_lines(path)) == [(1, "10 %\r20 %\r30 %")]

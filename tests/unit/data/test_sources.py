@@ -309,3 +309,21 @@ def test_spans_of_a_row_of_blank_words_are_refused_or_counted_like_others(tmp_pa
         read(path, blank_tokens="drop")
     findings = read(path, blank_tokens="drop", invalid_spans="drop").findings
     assert [findings.count(kind) for kind in ("span_invalid", "row_without_words")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.tsv", "Redis   \tB-SW\nfails   \tO\n\nUse\tO\n"),
+        ("train.csv", 'sent_id,word,tag\n1,"Redis\n",B-SW\n1, fails,O\n2,Use,O\n'),
+        ("train.jsonl", '{"tokens": [" Redis", "fails "], "tags": ["B-SW", "O"]}\n'),
+    ],
+)
+def test_words_lose_white_space_at_their_ends_and_it_is_told(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    reading = read(path)
+    assert reading.corpus["train"][0].tokens == ("Redis", "fails")
+    assert reading.findings.count("word_trimmed", "train") == 2

@@ -329,7 +329,7 @@ def test_a_folder_without_split_files_is_refused_with_an_example(tmp_path: Path)
     message = refusal(tmp_path)
     assert "no file named after a split: expected e.g. train.conll" in message
     assert f"{tmp_path} holds tickets.conll, wishes.conll" in message
-    assert message.endswith("splits=tickets.conll=train")
+    assert message.endswith("rename the files, or assign them by splits=NAME=SPLIT")
     assert find(tmp_path, "tickets.conll=train")[0] == {TRAIN: ["tickets.conll"]}
 
 

@@ -77,6 +77,20 @@ def test_folders_are_read_with_their_sub_folders_in_the_order_of_names(tmp_path:
     assert counts == {"weak_file_left_out": 1}
 
 
+def test_hidden_files_are_left_out_as_on_spark(tmp_path: Path) -> None:
+    for name in (".trash.txt", ".cache/a.txt", "_temporary/part.txt", "_SUCCESS", "a_b/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    found, counts = read(tmp_path)
+    assert [document.text for document in found] == ["a_b/c.txt"]
+    assert counts == {"weak_file_left_out": 4}
+
+
+def test_the_text_is_in_the_first_field_that_holds_some(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(json_lines({"text": "", "body": "It fails."}))
+    assert [document.text for document in read(tmp_path)[0]] == ["It fails."]
+
+
 def test_several_paths_are_read_and_no_file_twice_with_ids_that_differ(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

@@ -229,3 +229,43 @@ def test_ids_of_sentences_may_begin_again_in_another_document(tmp_path: Path) ->
     findings = Findings()
     assert len(read(write(tmp_path, content), findings)) == 3
     assert findings.count("sentence_id_repeated") == 0
+
+
+@pytest.mark.parametrize("numbers", ["sentence_id", "position"])
+def test_a_new_document_begins_a_sentence(tmp_path: Path, numbers: str) -> None:
+    rows = [("a", "we", "O"), ("b", "Redis", "B-SW"), ("b", "runs", "O"), ("c", "I", "O")]
+    content = "".join(f"{document},1,{word},{tag}\n" for document, word, tag in rows)
+    found = read(write(tmp_path, f"doc_id,{numbers},token,label\n{content}"))
+    assert pairs(found) == [[("we", "O")], [("Redis", "B-SW"), ("runs", "O")], [("I", "O")]]
+    assert [sentence.document for sentence in found] == ["a", "b", "c"]
+
+
+def test_a_document_may_be_named_in_its_first_row_only(tmp_path: Path) -> None:
+    content = "doc_id,sentence_id,token,label\na,1,we,O\n,,run,O\n,2,Redis,B-SW\nb,1,I,O\n"
+    found = read(write(tmp_path, content))
+    assert [sentence.tokens for sentence in found] == [["we", "run"], ["Redis"], ["I"]]
+    assert [sentence.document for sentence in found] == ["a", "a", "b"]
+
+
+def test_a_blank_may_follow_each_separator(tmp_path: Path) -> None:
+    content = 'Sentence #, Word, Tag\n1, Redis, B-SW\n1, "on, or off", O\n2, Use, O\n'
+    found = pairs(read(write(tmp_path, content)))
+    assert found == [[("Redis", "B-SW"), ("on, or off", "O")], [("Use", "O")]]
+
+
+def test_a_first_line_for_spreadsheets_names_the_separator(tmp_path: Path) -> None:
+    findings = Findings()
+    path = write(tmp_path, "sep=;\nsentence_id;word;tag\n1;a,b;O\n2;Redis;B-SW\n")
+    assert pairs(read(path, findings)) == [[("a,b", "O")], [("Redis", "B-SW")]]
+    assert findings.count("header_skipped") == 2
+
+
+def test_a_csv_export_of_an_annotation_tool_is_named(tmp_path: Path) -> None:
+    label = '"[{""start"": 0, ""end"": 5, ""text"": ""Redis"", ""labels"": [""SW""]}]"'
+    path = write(tmp_path, f"text,id,label\nRedis crashes,1,{label}\n")
+    assert "as annotation tools write it to CSV: export JSON or JSONL" in refusal(path)
+
+
+def test_numbers_of_sentences_are_not_taken_as_words(tmp_path: Path) -> None:
+    path = write(tmp_path, "1,Redis,B-SW\n1,on,O\n2,Use,O\n2,it,O\n")
+    assert "column 1 holds numbers only, not words" in refusal(path)

@@ -1,5 +1,7 @@
 """Rows of texts and entities, as `predict` writes them."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from span_formats import read_rows, texts_of
 from ner_mlflow.data.findings import Findings
 from ner_mlflow.data.formats.base import Span
 from ner_mlflow.data.formats.entity_rows import ENTITY_ROWS
+from ner_mlflow.data.formats.registry import find_format
 from ner_mlflow.errors import DataError
 
 ENTITY = {"text": "Redis", "label": "SW", "start": 0, "end": 5, "score": 0.9}
@@ -48,3 +51,11 @@ def test_rows_whose_entities_are_null_were_never_annotated() -> None:
 def test_what_cannot_be_read_is_refused_in_one_line(row: Any, message: str) -> None:
     with pytest.raises(DataError, match=f"^train.jsonl:1: .*{message}.*: "):
         read_rows(ENTITY_ROWS, [row])
+
+
+def test_a_first_row_may_have_no_annotation(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    span = {"start": 0, "end": 5, "label": "SW"}
+    rows = [{"text": "a", "entities": None}, {"text": "Redis", "entities": [span]}]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    assert find_format(path) is ENTITY_ROWS

@@ -40,6 +40,7 @@ def test_of_several_accepted_answers_to_a_task_the_first_counts() -> None:
     records = read_rows(PRODIGY, [*answers, other], findings)
     assert texts_of(records) == [(ROW["text"], [(0, 5, "SW")]), (ROW["text"], [])]
     assert findings.count("annotation_not_chosen", "train") == 1
+    assert findings.count("text_repeated", "train") == 1
 
 
 def token(text: str, start: int, end: int) -> dict[str, Any]:

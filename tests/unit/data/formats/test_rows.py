@@ -162,3 +162,11 @@ def test_text_of_parquet_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 )
 def test_class_names_are_found_in_any_list(feature: object, names: list[str] | None) -> None:
     assert find_class_names(feature) == names
+
+
+@pytest.mark.parametrize("name", ["body", "message", "utterance"])
+def test_an_object_with_spans_is_a_row(tmp_path: Path, name: str) -> None:
+    row = {name: "Redis on Ubuntu", "entities": [{"start": 0, "end": 5, "label": "SW"}]}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    assert [item for _, item in open_rows(path).items] == [row]
