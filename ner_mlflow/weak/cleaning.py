@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from ..tagging.regions import RULES as REGION_RULES
 from ..tagging.regions import compile_parts, find_regions
+from .documents import language_words
 
 COMMENT, CODE_BLOCK, STACK_TRACE, BARE_LINK = "html_comment", "code_block", "stack_trace", "link"
 URL = "url"
@@ -73,13 +74,14 @@ _LEVEL = rf"(?:{_LEVELS}|trace|debug|info|notice|warn|warning|error|severe|criti
 # What begins a line of a log. A level alone does not: `ERROR: no such file` may be a sentence.
 _LOG_STARTS = _any(
     # 2021-09-08T00:21:11.596Z, [08/Sep/2021:00:21:11 +0000], 21/09/08 00:21:11
-    rf"[\[(<]?{_DATE}(?:[ T_,-]|[ ]-[ ]){{1,2}}{_CLOCK}{_ZONE}(?![\w.])",
+    rf"[\[(<]?{_DATE}(?:[ T_,-]|[ ]-[ ]){{1,2}}{_CLOCK}{_ZONE}(?![\w.])"
+    r"(?![ ](?:after|and|before|i|I|is|it|the|was|we|when)[ ])",
     rf"\[?\d{{1,2}}[/ -]{_MONTH}[/ -]\d{{2,4}}[: ]{{1,2}}{_CLOCK}",
     # Sep  8 00:21:11 host daemon[12]:, [Wed Oct 11 14:32:52 2000]
     rf"[\[(]?(?:{_DAY},?[ ]{{1,2}})?{_MONTH}[ ]{{1,2}}\d{{1,2}},?[ ](?:\d{{4}}[ ])?{_CLOCK}",
     # 09-08 00:21:11.596 of logcat, 00:21:11.596, [00:21:11], 00:21:11 INFO
     rf"\d{{2}}-\d{{2}}[ ]{_CLOCK}\.\d{{3}}",
-    rf"\[{_CLOCK}(?:[.,:]\d{{1,9}})?(?:[ ][AP]M)?\]",
+    rf"\[{_CLOCK}(?:[.,:]\d{{1,9}})?(?:[ ][AP]M)?\](?![ ]{{1,2}}<[\w-]{{1,40}}>)",  # not of a chat
     rf"{_CLOCK}(?:[.,]\d{{3,9}}\b|[ ]{{1,3}}[\[(|]?{_LEVELS}\b)",
     r"\[[ ]{0,8}\d{1,9}\.\d{3,9}\]",  # [   12.345678] of the kernel
     rf"{_LEVELS}[ ]{{1,5}}(?:\[|\(|{_DATE}|{_CLOCK}|\w{{1,40}}\.[\w.$]{{1,200}}:)",
@@ -94,8 +96,8 @@ _LOG_STARTS = _any(
 _LOG_STARTS_BELOW = _any(
     rf"\[{_LEVEL}[ ]{{0,5}}\]",
     rf"(?:\[[\w.:/ -]{{1,40}}\][ ]?){{1,3}}{_LEVELS}\b",  # [main] INFO
-    rf"{_LEVELS}[ ]-[ ]",
-    r"\[\d{1,5}/\d{1,5}\][ ]",
+    rf"{_LEVELS}[ ]-[ ](?=[\w$]{{0,100}}[.:_\[/\d])",
+    r"\[\d{1,5}/\d{2,5}\][ ]",
 )
 
 # Headings of templates for issues, in lower case and without marks at their end.
@@ -140,18 +142,28 @@ _TEMPLATE_HEADINGS = _any(
     r"preflight checklist|question",
     r"searched existing issues|types? of changes?",
 )
-_PHRASE = rf"(?i:{_TEMPLATE_HEADINGS})(?: \([^()\n]{{1,80}}\))?[ ]{{0,2}}[?:.!…*_]{{0,4}}"
+_PHRASE = rf"(?i:{_TEMPLATE_HEADINGS})(?: \([^()\d\n]{{1,80}}\))?[ ]{{0,2}}[?:.!…*_]{{0,4}}"
 _EMOJI = r"(?:[^\w\s#*_`<>\[\](){}|$@\"'\ufffc]{1,4}[ ]{1,2}|:\w{2,30}:[ ]?)?"
 
 # What the boxes of templates assert; a task of the author, `- [ ] Port it to Qt 6`, stays.
 _BOXES = _any(
-    r"(?:yes[,:]? )?(?:i|i'm|i've|i'd|we|my|you|your)\b",
-    r"(?:this|that|the|there|it) (?:issue|bug|is|are|isn't|has|does|pr|problem|request)\b",
-    r"(?:searched|checked|read|reviewed|verified|confirmed|tested|make sure|ensure|please|bug"
-    r"|bugfix|feature|new feature|enhancement|question|documentation|docs|breaking change|refactor"
-    r"|regression|performance|other|yes|no|none)\b",
+    r"(?:yes[,:]? )?(?:i|i'm|i've|i'd|my|you|your)\b",
+    r"(?:this|that|the) (?:issue|bug|change|code|feature|is|isn't|has|does|pr|pull request|problem"
+    r"|request)\b",
+    r"(?:searched|read|reviewed|verified|confirmed|make sure|ensure|please)\b",
+    r"(?:checked|tested) (?:existing|for|if|locally|my|that|the|this|with the latest)\b",
+    rf"(?:bug(?: ?fix| report)?|(?:new )?feature(?: request)?|enhancement|improvement|question"
+    rf"|documentation(?: update)?|docs|breaking change|refactor(?:ing)?|regression|performance"
+    rf"|tests?|other|yes|no|none)(?:[ ]?\([^\n]{{0,120}}\)?)?[.:,]?[*_]{{0,3}}{_BLANKS}$",
 )
 
+_ATTRIBUTION = _any(  # of a quote in other languages than English, which cleaning keeps as little
+    r"Am[ ][^\n]{4,200}?schrieb(?:en)?\b[^\n]{0,120}?",
+    r"Le[ ][^\n]{4,200}?a[ ]écrit[ ]?",
+    r"El[ ][^\n]{4,200}?escribió[ ]?",
+    r"Il[ ][^\n]{4,200}?ha[ ]scritto[ ]?",
+    r"Op[ ][^\n]{4,200}?schreef\b[^\n]{0,120}?",
+)
 _PEOPLE = r"(?:Reporter|Reported[ ]by|Assignee|Assigned[ ]to|Watchers|Votes|Voters)"
 _STATES = (
     r"(?:(?:Priority|Severity):[ ]{0,3}(?i:P?[0-5]|S[0-5]|lowest|low|medium|normal|high|highest"
@@ -187,22 +199,25 @@ _BOILERPLATE = _any(
 
 # `@name`s that notify nobody: annotations, decorators, rules of CSS, tags of comments.
 _NO_MENTIONS = _any(
-    r"(?:abstractmethod|author|autowired|bean|before|beforeeach|after|aftereach|beforeclass|afterclass"
-    r"|api|apply|async|async_timeout|cached_property|charset|classmethod|code|component"
+    r"(?:abstractmethod|author|autowired|available|bean|before|beforeeach|after|aftereach|beforeclass|afterclass"
+    r"|api|apply|async|async_timeout|cached_property|charset|classmethod|click|code|column|component|composable"
     r"|configuration|contextmanager|controller|customelement|data|dataclass|default|deprecated|directive"
     r"|document|enablewebmvc|entity|enum|event|example|experimental|extend|extends|file|font-face"
-    r"|fixture|functionalinterface|getmapping|hostbinding|hostlistener|id|ignore|import|include|inject"
-    r"|injectable|input|interface|internal|jsonignore|jsonproperty|keyframes|layer|link|lombok|media"
-    r"|memoize|mixin|mock|model|module|namespace|ngmodule|nonnull|nonnullable|notnull|nullable|observable"
-    r"|output|override|param|parameterized|parametrize|patch|path|pathvariable|pipe|postconstruct"
-    r"|postmapping|primary|private|profile|property|protected|public|qualifier|readonly|repository"
+    r"|fixture|functionalinterface|generatedvalue|getmapping|hostbinding|hostlistener|id|ignore|import|include|inject"
+    r"|injectable|input|interface|internal|jsonignore|jsonproperty|joincolumn|keyframes|layer|link|lombok|mainactor|manytoone|media"
+    r"|memoize|mixin|mock|model|module|namespace|ngmodule|nonnull|nonnullable|notnull|nullable|objc|observable"
+    r"|onetomany|output|override|param|parameterized|parametrize|patch|path|pathvariable|pipe|postconstruct"
+    r"|postmapping|primary|private|profile|property|protected|public|published|qualifier|query|readonly|repository"
     r"|requestbody|requestmapping|requestparam|requires|rest|restcontroller|return|returns|safevarargs"
     r"|scheduled|schema|see|service|serializable|setter|shared_task|since|singleton|slf4j"
-    r"|springbootapplication|staticmethod|supports|suppresswarnings|tailwind|task|template|test"
+    r"|springbootapplication|state|staticmethod|supports|suppresswarnings|tailwind|task|template|test"
     r"|testonly|throws|todo|transactional|transient|type|typedef|use|valid|value|version|viewchild"
     r"|viewport|visibleforTesting|volatile|wraps)",
     r"(?:latest|next|beta|alpha|canary|stable|nightly|rc|dev|master|main|HEAD|\d[\w.-]*+)",
 )
+
+_OF_CODE = r"(?:annotation|attribute|decorator|directive|handler|macro|property|tag|wrapper)s?"
+"""What stands behind a name with @ that is one of code, and notifies nobody."""
 
 _FENCES = "|".join(
     f"(?:{rule.pattern.pattern})"
@@ -212,6 +227,10 @@ _FENCES = "|".join(
 # A fence within a comment opens no block, and a comment within a block is code: what begins first
 # counts. A comment that is not closed is none.
 _COMMENT_OR_FENCE = compile_parts(rf"(?P<x><!--(?:[^<-]++|<(?!!--)|-(?!->))*+-->)|{_FENCES}")
+FEWEST_WORDS, FEWEST_COMMON = 8, 0.25
+"""An indented block of so many words, and such a share of common English words, is prose."""
+_WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+_CODE_MARK = re.compile(r"[{}=<>|]|`{3}|;[ \t]*$|\w\(|^[ \t]*[$#@+-]", re.MULTILINE)
 _NO_BREAK = re.compile(r"[^\n]")
 _RUN = re.compile(rb"(.)\1*+", re.DOTALL)
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^`\n]{1,300}+\1(?!`)")
@@ -235,7 +254,35 @@ BLOCK_RULES: Final = (
         (":",),
         rf"(?:^[ \t>*]*+{_MAIL_HEADER}:[ *]{_LINE}(?:\n|\Z)){{3,}}+",
     ),
-    _rule("quote", (">", "&gt;"), rf"(?:^[ \t]*+(?:>(?!=)|&gt;){_LINE}(?:\n|\Z))++"),
+    _rule(
+        "mail",
+        ("schrieb", "écrit", "escribió", "scritto", "schreef"),
+        rf"^[ \t>]*+{_ATTRIBUTION}:{_END}",
+    ),
+    _rule(
+        "quote",
+        (">", "&gt;"),
+        # A line such as `> 100 users` alone is no quote.
+        r"^(?![ \t]*+(?:>|&gt;)[ ]?\d[\d.,]{0,12}[ ]?(?:%|[A-Za-z])[^\n]*+",
+        r"(?:\Z|\n(?![ \t]*+(?:>|&gt;))))",
+        rf"(?:^[ \t]*+(?:>(?!=)|&gt;){_LINE}(?:\n|\Z))++",
+    ),
+    _rule("quote", ("bq. ",), rf"^bq\.[ ]{_LINE}(?:\n|\Z)"),
+    _rule("quote", ("{quote}",), r"\{quote\}(?:[^{]++|\{(?!quote\}))*+\{quote\}"),
+    _rule(
+        "diff",
+        ("@@ ", "diff --git "),
+        r"(?:^(?:diff[ ]--git[ ]|index[ ][0-9a-f]{7,40}\.\.|---[ ]|\+\+\+[ ])",
+        rf"{_LINE}(?:\n|\Z))*+",
+        rf"(?:^@@[ ]-\d{{1,9}}[^\n]{{0,60}}@@{_LINE}(?:\n|\Z)(?:^[ +\\-]{_LINE}(?:\n|\Z))*+)++",
+    ),
+    _rule(
+        "command",
+        ("$ ", "# ", "PS ", ":\\"),
+        # Of a shell, behind its prompt.
+        r"(?:^[ \t]*+(?:\$[ ](?=[a-z./~])|\[?[\w.-]{1,40}@[\w.-]{1,60}[: ][^\s$#]{0,100}[$#][ ]"
+        rf"|(?:PS[ ])?[A-Z]:\\[^>\n]{{0,200}}>){_LINE}(?:\n|\Z))++",
+    ),
     _rule(
         "table",
         ("|",),
@@ -287,7 +334,11 @@ BLOCK_RULES: Final = (
         r"|what happened|screenshots)[ ]?[?:.]?(?P=mark):?)(?=[ \t])",
     ),
     _rule("heading", ("No response",), rf"^[ \t]*+[_*]No response[_*]{_END}"),
-    _rule("header", (":",), rf"^[ \t*]*+(?:{_PEOPLE}:[ *]{{0,3}}[^\n]{{0,60}}|{_STATES}){_END}"),
+    _rule(
+        "header",
+        (":",),
+        rf"^[ \t*]*+(?:{_PEOPLE}:[ *]{{0,3}}(?:[^\s]{{1,40}}[ ]?){{0,4}}|{_STATES}){_END}",
+    ),
     _rule("boilerplate", (" ",), rf"^[ \t]*+[_*]{{0,2}}{_BOILERPLATE}[_*]{{0,2}}{_END}"),
     _rule("signature", ("\u2014",), rf"^[ \t]*+\u2014{_END}"),
     _rule(
@@ -340,7 +391,8 @@ INLINE_RULES: Final = (
     _rule(
         "mention",
         ("@",),
-        rf"(?<![\w@/.`$+#:=\"'\\-])@(?!(?i:{_NO_MENTIONS})(?![\w-]))[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){{0,38}}+",
+        rf"(?<![\w@/.`$+#:=\"'\\-])@(?!(?i:{_NO_MENTIONS})(?![\w-]))",
+        rf"(?![\w-]{{1,40}}[ ]{_OF_CODE}\b)[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){{0,38}}+",
         r"(?![\w@/(]|\.\w)",
     ),
 )
@@ -365,7 +417,8 @@ def clean(text: str) -> Cleaning:
         draft.take(COMMENT, _spans(_COMMENT_OR_FENCE, text))
     regions = find_regions(draft.visible)
     for kind in (CODE_BLOCK, STACK_TRACE):
-        draft.take(kind, [(part.start, part.end) for part in regions if part.kind == kind])
+        parts = [(part.start, part.end) for part in regions if part.kind == kind]
+        draft.take(kind, [part for part in parts if not _is_indented_prose(draft.visible, *part)])
     draft.apply(BLOCK_RULES)
     draft.hide(match.span() for match in _INLINE_CODE.finditer(draft.visible))
     draft.apply(INLINE_RULES)
@@ -382,6 +435,21 @@ def blank(text: str, cleaning: Cleaning) -> str:
         pieces += text[end : removed.start], _NO_BREAK.sub(" ", text[removed.start : removed.end])
         end = removed.end
     return "".join((*pieces, text[end:]))
+
+
+def _is_indented_prose(text: str, start: int, end: int) -> bool:
+    """Return whether a block is one by its indentation alone, and reads as sentences."""
+    line = text.rfind("\n", 0, start) + 1
+    if line == start or text[line:start].strip():
+        return False
+    block = text[start:end]
+    words = [word.lower() for word in _WORD.findall(block)]
+    common = sum(map(language_words("english").__contains__, words))
+    return (
+        len(words) >= FEWEST_WORDS
+        and common >= FEWEST_COMMON * len(words)
+        and _CODE_MARK.search(block) is None
+    )
 
 
 class _Draft:

@@ -214,7 +214,8 @@ def _is_foreign(sample: _Sample) -> bool:
     if len(letters.encode("ascii", "ignore")) < FEWEST_ASCII * len(letters):
         return True
     english, others = (
-        sum(map(_words(language).__contains__, sample.words)) for language in ("english", "others")
+        sum(map(language_words(language).__contains__, sample.words))
+        for language in ("english", "others")
     )
     is_other = others > english and others >= FEWEST_OTHERS
     words = len(sample.words)
@@ -620,5 +621,6 @@ def _table() -> Mapping[str, Any]:
 
 
 @cache
-def _words(language: str) -> frozenset[str]:
+def language_words(language: str) -> frozenset[str]:
+    """Return the common words of ``english``, or those of ``others``, in lower case."""
     return frozenset(_table()[language])

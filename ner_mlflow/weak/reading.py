@@ -104,7 +104,7 @@ def cut_document(document: Document) -> CutDocument:
                 (OUTSIDE,) * len(words.texts),
                 document.id,
                 f"{document.origin} character {words.starts[0]}",
-                text[words.starts[0] : words.ends[-1]],
+                prose[words.starts[0] : words.ends[-1]],
                 tuple(start - words.starts[0] for start in words.starts),
             )
             for words in sentences

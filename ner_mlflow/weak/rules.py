@@ -42,7 +42,7 @@ BATCH_SENTENCES = 1024
 
 _ADVICE = "write gazetteers and patterns as ner_mlflow/weak_rules/it5.yaml does"
 _SECTIONS = ("witnesses", "gazetteers", "patterns")
-_WITNESS_KEYS = ("words", "within", "behind", "enclosed_in", "near", "near_within")
+_WITNESS_KEYS = ("words", "within", "behind", "enclosed_in", "near", "near_within", "through")
 _GAZETTEER_KEYS = ("type", "names", "case", "without", "witness", "score")
 _CONTEXTS = (
     *("before", "after", "not_before", "not_after"),
@@ -62,6 +62,7 @@ class _Witness(NamedTuple):
     enclosed_in: frozenset[str]
     near: frozenset[str]
     near_within: int
+    through: frozenset[str]
 
 
 class _Gazetteer(NamedTuple):
@@ -84,11 +85,19 @@ class _Pattern(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """A span that a rule proposes; ``rank`` is the place of the rule in its file."""
+    """A span that a rule proposes.
+
+    Attributes:
+        start: the first word.
+        end: the word after the last one.
+        rank: the place of the rule in its file.
+        witness: what must stand near it, unless None.
+    """
 
     start: int
     end: int
     rank: int
+    witness: _Witness | None = None
 
 
 class _Name(NamedTuple):
@@ -147,6 +156,7 @@ class RulesLabeler:
         self._codes, self._entries = _automaton_input(rules.gazetteers)
         self._automaton = AhoCorasick(list(self._entries), store_patterns=False)
         self._names = list(self._entries.values())
+        self._guards = _guards(rules.gazetteers)
         self._known: dict[str, tuple[int, ...]] = {}
 
     def label(self, sentences: Sequence[Sentence]) -> list[list[VotedSpan]]:
@@ -215,8 +225,9 @@ class RulesLabeler:
         candidates: list[_Candidate] = []
         doubtful: list[_Candidate] = []
         for start, end, name in matches:
-            kind = candidates if self._gazetteers[name.gazetteer].witness is None else doubtful
-            kind.append(_Candidate(start, end, name.gazetteer))
+            witness = self._witness_of(words, start, end, name)
+            kind = candidates if witness is None else doubtful
+            kind.append(_Candidate(start, end, name.gazetteer, witness))
         dependent: list[_Candidate] = []
         for index, number in anchors:
             pattern = self._patterns[number]
@@ -225,10 +236,11 @@ class RulesLabeler:
                 (dependent if pattern.behind else candidates).append(candidate)
         if doubtful:
             sure = _longest(candidates)
-            for span in sorted(doubtful, key=_order):
-                if self._is_witnessed(words, span, sure):
-                    candidates.append(span)
-                    sure.append(span)  # a list of names: Python, Go and Rust
+            # One name of a list witnesses the next, on either side: Go, Rust and Python.
+            while found := [span for span in doubtful if self._is_witnessed(words, span, sure)]:
+                candidates += found
+                sure += found
+                doubtful = [span for span in doubtful if span not in found]
         chosen = _longest(candidates)
         if dependent:
             chosen = self._with_dependent(words, chosen, dependent)
@@ -243,10 +255,26 @@ class RulesLabeler:
             return self._gazetteers[span.rank]
         return self._patterns[span.rank - len(self._gazetteers)]
 
+    def _witness_of(
+        self, words: Sequence[str], start: int, end: int, name: _Name
+    ) -> _Witness | None:
+        """Return what a name needs: the witness of its list, or else that of another list.
+
+        The other list counts where a capital letter says nothing: in lower case, and at the
+        beginning of a sentence.
+        """
+        gazetteer = self._gazetteers[name.gazetteer]
+        if gazetteer.witness or gazetteer.type == OUTSIDE:
+            return gazetteer.witness
+        written = tuple(words[start:end])
+        if start and not all(map(str.islower, written)):
+            return None
+        return self._guards.get(written) or self._guards.get(_folded(written))
+
     def _is_witnessed(
         self, words: Sequence[str], span: _Candidate, sure: Sequence[_Candidate]
     ) -> bool:
-        witness = self._gazetteers[span.rank].witness
+        witness = span.witness
         assert witness is not None
         start, end = span.start, span.end
         if end < len(words):
@@ -262,9 +290,13 @@ class RulesLabeler:
             return True
         return any(
             self._rule(other).type in witness.near
-            and (
-                0 <= start - other.end <= witness.near_within
-                or 0 <= other.start - end <= witness.near_within
+            and any(
+                0 <= last - first <= witness.near_within
+                and (
+                    not witness.through
+                    or (first < last and witness.through.issuperset(words[first:last]))
+                )
+                for first, last in ((other.end, start), (end, other.start))
             )
             for other in sure
         )
@@ -286,6 +318,22 @@ class RulesLabeler:
                 taken.update(range(span.start, span.end))
                 type_ending[span.end] = pattern.type
         return sorted(kept)
+
+
+def _folded(words: Sequence[str]) -> tuple[str, ...]:
+    """Return words as the key of a name whose case does not matter; no word is written so."""
+    return ("", *map(str.lower, words))
+
+
+def _guards(gazetteers: Sequence[_Gazetteer]) -> dict[tuple[str, ...], _Witness]:
+    """Return the witness that some list asks for, by the words of the name."""
+    guards: dict[tuple[str, ...], _Witness] = {}
+    for gazetteer in gazetteers:
+        if gazetteer.witness:
+            for words in gazetteer.names:
+                key = words if gazetteer.is_exact else _folded(words)
+                guards.setdefault(key, gazetteer.witness)
+    return guards
 
 
 def _order(span: _Candidate) -> tuple[int, int, int]:
@@ -413,12 +461,15 @@ class _Reader:
         if not gazetteers and not patterns:
             raise ConfigError(f"{self._file.name}: holds no rules: {_ADVICE}")
         names = [gazetteer.names for gazetteer in gazetteers]
-        digest = hashlib.sha256(json.dumps([root, names], sort_keys=True).encode())
+        # The order of the rules counts, too.
+        digest = hashlib.sha256(json.dumps([root, names]).encode())
         return Rules(gazetteers, patterns, digest.hexdigest(), self._contents)
 
     def _witness(self, name: str) -> _Witness:
         keys = ("witnesses", name)
         given = self._check_keys(_WITNESS_KEYS, *keys)
+        if "through" in given and "near" not in given:
+            raise self._error("has through but not near: write both", *keys)
         for amount, other in (("within", "words"), ("near_within", "near")):
             if (amount in given) != (other in given):
                 present, absent = (amount, other) if amount in given else (other, amount)
@@ -430,6 +481,7 @@ class _Reader:
             frozenset(self._texts(*keys, "enclosed_in")),
             frozenset(self._texts(*keys, "near")),
             self._count(*keys, "near_within"),
+            frozenset(self._texts(*keys, "through")),
         )
 
     def _gazetteer(self, name: str) -> _Gazetteer:

@@ -23,6 +23,8 @@ AGREES, DIFFERS, OPEN, SILENT = "agrees", "differs", "open", "silent"
 it does not know; nothing."""
 SMOOTHING = 1.0
 """Added to each count, so that what gold never shows is unlikely and not impossible."""
+OPINIONS = 4
+"""A labeler agrees with a span, differs, is open or is silent."""
 PRIOR_SPANS = 4
 """Spans that naive Bayes counts for, beside those of gold with the same opinions."""
 KEEP = 0.5
@@ -119,15 +121,23 @@ class WeightedVote:
         right, wrong = self._right[span.type], self._wrong[span.type]
         odds = log((right + SMOOTHING) / (wrong + SMOOTHING))
         for labeler, opinion in enumerate(opinions):
-            shares = [
-                (self._opinions[labeler, opinion, outcome] + SMOOTHING)
-                / (self._outcomes[outcome] + 4 * SMOOTHING)
-                for outcome in (True, False)
-            ]
-            odds += log(shares[0] / shares[1])
+            odds += log(self._share(labeler, opinion, True) / self._share(labeler, opinion, False))
         prior = 1 / (1 + exp(-odds))
         right, wrong = (self._alike[span.type, opinions, outcome] for outcome in (True, False))
         return (right + PRIOR_SPANS * prior) / (right + wrong + PRIOR_SPANS)
+
+    def _share(self, labeler: int, opinion: str, outcome: bool) -> float:
+        """Return how often an opinion was heard of right or of wrong spans.
+
+        Smoothed by how often it was heard of all, each outcome with as much weight as it has spans:
+        an opinion that gold does not show tells nothing either way.
+        """
+        spans = self._outcomes[True] + self._outcomes[False] + 2
+        heard = self._opinions[labeler, opinion, True] + self._opinions[labeler, opinion, False]
+        of_all = (heard + SMOOTHING) / (spans + OPINIONS * SMOOTHING)
+        weight = OPINIONS * SMOOTHING * (self._outcomes[outcome] + 1) / spans
+        count = self._opinions[labeler, opinion, outcome]
+        return (count + weight * of_all) / (self._outcomes[outcome] + weight)
 
 
 class TokenHmm:

@@ -1,6 +1,7 @@
 """Add weakly labelled sentences to train in the `data` step, and log the proof of their labels."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,7 +45,7 @@ from ..weak.labelers import Labeler, PromptLabeler, TeacherLabeler
 from ..weak.labelled import labelled_table, write_labelled
 from ..weak.reading import CutSource, cut_chunk, read_and_cut
 from ..weak.rules import RulesLabeler, load_rules
-from ..weak.scoring import plot_scores, score_metrics
+from ..weak.scoring import UNION, plot_scores, score_metrics
 from ..weak.skipped import LISTED, Notice
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ PAGES = {
     "reason",
 }
 """Pages of a data run about weak labels: name -> what each shows."""
+_NAME = re.compile(r"[\w .-]+", re.ASCII)
 TEACHER = "teacher"
 """The name of the labeler that asks trained models."""
 
@@ -192,6 +194,11 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
     if PROMPT_LABELER in weak.labeler:
         labelers.append(_prompt_labeler(config.prompt, train, schema))
     names = [labeler.name for labeler in labelers]
+    if unusable := next((name for name in names if name == UNION or not _NAME.fullmatch(name)), ""):
+        raise ConfigError(
+            f"weak_labeler: {unusable!r} cannot name a labeler in tables and metrics: rename the "
+            f"file; use letters, digits, blanks and . _ -, and another name than {UNION!r}"
+        )
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(
             f"weak_labeler {', '.join(weak.labeler)}: two are named {repeated!r}: give each once, "

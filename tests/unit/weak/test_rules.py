@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +76,16 @@ def test_names_are_found_as_whole_words(rules: RulesLabeler, text: str, expected
         "Go and access the word, then make it rust.",
         "We excel at this and express it in spring.",
         "Read R and C in the order of the flow.",
+        # Names that a list without a witness holds, too, in lower case or at the beginning.
+        "React to the comment.",
+        "Excel at your job, and hibernate for an influx of users.",
+        "Julia reported the chrome of the window.",
+        "Word 2 of the sentence, and Node 3 is down",
+        "opens two windows on startup, new windows for each user",
+        "**Access** to the database",
+        "please OVERRIDE the GUIDE, call GetLastError and a free/libre one",
+        "line 404 fails after 404 downloads of a 450 page book",
+        "your phone number at the mouse pointer",
     ],
 )
 def test_plain_words_are_no_entities(rules: RulesLabeler, text: str) -> None:
@@ -87,6 +98,10 @@ def test_plain_words_are_no_entities(rules: RulesLabeler, text: str) -> None:
         ("Written in Go 1.21 now", "Go SOFTWARE; 1.21 VERSION"),
         ("a Rust library", "Rust SOFTWARE"),
         ("Python, Go and Rust", "Python SOFTWARE; Go SOFTWARE; Rust SOFTWARE"),
+        ("Go, Rust and Python", "Go SOFTWARE; Rust SOFTWARE; Python SOFTWARE"),
+        ("Go to Jenkins. Access to MySQL is denied.", "Jenkins SOFTWARE; MySQL SOFTWARE"),
+        ("Make Docker images, press R in Firefox", "Docker SOFTWARE; Firefox SOFTWARE"),
+        ("we use React and Redux", "React SOFTWARE; Redux SOFTWARE"),
         ("run `make` first", "make SOFTWARE"),
         ("open Access 2010 here", "Access SOFTWARE; 2010 VERSION"),
         ("IE 8 fails", "IE SOFTWARE; 8 VERSION"),
@@ -113,6 +128,13 @@ def test_an_ambiguous_name_counts_with_a_witness(
         ("use API 21", "21 VERSION"),
         ("Python 2.7, 3.5 and 3.6", "Python SOFTWARE; 2.7 VERSION; 3.5 VERSION; 3.6 VERSION"),
         ("the Mac OS X 10.6", "Mac OS X OS; 10.6 VERSION"),
+        ("Chrome 117 on Linux", "Chrome SOFTWARE; 117 VERSION; Linux OS"),
+        ("java 8u292 or 1.8.0_292", "java SOFTWARE; 8u292 VERSION; 1.8.0_292 VERSION"),
+        ("OpenSSL 1.0.2k-fips", "OpenSSL SOFTWARE; 1.0.2k-fips VERSION"),
+        ("Windows 10, 64 bit", "Windows OS; 10 VERSION"),
+        ("Python 3.8 and 16 GB", "Python SOFTWARE; 3.8 VERSION"),
+        ("Kafka 3 times, MySQL 5 seconds", "Kafka SOFTWARE; MySQL SOFTWARE"),
+        ("Redis (2.5 GB), Nginx (10.0.0.5)", "Redis SOFTWARE; Nginx SOFTWARE"),
     ],
 )
 def test_versions_are_found_in_context(rules: RulesLabeler, text: str, expected: str) -> None:
@@ -125,7 +147,8 @@ def test_versions_are_found_in_context(rules: RulesLabeler, text: str, expected:
         "on 2024-01-31 at 12:30",
         "on 31.12.2024 we met",
         "ping 192.168.0.1 and 8.8.8.8",
-        "see section 2.3 of it",
+        "see section 2.3 of it, and section 3.2.1",
+        "on 11.09.23 it took 10.5.2 hours",
         "it took 12 of 34 tries and 1.5 seconds",
         "closes #12 and 3.14 is pi",
     ],
@@ -138,6 +161,7 @@ def test_other_numbers_are_no_versions(rules: RulesLabeler, text: str) -> None:
     ("text", "expected"),
     [
         ("throws java.lang.NullPointerException here", "java.lang.NullPointerException ERROR"),
+        ("ORA-01555 and 0xc0000005", "ORA - 01555 ERROR; 0xc0000005 ERROR"),
         ("a TypeError or ENOENT", "TypeError ERROR; ENOENT ERROR"),
         ("killed by SIGSEGV", "SIGSEGV ERROR"),
         ("got ERR_CONNECTION_REFUSED", "ERR_CONNECTION_REFUSED ERROR"),
@@ -257,6 +281,13 @@ def test_rules_are_parsed_once_until_one_of_their_files_changes(tmp_path: Path) 
     assert load_rules("it5") is load_rules("it5")
 
 
+def _reversed(rules: str) -> str:
+    """Return rules with their patterns in the opposite order."""
+    value = yaml.safe_load(rules)
+    value["patterns"] = dict(reversed(value["patterns"].items()))
+    return yaml.safe_dump(value, sort_keys=False)
+
+
 def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
     def version(**changes: str) -> str:
         return RulesLabeler(load_rules(str(write(tmp_path, **changes)))).version
@@ -267,9 +298,10 @@ def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
     others = {
         version(names="Hammer\n"),
         version(rules=OWN.replace("0.5", "0.6")),
+        version(rules=_reversed(OWN)),
         RulesLabeler(load_rules(str(write(tmp_path))), types=("TOOL",)).version,
     }
-    assert len(others | {first}) == 4
+    assert len(others | {first}) == 5
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,16 @@ def test_conflicts_are_spans_that_another_labeler_sees_otherwise() -> None:
         [votes_of(Entity(1, 2, "A"), Entity(4, 5, "B"))],
     ]
     assert conflicts(votes) == {"A": 2, "B": 0}
+
+
+def test_a_labeler_that_was_silent_on_gold_tells_nothing_either_way() -> None:
+    right, wrong = Entity(0, 1, "A"), Entity(1, 2, "A")
+    gold = [sentence_of(3, right) for _ in range(80)] + [sentence_of(3) for _ in range(20)]
+    speaks = [votes_of(right)] * 80 + [votes_of(wrong)] * 20
+    vote = WeightedVote()
+    vote.fit([speaks, [[]] * 100], gold)
+    alone, both = (
+        vote.probability(right, [votes_of(right), other]) for other in ([], votes_of(right))
+    )
+    assert alone == pytest.approx(0.8, abs=0.01)
+    assert both == pytest.approx(alone, abs=0.03)
