@@ -22,7 +22,7 @@ def rank(document: Document, seed: int) -> int:
 
 
 class SmallestRanks:
-    """Keeps the smallest different ranks of a stream; the memory is 32 bytes for each.
+    """Keeps the smallest different ranks of a stream; the memory is some 40 bytes for each.
 
     Args:
         size: how many.

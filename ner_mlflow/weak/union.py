@@ -144,10 +144,10 @@ class TokenHmm:
     """A hidden Markov model: the true tags are hidden, and each labeler's tag of a word is seen.
 
     Given the true tag of a word the labelers are independent, and what a labeler says (a tag, that
-    it is open, nothing) is counted on gold, as are the steps from tag to tag. Words without votes
-    are words where all labelers say nothing, so sentences without votes need no care. A span's
-    probability is the least of its words' (Rabiner, "A Tutorial on Hidden Markov Models",
-    Proceedings of the IEEE 1989, forward-backward and Viterbi).
+    it is open, nothing) is counted on gold, as are the steps from tag to tag. Words where all
+    labelers say nothing belong to no entity. A span's probability is the least of its words'
+    (Rabiner, "A Tutorial on Hidden Markov Models", Proceedings of the IEEE 1989, forward-backward
+    and Viterbi).
     """
 
     name = "hmm"
@@ -194,9 +194,14 @@ class TokenHmm:
         return combined
 
     def _combine(self, votes: Sequence[Votes], length: int) -> Votes:
+        said = np.array([self._said_of(of_labeler, length) for of_labeler in votes])
         emissions = np.zeros((length, len(self._tags)))
-        for labeler, of_labeler in enumerate(votes):
-            emissions += self._seen[labeler][:, self._said_of(of_labeler, length)].T
+        for labeler, of_labeler in enumerate(said):
+            emissions += self._seen[labeler][:, of_labeler].T
+        # What nobody votes for is no entity, even if an entity there would make the next one, such
+        # as a version right behind its software, more likely.
+        is_silent = (said == self._ids[OUTSIDE]).all(axis=0)
+        emissions[is_silent, 1:] = -np.inf
         tags = [self._tags[id_] for id_ in self._viterbi(emissions)]
         posteriors = self._posteriors(emissions)
         spans = []

@@ -160,3 +160,16 @@ def test_a_labeler_that_was_silent_on_gold_tells_nothing_either_way() -> None:
     )
     assert alone == pytest.approx(0.8, abs=0.01)
     assert both == pytest.approx(alone, abs=0.03)
+
+
+@UNIONS
+def test_a_word_without_votes_belongs_to_no_span(make: type[Union]) -> None:
+    # In gold a B stands right behind each A; in nginx/1.25 a slash stands between.
+    entities = Entity(0, 2, "A"), Entity(2, 3, "B")
+    gold = [sentence_of(4, *entities) for _ in range(50)]
+    votes = [[votes_of(Entity(0, 1, "A"), entities[1])] * 50] * 2
+    union = make()
+    union.fit(votes, gold)
+    first, second = Entity(0, 1, "A"), Entity(2, 3, "B")
+    (spans,) = union.combine([[votes_of(first, second)]] * 2, [4])
+    assert all(1 not in range(span.start, span.end) for span in spans)
