@@ -517,6 +517,9 @@ def write_every_kind(folder: Path) -> Path:
     (folder / "i.txt").write_bytes(b"caf\xe9")
     (folder / "j.txt").write_bytes(b"x" * 9_000_000)
     (folder / "notes.md").write_text("# no text")
+    for hidden in ("_SUCCESS", ".cache.txt", "below/_temporary/part.txt", "below/.git/a.txt"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_text("A hidden text about the server of mine.")
     return folder
 
 
