@@ -42,7 +42,10 @@ BATCH_SENTENCES = 1024
 
 _ADVICE = "write gazetteers and patterns as ner_mlflow/weak_rules/it5.yaml does"
 _SECTIONS = ("witnesses", "gazetteers", "patterns")
-_WITNESS_KEYS = ("words", "within", "behind", "enclosed_in", "near", "near_within", "through")
+_WITNESS_KEYS = (
+    *("words", "within", "ahead", "behind", "enclosed_in"),
+    *("near", "near_within", "through"),
+)
 _GAZETTEER_KEYS = ("type", "names", "case", "without", "witness", "score")
 _CONTEXTS = (
     *("before", "after", "not_before", "not_after"),
@@ -58,6 +61,7 @@ class _Witness(NamedTuple):
 
     words: frozenset[str]
     within: int
+    ahead: re.Pattern[str] | None
     behind: re.Pattern[str] | None
     enclosed_in: frozenset[str]
     near: frozenset[str]
@@ -260,14 +264,15 @@ class RulesLabeler:
     ) -> _Witness | None:
         """Return what a name needs: the witness of its list, or else that of another list.
 
-        The other list counts where a capital letter says nothing: in lower case, and at the
-        beginning of a sentence.
+        The other list counts where a capital letter says nothing: in lower case, and where a
+        sentence begins with the name and goes on with a word.
         """
         gazetteer = self._gazetteers[name.gazetteer]
         if gazetteer.witness or gazetteer.type == OUTSIDE:
             return gazetteer.witness
         written = tuple(words[start:end])
-        if start and not all(map(str.islower, written)):
+        begins = start == 0 and end < len(words) and words[end][0].isalpha()
+        if not begins and not all(map(str.islower, written)):
             return None
         return self._guards.get(written) or self._guards.get(_folded(written))
 
@@ -277,6 +282,8 @@ class RulesLabeler:
         witness = span.witness
         assert witness is not None
         start, end = span.start, span.end
+        if start and witness.ahead and witness.ahead.fullmatch(words[start - 1]):
+            return True
         if end < len(words):
             if witness.behind and witness.behind.fullmatch(words[end]):
                 return True
@@ -477,6 +484,7 @@ class _Reader:
         return _Witness(
             frozenset(word.lower() for word in self._texts(*keys, "words")),
             self._count(*keys, "within"),
+            self._regex(*keys, "ahead"),
             self._regex(*keys, "behind"),
             frozenset(self._texts(*keys, "enclosed_in")),
             frozenset(self._texts(*keys, "near")),
