@@ -187,6 +187,9 @@ class Outbox:
         except (Timeout, FileNotFoundError):  # it was removed while the lock was made
             return None
         except OSError as error:
+            # The lock's own check of the folder may see it, and a moment later see it no more.
+            if isinstance(error, FileExistsError) and not folder.is_file():
+                return None
             raise _cannot_write(folder, error) from error
         if not (folder / DATABASE).exists():
             shutil.rmtree(folder, ignore_errors=True)  # the lock has made the folder anew
