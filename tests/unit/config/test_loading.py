@@ -72,6 +72,7 @@ def test_the_presets_of_the_study_and_the_embedded_ones_ship() -> None:
         "granite_full",
         "granite_full_weak",
         "minilm_full",
+        "minilm_full_weak",
         "minilm_lora",
         "minilm_lora_weak",
         "minilm_small_full",
