@@ -5,9 +5,10 @@ labels in the study's share, by rules, by a teacher (the model trained on gold a
 seed), by both; both with unsure words as O instead of left out of the loss; and as many weakly
 labelled sentences as gold ones, by rules and the teachers of all --teacher-seeds together. A
 teacher has the preset of the model it teaches, or --teacher-preset; it is taken from --models if it
-is there. Each model is scored on validation, on the raw texts of --raw and on the words of --other,
-which is also the gold corpus that decides which types the labelers may vote for. Documents that
-hold a text of --raw are left out of TEXTS. Test data is read only with --test.
+is there, or trained with the settings of --set. Each model is scored on validation, on the raw
+texts of --raw and on the words of --other, which is also the gold corpus that decides which types
+the labelers may vote for. Documents that hold a text of --raw are left out of TEXTS. Test data is
+read only with --test.
 
 usage: python -m benchmarks.weak_supervision DATASET TEXTS [--presets minilm_full,granite_full]
     [--only NAME,NAME] [--seeds 13,14,15] [--teacher-seeds 13,14,15] [--teacher-preset granite_full]

@@ -210,9 +210,8 @@ def _find_in_folder(folder: Path, config: DataConfig, findings: Findings) -> lis
         return [SplitFile(only.path, TRAIN, _format(only.path, config))]
     if len(files) == 1 and not folders and not readable:
         _format(files[0], config)  # raises the reason why it cannot be read
-    way_out = "assign them by splits=NAME=SPLIT" if readable else "give their folder"
-    if len(readable) == 1:
-        way_out = f"take it as train by splits={readable[0].path.name}={TRAIN}"
+    example = f"{readable[0].path.name}={TRAIN}" if len(readable) == 1 else "NAME=SPLIT"
+    way_out = f"assign them by splits={example}" if readable else "give their folder"
     there = listed(path.name for path in (*files, *folders)) or "nothing"
     raise DataError(
         f"dataset {config.dataset!r}: no file named after a split: expected e.g. train.conll, "

@@ -397,9 +397,11 @@ def pad(sequences: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]
     """Pad sequences on the right with ``value``; returns shape (sequences, longest length)."""
     if len(sequences) == 1:
         return sequences[0][None]
-    is_filled = attention_mask(sequences) == 1
-    padded = np.full(is_filled.shape, value, dtype=np.int64)
-    padded[is_filled] = np.concatenate(sequences)
+    padded = np.full(
+        (len(sequences), max(len(sequence) for sequence in sequences)), value, dtype=np.int64
+    )
+    for row, sequence in enumerate(sequences):
+        padded[row, : len(sequence)] = sequence
     return padded
 
 

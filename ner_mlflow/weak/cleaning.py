@@ -152,12 +152,13 @@ _BOXES = _any(
     r"|request)\b",
     r"(?:searched|read|reviewed|verified|confirmed|make sure|ensure|please)\b",
     r"(?:checked|tested) (?:existing|for|if|locally|my|that|the|this|with the latest)\b",
-    rf"(?:bug(?: ?fix| report)?|(?:new )?feature(?: request)?|enhancement|improvement|question"
-    rf"|documentation(?: update)?|docs|breaking change|refactor(?:ing)?|regression|performance"
+    r"(?:bug(?: ?fix| report)?|(?:new )?feature(?: request)?|enhancement|improvement|question"
+    r"|documentation(?: update)?|docs|breaking change|refactor(?:ing)?|regression|performance"
     rf"|tests?|other|yes|no|none)(?:[ ]?\([^\n]{{0,120}}\)?)?[.:,]?[*_]{{0,3}}{_BLANKS}$",
 )
 
-_ATTRIBUTION = _any(  # of a quote in other languages than English, which cleaning keeps as little
+# The line above a quoted mail in German, French, Spanish, Italian and Dutch.
+_ATTRIBUTION = _any(
     r"Am[ ][^\n]{4,200}?schrieb(?:en)?\b[^\n]{0,120}?",
     r"Le[ ][^\n]{4,200}?a[ ]écrit[ ]?",
     r"El[ ][^\n]{4,200}?escribió[ ]?",
@@ -199,20 +200,22 @@ _BOILERPLATE = _any(
 
 # `@name`s that notify nobody: annotations, decorators, rules of CSS, tags of comments.
 _NO_MENTIONS = _any(
-    r"(?:abstractmethod|author|autowired|available|bean|before|beforeeach|after|aftereach|beforeclass|afterclass"
-    r"|api|apply|async|async_timeout|cached_property|charset|classmethod|click|code|column|component|composable"
-    r"|configuration|contextmanager|controller|customelement|data|dataclass|default|deprecated|directive"
-    r"|document|enablewebmvc|entity|enum|event|example|experimental|extend|extends|file|font-face"
-    r"|fixture|functionalinterface|generatedvalue|getmapping|hostbinding|hostlistener|id|ignore|import|include|inject"
-    r"|injectable|input|interface|internal|jsonignore|jsonproperty|joincolumn|keyframes|layer|link|lombok|mainactor|manytoone|media"
-    r"|memoize|mixin|mock|model|module|namespace|ngmodule|nonnull|nonnullable|notnull|nullable|objc|observable"
-    r"|onetomany|output|override|param|parameterized|parametrize|patch|path|pathvariable|pipe|postconstruct"
-    r"|postmapping|primary|private|profile|property|protected|public|published|qualifier|query|readonly|repository"
-    r"|requestbody|requestmapping|requestparam|requires|rest|restcontroller|return|returns|safevarargs"
-    r"|scheduled|schema|see|service|serializable|setter|shared_task|since|singleton|slf4j"
-    r"|springbootapplication|state|staticmethod|supports|suppresswarnings|tailwind|task|template|test"
-    r"|testonly|throws|todo|transactional|transient|type|typedef|use|valid|value|version|viewchild"
-    r"|viewport|visibleforTesting|volatile|wraps)",
+    r"(?:abstractmethod|author|autowired|available|bean|before|beforeeach|after|aftereach"
+    r"|beforeclass|afterclass|api|apply|async|async_timeout|cached_property|charset|classmethod"
+    r"|click|code|column|component|composable|configuration|contextmanager|controller"
+    r"|customelement|data|dataclass|default|deprecated|directive|document|enablewebmvc|entity"
+    r"|enum|event|example|experimental|extend|extends|file|font-face|fixture|functionalinterface"
+    r"|generatedvalue|getmapping|hostbinding|hostlistener|id|ignore|import|include|inject"
+    r"|injectable|input|interface|internal|jsonignore|jsonproperty|joincolumn|keyframes|layer"
+    r"|link|lombok|mainactor|manytoone|media|memoize|mixin|mock|model|module|namespace|ngmodule"
+    r"|nonnull|nonnullable|notnull|nullable|objc|observable|onetomany|output|override|param"
+    r"|parameterized|parametrize|patch|path|pathvariable|pipe|postconstruct|postmapping|primary"
+    r"|private|profile|property|protected|public|published|qualifier|query|readonly|repository"
+    r"|requestbody|requestmapping|requestparam|requires|rest|restcontroller|return|returns"
+    r"|safevarargs|scheduled|schema|see|service|serializable|setter|shared_task|since|singleton"
+    r"|slf4j|springbootapplication|state|staticmethod|supports|suppresswarnings|tailwind|task"
+    r"|template|test|testonly|throws|todo|transactional|transient|type|typedef|use|valid|value"
+    r"|version|viewchild|viewport|visibleforTesting|volatile|wraps)",
     r"(?:latest|next|beta|alpha|canary|stable|nightly|rc|dev|master|main|HEAD|\d[\w.-]*+)",
 )
 
@@ -227,8 +230,8 @@ _FENCES = "|".join(
 # A fence within a comment opens no block, and a comment within a block is code: what begins first
 # counts. A comment that is not closed is none.
 _COMMENT_OR_FENCE = compile_parts(rf"(?P<x><!--(?:[^<-]++|<(?!!--)|-(?!->))*+-->)|{_FENCES}")
-FEWEST_WORDS, FEWEST_COMMON = 8, 0.25
-"""An indented block of so many words, and such a share of common English words, is prose."""
+FEWEST_PROSE_WORDS, LEAST_COMMON_SHARE = 8, 0.25
+"""An indented block with so many words, of which such a share are common in English, is prose."""
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _CODE_MARK = re.compile(r"[{}=<>|]|`{3}|;[ \t]*$|\w\(|^[ \t]*[$#@+-]", re.MULTILINE)
 _NO_BREAK = re.compile(r"[^\n]")
@@ -446,8 +449,8 @@ def _is_indented_prose(text: str, start: int, end: int) -> bool:
     words = [word.lower() for word in _WORD.findall(block)]
     common = sum(map(language_words("english").__contains__, words))
     return (
-        len(words) >= FEWEST_WORDS
-        and common >= FEWEST_COMMON * len(words)
+        len(words) >= FEWEST_PROSE_WORDS
+        and common >= LEAST_COMMON_SHARE * len(words)
         and _CODE_MARK.search(block) is None
     )
 

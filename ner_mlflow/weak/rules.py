@@ -328,7 +328,7 @@ class RulesLabeler:
 
 
 def _folded(words: Sequence[str]) -> tuple[str, ...]:
-    """Return words as the key of a name whose case does not matter; no word is written so."""
+    """Return the key of a name in any case; an empty first word tells it from exact names."""
     return ("", *map(str.lower, words))
 
 

@@ -18,13 +18,11 @@ from ..data.sentences import Sentence
 from ..tagging.iob2 import OUTSIDE, Entity, repair, to_entities, to_tags
 from .labelers import ANY_TYPE, VotedSpan, Votes
 
-AGREES, DIFFERS, OPEN, SILENT = "agrees", "differs", "open", "silent"
+AGREES, DIFFERS, OPEN, SILENT = OPINIONS = ("agrees", "differs", "open", "silent")
 """What a labeler says of a span that another one proposes: the same; a span that overlaps it; that
 it does not know; nothing."""
 SMOOTHING = 1.0
 """Added to each count, so that what gold never shows is unlikely and not impossible."""
-OPINIONS = 4
-"""A labeler agrees with a span, differs, is open or is silent."""
 PRIOR_SPANS = 4
 """Spans that naive Bayes counts for, beside those of gold with the same opinions."""
 KEEP = 0.5
@@ -127,15 +125,15 @@ class WeightedVote:
         return (right + PRIOR_SPANS * prior) / (right + wrong + PRIOR_SPANS)
 
     def _share(self, labeler: int, opinion: str, outcome: bool) -> float:
-        """Return how often an opinion was heard of right or of wrong spans.
+        """Return the share of right spans, or of wrong ones, about which a labeler had an opinion.
 
-        Smoothed by how often it was heard of all, each outcome with as much weight as it has spans:
-        an opinion that gold does not show tells nothing either way.
+        It is smoothed towards the opinion's share of all spans, with pseudo-counts in proportion to
+        the spans of the outcome. So an opinion that never occurs on gold changes no odds.
         """
         spans = self._outcomes[True] + self._outcomes[False] + 2
         heard = self._opinions[labeler, opinion, True] + self._opinions[labeler, opinion, False]
-        of_all = (heard + SMOOTHING) / (spans + OPINIONS * SMOOTHING)
-        weight = OPINIONS * SMOOTHING * (self._outcomes[outcome] + 1) / spans
+        of_all = (heard + SMOOTHING) / (spans + len(OPINIONS) * SMOOTHING)
+        weight = len(OPINIONS) * SMOOTHING * (self._outcomes[outcome] + 1) / spans
         count = self._opinions[labeler, opinion, outcome]
         return (count + weight * of_all) / (self._outcomes[outcome] + weight)
 

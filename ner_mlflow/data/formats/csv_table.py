@@ -77,10 +77,9 @@ class _Table:
     def __init__(self, path: Path, config: DataConfig, findings: Findings, split: str) -> None:
         self.path = path
         begins = list(islice((each for each in read_lines(path) if each[1].strip()), 2))
-        directive = _find_directive(begins[0][1]) if begins else None
+        directive = _find_directive(begins[0][1]) if begins and begins[0][0] == 1 else None
         if directive:
-            number, line = begins.pop(0)
-            findings.add("header_skipped", split, f"{path}:{number}", line)
+            findings.add("header_skipped", split, f"{path}:1", begins.pop(0)[1])
         line = begins[0][1] if begins else ""
         separator = directive or _find_separator(line, config)
         rows = _read_rows(path, separator, _has_padding(line, separator))

@@ -66,10 +66,10 @@ def read_prodigy(
                 findings.add("annotation_not_chosen", split, place)
                 continue
             answered.add(task)
-            shared = row.get(INPUT_HASH)
-            if type(shared) is int:
-                findings.add("text_repeated", split, place, count=shared in texts)
-                texts.add(shared)
+        shared = row.get(INPUT_HASH)
+        if type(shared) is int:
+            findings.add("text_repeated", split, place, count=shared in texts)
+            texts.add(shared)
         text = read_text(row, config.text_column, place)
         spans = row.get("spans")
         check_one_field(row, "spans", place)

@@ -23,15 +23,17 @@ from ..files import (
 from ..findings import Findings
 from ..json_text import JsonText
 from .base import Rows
-from .span_items import KNOWN_TEXT_FIELDS, are_spans
+from .span_items import are_spans
 
 PARQUET_MAGIC = b"PAR1"
 PARQUET_SUFFIXES = (".parquet", ".pq")
 ROW_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(KNOWN_TEXT_FIELDS, str),
     "tokens": (list, str),
     "words": (list, str),
     "tokenized_text": list,
+    "text": str,
+    "sentence": str,
+    "content": str,
     "data": (dict, str),
 }
 """Field -> type, for fields that show an object to be a row, not a holder of rows."""
@@ -184,7 +186,8 @@ def _scan_object(text: JsonText) -> tuple[dict[str, bool], bool]:
 
 
 def _is_like_row(item: Any) -> bool:
-    """Return whether an item is an object, or a text with its annotations as spaCy has them."""
+    """Return whether an item is an object that is no span, or a text with its annotations as spaCy
+    has them."""
     if isinstance(item, list):
         return len(item) > 1 and isinstance(item[0], str) and isinstance(item[1], dict)
     return isinstance(item, dict) and not are_spans([item])

@@ -170,3 +170,11 @@ def test_an_object_with_spans_is_a_row(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(row), encoding="utf-8")
     assert [item for _, item in open_rows(path).items] == [row]
+
+
+@pytest.mark.parametrize("name", ["description", "message"])
+def test_an_object_that_describes_its_rows_holds_them(tmp_path: Path, name: str) -> None:
+    row = {"text": "Redis on Ubuntu", "entities": [{"start": 0, "end": 5, "label": "SW"}]}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({name: "our tickets", "rows": [row]}), encoding="utf-8")
+    assert [item for _, item in open_rows(path).items] == [row]
