@@ -47,6 +47,8 @@ SHUFFLED_ROWS = 1_000
 ISSUE_FIELDS = ("repo", "issue_id", "issue_number", "events", "bot_issue")
 """Fields of a row of ``bigcode/the-stack-github-issues`` that are read."""
 AUTHOR_FIELDS = ("author", "masked_author")
+TITLE_FIELDS = ("title", "subject")
+"""Names of the field that holds the title of a row's text; the first one with a text counts."""
 
 SAMPLE_CHARS = 4_000
 SAMPLE_WORDS = 400
@@ -114,9 +116,10 @@ def read_documents(
         source: files and folders, separated by commas, or a hub id ``owner/name[:config]``, whose
             split ``train`` is streamed. Folders are read with their sub-folders, in the order of
             the names: ``.jsonl``, ``.parquet`` and ``.txt``, gzipped or not. A text file is one
-            document. A row holds its text in ``text``, ``content`` or ``body``; a row with
-            ``events``, an issue, gives a document for each event with a text. The title of an issue
-            is the first paragraph of its first event.
+            document. A row holds its text in ``text``, ``content`` or ``body``; a ``title`` or
+            ``subject`` beside it is the first paragraph. A row with ``events``, an issue, gives a
+            document for each event with a text. The title of an issue is the first paragraph of its
+            first event.
         skipped: receives what is left out.
         shuffle_seed: a hub dataset is read in a shuffled order: that of its files is random, and so
             is that of :data:`SHUFFLED_ROWS` rows at a time. None: in its own order.
@@ -239,8 +242,7 @@ def documents_of(row: Row) -> Iterator[Item]:
     elif row.value.get("events"):
         texts = _events(row)
     else:
-        fields = [row.value[field] for field in TEXT_FIELDS if row.value.get(field) is not None]
-        texts = [(row, next(filter(_holds_text, fields), next(iter(fields), None)))]
+        texts = [(row, _titled_text(row.value))]
     for found in texts:
         if isinstance(found, Notice):
             yield found
@@ -257,6 +259,24 @@ def documents_of(row: Row) -> Iterator[Item]:
             if halves := sum(map(ne, text, written)) if written != text else 0:
                 yield Notice("half_surrogate_replaced", place.origin, amount=halves)
             yield Document(place.name, written, place.origin)
+
+
+def _titled_text(row: Mapping[str, Any]) -> Any:
+    """Return the text of a row below its title; what is no text, or None, if it holds none."""
+    fields = [row[field] for field in TEXT_FIELDS if field in row]
+    if not fields:
+        return None
+    given = (value for value in fields if value is not None)
+    text = next(filter(_holds_text, fields), next(given, None))
+    title = next(filter(_holds_text, map(row.get, TITLE_FIELDS)), None)
+    return _below_title(title, text)
+
+
+def _below_title(title: Any, text: Any) -> Any:
+    """Return a text with its title as the first paragraph, or what there is of both."""
+    if not _holds_text(title):
+        return text
+    return f"{title.strip()}\n\n{text}" if _holds_text(text) else title
 
 
 def _holds_text(value: object) -> TypeGuard[str]:
@@ -284,17 +304,14 @@ def _events(row: Row) -> Iterator[tuple[Row, Any] | Notice]:
     number = issue.get("issue_number") or issue.get("issue_id") or row.name
     repository = issue.get("repo")
     name = f"{repository}#{number}" if isinstance(repository, str) and repository else row.name
-    title: Any = None
     for index, event in enumerate(events):
         place = Row(f"{name}/{index}", f"{row.origin}, event {index}", None)
         if not isinstance(event, Mapping):
             yield _not_object(place, event)
             continue
-        if index == 0:
-            title = event.get("title")
         text = event.get("text")
-        if index == 0 and isinstance(title, str) and title.strip():
-            text = f"{title.strip()}\n\n{text}" if isinstance(text, str) and text.strip() else title
+        if index == 0:
+            text = _below_title(event.get("title"), text)
         if issue.get("bot_issue") is True or any(is_bot(event.get(key)) for key in AUTHOR_FIELDS):
             shown = beginning(text) if isinstance(text, str) else ""
             yield Notice("weak_bot", place.origin, "", place.name, shown)
@@ -472,7 +489,8 @@ def _read_parquet(path: Path, name: str) -> Iterator[Row | Notice]:
 def wanted_columns(known: Collection[str]) -> list[str]:
     """Return the columns of a table of texts or issues that are read; none if it has neither."""
     columns = [field for field in ISSUE_FIELDS if field in known] if "events" in known else []
-    return columns + [field for field in TEXT_FIELDS if field in known]
+    texts = [field for field in TEXT_FIELDS if field in known]
+    return columns + ([field for field in TITLE_FIELDS if field in known] + texts if texts else [])
 
 
 def no_columns(name: str, path: str, known: Collection[str], rows: int) -> Notice:
@@ -604,7 +622,7 @@ def _open_hub(source: str, shuffle_seed: int | None) -> tuple["IterableDataset",
         if split != chosen
     ]
     rows = splits[chosen]
-    wanted = {*ISSUE_FIELDS, *TEXT_FIELDS} & set(rows.column_names or ())
+    wanted = wanted_columns(rows.column_names or ())
     rows = rows.select_columns(sorted(wanted)) if wanted else rows
     if shuffle_seed is not None:
         rows = rows.shuffle(seed=shuffle_seed, buffer_size=SHUFFLED_ROWS)

@@ -169,10 +169,11 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
         schema: the labels of the dataset, which teachers must have too.
 
     Raises:
-        ConfigError: rules or a prompt cannot be read.
+        ConfigError: rules or a prompt cannot be read, or two labelers have one name.
         ModelError: a teacher is not a usable model, or has other labels.
     """
     weak = config.weak
+    _check_names(weak)
     labelers: list[Labeler] = []
     for name in filter(_are_rules, weak.labeler):
         rules = load_rules(RULES.get(name, name))
@@ -181,9 +182,7 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
                 f"weak_labeler {name!r} finds {', '.join(sorted(rules.types))}, but the dataset "
                 f"has {', '.join(schema.types)}: give rules for these types"
             )
-        labelers.append(
-            RulesLabeler(rules, schema.types, name if name in RULES else Path(name).stem)
-        )
+        labelers.append(RulesLabeler(rules, schema.types, _rules_name(name)))
     teachers = _find_teachers(weak)
     if teachers:
         taggers = open_teachers(teachers, schema.labels)
@@ -193,7 +192,20 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
         labelers.append(TeacherLabeler(TEACHER, version, taggers, weak.confidence))
     if PROMPT_LABELER in weak.labeler:
         labelers.append(_prompt_labeler(config.prompt, train, schema))
-    names = [labeler.name for labeler in labelers]
+    return labelers
+
+
+def _check_names(weak: WeakConfig) -> None:
+    """Check that tables and metrics can tell the labelers apart, before any of them is opened.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    names = [_rules_name(name) for name in filter(_are_rules, weak.labeler)]
+    if any(map(_is_teacher, weak.labeler)):
+        names.append(TEACHER)
+    if PROMPT_LABELER in weak.labeler:
+        names.append(PROMPT_LABELER)
     if unusable := next((name for name in names if name == UNION or not _NAME.fullmatch(name)), ""):
         raise ConfigError(
             f"weak_labeler: {unusable!r} cannot name a labeler in tables and metrics: rename the "
@@ -204,7 +216,11 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
             f"weak_labeler {', '.join(weak.labeler)}: two are named {repeated!r}: give each once, "
             "and rename a file"
         )
-    return labelers
+
+
+def _rules_name(name: str) -> str:
+    """Return the name in tables and metrics of a labeler of rules."""
+    return name if name in RULES else Path(name).stem
 
 
 def _prompt_labeler(
@@ -286,11 +302,11 @@ def weak_dependencies(settings: Config) -> list[str]:
 
 
 def _find_teachers(config: WeakConfig) -> list[FoundModel]:
-    return [
-        find_model(name)
-        for name in config.labeler
-        if name != PROMPT_LABELER and not _are_rules(name)
-    ]
+    return [find_model(name) for name in config.labeler if _is_teacher(name)]
+
+
+def _is_teacher(name: str) -> bool:
+    return name != PROMPT_LABELER and not _are_rules(name)
 
 
 def _are_rules(name: str) -> bool:

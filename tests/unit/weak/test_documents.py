@@ -91,6 +91,22 @@ def test_the_text_is_in_the_first_field_that_holds_some(tmp_path: Path) -> None:
     assert [document.text for document in read(tmp_path)[0]] == ["It fails."]
 
 
+@pytest.mark.parametrize("field", ["title", "subject"])
+def test_a_title_beside_the_text_is_its_first_paragraph(tmp_path: Path, field: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {field: " Redis 7 crashes ", "body": "It fails."},
+        {field: "No description", "body": None},
+        {field: " ", "body": "No title"},
+        {field: None, "body": "None"},
+        {field: 7, "body": "A number"},
+    ]
+    expected = ["Redis 7 crashes\n\nIt fails.", "No description", "No title", "None", "A number"]
+    (tmp_path / "a.jsonl").write_bytes(json_lines(*rows))
+    assert texts(tmp_path / "a.jsonl") == expected
+    pq.write_table(pa.Table.from_pylist(rows[:4]), tmp_path / "a.parquet")
+    assert texts(tmp_path / "a.parquet") == expected[:4]
+
+
 def test_several_paths_are_read_and_no_file_twice_with_ids_that_differ(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

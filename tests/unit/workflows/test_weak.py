@@ -217,6 +217,18 @@ def test_two_files_of_rules_are_two_labelers(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", ["union", "teacher", "a(b)"])
+def test_an_unusable_name_is_refused_before_models_are_opened(tmp_path: Path, name: str) -> None:
+    rules = tmp_path / f"{name}.yaml"
+    rules.write_text("patterns:\n  any: {type: OS, word: 'Ubuntu'}\n", encoding="utf-8")
+    (tmp_path / "no model").mkdir()
+    config = settings(tmp_path, labeler=(str(rules), str(tmp_path / "no model")))
+    message = "two are named 'teacher'" if name == "teacher" else "cannot name a labeler"
+    with open_run(Step.DATA, "data") as run, pytest.raises(ConfigError, match=message):
+        run_data(run, config, "key")
+
+
+@pytest.mark.usefixtures("store")
 def test_rules_for_other_types_are_refused(tmp_path: Path) -> None:
     rules = tmp_path / "mine.yaml"
     rules.write_text("patterns:\n  any: {type: CITY, word: 'Rome'}\n", encoding="utf-8")
