@@ -58,6 +58,8 @@ class Pipeline:
                 data = run_data(child, config, key)
         else:
             data = load_data(run_id)
+            if config.weak.output:
+                log.info("weak.output %s: left as run %s wrote it", config.weak.output, run_id)
         note_children(self._parent, {name: data.run_id})
         return data
 

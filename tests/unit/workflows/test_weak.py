@@ -1,6 +1,7 @@
 """The data step adds weakly labelled sentences to train, logs their proof, and trains on them."""
 
 import json
+import logging
 from pathlib import Path
 
 import mlflow
@@ -17,6 +18,7 @@ from ner_mlflow.tracking.lifecycle import open_run
 from ner_mlflow.tracking.queries import read_run
 from ner_mlflow.tracking.steps import Step
 from ner_mlflow.workflows.data import TrackedDataset, data_cache_key, load_data, run_data
+from ner_mlflow.workflows.pipeline import Pipeline
 
 WORDS = ["cache", "queue", "worker", "proxy", "ticket", "shard", "mirror", "token", "batch", "job"]
 
@@ -202,6 +204,19 @@ def test_the_cache_key_follows_texts_rules_and_settings(tmp_path: Path) -> None:
     keys.append(data_cache_key(settings(tmp_path)))
     assert len(set(keys)) == len(keys)
     assert data_cache_key(settings(tmp_path)) == keys[-1]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_reused_data_run_says_that_its_output_is_not_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = settings(tmp_path, output=str(tmp_path / "labelled"))
+    caplog.set_level(logging.INFO)
+    with open_run(Step.MAIN, "main") as parent:
+        run_ids = [Pipeline(parent, "any").prepare(config).run_id for _ in range(2)]
+    assert run_ids[0] == run_ids[1]
+    (line,) = [message for message in caplog.messages if message.startswith("weak.output")]
+    assert line == f"weak.output {tmp_path / 'labelled'}: left as run {run_ids[0]} wrote it"
 
 
 @pytest.mark.usefixtures("store")
