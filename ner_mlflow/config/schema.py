@@ -228,8 +228,8 @@ class WeakConfig(Section):
     ratio: Ratio = Field(
         0.3,
         gt=0,
-        description="weakly labelled sentences to add, over the sentences of train after "
-        "oversampling; sentences without an entity are not added",
+        description="number of weakly labelled sentences to add, divided by the number of train "
+        "sentences after oversampling; sentences without an entity are not added",
     )
     labeler: tuple[str, ...] = Field(
         ("rules",),
@@ -237,7 +237,7 @@ class WeakConfig(Section):
         description="what labels the texts: rules (the rules of this package), a YAML file of "
         "rules, trained models as teachers (run ids, runs:/ID, models:/NAME@ALIAS or folders), or "
         "prompt (the language model of the section prompt, asked by the first of its prompts); "
-        "several are combined as validation says",
+        "several are combined in the way that scores best on validation",
     )
     min_precision: Share = Field(
         0.5,
@@ -250,7 +250,7 @@ class WeakConfig(Section):
         "trained on; empty: none",
     )
     confidence: Probability = Field(
-        0.8, description="least probability of a tag that a teacher votes for"
+        0.8, description="lowest probability at which a teacher votes for a tag"
     )
     unsure: Literal["mask", "outside"] = Field(
         "mask",
@@ -430,8 +430,8 @@ class TrainConfig(Section):
     class_weight_power: Float = Field(
         0.0,
         ge=0,
-        description="the loss weighs a label by its frequency to the power of minus this; 0: all "
-        "labels weigh the same",
+        description="each label is weighted in the loss by its frequency to the power of minus "
+        "this number; 0: all labels weigh the same",
     )
     focal_gamma: Float = Field(
         0.0,
@@ -797,7 +797,8 @@ class PredictConfig(Section):
     batch_rows: Rows = Field(
         2000,
         ge=1,
-        description="most rows read, tagged and written at a time; fewer where they are long",
+        description="largest number of rows read, tagged and written at a time; fewer if they are "
+        "long",
     )
     threads: Threads = Field(
         0, ge=0, description="threads per tagging process; 0: one per core, or one on Spark"

@@ -230,7 +230,7 @@ def test_the_table_of_steps_lists_the_parameters_of_each_entry_point() -> None:
     inspect = ENTRY_POINTS["inspect"] - {"preset"}
     weak = {name for name in ENTRY_POINTS["main"] if name.startswith("weak_")}
     for step, cell in rows.items():
-        named = set(re.findall(r"`(\w+)`", cell.replace("(in place of `preset`)", "")))
+        named = set(re.findall(r"`(\w+)`", cell.replace("(instead of `preset`)", "")))
         named |= inspect if "those of `inspect`" in cell else set()
         named |= weak if "weak supervision" in cell else set()
         assert named - {"inspect"} == ENTRY_POINTS[step] - {"preset"}, step

@@ -62,7 +62,7 @@ def _matches(head: Head) -> bool:
 GLINER = Format(
     name="gliner",
     title="GLiNER",
-    summary="words, and entities as [first, last, TYPE], which are numbers of words from 0",
+    summary="words, and entities as [first, last, TYPE], with words numbered from 0",
     example='[{"tokenized_text": ["Redis", "on", "Ubuntu"], '
     '"ner": [[0, 0, "SOFTWARE"], [2, 2, "OS"]]}]',
     matches=_matches,

@@ -106,7 +106,7 @@ def _matches(head: Head) -> bool:
 LABEL_STUDIO = Format(
     name="label_studio",
     title="Label Studio",
-    summary="texts with labelled regions, as the exports JSON and JSON_MIN",
+    summary="texts with labelled regions, in the export formats JSON and JSON_MIN",
     example='[{"id": 1, "data": {"text": "Redis on Ubuntu"}, "annotations": [{"result": ['
     '{"from_name": "label", "to_name": "text", "type": "labels", "value": {"start": 0, "end": 5, '
     '"text": "Redis", "labels": ["SOFTWARE"]}}]}]}]',
