@@ -103,21 +103,35 @@ def read_yaml(path: Path, kind: str, advice: str) -> YamlFile:
         advice: how such a file is written, for messages.
 
     Raises:
-        ConfigError: the file is not YAML; a key is given twice; a key or a value is typed in a way
-            that YAML reads as something else; or it is nested too deeply or too large.
+        ConfigError: the file cannot be read, or is not YAML; a key is given twice; a key or a value
+            is typed in a way that YAML reads as something else; or it is nested too deeply or too
+            large.
     """
     name = f"{kind} {path}"
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{name}: larger than {MAX_BYTES:,} bytes: make the file smaller")
+    content = _read(path, name)
     try:
-        text = path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8")
+        text = content.removeprefix(BOM_UTF8).decode("utf-8")
         _check_size(text, name)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: not YAML ({_reason(error)}): {advice}") from error
+        # Without a byte order mark, UTF-16 is UTF-8 with a NUL beside each letter.
+        is_encoded = isinstance(error, UnicodeDecodeError) or b"\0" in content
+        way_out = "save it as UTF-8" if is_encoded else advice
+        raise ConfigError(f"{name}: not YAML ({_reason(error)}): {way_out}") from error
     typed: dict[Keys, Typed] = {}
     value = None if root is None else _Reader(name, typed).value(root, ())
     return YamlFile(name, value, typed)
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{name}: larger than {MAX_BYTES:,} bytes: make the file smaller")
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: cannot be read ({error.strerror or one_line(error)}): make it readable"
+        ) from error
 
 
 def _check_size(text: str, name: str) -> None:
@@ -238,5 +252,9 @@ def _reason(error: Exception) -> str:
     problem = getattr(error, "problem", None)
     if mark is None or problem is None:
         return one_line(error, limit=200)
-    tab = ", write blanks instead of the tab" if r"\t" in problem else ""
-    return f"line {mark.line + 1}: {one_line(problem, limit=200)}{tab}"
+    hint = ""
+    if r"\t" in problem:
+        hint = ", write blanks instead of the tab"
+    elif "escape character" in problem:
+        hint = r", write \\ for \ between double quotes, or take single ones"
+    return f"line {mark.line + 1}: {one_line(problem, limit=200)}{hint}"

@@ -40,9 +40,8 @@ def load_config(preset: str | None = None, overrides: Mapping[str, Any] | None =
         ConfigError: there is no such preset, a key is unknown, or a value does not fit.
     """
     values = Config().model_dump(mode="json")
-    if preset is not None:
-        _merge_preset(values, preset)
-    return _resolve(values, overrides or {})
+    file = None if preset is None else _merge_preset(values, preset)
+    return _resolve(values, overrides or {}, file)
 
 
 def override(config: Config, overrides: Mapping[str, Any]) -> Config:
@@ -68,13 +67,19 @@ def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _resolve(values: dict[str, Any], overrides: Mapping[str, Any]) -> Config:
+def _resolve(
+    values: dict[str, Any], overrides: Mapping[str, Any], file: YamlFile | None = None
+) -> Config:
     for key, value in overrides.items():
         _set(values, key, value)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from error
+        raise ConfigError(
+            "; ".join(
+                _place(problem, overrides, file) + _explain(problem) for problem in error.errors()
+            )
+        ) from error
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
@@ -85,9 +90,12 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     values[SETTINGS[key].section][SETTINGS[key].name] = value
 
 
-def _merge_preset(values: dict[str, Any], preset: str) -> None:
+def _merge_preset(values: dict[str, Any], preset: str) -> YamlFile:
     file = _read(_preset_path(preset))
     for section, settings in (file.value or {}).items():
+        if section in SETTINGS:
+            inner = f"{SETTINGS[section].section}: {{{SETTINGS[section].name}: VALUE}}"
+            raise file.error(f"{section!r} joins a section and a setting: write {inner}", section)
         if section not in SECTIONS:
             raise file.error(unknown_setting(section), section)
         if not isinstance(settings, dict):
@@ -98,6 +106,7 @@ def _merge_preset(values: dict[str, Any], preset: str) -> None:
             except ConfigError as error:
                 raise file.error(str(error), section, name) from error
             _check_texts(file, section, name)
+    return file
 
 
 def _check_texts(file: YamlFile, section: str, name: str) -> None:
@@ -140,9 +149,20 @@ def _read(path: Path) -> YamlFile:
     return file
 
 
+def _place(problem: Mapping[str, Any], overrides: Mapping[str, Any], file: YamlFile | None) -> str:
+    """Return the line of the preset that a wrong value stands in; empty: it stands elsewhere."""
+    keys = problem["loc"][:2]
+    if file is None or len(keys) < 2 or keys not in file.typed or ".".join(keys) in overrides:
+        return ""
+    return f"{file.name}:{file.typed[keys].line}: "
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
+    value = shorten(repr(problem["input"]), SHOWN)
+    if problem["type"] == "tuple_type":
+        return f"{key}: must be a list, such as [a, b], not {value}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key}: {message[0].lower()}{message[1:]}, not {shorten(repr(problem['input']), SHOWN)}"
+    return f"{key}: {message[0].lower()}{message[1:]}, not {value}"

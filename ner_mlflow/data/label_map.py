@@ -108,8 +108,21 @@ def _problem(file: YamlFile, source: str) -> str:
     if not isinstance(target, str):
         letter = f", or write the letter {OUTSIDE} for outside" if target == 0 else ""
         return f"{file.not_text(source)}{letter}"
-    if target.startswith(PREFIXES):
-        return f"{target} has the prefix of a tag: write the type alone, {target[2:]}"
+    return type_problem(target)
+
+
+def type_problem(type_: str) -> str:
+    """Return what is wrong with a type that a user's file gives, and the way out; empty: nothing.
+
+    Each of these would become a type of its own, beside the one that was meant.
+    """
+    if type_.startswith(PREFIXES):
+        alone = f", {type_[2:]}" if type_[2:] else ""
+        return f"{type_} has the prefix of a tag: write the type alone{alone}"
+    if type_ != OUTSIDE and type_.strip().upper() == OUTSIDE:
+        return f"{type_!r} is no type: write the letter {OUTSIDE} for outside"
+    if type_ != type_.strip():
+        return f"{type_!r} has blanks at its ends: write {type_.strip()}"
     return ""
 
 

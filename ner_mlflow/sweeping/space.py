@@ -19,10 +19,11 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from ..config.loading import flatten, override
 from ..config.schema import Config, Float, Integer, Section
-from ..config.settings import SETTINGS
+from ..config.settings import SETTINGS, SHOWN
 from ..errors import ConfigError
 from ..paths import find_path
-from ..strict_yaml import read_yaml
+from ..redaction import shorten
+from ..strict_yaml import YamlFile, read_yaml
 
 SPACES = Path(__file__).parent.parent / "spaces"
 SECTIONS = ("model", "train", "distill")
@@ -30,6 +31,7 @@ SECTIONS = ("model", "train", "distill")
 NEEDS = {"model.lora_": ("model.adaptation", "lora"), "distill.": ("distill.teachers", "a teacher")}
 """Prefix of a key -> the setting that it depends on, and the value that this setting must have."""
 Scalar = str | bool | int | float
+_EXAMPLE = "train.learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true}"
 
 
 class FloatRange(Section):
@@ -223,47 +225,69 @@ def read_space(name: str, config: Config) -> Space:
             f"sweep.space {name!r} is neither one of {', '.join(space_names())} nor a YAML file"
         )
     file = read_yaml(path, "search space", f"write it as {SPACES / 'lora.yaml'} is written")
+    if not file.value or not isinstance(file.value, dict):
+        held = "no setting" if not file.value else f"a {type(file.value).__name__}, not settings"
+        raise ConfigError(f"{file.name}: holds {held}: write for example {_EXAMPLE}")
+    for key, value in file.value.items():
+        _check_key(file, key)
+        if not isinstance(value, dict) or "type" not in value:
+            raise file.error(f"{key} has no type: write for example {_EXAMPLE}", key)
+        choices = value.get("choices", {})
+        if not isinstance(choices, dict) and not _are_plain(choices):
+            raise file.error(
+                f"{key}: choices {shorten(repr(choices))} is not a list of plain values: write "
+                "[a, b], or {name: value} if values are lists",
+                *(key, "choices"),
+            )
     try:
         entries = _FILE.validate_python(file.value)
     except ValidationError as error:
-        raise ConfigError(f"search space {path}: {'; '.join(_explanations(error))}") from error
-    if not entries:
-        raise ConfigError(
-            f"search space {path}: holds no setting: write for example "
-            "train.learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true}"
-        )
+        raise ConfigError("; ".join(_explanations(error, file))) from error
     for key, entry in entries.items():
-        _check_entry(path, key, entry, entries, config)
+        _check_entry(file, key, entry, entries, config)
     return Space(path.stem, entries)
 
 
-def _check_entry(
-    path: Path, key: str, entry: Entry, entries: Mapping[str, Entry], config: Config
-) -> None:
+def _are_plain(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, Scalar) for value in values)
+
+
+def _check_key(file: YamlFile, key: str) -> None:
     prefixes = tuple(f"{section}." for section in SECTIONS)
     settings = [setting for setting in SETTINGS if setting.startswith(prefixes)]
     if key not in settings:
-        raise ConfigError(
-            f"search space {path}: {key!r} is no setting of a training: "
-            f"give one of {', '.join(settings)}"
+        raise file.error(
+            f"{key!r} is no setting of a training: give one of {', '.join(settings)}", key
         )
+
+
+def _check_entry(
+    file: YamlFile, key: str, entry: Entry, entries: Mapping[str, Entry], config: Config
+) -> None:
     for prefix, (setting, needed) in NEEDS.items():
         if not key.startswith(prefix) or setting in entries:
             continue
         value = flatten(config)[setting]
         has_teachers = setting == "distill.teachers" and value
         if value != needed and not has_teachers:
-            raise ConfigError(
-                f"search space {path}: {key} has no effect with {setting}={value}: "
-                f"set {setting} to {needed}, or remove the key"
+            raise file.error(
+                f"{key} has no effect with {setting}={value}: set {setting} to {needed}, or remove "
+                "the key",
+                key,
             )
+    known: list[Any] = []
     for value in entry.ends():
         try:
-            override(config, {key: entry.value(value) if isinstance(entry, Choices) else value})
+            parsed = _as_set(
+                config, key, entry.value(value) if isinstance(entry, Choices) else value
+            )
         except ConfigError as error:
-            raise ConfigError(
-                f"search space {path}: {key} cannot be {value!r} ({error}): change it there"
+            raise file.error(
+                f"{key} cannot be {value!r} ({error}): change it there", key
             ) from error
+        if parsed in known:
+            raise file.error(f"{key}: {value!r} is {parsed!r} a second time: remove one", key)
+        known.append(parsed)
 
 
 def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
@@ -275,12 +299,14 @@ def _check_range(low: float, high: float, log: bool, stepped: bool) -> None:
         raise ValueError("log and step exclude each other: leave one")
 
 
-def _explanations(error: ValidationError) -> Iterable[str]:
+def _explanations(error: ValidationError, file: YamlFile) -> Iterable[str]:
     for problem in error.errors():
-        location = ".".join(str(part) for part in problem["loc"])
+        key = str(problem["loc"][0])
+        location = ".".join([key, *map(str, problem["loc"][2:])])  # the second is the type
+        place = f"{file.name}:{file.typed[key,].line}: {location}"
         message = problem["msg"].removeprefix("Value error, ")
         yield (
-            f"{location}: {message}"
+            f"{place}: {message}"
             if problem["type"] == "value_error"
-            else f"{location}: {message}, not {problem['input']!r}"
+            else f"{place}: {message}, not {shorten(repr(problem['input']), SHOWN)}"
         )

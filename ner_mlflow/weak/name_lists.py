@@ -13,6 +13,7 @@ from trove_classifiers import sorted_classifiers
 
 from ..errors import ConfigError
 from ..paths import find_path
+from ..redaction import shorten
 
 NAME_FILE_SUFFIX = ".txt"
 _NOT_A_LANGUAGE = re.compile(
@@ -21,6 +22,7 @@ _NOT_A_LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 """Lexers of a language inside another, and of what no one calls a language."""
+_COMMENT = re.compile(r"\s#\s")
 
 
 def _languages() -> list[str]:
@@ -70,11 +72,12 @@ def read_names(source: str, folder: Path) -> list[str]:
 
     Args:
         source: a key of :data:`PROVIDERS`, or a text file with one name a line. A line that begins
-            with ``#`` is a comment.
+            with ``#``, blanks before it aside, is a comment.
         folder: where a relative path begins.
 
     Raises:
-        ConfigError: there is no such list, or the file is not in UTF-8 or holds no name.
+        ConfigError: there is no such list; or the file cannot be read, is not in UTF-8, holds no
+            name, or has a comment behind a name.
     """
     if source in PROVIDERS:
         return PROVIDERS[source]()
@@ -86,10 +89,21 @@ def read_names(source: str, folder: Path) -> list[str]:
             f"{NAME_FILE_SUFFIX}"
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not in UTF-8: save it as UTF-8") from error
-    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): make it readable") from error
+    if "\0" in text:  # beside each letter of UTF-16 without a byte order mark
+        raise ConfigError(f"{path} is not in UTF-8: save it as UTF-8")
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    names = [(number, name) for number, name in lines if name and not name.startswith("#")]
     if not names:
         raise ConfigError(f"{path} holds no name: write one name a line")
-    return names
+    for number, name in names:
+        if _COMMENT.search(name):
+            raise ConfigError(
+                f"{path}:{number}: {shorten(name)!r} is read as one name: write the comment on a "
+                "line of its own"
+            )
+    return [name for _, name in names]

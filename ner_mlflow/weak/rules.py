@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
+from ..data.label_map import type_problem
 from ..data.sentences import Sentence
 from ..errors import ConfigError
 from ..paths import find_path
+from ..redaction import shorten
 from ..strict_yaml import YamlFile, read_yaml
 from ..tagging.cutting import to_pieces
 from ..tagging.iob2 import OUTSIDE
@@ -52,6 +54,8 @@ _CONTEXTS = (
     *("with_before", "with_after", "more_before", "more_after"),
 )
 _PATTERN_KEYS = ("type", "word", *_CONTEXTS, "behind", "skip", "score")
+_CONTROLS = frozenset(map(chr, range(0x20))) - frozenset("\t\n\r")
+"""Characters that no word has; ``"\\b"`` in double quotes is one of them."""
 _UNKNOWN, _SENTENCE_END = "\0", "\1"
 _FIRST_CODE, _SURROGATES = 0x100, range(0xD800, 0xE000)
 
@@ -439,9 +443,12 @@ def load_rules(name: str) -> Rules:
 
 
 def _content(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file's bytes, or an empty text if there is no such file."""
+    """Return the SHA-256 (hex) of a file's bytes, or an empty text if it cannot be read."""
     found = find_path(str(path))
-    return hashlib.sha256(found.read_bytes()).hexdigest() if found and found.is_file() else ""
+    try:
+        return hashlib.sha256(found.read_bytes()).hexdigest() if found and found.is_file() else ""
+    except OSError:
+        return ""
 
 
 class _Reader:
@@ -467,14 +474,30 @@ class _Reader:
         patterns = tuple(map(self._pattern, self._section("patterns")))
         if not gazetteers and not patterns:
             raise ConfigError(f"{self._file.name}: holds no rules: {_ADVICE}")
+        rules: tuple[_Gazetteer | _Pattern, ...] = (*gazetteers, *patterns)
+        self._check_types({rule.type for rule in rules})
         names = [gazetteer.names for gazetteer in gazetteers]
         # The order of the rules counts, too.
         digest = hashlib.sha256(json.dumps([root, names]).encode())
         return Rules(gazetteers, patterns, digest.hexdigest(), self._contents)
 
+    def _check_types(self, types: Collection[str]) -> None:
+        """Check that some rule gives each type that another rule waits for."""
+        for section, key in (("witnesses", "near"), ("patterns", "behind")):
+            for name in self._section(section):
+                for index, type_ in enumerate(self._value(section, name).get(key, ())):
+                    if type_ not in types:
+                        raise self._file.error(
+                            f"{section}.{name}.{key}: no rule gives the type {type_!r}: write one "
+                            f"of {', '.join(sorted(types))}, or remove it",
+                            *(section, name, key, index),
+                        )
+
     def _witness(self, name: str) -> _Witness:
         keys = ("witnesses", name)
         given = self._check_keys(_WITNESS_KEYS, *keys)
+        if not given:
+            raise self._error(f"holds nothing: write some of {', '.join(_WITNESS_KEYS)}", *keys)
         if "through" in given and "near" not in given:
             raise self._error("has through but not near: write both", *keys)
         for amount, other in (("within", "words"), ("near_within", "near")):
@@ -482,14 +505,14 @@ class _Reader:
                 present, absent = (amount, other) if amount in given else (other, amount)
                 raise self._error(f"has {present} but not {absent}: write both", *keys)
         return _Witness(
-            frozenset(word.lower() for word in self._texts(*keys, "words")),
+            frozenset(word.lower() for word in self._words(*keys, "words")),
             self._count(*keys, "within"),
             self._regex(*keys, "ahead"),
             self._regex(*keys, "behind"),
-            frozenset(self._texts(*keys, "enclosed_in")),
+            frozenset(self._words(*keys, "enclosed_in")),
             frozenset(self._texts(*keys, "near")),
             self._count(*keys, "near_within"),
-            frozenset(self._texts(*keys, "through")),
+            frozenset(self._words(*keys, "through")),
         )
 
     def _gazetteer(self, name: str) -> _Gazetteer:
@@ -519,9 +542,11 @@ class _Reader:
             for name in names
             if without is None or not without.fullmatch(name)
         }
+        if not any(words):
+            raise self._error("has no name that is not left out: narrow its without", *keys)
         return _Gazetteer(
             name,
-            self._text(*keys, "type"),
+            self._type(*keys, "type"),
             self._score(*keys, "score"),
             case == "exact",
             witness,
@@ -542,7 +567,7 @@ class _Reader:
         }
         return _Pattern(
             name,
-            self._text(*keys, "type"),
+            self._type(*keys, "type"),
             self._score(*keys, "score"),
             word,
             contexts,
@@ -580,20 +605,45 @@ class _Reader:
         if not self._is_given(*keys):
             return []
         values = self._value(*keys)
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        if not isinstance(values, list):
             raise self._error("must be a list of texts", *keys)
+        if not values:
+            raise self._error("is empty: write what it should hold, or remove the line", *keys)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                error = self._file.not_text(*keys, index)
+                raise self._file.error(f"{'.'.join(keys)}: {error}", *keys, index)
         return values
+
+    def _words(self, *keys: str) -> list[str]:
+        """Return texts that must each be one word, as texts are cut: others would never be met."""
+        words = self._texts(*keys)
+        for index, word in enumerate(words):
+            if (pieces := to_pieces(word.split())[0]) != [word]:
+                raise self._file.error(
+                    f"{'.'.join(keys)}: {word!r} is not a single word of a text, which is cut into "
+                    f"{' '.join(pieces)!r}: write single words",
+                    *keys,
+                    index,
+                )
+        return words
+
+    def _type(self, *keys: str) -> str:
+        type_ = self._text(*keys)
+        if problem := type_problem(type_):
+            raise self._error(problem, *keys)
+        return type_
 
     def _count(self, *keys: str) -> int:
         value = self._value(*keys) if self._is_given(*keys) else 0
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._error("must be a number of words, 0 or more", *keys)
+            raise self._error(f"must be a number of words, 0 or more{self._not(*keys)}", *keys)
         return value
 
     def _score(self, *keys: str) -> float:
         value = self._value(*keys) if self._is_given(*keys) else 1.0
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise self._error("must be a number from 0 to 1", *keys)
+            raise self._error(f"must be a number from 0 to 1{self._not(*keys)}", *keys)
         return float(value)
 
     def _regex(self, *keys: str, flags: int = 0, edge: str = "") -> re.Pattern[str] | None:
@@ -601,15 +651,23 @@ class _Reader:
         if not self._is_given(*keys):
             return None
         text = self._text(*keys)
+        if control := next((sign for sign in text if sign in _CONTROLS), ""):
+            raise self._error(
+                f"holds the control character {control!r}, which no word has: write \\\\ for \\ "
+                "between double quotes, or take single ones",
+                *keys,
+            )
         try:
             re.compile(text)
             if edge.endswith("before"):
-                text = rf"(?<!\S)(?:{text})\Z"
-            elif edge:
-                text = rf"(?:{text})(?!\S)"
-            return re.compile(text, flags)
+                return re.compile(rf"(?<!\S)(?:{text})\Z", flags)
+            return re.compile(rf"(?:{text})(?!\S)" if edge else text, flags)
         except re.error as error:
-            raise self._error(f"is not a regular expression: {error}", *keys) from error
+            hint = ", and write (?i:...) for (?i)..." if "global flags" in str(error) else ""
+            reason = error.msg if edge else error  # its position counts what was put around it
+            raise self._error(
+                f"is not a regular expression ({reason}): correct {shorten(text)}{hint}", *keys
+            ) from error
 
     def _is_given(self, *keys: str) -> bool:
         return keys[-1] in self._value(*keys[:-1])
@@ -619,6 +677,11 @@ class _Reader:
         for key in keys:
             value = value[key]
         return value
+
+    def _not(self, *keys: str) -> str:
+        """Return what stands in place of a number, for the end of a message."""
+        text = self._file.typed[keys].text
+        return f", not {shorten(text)}" if text else ""
 
     def _error(self, message: str, *keys: str) -> ConfigError:
         return self._file.error(f"{'.'.join(keys)}: {message}", *keys)

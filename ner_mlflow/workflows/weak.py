@@ -182,6 +182,13 @@ def _open_labelers(config: Config, train: Sequence[Sentence], schema: LabelSchem
                 f"weak_labeler {name!r} finds {', '.join(sorted(rules.types))}, but the dataset "
                 f"has {', '.join(schema.types)}: give rules for these types"
             )
+        if others := rules.types - set(schema.types):
+            log.warning(
+                "weak_labeler %r: its rules for %s are left out, since the dataset has %s",
+                name,
+                ", ".join(sorted(others)),
+                ", ".join(schema.types),
+            )
         labelers.append(RulesLabeler(rules, schema.types, _rules_name(name)))
     teachers = _find_teachers(weak)
     if teachers:

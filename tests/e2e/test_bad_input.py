@@ -153,7 +153,7 @@ def useless_dimension(folder: Path) -> Case:
     return Case(
         "sweep",
         ("--preset", "minilm_full"),
-        r"spaces/lora\.yaml: model\.lora_rank has no effect with model\.adaptation=full: set .*",
+        r"spaces/lora\.yaml:9: model\.lora_rank has no effect with model\.adaptation=full: set .*",
     )
 
 

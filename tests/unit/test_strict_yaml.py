@@ -1,5 +1,7 @@
 """YAML is read as it was typed, or refused in one line that says where and what to write."""
 
+import errno
+import os
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,6 +95,9 @@ def test_plain_yaml_and_json_are_read(tmp_path: Path, content: str, value: objec
         ("a:\tb", " not YAML (line 1: .* write blanks instead of the tab)"),
         (b"a: \xff", " not YAML ('utf-8' codec can't decode byte 0xff"),
         ("a: \0", " not YAML (unacceptable character"),
+        ("a: b".encode("utf-16"), " not YAML (.* 0xff in position 0: .*): save it as UTF-8"),
+        ("a: b".encode("utf-16-le"), " not YAML (unacceptable .*): save it as UTF-8"),
+        ('a: "\\d+"', " not YAML (line 1: .* 'd', write .* between double quotes, or take single"),
     ],
 )
 def test_what_yaml_would_change_or_cannot_read_is_refused(
@@ -133,3 +138,16 @@ def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml: larger than 4,194,304 bytes: make"):
         read(tmp_path, "#" * 200_000_000)
     assert time.perf_counter() - started < 5
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(
+        ConfigError, match=r"mine\.yaml: cannot be read \(Permission denied\): make it readable"
+    ):
+        read(tmp_path, "a: b")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def _parse(content: str, place: str) -> Any:
     begins = content.lstrip("\ufeff \t\r\n")
     try:
         if begins.startswith(("{", "[")):
-            return json.loads(begins, object_pairs_hook=partial(_object, place))
+            with suppress(ValueError):  # YAML may begin so, too
+                return json.loads(begins, object_pairs_hook=partial(_object, place))
         if begins.startswith("---"):
             begins = begins[3:].partition("\n---")[0]
         return _value(yaml.compose(begins, Loader=yaml.BaseLoader), place, iter(range(MAX_VALUES)))
@@ -151,7 +153,12 @@ def _value(node: Any, place: str, numbers: Iterator[int]) -> Any:
 def _find_names(value: Any, field: str, place: str) -> list[str]:
     if isinstance(value, str):  # a name a line
         value = value.split()
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        if wrong := next((name for name in value if name.isdecimal() or "," in name), None):
+            raise DataError(
+                f"{place}: {wrong!r} is read as a name: write one name a line, or lines of "
+                "'NUMBER: NAME'"
+            )
+    if value and isinstance(value, list) and all(isinstance(name, str) for name in value):
         return list(value)
     if isinstance(value, Mapping):
         if (names := _of_table(value, place)) is not None:

@@ -1,5 +1,6 @@
 """Presets load, mistakes are one line that names the key, dumps load again."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,12 +206,33 @@ def test_all_wrong_values_are_named_at_once() -> None:
         ("train: {epochs: x}", "train.epochs: .*not 'x'"),
         ("[]", "holds a list"),
         ("data: {revision: 2020-13-45}", "mine.yaml"),
+        (
+            "train.epochs: 3",
+            r"mine\.yaml:1: 'train.epochs' joins a section and a setting: write train: {epochs: V",
+        ),
+        (
+            "train:\n  epochs: 2.5",
+            r"^preset .*mine\.yaml:2: train\.epochs: input should be a valid",
+        ),
+        (
+            "weak:\n  labeler: rules",
+            r"mine\.yaml:2: weak\.labeler: must be a list, such as \[a, b\], not 'rules'",
+        ),
     ],
 )
 def test_a_wrong_preset_is_one_line_that_names_it(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(preset_file(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_an_override_is_not_told_as_a_line_of_the_preset(tmp_path: Path) -> None:
+    preset = preset_file(tmp_path, "train:\n  epochs: x\n  seed: x")
+    with pytest.raises(ConfigError) as caught:
+        load_config(preset, {"train.epochs": "y"})
+    first, second = str(caught.value).split("; ")
+    assert re.fullmatch("train.epochs: .* not 'y'", first)
+    assert second.startswith(f"preset {preset}:3: train.seed: ")
 
 
 def test_a_preset_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -155,9 +155,30 @@ def space_of(folder: Path, entries: object) -> Space:
             {"distill.weight": {"type": "float", "low": 0.1, "high": 0.9}},
             "distill.weight has no effect with distill.teachers=[]",
         ),
-        ([1, 2], "valid dictionary"),
-        (None, "valid dictionary"),
+        ([1, 2], "holds a list, not settings: write for example train.learning_rate: {type: float"),
+        (None, "holds no setting: write for example train.learning_rate: {type: float"),
         ({}, "holds no setting"),
+        (
+            {"train": {"epochs": {}}},
+            "space.yaml:1: 'train' is no setting of a training: give one of",
+        ),
+        (
+            {"train.learning_rate": {"low": 0.1, "high": 0.2}},
+            "space.yaml:1: train.learning_rate has no type: write for example train.",
+        ),
+        (
+            {"model.lora_rank": {"type": "int", "low": 2, "high": 4.5}},
+            "space.yaml:1: model.lora_rank.high: Input should be a valid integer",
+        ),
+        (
+            {"model.lora_targets": {"type": "categorical", "choices": [["query"]]}},
+            "space.yaml:2: model.lora_targets: choices [['query']] is not a list of plain values: "
+            "write [a, b], or {name: value} if values are lists",
+        ),
+        (
+            {"train.learning_rate": {"type": "categorical", "choices": ["1e-4", 0.0001]}},
+            "train.learning_rate: 0.0001 is 0.0001 a second time: remove one",
+        ),
     ],
 )
 def test_an_error_names_the_file_the_key_and_the_way_out(

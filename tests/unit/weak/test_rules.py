@@ -353,6 +353,63 @@ def test_the_version_changes_with_rules_names_and_types(tmp_path: Path) -> None:
             "patterns.x: has skip but not behind",
         ),
         ("patterns:\n  x: {type: A, word: a, near: b}", "patterns.x.near: unknown key"),
+        (
+            "gazetteers:\n  x: {type: A, names: tools.txt, case: exact, without: .*}",
+            "2: gazetteers.x: has no name that is not left out: narrow its without",
+        ),
+        (
+            "gazetteers:\n  x: {type: o, names: tools.txt, case: exact}",
+            "2: gazetteers.x.type: 'o' is no type: write the letter O for outside",
+        ),
+        (
+            "patterns:\n  x: {type: B-A, word: a}",
+            "2: patterns.x.type: B-A has the prefix of a tag: write the type alone, A",
+        ),
+        (
+            "patterns:\n  x:\n    type: A\n    word: a\n    behind: [A, SOFTWRE]",
+            "5: patterns.x.behind: no rule gives the type 'SOFTWRE': write one of A, or remove it",
+        ),
+        (
+            "witnesses:\n  w: {near: [TOLL], near_within: 1}\n" + OWN.strip(),
+            "2: witnesses.w.near: no rule gives the type 'TOLL': write one of PART, SIZE, TOOL",
+        ),
+        (
+            "patterns:\n  x: {type: A, word: a, behind: []}",
+            "2: patterns.x.behind: is empty: write what it should hold, or remove the line",
+        ),
+        ("witnesses:\n  w: {}\n" + OWN.strip(), "2: witnesses.w: holds nothing: write some of"),
+        (
+            "witnesses:\n  w: {words: [library, Visual Studio], within: 1}\n" + OWN.strip(),
+            "2: witnesses.w.words: 'Visual Studio' is not a single word of a text, which is cut "
+            "into 'Visual Studio': write single words",
+        ),
+        (
+            "witnesses:\n  w: {near: [TOOL], near_within: 3, through: [and/or]}\n" + OWN.strip(),
+            "2: witnesses.w.through: 'and/or' is not a single word of a text, which is cut into "
+            "'and / or': write single words",
+        ),
+        (
+            "witnesses:\n  w: {words: [a, 3], within: 1}\n" + OWN.strip(),
+            "2: witnesses.w.words: 3 is read as the number 3: put it in quotes",
+        ),
+        (
+            "witnesses:\n  w: {words: [a], within: -1}\n" + OWN.strip(),
+            "2: witnesses.w.within: must be a number of words, 0 or more, not -1",
+        ),
+        (
+            "patterns:\n  x: {type: A, word: a, score: 85%}",
+            "2: patterns.x.score: must be a number from 0 to 1, not 85%",
+        ),
+        (
+            'patterns:\n  x: {type: A, word: "\\bfoo"}',
+            r"2: patterns.x.word: holds the control character '\x08', which no word has: write \\ "
+            r"for \ between double quotes, or take single ones",
+        ),
+        (
+            "patterns:\n  x: {type: A, word: a, before: '(?i)version'}",
+            "2: patterns.x.before: is not a regular expression (global flags not at the start of "
+            "the expression): correct (?i)version, and write (?i:...) for (?i)...",
+        ),
     ],
 )
 def test_bad_rules_are_refused_in_one_line_that_names_the_key(

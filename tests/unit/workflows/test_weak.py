@@ -252,6 +252,22 @@ def test_rules_for_other_types_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("store")
+def test_rules_for_a_misspelt_type_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = tmp_path / "mine.yaml"
+    rules.write_text(
+        "patterns:\n  a: {type: OS, word: Ubuntu}\n  b: {type: SOFTWRE, word: Redis}\n",
+        encoding="utf-8",
+    )
+    prepare(settings(tmp_path, labeler=(str(rules),)))
+    assert (
+        f"weak_labeler {str(rules)!r}: its rules for SOFTWRE are left out, since the dataset has "
+        "ERROR, HARDWARE, OS, SOFTWARE, VERSION"
+    ) in caplog.messages
+
+
+@pytest.mark.usefixtures("store")
 def test_types_of_the_second_gold_corpus_that_no_one_knows_are_refused(tmp_path: Path) -> None:
     target = tmp_path / "target.conll"
     target.write_text("Ubuntu\tB-system\nis\tO\nhere\tO\n", encoding="utf-8")

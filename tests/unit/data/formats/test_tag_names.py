@@ -59,6 +59,8 @@ def load(content: str, field: str = "") -> list[str]:
         '{"features": {"ner_tags": {"feature": {"names": ["O", "B-OS", "I-OS"], "_type": '
         '"ClassLabel"}, "_type": "Sequence"}}}',
         "---\nid2label:\n  0: O\n  1: B-OS\n  2: I-OS\n---\n",
+        "[O, B-OS, I-OS]",
+        "{O: 0, B-OS: 1, I-OS: 2}",
     ],
 )
 def test_every_shape_of_a_file_is_read(content: str) -> None:
@@ -103,6 +105,10 @@ def test_names_that_yaml_takes_for_other_values_stay_names() -> None:
         ("", "no names of numbers"),
         ("{}", "no names of numbers"),
         ("[1, 2]", "no names of numbers"),
+        ("[]", "no names of numbers"),
+        ("0 O\n1 B-OS\n2 I-OS\n", "'0' is read as a name: write one name a line, or lines of"),
+        ("O 0\nB-OS 1\nI-OS 2\n", "'0' is read as a name"),
+        ("O,B-OS,I-OS\n", "'O,B-OS,I-OS' is read as a name: write one name a line"),
     ],
 )
 def test_a_file_that_names_no_numbers_is_refused(content: str, message: str) -> None:
