@@ -498,6 +498,7 @@ def write_every_kind(folder: Path) -> Path:
     pq.write_table(pa.Table.from_pylist(issues[:20]), folder / "c.parquet")
     rows = {
         "id": list(range(400)),
+        "title": [f"Ticket {n} about the proxy of ours" if n % 3 else None for n in range(400)],
         "text": [text if len(text) % 7 else None for text in texts[:400]],
     }
     pq.write_table(pa.table(rows), folder / "below" / "d.parquet", row_group_size=50)
@@ -530,6 +531,7 @@ def test_spark_reads_weak_texts_of_every_kind_as_this_machine_does(tmp_path: Pat
         for sample in (0, 300):
             sentences, told = read_weakly(source, sample=sample)
             assert len(sentences) > sample
+            assert any("Ticket" in sentence.tokens for sentence in sentences)
             on_spark = SparkSource(spark, "local[2]")
             assert read_weakly(source, on_spark, sample) == (sentences, told)
         by_address, _ = read_weakly(f"file:{source}/below, file:{source}/g.txt", on_spark)
