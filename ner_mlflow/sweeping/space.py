@@ -229,16 +229,7 @@ def read_space(name: str, config: Config) -> Space:
         held = "no setting" if not file.value else f"a {type(file.value).__name__}, not settings"
         raise ConfigError(f"{file.name}: holds {held}: write for example {_EXAMPLE}")
     for key, value in file.value.items():
-        _check_key(file, key)
-        if not isinstance(value, dict) or "type" not in value:
-            raise file.error(f"{key} has no type: write for example {_EXAMPLE}", key)
-        choices = value.get("choices", {})
-        if not isinstance(choices, dict) and not _are_plain(choices):
-            raise file.error(
-                f"{key}: choices {shorten(repr(choices))} is not a list of plain values: write "
-                "[a, b], or {name: value} if values are lists",
-                *(key, "choices"),
-            )
+        _check_shape(file, key, value)
     try:
         entries = _FILE.validate_python(file.value)
     except ValidationError as error:
@@ -252,12 +243,22 @@ def _are_plain(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, Scalar) for value in values)
 
 
-def _check_key(file: YamlFile, key: str) -> None:
+def _check_shape(file: YamlFile, key: str, value: Any) -> None:
+    """Check what the types of the entries would refuse in words of their own."""
     prefixes = tuple(f"{section}." for section in SECTIONS)
     settings = [setting for setting in SETTINGS if setting.startswith(prefixes)]
     if key not in settings:
         raise file.error(
             f"{key!r} is no setting of a training: give one of {', '.join(settings)}", key
+        )
+    if not isinstance(value, dict) or "type" not in value:
+        raise file.error(f"{key} has no type: write for example {_EXAMPLE}", key)
+    choices = value.get("choices", {})
+    if not isinstance(choices, dict) and not _are_plain(choices):
+        raise file.error(
+            f"{key}: choices {shorten(repr(choices))} is not a list of plain values: write "
+            "[a, b], or {name: value} if values are lists",
+            *(key, "choices"),
         )
 
 

@@ -59,7 +59,11 @@ class Pipeline:
         else:
             data = load_data(run_id)
             if config.weak.output:
-                log.info("weak.output %s: left as run %s wrote it", config.weak.output, run_id)
+                log.info(
+                    "weak.output %s: not written again, since run %s is reused",
+                    config.weak.output,
+                    run_id,
+                )
         note_children(self._parent, {name: data.run_id})
         return data
 

@@ -216,7 +216,8 @@ def test_a_reused_data_run_says_that_its_output_is_not_written_again(
         run_ids = [Pipeline(parent, "any").prepare(config).run_id for _ in range(2)]
     assert run_ids[0] == run_ids[1]
     (line,) = [message for message in caplog.messages if message.startswith("weak.output")]
-    assert line == f"weak.output {tmp_path / 'labelled'}: left as run {run_ids[0]} wrote it"
+    output = tmp_path / "labelled"
+    assert line == f"weak.output {output}: not written again, since run {run_ids[0]} is reused"
 
 
 @pytest.mark.usefixtures("store")
